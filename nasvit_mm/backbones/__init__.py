@@ -1,0 +1,16 @@
+"""The networks, one file per family, registered as OpenMMLab backbones."""
+from mmengine.registry import MODELS as _ROOT
+
+from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.backbones.classifier import ElasticClassifier, create_model
+from nasvit_mm.backbones.nasvit import NASViT, NASViTHead
+
+__all__ = ['FAMILIES', 'ElasticBackbone', 'ElasticClassifier', 'NASViT', 'create_model']
+
+# Space -> (backbone, classification head).
+FAMILIES = {'nasvit': (NASViT, NASViTHead)}
+
+# Bare names work too once this room is imported: other registries fall back to mmengine's root.
+for _backbone in {backbone for backbone, _ in FAMILIES.values()}:
+    if _ROOT.module_dict.get(_backbone.__name__) is None:
+        _ROOT.register_module(module=_backbone)

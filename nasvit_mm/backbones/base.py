@@ -1,0 +1,259 @@
+"""What the backbones of all families share: the active architecture, outputs, freezing, loading."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from nasvit_mm.backbones.pretrained import load_pretrained
+from nasvit_mm.nn import (ElasticBatchNorm2d, ElasticConv2d, ElasticLayerNorm2d, Span,
+                          frozen_statistics)
+from nasvit_mm.spaces import Arch, Space, get_space
+
+ATTENTION_MODES = ('auto', 'global', 'window')
+
+
+class Tap(nn.Module):
+    """Ends an output in a LayerNorm over channels and a 1x1 convolution to a fixed width."""
+
+    def __init__(self, width: int, out_width: int) -> None:
+        super().__init__()
+        self.norm = ElasticLayerNorm2d(width)
+        self.proj = ElasticConv2d(width, out_width, bias=True)
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        out = Span.whole(self.proj.out_channels)
+        return self.proj(self.norm(x, channels), channels, out)
+
+
+class ElasticBackbone(BaseModule):
+    """Base of the backbones: a supernet for a space, a deployable net for one architecture.
+
+    Args:
+        arch: an architecture in any form that ``Space.arch`` takes (name, mapping, file, authors'
+            form), or ``'supernet'`` for the whole space.
+        space: name of the space, its ``to_dict()`` form (with a restriction), or a Space.
+            Default: the family's own.
+        out_indices: which outputs, in ascending order, see ``strides``; stages beyond the last one
+            are not built.
+        out_width: end every output in a :class:`Tap` of that many channels (one int, or one per
+            output), so that stock necks and heads fit any architecture.
+        attention: ``'auto'`` (exact where the grid fits the trained position table, windows
+            beyond), ``'global'`` (the table is resized) or ``'window'``.
+        norm_cfg: ``dict(type='BN' or 'SyncBN', eps=, momentum=, requires_grad=)`` of batch norms.
+        frozen_stages: parameters of the stem and of so many stages are fixed and their norms in
+            eval mode; -1: none, 0: the stem.
+        norm_eval: keep batch norms in eval mode while training.
+        with_cp: recompute every block in the backward pass to save memory; losses, gradients and
+            BN statistics are the same.
+        drop_path_rate: stochastic depth of the last block; earlier ones scale linearly.
+        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=, prefix='backbone.')`` reads a
+            training checkpoint or an exported subnet and refuses one of another architecture.
+
+    Attributes:
+        space: the space built (of one member for a subnet).
+        arch: the active architecture.
+        phase: the active phase of the weight sharing.
+        out_channels, out_strides: per output, for the active architecture.
+    """
+
+    family: ClassVar[str]  # default space
+    strides: ClassVar[tuple[int, ...]]  # of all outputs
+    stage_names: ClassVar[tuple[str, ...]]
+    min_size: ClassVar[int] = 1  # smallest workable side in pixels
+    max_resolution: ClassVar[int]  # the largest that the authors train at
+    phases: ClassVar[int] = 1
+
+    def __init__(self, arch: Any = 'supernet', space: str | Mapping | Space | None = None,
+                 out_indices: Sequence[int] = (0, 1, 2, 3),
+                 out_width: int | Sequence[int] | None = None, attention: str = 'auto',
+                 norm_cfg: Mapping | None = None, frozen_stages: int = -1,
+                 norm_eval: bool = False, with_cp: bool = False, drop_path_rate: float = 0.0,
+                 init_cfg: Mapping | Sequence | None = None) -> None:
+        super().__init__(init_cfg)
+        whole = get_space(self._plain(space) if space is not None else self.family)
+        self._check_space(whole)
+        supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
+        self.space = whole if supernet else whole.only(self._plain(arch))
+        self.out_indices = self._read_indices(out_indices)
+        if attention not in ATTENTION_MODES:
+            raise ValueError(f'attention = {attention!r}, allowed: {ATTENTION_MODES}')
+        if not 0 <= drop_path_rate < 1:
+            raise ValueError(f'drop_path_rate = {drop_path_rate}, allowed: 0 <= rate < 1')
+        if not -1 <= frozen_stages <= len(self.stage_names):
+            raise ValueError(f'frozen_stages = {frozen_stages}, allowed: -1 (none), 0 (stem) to '
+                             f'{len(self.stage_names)} ({self.stage_names[-1]})')
+        self.attention, self.drop_path_rate = attention, drop_path_rate
+        self.frozen_stages, self.norm_eval, self.with_cp = frozen_stages, norm_eval, with_cp
+        self._norm_args, self._norm_grad = read_norm_cfg(norm_cfg)
+        self._options = dict(out_indices=self.out_indices, out_width=out_width,
+                             attention=attention, norm_cfg=norm_cfg, frozen_stages=frozen_stages,
+                             norm_eval=norm_eval, with_cp=with_cp, drop_path_rate=drop_path_rate)
+        self._build()
+        self.taps = self._build_taps(out_width)
+        self.set_arch(self.space.largest)
+        if not self._norm_grad:
+            for norm in self._norms():
+                norm.requires_grad_(False)
+        self._freeze()
+
+    # ------------------------------------------------------------------ of the family
+    def _build(self) -> None:
+        """Make the layers of all stages up to the last output."""
+        raise NotImplementedError
+
+    def _plan(self, arch: Arch) -> Any:
+        """Spans of every layer for an architecture."""
+        raise NotImplementedError
+
+    def _output_spans(self, plan: Any) -> list[Span]:
+        """Channels of every output in ``out_indices``."""
+        raise NotImplementedError
+
+    def _stem_and_stages(self) -> list[nn.Module]:
+        """The stem, then every stage built: what ``frozen_stages`` counts."""
+        raise NotImplementedError
+
+    def _check_space(self, space: Space) -> None:
+        if space.name != self.family:
+            raise ValueError(f'{type(self).__name__} serves the space {self.family!r}, '
+                             f'not {space.name!r}')
+
+    # ------------------------------------------------------------------ the active architecture
+    def set_arch(self, arch: Any, phase: int = 0) -> None:
+        """Choose what the next forwards run.
+
+        Args:
+            arch: any form that ``Space.arch`` takes; a member of ``self.space``.
+            phase: 0 or 1 where the weight sharing alternates (bilateral, cyclic), else 0.
+        """
+        arch = self.space.arch(arch)
+        if not 0 <= phase < self.phases:
+            raise ValueError(f'phase = {phase}, {type(self).__name__} has {self.phases} phase(s)')
+        self.arch, self.phase, self.plan = arch, phase, self._plan(arch)
+
+    def rebuild(self, arch: Any) -> ElasticBackbone:
+        """A new backbone of the same options for one architecture, freshly initialised."""
+        return type(self)(arch=arch, space=self.space, **self._options)
+
+    @property
+    def out_channels(self) -> list[int]:
+        """Channels of every output for the active architecture."""
+        if self.taps is not None:
+            return [tap.proj.out_channels for tap in self.taps]
+        return [span.width for span in self._output_spans(self.plan)]
+
+    @property
+    def out_strides(self) -> list[int]:
+        return [self.strides[i] for i in self.out_indices]
+
+    # ------------------------------------------------------------------ forward helpers
+    def _check_input(self, x: torch.Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
+        if min(x.shape[2:]) < self.min_size:
+            raise ValueError(f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
+                             f'side is {self.min_size}')
+
+    def _run(self, block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        """``block(x, *args)``, recomputed in the backward pass where ``with_cp`` says so."""
+        if not (self.with_cp and self.training and torch.is_grad_enabled()):
+            return block(x, *args)
+
+        def contexts() -> tuple:
+            # The recomputation must not update running statistics a second time.
+            from contextlib import nullcontext
+            return nullcontext(), frozen_statistics(block)
+
+        return checkpoint(block, x, *args, use_reentrant=False, context_fn=contexts)
+
+    def _outputs(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        if self.taps is None:
+            return tuple(maps)
+        spans = self._output_spans(self.plan)
+        return tuple(tap(x, span) for tap, x, span in zip(self.taps, maps, spans))
+
+    def _build_taps(self, out_width: int | Sequence[int] | None) -> nn.ModuleList | None:
+        if out_width is None:
+            return None
+        count = len(self.out_indices)
+        widths = [out_width] * count if isinstance(out_width, int) else list(out_width)
+        if len(widths) != count or not all(isinstance(w, int) and w > 0 for w in widths):
+            raise ValueError(f'out_width = {out_width!r}, expected a positive int or {count} of '
+                             f'them, one per output of out_indices = {self.out_indices}')
+        spans = self._output_spans(self._plan(self.space.largest))
+        return nn.ModuleList(Tap(s.size, w) for s, w in zip(spans, widths))
+
+    def _norm(self, width: int) -> ElasticBatchNorm2d:
+        return ElasticBatchNorm2d(width, **self._norm_args)
+
+    # ------------------------------------------------------------------ training state
+    def _norms(self) -> list[ElasticBatchNorm2d]:
+        return [m for m in self.modules() if isinstance(m, ElasticBatchNorm2d)]
+
+    def _frozen(self) -> list[nn.Module]:
+        return self._stem_and_stages()[:self.frozen_stages + 1]
+
+    def _freeze(self) -> None:
+        for module in self._frozen():
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> ElasticBackbone:
+        """As ``nn.Module.train``, but frozen stages and, with ``norm_eval``, norms stay in eval."""
+        super().train(mode)
+        if mode:
+            for module in self._frozen():
+                module.eval()
+            if self.norm_eval:
+                for norm in self._norms():
+                    norm.eval()
+        return self
+
+    def init_weights(self) -> None:
+        """mmengine's initialisation; a ``Pretrained`` file that does not fit is an error."""
+        cfg = self.init_cfg
+        if isinstance(cfg, Mapping) and cfg.get('type') == 'Pretrained':
+            if not self._is_init:
+                load_pretrained(self, cfg['checkpoint'], cfg.get('prefix'))
+                self._is_init = True
+            return
+        super().init_weights()
+
+    # ------------------------------------------------------------------ reading arguments
+    def _read_indices(self, out_indices: Sequence[int]) -> tuple[int, ...]:
+        indices = tuple(out_indices) if isinstance(out_indices, Sequence) else (out_indices,)
+        if (not indices or list(indices) != sorted(set(indices))
+                or not all(0 <= i < len(self.strides) for i in indices)):
+            raise ValueError(f'out_indices = {out_indices!r}, expected ascending indices out of '
+                             f'0..{len(self.strides) - 1} (strides {self.strides})')
+        return indices
+
+    @staticmethod
+    def _plain(x: Any) -> Any:
+        """mmengine's ConfigDict and lists of a config to plain types."""
+        if isinstance(x, Space | Arch | str | Path):
+            return x
+        if isinstance(x, Mapping):
+            return {k: ElasticBackbone._plain(v) for k, v in x.items()}
+        if isinstance(x, Sequence):
+            return [ElasticBackbone._plain(v) for v in x]
+        return x
+
+
+def read_norm_cfg(norm_cfg: Mapping | None) -> tuple[dict[str, Any], bool]:
+    """``norm_cfg`` to arguments of ElasticBatchNorm2d and whether it is trained.
+
+    Raises:
+        ValueError: another type than BN or SyncBN, or an unknown key.
+    """
+    cfg = dict(norm_cfg or {})
+    kind, trained = cfg.pop('type', 'BN'), cfg.pop('requires_grad', True)
+    if kind not in ('BN', 'BN2d', 'SyncBN') or not set(cfg) <= {'eps', 'momentum'}:
+        raise ValueError(f'norm_cfg = {norm_cfg!r}, allowed: type BN or SyncBN, eps, momentum, '
+                         'requires_grad')
+    return dict(cfg, sync=kind == 'SyncBN'), trained

@@ -1,0 +1,92 @@
+"""Backbone + classification head of a family: what ``create_model`` returns."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.spaces import Arch, Space, get_space
+
+
+class ElasticClassifier(nn.Module):
+    """Input (N, 3, H, W) -> logits (N, classes); see :func:`create_model`."""
+
+    def __init__(self, backbone: ElasticBackbone, head: nn.Module,
+                 resize: bool | str = 'auto') -> None:
+        super().__init__()
+        if resize not in (True, False, 'auto'):
+            raise ValueError(f"resize = {resize!r}, allowed: True, False, 'auto'")
+        self.backbone, self.head, self.resize = backbone, head, resize
+
+    @property
+    def space(self) -> Space:
+        return self.backbone.space
+
+    @property
+    def arch(self) -> Arch:
+        """The active architecture."""
+        return self.backbone.arch
+
+    @property
+    def phase(self) -> int:
+        return self.backbone.phase
+
+    def set_arch(self, arch: Any, phase: int = 0) -> None:
+        """Choose what the next forwards run; any form that ``Space.arch`` takes."""
+        self.backbone.set_arch(arch, phase)
+
+    def rebuild(self, arch: Any) -> ElasticClassifier:
+        """A new classifier of the same options for one architecture, freshly initialised."""
+        backbone = self.backbone.rebuild(arch)
+        head = type(self.head)(backbone, self.head.classifier.out_features, self.head.dropout.p)
+        return ElasticClassifier(backbone, head, self.resize)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.backbone(self._resized(x))[-1], self.arch, self.phase)
+
+    def _resized(self, x: torch.Tensor) -> torch.Tensor:
+        side = self.arch.resolution
+        size = tuple(x.shape[2:])
+        if size == (side, side) or self.resize is False:
+            return x
+        if self.resize == 'auto' and max(size) > self.backbone.max_resolution:
+            return x
+        return F.interpolate(x, (side, side), mode='bicubic', align_corners=False)
+
+
+def create_model(space: str | Mapping | Space, arch: Any = None, num_classes: int = 1000, *,
+                 dropout: float = 0.0, resize: bool | str = 'auto',
+                 **kwargs: Any) -> ElasticClassifier:
+    """An image classifier: the supernet of a space, or the net of one architecture.
+
+    Args:
+        space: name of a space, its ``to_dict()`` form, or a Space.
+        arch: any form that ``Space.arch`` takes; None is the supernet, with the largest
+            architecture active until ``set_arch``.
+        num_classes: outputs of the classifier.
+        dropout: before the classifier.
+        resize: pictures of another size than the architecture's resolution are resized to it
+            (bicubic), as the authors evaluate: always (True), never (False), or ``'auto'``: where
+            no side exceeds the family's largest training resolution; larger pictures, which the
+            authors' code cannot take, are processed at their full size.
+        kwargs: of the backbone: ``attention``, ``norm_cfg``, ``drop_path_rate``, ``with_cp``, ...
+
+    Returns:
+        A module (N, 3, H, W) -> (N, num_classes), in training mode, randomly initialised.
+
+    Raises:
+        KeyError, ValueError: unknown space or architecture, a value outside the space.
+    """
+    from nasvit_mm.backbones import FAMILIES
+    space = get_space(space)
+    backbone_type, head_type = FAMILIES[space.name]
+    if num_classes < 1:
+        raise ValueError(f'num_classes = {num_classes}, must be at least 1')
+    last = len(backbone_type.strides) - 1
+    backbone = backbone_type('supernet' if arch is None else arch, space, out_indices=(last,),
+                             **kwargs)
+    return ElasticClassifier(backbone, head_type(backbone, num_classes, dropout), resize)

@@ -1,0 +1,354 @@
+"""NASViT (ICLR 2022): MBConv stages, then stages of one MBConv and transformer blocks.
+
+One definition: built for a space it is the supernet, built for an architecture the deployable
+backbone.  Written from the facts of the paper and of its released checkpoint; what reads odd here
+(norm over tokens and channels, residual sums around every MBConv, layer scales switched by depth
+and token count, the second MLP first) is what that checkpoint was trained with.
+"""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from timm.layers import drop_path
+from torch import nn
+
+from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.nn import (ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d,
+                          ElasticLinear, ElasticScale, ElasticTokenNorm, RelativePositionBias, Span,
+                          SqueezeExcite, join_windows, split_windows, take, window_mask)
+from nasvit_mm.registry import MODELS
+from nasvit_mm.spaces import Arch, Space
+from nasvit_mm.spaces import nasvit as facts
+from nasvit_mm.spaces.geometry import window_side
+
+SCALE_INIT, SCALE_GAIN = 1e-4, 8  # layer scales start at 1e-4 and are multiplied by 8 / width
+# Query rows of attention handled at once without gradients: bounds the memory of global attention.
+CHUNK_ELEMENTS = 1 << 25
+
+
+class MBConvPlan(NamedTuple):
+    """Spans of an MBConv."""
+
+    cin: Span
+    hidden: Span
+    squeezed: Span | None
+    cout: Span
+    kernel: int
+    drop: float
+
+
+class TransformerPlan(NamedTuple):
+    """Spans of a transformer block."""
+
+    channels: Span
+    depth: Span  # layer-scale entry of the stage's depth
+    row: Span  # layer-scale entry of the training resolution
+    drop: float
+
+
+class Plan(NamedTuple):
+    """Spans of the whole network."""
+
+    stem: Span
+    stages: tuple[tuple[MBConvPlan | TransformerPlan, ...], ...]
+
+
+class MBConv(nn.Module):
+    """1x1 expansion, depthwise convolution, optional SE, 1x1 projection; always a residual sum.
+
+    The shortcut is a 2x2 average pooling where the stride is 2, then a bare 1x1 convolution where
+    the widths differ.
+    """
+
+    def __init__(self, stage: facts.Stage, stride: int, widths: MBConvPlan, kernel: int,
+                 shortcut: bool, norm: Any) -> None:
+        super().__init__()
+        cin, hidden, cout = widths.cin.size, widths.hidden.size, widths.cout.size
+        self.stride = stride
+        if stage.expands:
+            self.expand = ElasticConv2d(cin, hidden)
+            self.expand_bn = norm(hidden)
+        else:
+            self.expand = None
+        self.depthwise = ElasticDepthwiseConv2d(hidden, kernel, stride)
+        self.depthwise_bn = norm(hidden)
+        self.se = SqueezeExcite(hidden, widths.squeezed.size) if stage.se else None
+        self.project = ElasticConv2d(hidden, cout)
+        self.project_bn = norm(cout)
+        nn.init.zeros_(self.project_bn.weight)
+        self.shortcut = ElasticConv2d(cin, cout) if shortcut else None
+
+    def forward(self, x: torch.Tensor, plan: MBConvPlan) -> torch.Tensor:
+        """(B, cin, H, W) -> (B, cout, ceil(H / stride), ceil(W / stride))."""
+        cin, hidden, squeezed, cout, kernel, drop = plan
+        y = x
+        if self.expand is not None:
+            y = F.silu(self.expand_bn(self.expand(y, cin, hidden), hidden))
+        y = F.silu(self.depthwise_bn(self.depthwise(y, hidden, kernel), hidden))
+        if self.se is not None:
+            y = self.se(y, hidden, squeezed)
+        y = self.project_bn(self.project(y, hidden, cout), cout)
+        if drop:
+            y = drop_path(y, drop, self.training)
+        return y + self._shortcut(x, cin, cout)
+
+    def _shortcut(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
+        if self.stride == 2:
+            # Odd sides are padded by one zero on both ends, and zeros count in the average.
+            x = F.avg_pool2d(x, 2, 2, (x.shape[2] % 2, x.shape[3] % 2))
+        return x if cin.width == cout.width else self.shortcut(x, cin, cout)
+
+
+class Attention(nn.Module):
+    """Talking-head attention with a depthwise 3x3 on v; q and k have 8 channels a head, v 32."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        heads, value_width = width // facts.HEAD_DIM, width * facts.V_RATIO
+        self.q = ElasticLinear(width, width)
+        self.k = ElasticLinear(width, width)
+        self.v = ElasticLinear(width, value_width)
+        self.v_conv = ElasticDepthwiseConv2d(value_width, 3)
+        self.position = RelativePositionBias(facts.TABLE_GRID, heads)
+        self.talk_before = ElasticLinear(heads, heads)
+        self.talk_after = ElasticLinear(heads, heads)
+        self.proj = ElasticLinear(value_width, width)
+
+    def forward(self, x: torch.Tensor, channels: Span, grid: tuple[int, int],
+                mode: str) -> torch.Tensor:
+        """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W)."""
+        heads, wide = channels.divided(facts.HEAD_DIM), channels.scaled(facts.V_RATIO)
+        side = grid if mode == 'global' else tuple(window_side(n, facts.TABLE_GRID) for n in grid)
+        q = split_windows(self.q(x, channels, channels), grid, side)
+        k = split_windows(self.k(x, channels, channels), grid, side)
+        v = self.v(x, channels, wide).view(-1, *grid, wide.width).permute(0, 3, 1, 2)
+        v = self.v_conv(v, wide).permute(0, 2, 3, 1).reshape(-1, grid[0] * grid[1], wide.width)
+        v = split_windows(v, grid, side)
+        mask = window_mask(grid, side, x.device)
+        out = self._attend(q, k, v, heads, side, mask)
+        return self.proj(F.silu(join_windows(out, grid, side)), wide, channels)
+
+    def _attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: Span,
+                side: tuple[int, int], mask: torch.Tensor | None) -> torch.Tensor:
+        """q, k (N, L, C), v (N, L, 4 C) -> (N, L, 4 C), N counting windows, L = h * w of one."""
+        tokens, h = side[0] * side[1], heads.width
+        q = q.view(-1, tokens, h, facts.HEAD_DIM).transpose(1, 2) * facts.HEAD_DIM ** -0.5
+        k = k.view(-1, tokens, h, facts.HEAD_DIM).permute(0, 2, 3, 1)
+        v = v.view(-1, tokens, h, facts.HEAD_DIM * facts.V_RATIO).transpose(1, 2)
+        bias = self.position(side, heads)
+        if mask is not None:
+            # (windows, L) -> (N, 1, 1, L): the same windows in every picture of the batch.
+            mask = mask.repeat(q.shape[0] // mask.shape[0], 1)[:, None, None]
+        rows = tokens
+        if not torch.is_grad_enabled():
+            rows = max(1, CHUNK_ELEMENTS // (q.shape[0] * h * tokens))
+        if rows >= tokens:
+            out = self._rows(q, k, v, bias, heads, mask)
+        else:
+            out = torch.cat([self._rows(q[:, :, i:i + rows], k, v, bias[:, i:i + rows], heads, mask)
+                             for i in range(0, tokens, rows)], 2)
+        return out.transpose(1, 2).reshape(-1, tokens, h * v.shape[-1])
+
+    def _rows(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor,
+              heads: Span, mask: torch.Tensor | None) -> torch.Tensor:
+        """Attention of some queries: (N, h, rows, 32)."""
+        scores = _talk(q @ k + bias, self.talk_before, heads)
+        if mask is not None:
+            # Padded keys get probability zero; the bias of talk_after reaches only their zero v.
+            scores = scores.masked_fill(mask, float('-inf'))
+        return _talk(scores.softmax(-1), self.talk_after, heads) @ v
+
+
+def _talk(scores: torch.Tensor, linear: ElasticLinear, heads: Span) -> torch.Tensor:
+    """A linear layer over the head axis of (N, h, L, L)."""
+    weight, bias = take(linear.weight, heads, heads), take(linear.bias, heads)
+    n, h, rows, tokens = scores.shape
+    mixed = torch.baddbmm(bias[None, :, None], weight.expand(n, h, h), scores.flatten(2))
+    return mixed.view(n, h, rows, tokens)
+
+
+class Mlp(nn.Module):
+    """Linear, SiLU, linear, all of the stage's width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = ElasticLinear(width, width)
+        self.fc2 = ElasticLinear(width, width)
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        return self.fc2(F.silu(self.fc1(x, channels, channels)), channels, channels)
+
+
+class TransformerBlock(nn.Module):
+    """Attention and two MLPs, each with a norm before and a switchable layer scale after.
+
+    ``norm3`` / ``mlp2`` run before ``norm2`` / ``mlp1``, and both MLPs share a scale.
+    """
+
+    def __init__(self, width: int, depths: int, rows: int) -> None:
+        super().__init__()
+        self.norm1 = ElasticTokenNorm(width)
+        self.attn = Attention(width)
+        self.norm2 = ElasticTokenNorm(width)
+        self.mlp1 = Mlp(width)
+        self.norm3 = ElasticTokenNorm(width)
+        self.mlp2 = Mlp(width)
+        self.scale_attn = ElasticScale(depths, rows, width, SCALE_INIT, SCALE_GAIN)
+        self.scale_mlp = ElasticScale(depths, rows, width, SCALE_INIT, SCALE_GAIN)
+
+    def forward(self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int],
+                mode: str) -> torch.Tensor:
+        """(B, H * W, C) -> the same shape, tokens row-major on the grid (H, W)."""
+        channels, depth, row, drop = plan
+        scale = self.scale_attn(depth, row, channels)
+        x = self._add(x, scale, self.attn(self.norm1(x, channels), channels, grid, mode), drop)
+        scale = self.scale_mlp(depth, row, channels)
+        x = self._add(x, scale, self.mlp2(self.norm3(x, channels), channels), drop)
+        return self._add(x, scale, self.mlp1(self.norm2(x, channels), channels), drop)
+
+    def _add(self, x: torch.Tensor, scale: torch.Tensor, branch: torch.Tensor,
+             drop: float) -> torch.Tensor:
+        if drop:
+            branch = drop_path(branch, drop, self.training)
+        return torch.addcmul(x, scale, branch)
+
+
+@MODELS.register_module()
+class NASViT(ElasticBackbone):
+    """NASViT backbone; outputs 0..4 are mb2 (/4), mb3 (/8), mb4 (/16), mb6 (/32), mb7 (/64).
+
+    Any height and width from 32 pixels on.  The layer-scale row is the one of the architecture's
+    training resolution, whatever the input size.  See :class:`ElasticBackbone` for the arguments.
+
+    Input (N, 3, H, W); output a tuple of (N, C_i, ceil(H / s_i), ceil(W / s_i)).
+    """
+
+    family = 'nasvit'
+    strides = facts.OUTPUT_STRIDES
+    stage_names = facts.STAGE_NAMES
+    min_size = facts.MIN_SIZE
+    max_resolution = facts.TRAINED_RESOLUTIONS[-1]
+
+    def _build(self) -> None:
+        space, top = self.space, self.space.largest
+        self.num_stages = facts.OUTPUT_STAGES[self.out_indices[-1]] + 1
+        plan = self._plan(top)
+        rows, depths = _scale_rows(space), _field(space, 'depth')
+        widths, kernels = _field(space, 'width'), top.kernel_size
+        self.stem = ElasticConv2d(3, plan.stem.size, 3, stride=2)
+        self.stem_bn = self._norm(plan.stem.size)
+        self.stages = nn.ModuleList()
+        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+            blocks = nn.ModuleList()
+            # The 1x1 shortcut exists where incoming and outgoing widths can differ.
+            differ = len({*widths[i], *widths[i + 1]}) > 1
+            for j, block in enumerate(plan.stages[i]):
+                if isinstance(block, TransformerPlan):
+                    blocks.append(TransformerBlock(block.channels.size, len(depths[i]),
+                                                   len(rows[i])))
+                else:
+                    blocks.append(MBConv(stage, stage.stride if j == 0 else 1, block, kernels[i],
+                                         shortcut=differ and j == 0, norm=self._norm))
+            self.stages.append(blocks)
+
+    def _plan(self, arch: Arch) -> Plan:
+        space, top = self.space, self.space.largest
+        rows, depths = _scale_rows(space), _field(space, 'depth')
+        cin = Span.prefix(arch.width[0], top.width[0])
+        stem, stages, position = cin, [], 0
+        total = max(1, sum(arch.depth[:self.num_stages]) - 1)
+        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+            cout = Span.prefix(arch.width[i + 1], top.width[i + 1])
+            depth = Span(depths[i].index(arch.depth[i]), 1, len(depths[i]))
+            row = Span(rows[i].index(facts.scale_row(arch.resolution, i)), 1, len(rows[i]))
+            blocks: list[MBConvPlan | TransformerPlan] = []
+            for j in range(arch.depth[i]):
+                drop = self.drop_path_rate * position / total
+                position += 1
+                if j and stage.transformer:
+                    blocks.append(TransformerPlan(cout, depth, row, drop))
+                    continue
+                source = cout if j else cin
+                hidden, squeezed = source, None
+                if stage.expands:
+                    hidden = Span.prefix(facts.hidden_width(source.width, arch.expand_ratio[i]),
+                                         facts.hidden_width(source.size, top.expand_ratio[i]))
+                if stage.se:
+                    squeezed = Span.prefix(facts.se_width(hidden.width),
+                                           facts.se_width(hidden.size))
+                blocks.append(MBConvPlan(source, hidden, squeezed, cout, arch.kernel_size[i], drop))
+            stages.append(tuple(blocks))
+            cin = cout
+        return Plan(stem, tuple(stages))
+
+    def _output_spans(self, plan: Plan) -> list[Span]:
+        out = []
+        for i in self.out_indices:
+            first = plan.stages[facts.OUTPUT_STAGES[i]][0]
+            out.append(first.cout)
+        return out
+
+    def _stem_and_stages(self) -> list[nn.Module]:
+        return [nn.ModuleList([self.stem, self.stem_bn]), *self.stages]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, 3, H, W) -> one map per output."""
+        self._check_input(x)
+        plan, maps = self.plan, []
+        outputs = {facts.OUTPUT_STAGES[i] for i in self.out_indices}
+        x = F.silu(self.stem_bn(self.stem(x, Span.whole(3), plan.stem), plan.stem))
+        for i, (blocks, spans) in enumerate(zip(self.stages, plan.stages)):
+            x = self._stage(blocks, spans, x)
+            if i in outputs:
+                maps.append(x)
+        return self._outputs(maps)
+
+    def _stage(self, blocks: nn.ModuleList, plan: tuple, x: torch.Tensor) -> torch.Tensor:
+        tokens, grid = None, None
+        for block, spans in zip(blocks, plan):  # the first of them: plan is as long as the depth
+            if isinstance(spans, MBConvPlan):
+                x = self._run(block, x, spans)
+                continue
+            if tokens is None:
+                grid = tuple(x.shape[2:])
+                tokens = x.flatten(2).transpose(1, 2)
+            tokens = self._run(block, tokens, spans, grid, self.attention)
+        if tokens is None:
+            return x
+        return tokens.transpose(1, 2).reshape(-1, tokens.shape[-1], *grid)
+
+
+class NASViTHead(nn.Module):
+    """Classification head: 1x1 to six times the width, pooling, 1x1, classifier."""
+
+    def __init__(self, backbone: NASViT, num_classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        top = backbone.space.largest
+        width, last = top.width[7], top.width[8]
+        self._top = top
+        self.expand = ElasticConv2d(width, width * facts.HEAD_EXPAND)
+        self.expand_bn: ElasticBatchNorm2d = backbone._norm(width * facts.HEAD_EXPAND)
+        self.mix = ElasticLinear(width * facts.HEAD_EXPAND, last, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = ElasticLinear(last, num_classes)
+
+    def forward(self, x: torch.Tensor, arch: Arch, phase: int = 0) -> torch.Tensor:
+        """(N, C, H, W) -> logits (N, classes)."""
+        channels = Span.prefix(arch.width[7], self._top.width[7])
+        wide = channels.scaled(facts.HEAD_EXPAND)
+        last = Span.prefix(arch.width[8], self._top.width[8])
+        x = F.silu(self.expand_bn(self.expand(x, channels, wide), wide))
+        x = F.silu(self.mix(x.mean((2, 3)), wide, last))
+        return self.classifier(self.dropout(x), last, Span.whole(self.classifier.out_features))
+
+
+def _field(space: Space, name: str) -> tuple[tuple[int, ...], ...]:
+    return next(f.choices for f in space.fields if f.name == name)
+
+
+def _scale_rows(space: Space) -> list[list[int]]:
+    """Per stage, the layer-scale rows that the resolutions of the space can select."""
+    return [sorted({facts.scale_row(r, i) for r in _field(space, 'resolution')[0]})
+            for i in range(len(facts.STAGES))]

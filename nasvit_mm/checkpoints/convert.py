@@ -1,0 +1,60 @@
+"""Official checkpoints -> ours: the part that all families share."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from nasvit_mm.backbones import create_model
+from nasvit_mm.checkpoints import nasvit
+from nasvit_mm.checkpoints.extract import extract_state
+from nasvit_mm.spaces import Space, get_space
+
+# Space -> module with ``rename(weights, arch)``, official keys to ours, and ``fit(key, tensor, shape,
+# space)``, the part of an official tensor that a supernet of the space holds.
+CONVERTERS = {'nasvit': nasvit}
+
+
+def convert_official(space_name: str | Space, state_dict: Mapping[str, Any],
+                     arch: Any = None) -> dict[str, torch.Tensor]:
+    """Weights of an official checkpoint under our names.
+
+    Args:
+        space_name: space of the checkpoint; a restriction of it keeps what the restriction needs.
+        state_dict: an official checkpoint as loaded (its EMA weights are taken, as the authors'
+            loader does), or the bare state dict; a ``module.`` prefix is cut off.
+        arch: None for the supernet; else the subnet of that architecture is sliced out.
+
+    Returns:
+        State dict that ``create_model(space, arch, num_classes)`` loads strictly, ``num_classes``
+        being that of the checkpoint.
+
+    Raises:
+        ValueError: the weights are not of that family; says what they look like and what was
+            expected.
+    """
+    space = get_space(space_name)
+    arch = None if arch is None else space.arch(arch)
+    converter = CONVERTERS[space.name]
+    weights = converter.rename(bare_weights(state_dict), arch)
+    with torch.device('meta'):
+        supernet = create_model(space, num_classes=len(weights['head.classifier.bias']))
+    expected = supernet.state_dict()
+    missing = [k for k in expected if k not in weights]
+    if missing:
+        raise ValueError(f'official {space.name} checkpoint lacks {len(missing)} of the '
+                         f'{len(expected)} tensors of {space!r}, the first: {missing[:3]}')
+    state = {k: converter.fit(k, weights[k], v.shape, space) for k, v in expected.items()}
+    return state if arch is None else extract_state(supernet, state, arch)
+
+
+def bare_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint: its EMA if there is one, else its model, else itself."""
+    for key in ('model_ema', 'state_dict', 'model'):
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    tensors = {k: v for k, v in content.items() if torch.is_tensor(v)}
+    return {k.removeprefix('module.'): v for k, v in tensors.items()}
+

@@ -1,0 +1,74 @@
+"""Supernet -> subnet: slice what the forward of the architecture uses."""
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from nasvit_mm.backbones import ElasticBackbone, ElasticClassifier
+from nasvit_mm.nn import recorded_takes, take
+
+Elastic = ElasticBackbone | ElasticClassifier
+
+
+def extract_subnet(supernet: Elastic, arch: Any, phase: int = 0) -> Elastic:
+    """An independent model of one architecture with the supernet's weights.
+
+    Args:
+        supernet: a classifier of ``create_model`` or a backbone, built for a space.
+        arch: any form that ``Space.arch`` takes.
+        phase: of the weight sharing.
+
+    Returns:
+        A model of the same type, options, device and training flag that computes what the
+        supernet computes with that architecture active, and shares no storage with it.  Batch
+        norm statistics are the supernet's, a mixture over all subnets: recalibrate them
+        (``nasvit_mm.nn.recalibrate_bn``) before judging the subnet.  The supernet's active
+        architecture is left as it was.
+    """
+    state = extract_state(supernet, supernet.state_dict(), arch, phase)
+    subnet = supernet.rebuild(arch)
+    subnet.load_state_dict(state)
+    first = next(supernet.parameters())
+    return subnet.to(device=first.device, dtype=first.dtype).train(supernet.training)
+
+
+def extract_state(supernet: Elastic, state: Mapping[str, torch.Tensor], arch: Any,
+                  phase: int = 0) -> dict[str, torch.Tensor]:
+    """The state dict of one architecture out of a supernet's state dict.
+
+    Args:
+        supernet: the structure that the state belongs to (it may live on the meta device).
+        state: the supernet's state dict.
+    """
+    spans = _used_spans(supernet, arch, phase)
+    with torch.device('meta'):
+        wanted = supernet.rebuild(arch).state_dict()
+    return {key: take(state[key], *spans.get(key, ())).detach().clone() for key in wanted}
+
+
+def _used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
+    """Key -> spans that a forward with the architecture takes of it."""
+    names = {id(t): name for name, t in itertools.chain(supernet.named_parameters(),
+                                                        supernet.named_buffers())}
+    before, flags = (supernet.arch, supernet.phase), _training_flags(supernet)
+    weight = next(supernet.parameters())
+    try:
+        supernet.eval()
+        supernet.set_arch(arch, phase)
+        side = 64
+        probe = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
+        with torch.no_grad(), recorded_takes() as taken:
+            supernet(probe)
+    finally:
+        supernet.set_arch(*before)
+        for module, training in flags:
+            module.training = training
+    return {names[i]: spans for i, spans in taken.items() if i in names}
+
+
+def _training_flags(module: nn.Module) -> list[tuple[nn.Module, bool]]:
+    return [(m, m.training) for m in module.modules()]

@@ -1,0 +1,143 @@
+"""Official NASViT weights: their keys, and the part that our supernet holds.
+
+The file of the released supernet has one flat list of 42 blocks; a subnet that the authors' code
+extracted numbers its active blocks consecutively and drops one level of most names (its transformer
+blocks keep the supernet's shapes).
+"""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+
+from nasvit_mm.nn import Span, take
+from nasvit_mm.spaces import Arch, NASViTSpace, Space
+from nasvit_mm.spaces import nasvit as facts
+
+# Official name (levels that differ between supernet and extracted subnet collapsed) -> ours.
+RENAMES = (
+    (r'^first_conv\.conv\.', 'backbone.stem.'),
+    (r'^first_conv\.bn\.', 'backbone.stem_bn.'),
+    (r'^last_conv\.(?:final_expand_layer|0)\.conv\.', 'head.expand.'),
+    (r'^last_conv\.(?:final_expand_layer|0)\.bn\.', 'head.expand_bn.'),
+    (r'^last_conv\.(?:feature_mix_layer|2)\.conv\.', 'head.mix.'),
+    (r'^classifier\.linear\.', 'head.classifier.'),
+    (r'\.mobile_inverted_conv\.inverted_bottleneck\.conv\.', '.expand.'),
+    (r'\.mobile_inverted_conv\.inverted_bottleneck\.bn\.', '.expand_bn.'),
+    (r'\.mobile_inverted_conv\.depth_conv\.conv\.', '.depthwise.'),
+    (r'\.mobile_inverted_conv\.depth_conv\.bn\.', '.depthwise_bn.'),
+    (r'\.mobile_inverted_conv\.depth_conv\.se\.fc\.', '.se.'),
+    (r'\.mobile_inverted_conv\.point_linear\.conv\.', '.project.'),
+    (r'\.mobile_inverted_conv\.point_linear\.bn\.', '.project_bn.'),
+    (r'\.shortcut\.conv\.', '.shortcut.'),
+    (r'\.attn\.([qkv]|proj)\.linear\.', r'.attn.\1.'),
+    (r'\.attn\.vconv\.', '.attn.v_conv.'),
+    (r'\.attn\.proj_l\.linear\.', '.attn.talk_before.'),
+    (r'\.attn\.proj_w\.linear\.', '.attn.talk_after.'),
+    (r'\.attn\.relative_position_bias_table$', '.attn.position.weight'),
+    (r'\.(mlp[12])\.linear([12])\.linear\.', r'.\1.fc\2.'),
+    (r'\.rescale_(attn|mlp)$', r'.scale_\1.weight'),
+)
+# Never read by the authors' forward, or made anew on loading.
+IGNORED = re.compile(r'\.bn_tracking\.|\.mobile_inverted_conv\.rescale$|relative_position_index$')
+
+
+def rename(weights: Mapping[str, torch.Tensor], arch: Arch | None) -> dict[str, torch.Tensor]:
+    """Official tensors under our names.
+
+    Args:
+        weights: bare tensors of an official supernet or extracted subnet.
+        arch: needed to number the blocks of an extracted subnet.
+
+    Raises:
+        ValueError: not NASViT weights, or an extracted subnet without or of another ``arch``.
+    """
+    _check(weights)
+    extracted = 'last_conv.0.conv.weight' in weights
+    if extracted and arch is None:
+        raise ValueError('these are the weights of an extracted NASViT subnet: give its arch')
+    depths = arch.depth if extracted else [c[-1] for c in NASViTSpace.table[2].choices]
+    places = [f'backbone.stages.{s}.{j}' for s, d in enumerate(depths) for j in range(d)]
+    found = 1 + max(int(k.split('.')[1]) for k in weights if k.startswith('blocks.'))
+    if found != len(places):
+        raise ValueError(f'the checkpoint has {found} blocks, '
+                         + (f'{arch} has {len(places)}' if extracted
+                            else f'the official NASViT supernet {len(places)}'))
+    out = {}
+    for key, tensor in weights.items():
+        if IGNORED.search(key):
+            continue
+        new = re.sub(r'\.(conv|bn)\.\1\.', r'.\1.', key).replace('classifier.linear.linear.',
+                                                                   'classifier.linear.')
+        new = re.sub(r'^blocks\.(\d+)', lambda m: places[int(m[1])], new)
+        for pattern, replacement in RENAMES:
+            new = re.sub(pattern, replacement, new)
+        if new.endswith('.attn.position.weight'):
+            tensor = _resize_table(tensor)
+        out[new] = tensor
+    return out
+
+
+def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torch.Tensor:
+    """The part of an official tensor that the supernet of ``space`` holds, as a copy.
+
+    Raises:
+        ValueError: the official tensor is too small.
+    """
+    if '.scale_' in key:
+        tensor = _scale_rows(tensor, int(key.split('.')[2]), space)
+    if len(shape) == 2 and tensor.shape[2:] == (1, 1):
+        tensor = tensor.flatten(1)  # a 1x1 convolution of a vector is a linear layer here
+    if tensor.ndim != len(shape) or any(n < m for n, m in zip(tensor.shape, shape)):
+        raise ValueError(f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
+                         f'at least {tuple(shape)}')
+    centred = '.depthwise.' in key
+    spans = [Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
+             for axis, (m, n) in enumerate(zip(shape, tensor.shape))]
+    return take(tensor, *spans).detach().clone()
+
+
+def _scale_rows(table: torch.Tensor, stage: int, space: Space) -> torch.Tensor:
+    """(10, 8, C) by depth and tokens modulo 8 -> the depths and rows that the space can select."""
+    choices = {f.name: f.choices for f in space.fields}
+    rows = sorted({facts.scale_row(r, stage) for r in choices['resolution'][0]})
+    return table[list(choices['depth'][stage])][:, rows]
+
+
+def _resize_table(table: torch.Tensor) -> torch.Tensor:
+    """Relative-position table of another window size, resized bicubically as the authors do."""
+    rows, side = table.shape[0], 2 * facts.TABLE_GRID - 1
+    have = round(rows ** 0.5)
+    if have == side:
+        return table
+    if have * have != rows:
+        raise ValueError(f'relative-position table of {rows} rows, expected a square number '
+                         f'({side * side})')
+    square = table.t().reshape(1, -1, have, have)
+    square = F.interpolate(square, (side, side), mode='bicubic', align_corners=False)
+    return square.reshape(-1, side * side).t()
+
+
+# A key, and whose weights have it: to say what a wrong file looks like.
+_LOOKS = (
+    ('feature_exactor', 'an official ElasticViT checkpoint'),
+    ('net.backbone_init_stem', 'an official ViTAS checkpoint'),
+    ('backbone.stem', 'a checkpoint of nasvit_mm itself (load it directly)'),
+    ('backbone.', 'an OpenMMLab checkpoint of another model'),
+    ('cls_token', 'a plain vision transformer'),
+)
+
+
+def _check(weights: Mapping[str, torch.Tensor]) -> None:
+    needed = ('first_conv.', 'blocks.0.mobile_inverted_conv.', 'last_conv.', 'classifier.linear.')
+    missing = [n for n in needed if not any(k.startswith(n) for k in weights)]
+    if not missing:
+        return
+    looks = next((what for part, what in _LOOKS if any(part in k for k in weights)), None)
+    raise ValueError(
+        'not an official NASViT checkpoint: '
+        + (f'it looks like {looks}' if looks else 'it is of no known kind')
+        + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that begin '
+        + f'with {", ".join(missing)}')

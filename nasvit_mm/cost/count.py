@@ -1,0 +1,124 @@
+"""``count``: the cost of one or thousands of architectures at an input size."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nasvit_mm.cost import nasvit
+from nasvit_mm.spaces import Arch, Space, get_space
+
+# Space -> module with ``tally`` and the default ``OUT_INDICES`` of a backbone.
+FAMILIES = {'nasvit': nasvit}
+PARTS = ('classifier', 'backbone')
+ATTENTION_MODES = ('auto', 'global', 'window')
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one architecture (ints) or of many (int64 arrays of shape (n,)).
+
+    Attributes:
+        macs: multiply-adds for one picture (a paper's "FLOPs"; torch's counter prints twice this).
+        params: parameters of the sliced network.
+        breakdown: part -> its multiply-adds, in order; they sum up to ``macs``.
+        breakdown_params: part -> its parameters.
+        input_size: (height, width) that was counted; arrays where it varies.
+    """
+
+    macs: int | np.ndarray
+    params: int | np.ndarray
+    breakdown: dict[str, int | np.ndarray]
+    breakdown_params: dict[str, int | np.ndarray]
+    input_size: tuple[int | np.ndarray, int | np.ndarray]
+
+    def __str__(self) -> str:
+        if isinstance(self.macs, np.ndarray):
+            return f'costs of {len(self.macs)} architectures'
+        return (f'{self.macs / 1e9:.3f} GMACs at {self.input_size[0]} x {self.input_size[1]}, '
+                f'{self.params / 1e6:.2f} M parameters')
+
+
+def count(space: str | Mapping | Space, archs: Any,
+          input_size: int | tuple[int, int] | None = None, part: str = 'classifier',
+          out_indices: Sequence[int] | None = None, attention: str = 'auto',
+          num_classes: int = 1000, out_width: int | Sequence[int] | None = None) -> Cost:
+    """Multiply-adds and parameters, equal to a trace of the built module to the last unit.
+
+    Args:
+        space: name, ``to_dict()`` form or Space.
+        archs: one architecture in any form that ``Space.arch`` takes; a list of them; a gene
+            vector (array of shape (genes,)) or a gene matrix (n, genes).
+        input_size: side or (height, width) in pixels at which the network computes;
+            None: each architecture's own resolution.
+        part: ``'classifier'`` with head, or ``'backbone'`` up to its last output.
+        out_indices: outputs of the backbone; None: its default.
+        attention: ``'auto'``, ``'global'`` or ``'window'``, as of the backbone.
+        num_classes: of the classifier.
+        out_width: taps of the backbone, one width or one per output.
+
+    Returns:
+        A :class:`Cost` of ints for one architecture, of arrays for a list or matrix.
+
+    Raises:
+        ValueError: an argument outside what is allowed, an input below the smallest workable size.
+    """
+    space = get_space(space)
+    family = FAMILIES[space.name]
+    if part not in PARTS:
+        raise ValueError(f'part = {part!r}, allowed: {PARTS}')
+    if attention not in ATTENTION_MODES:
+        raise ValueError(f'attention = {attention!r}, allowed: {ATTENTION_MODES}')
+    genes, many = _genes(space, archs)
+    fields = space.columns(genes)
+    height, width = _sizes(input_size, fields['resolution'], family.MIN_SIZE)
+    indices = None
+    if part == 'backbone':
+        indices = tuple(family.OUT_INDICES if out_indices is None else out_indices)
+        allowed = range(family.NUM_OUTPUTS)
+        if list(indices) != sorted(set(indices)) or not indices or not set(indices) <= {*allowed}:
+            raise ValueError(f'out_indices = {out_indices!r}, expected ascending indices out of '
+                             f'0..{allowed[-1]}')
+        if isinstance(out_width, int):
+            out_width = [out_width] * len(indices)
+        if out_width is not None and len(out_width) != len(indices):
+            raise ValueError(f'out_width = {out_width!r} for {len(indices)} outputs')
+    elif out_indices is not None or out_width is not None:
+        raise ValueError("out_indices and out_width belong to part='backbone'")
+    parts = family.tally(fields, height, width, out_indices=indices, attention=attention,
+                         num_classes=num_classes, out_width=out_width and tuple(out_width))
+    n = len(genes)
+    macs = {k: _full(t.macs, n) for k, t in parts.items()}
+    params = {k: _full(t.params, n) for k, t in parts.items()}
+    if not many:
+        macs, params = ({k: int(v[0]) for k, v in d.items()} for d in (macs, params))
+        height, width = int(height[0]), int(width[0])
+    return Cost(sum(macs.values()), sum(params.values()), macs, params, (height, width))
+
+
+def _genes(space: Space, archs: Any) -> tuple[np.ndarray, bool]:
+    """Gene matrix, and whether many were asked for."""
+    if isinstance(archs, np.ndarray):
+        return np.atleast_2d(archs), archs.ndim == 2
+    several = isinstance(archs, (list, tuple)) and all(
+        isinstance(a, (Arch, Mapping, str)) for a in archs)
+    if several and not archs:
+        return np.zeros((0, space.num_genes), np.int64), True
+    return np.atleast_2d(space.genes(list(archs) if several else archs)), several
+
+
+def _sizes(input_size: Any, resolution: np.ndarray,
+           smallest: int) -> tuple[np.ndarray, np.ndarray]:
+    if input_size is None:
+        return resolution, resolution
+    size = (input_size, input_size) if isinstance(input_size, (int, np.integer)) else input_size
+    if len(size) != 2 or min(size) < smallest:
+        raise ValueError(f'input_size = {input_size!r}, expected a side or (height, width) of at '
+                         f'least {smallest} pixels')
+    return tuple(np.full(len(resolution), int(n), np.int64) for n in size)
+
+
+def _full(value: Any, n: int) -> np.ndarray:
+    return np.broadcast_to(np.asarray(value, np.int64), (n,)).copy()

@@ -1,0 +1,56 @@
+"""Multiply-adds and parameters of the layers that the families share.
+
+All take ints or integer arrays and return ``Tally(macs, params)``; tallies add up and scale.
+Convolutions, linear layers and matrix products are counted; norms, activations, pooling, softmax
+and additions are not (the convention of the papers and of torch's FlopCounterMode, which prints
+twice the multiply-adds).
+"""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Tally(NamedTuple):
+    """Multiply-adds and parameters, ints or arrays."""
+
+    macs: Any = 0
+    params: Any = 0
+
+    def __add__(self, other: Any) -> Tally:
+        return Tally(self.macs + other.macs, self.params + other.params)
+
+    def __mul__(self, times: Any) -> Tally:
+        return Tally(self.macs * times, self.params * times)
+
+    __rmul__ = __mul__
+
+
+def conv(cin: Any, cout: Any, pixels: Any, kernel: Any = 1, bias: bool = False) -> Tally:
+    """Full convolution with ``pixels`` output positions."""
+    weights = cin * cout * kernel * kernel
+    return Tally(weights * pixels, weights + bias * cout)
+
+
+def depthwise(width: Any, pixels: Any, kernel: Any) -> Tally:
+    """Depthwise convolution without bias."""
+    weights = width * kernel * kernel
+    return Tally(weights * pixels, weights)
+
+
+def linear(cin: Any, cout: Any, tokens: Any) -> Tally:
+    """Linear layer with bias over ``tokens`` vectors."""
+    return conv(cin, cout, tokens, bias=True)
+
+
+def norm(width: Any) -> Tally:
+    """Scale and shift of a norm."""
+    return Tally(0, 2 * width)
+
+
+def squeeze_excite(width: Any, squeezed: Any) -> Tally:
+    return conv(width, squeezed, 1, bias=True) + conv(squeezed, width, 1, bias=True)
+
+
+def tap(width: Any, out_width: int, pixels: Any) -> Tally:
+    """LayerNorm over channels and a 1x1 convolution with bias."""
+    return norm(width) + conv(width, out_width, pixels, bias=True)

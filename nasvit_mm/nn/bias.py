@@ -1,0 +1,58 @@
+"""Relative position bias: a table over offsets, looked up or resized, with elastic heads."""
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nasvit_mm.nn.span import Span, take
+
+CACHED_TOKENS = 1024  # larger index tables (8 bytes x tokens squared) are made anew
+
+
+class RelativePositionBias(nn.Module):
+    """One bias per head and offset between two tokens of a grid.
+
+    ``weight[(dy + R - 1) * (2 R - 1) + (dx + R - 1), head]`` is the bias of query minus key offset
+    (dy, dx).  A grid of up to R x R tokens looks it up as it is; an axis beyond R has the table
+    resized bicubically along it.
+
+    Args:
+        grid: R, the largest grid side that the table is made for.
+        heads: maximum number of heads.
+    """
+
+    def __init__(self, grid: int, heads: int) -> None:
+        super().__init__()
+        self.grid = grid
+        self.weight = nn.Parameter(torch.empty((2 * grid - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.weight, std=0.02)
+
+    def forward(self, grid: tuple[int, int], heads: Span) -> torch.Tensor:
+        """(heads.width, H * W, H * W) for a grid (H, W)."""
+        table = take(self.weight, None, heads).t()  # (heads, offsets)
+        sides = [max(self.grid, n) for n in grid]
+        if max(sides) > self.grid:
+            table = table.reshape(1, heads.width, 2 * self.grid - 1, 2 * self.grid - 1)
+            table = F.interpolate(table, [2 * n - 1 for n in sides], mode='bicubic',
+                                  align_corners=False).reshape(heads.width, -1)
+        tokens = grid[0] * grid[1]
+        make = _cached_index if tokens <= CACHED_TOKENS and not torch.compiler.is_compiling() \
+            else _offset_index
+        index = make(*grid, *sides, table.device)
+        return table.index_select(1, index).view(heads.width, tokens, tokens)
+
+
+def _offset_index(height: int, width: int, rows: int, cols: int,
+                  device: torch.device) -> torch.Tensor:
+    """Table row of every (query, key) pair, (H * W * H * W,), of a table for rows x cols."""
+    y = torch.arange(height, device=device)
+    x = torch.arange(width, device=device)
+    dy = (y[:, None] - y + rows - 1) * (2 * cols - 1)  # (H, H)
+    dx = x[:, None] - x + cols - 1  # (W, W)
+    return (dy[:, None, :, None] + dx[None, :, None, :]).flatten()
+
+
+_cached_index = lru_cache(maxsize=64)(_offset_index)

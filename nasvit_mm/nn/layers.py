@@ -1,0 +1,87 @@
+"""Elastic convolutions, linear layers, squeeze-and-excitation and layer scale.
+
+Each holds its weights at the maximum size and is told at every call which part is active.  Called
+with whole spans they are the plain layers they derive from.
+"""
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nasvit_mm.nn.span import Span, take
+
+
+class ElasticConv2d(nn.Conv2d):
+    """Convolution with elastic input and output channels, padding k // 2."""
+
+    def __init__(self, in_width: int, out_width: int, kernel_size: int = 1, stride: int = 1,
+                 bias: bool = False) -> None:
+        super().__init__(in_width, out_width, kernel_size, stride, kernel_size // 2, bias=bias)
+
+    def forward(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
+        """(N, cin.width, H, W) -> (N, cout.width, ceil(H / stride), ceil(W / stride))."""
+        bias = None if self.bias is None else take(self.bias, cout)
+        return F.conv2d(x, take(self.weight, cout, cin), bias, self.stride, self.padding)
+
+
+class ElasticDepthwiseConv2d(nn.Conv2d):
+    """Depthwise convolution with elastic channels and kernel (the centre crop), padding k // 2."""
+
+    def __init__(self, width: int, kernel_size: int, stride: int = 1) -> None:
+        super().__init__(width, width, kernel_size, stride, kernel_size // 2, groups=width,
+                         bias=False)
+
+    def forward(self, x: torch.Tensor, channels: Span, kernel: int | None = None) -> torch.Tensor:
+        """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride)), C = channels.width."""
+        size = self.kernel_size[0]
+        kernel = kernel or size
+        crop = Span.centre(kernel, size)
+        weight = take(self.weight, channels, None, crop, crop)
+        return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=channels.width)
+
+
+class ElasticLinear(nn.Linear):
+    """Linear layer with elastic input and output features."""
+
+    def forward(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
+        """(..., cin.width) -> (..., cout.width)."""
+        bias = None if self.bias is None else take(self.bias, cout)
+        return F.linear(x, take(self.weight, cout, cin), bias)
+
+
+class SqueezeExcite(nn.Module):
+    """Channel gate: mean over the map -> linear -> ReLU -> linear -> hard sigmoid."""
+
+    def __init__(self, width: int, squeezed: int) -> None:
+        super().__init__()
+        self.reduce = ElasticLinear(width, squeezed)
+        self.expand = ElasticLinear(squeezed, width)
+
+    def forward(self, x: torch.Tensor, channels: Span, squeezed: Span) -> torch.Tensor:
+        """(N, channels.width, H, W) -> the same shape."""
+        gate = F.relu(self.reduce(x.mean((2, 3)), channels, squeezed))
+        return x * F.hardsigmoid(self.expand(gate, squeezed, channels))[:, :, None, None]
+
+
+class ElasticScale(nn.Module):
+    """Switchable layer scale: one vector per (depth choice, row), the active one picked by spans.
+
+    Args:
+        depths: number of depth choices.
+        rows: number of rows.
+        width: maximum channels.
+        init: value at the start.
+        gain: the vector is multiplied by gain / active width (None: by 1).
+    """
+
+    def __init__(self, depths: int, rows: int, width: int, init: float,
+                 gain: float | None = None) -> None:
+        super().__init__()
+        self.gain = gain
+        self.weight = nn.Parameter(torch.full((depths, rows, width), init))
+
+    def forward(self, depth: Span, row: Span, channels: Span) -> torch.Tensor:
+        """The active vector, (channels.width,)."""
+        factor = 1.0 if self.gain is None else self.gain / channels.width
+        return take(self.weight, depth, row, channels).flatten() * factor

@@ -1,0 +1,130 @@
+"""Elastic norms: batch norm with shared statistics, the joint token-channel norm, LayerNorm."""
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from nasvit_mm.nn.span import Span, take
+
+
+class ElasticBatchNorm2d(_InstanceNorm):
+    """Batch norm of which a subnet uses, and in training updates, its channels' part.
+
+    Its base is for ``isinstance`` only.  It must be no ``_BatchNorm``: ``convert_sync_batchnorm``
+    of torch and mmengine replace every instance of that by a SyncBatchNorm, which knows no spans
+    (synchronised statistics are an option of this class instead).  And it must be one of the norm
+    classes that mmengine's optimizer constructor knows, so that ``norm_decay_mult`` applies.
+
+    Args:
+        width: maximum channels.
+        eps, momentum: as in ``nn.BatchNorm2d``; ``momentum=None`` is the cumulative average.
+        sync: whether training statistics are taken over all ranks of the default process group.
+    """
+
+    def __init__(self, width: int, eps: float = 1e-5, momentum: float | None = 0.1,
+                 sync: bool = False) -> None:
+        super().__init__(width, eps, momentum, affine=True, track_running_stats=True)
+        self.sync = sync
+        self.track = True  # set by frozen_statistics
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        """(N, channels.width, H, W) -> the same shape."""
+        weight, bias = take(self.weight, channels), take(self.bias, channels)
+        mean, var = take(self.running_mean, channels), take(self.running_var, channels)
+        if not self.training:
+            return F.batch_norm(x, mean, var, weight, bias, eps=self.eps)
+        factor = self._update_factor()
+        if self.sync and dist.is_available() and dist.is_initialized() and (
+                dist.get_world_size() > 1):
+            return self._sync_forward(x, mean, var, weight, bias, factor, channels)
+        if not self.track:
+            return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+        out = F.batch_norm(x, mean, var, weight, bias, True, factor, self.eps)
+        self._write_back(mean, var, channels)
+        return out
+
+    def _update_factor(self) -> float:
+        if not self.track:
+            return 0.0
+        if self.momentum is not None:
+            return self.momentum
+        self.num_batches_tracked += 1
+        return 1.0 / float(self.num_batches_tracked)
+
+    def _write_back(self, mean: torch.Tensor, var: torch.Tensor, channels: Span) -> None:
+        """A wrapped span took a copy of the statistics; a contiguous one was updated in place."""
+        over = channels.start + channels.width - channels.size
+        if over <= 0 or channels.width == channels.size:
+            return
+        for stored, new in ((self.running_mean, mean), (self.running_var, var)):
+            stored[channels.start:] = new[:-over]
+            stored[:over] = new[-over:]
+
+    def _sync_forward(self, x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor,
+                      weight: torch.Tensor, bias: torch.Tensor, factor: float,
+                      channels: Span) -> torch.Tensor:
+        """Batch statistics over all ranks; gradients flow through the reduction."""
+        from torch.distributed.nn.functional import all_reduce
+        count = x.new_tensor([x.numel() / x.shape[1]], dtype=torch.float32)
+        wide = x.float()
+        sums = torch.cat([wide.sum((0, 2, 3)), (wide * wide).sum((0, 2, 3)), count])
+        sums = all_reduce(sums)
+        total = sums[-1]
+        batch_mean = sums[:x.shape[1]] / total
+        batch_var = (sums[x.shape[1]:-1] / total - batch_mean ** 2).clamp_min(0)
+        if self.track:
+            with torch.no_grad():
+                mean.lerp_(batch_mean.to(mean), factor)
+                var.lerp_((batch_var * total / (total - 1)).to(var), factor)
+            self._write_back(mean, var, channels)
+        scale = weight * torch.rsqrt(batch_var + self.eps)
+        shift = bias - batch_mean * scale
+        return (wide * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        return f'{self.num_features}, eps={self.eps}, momentum={self.momentum}, sync={self.sync}'
+
+
+@contextlib.contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Forwards inside leave running statistics alone (the second forward of checkpointing)."""
+    norms = [m for m in module.modules() if isinstance(m, ElasticBatchNorm2d) and m.track]
+    for norm in norms:
+        norm.track = False
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.track = True
+
+
+class ElasticTokenNorm(nn.GroupNorm):
+    """Normalise over all tokens *and* channels of a sample together, then scale per channel.
+
+    One mean and one biased variance per sample: a GroupNorm of one group, not a LayerNorm per
+    token, although NASViT and ElasticViT store it under that name.
+    """
+
+    def __init__(self, width: int, eps: float = 1e-5) -> None:
+        super().__init__(1, width, eps)
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        """(B, L, channels.width) -> the same shape."""
+        weight, bias = take(self.weight, channels), take(self.bias, channels)
+        return torch.addcmul(bias, F.layer_norm(x, x.shape[1:], eps=self.eps), weight)
+
+
+class ElasticLayerNorm2d(nn.LayerNorm):
+    """LayerNorm over the channels of each position of an (N, C, H, W) map."""
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        """(N, channels.width, H, W) -> the same shape."""
+        weight, bias = take(self.weight, channels), take(self.bias, channels)
+        x = F.layer_norm(x.permute(0, 2, 3, 1), (channels.width,), weight, bias, self.eps)
+        return x.permute(0, 3, 1, 2)

@@ -1,0 +1,104 @@
+"""The one rule for slicing: a span of an axis, wrapping modulo its size."""
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+
+
+class Span(NamedTuple):
+    """``width`` consecutive indices of an axis of ``size``, from ``start`` on, wrapping around.
+
+    Ordinal, bilateral and cyclic weight sharing differ in ``start`` only.
+    """
+
+    start: int
+    width: int
+    size: int
+
+    @classmethod
+    def whole(cls, size: int) -> Span:
+        return cls(0, size, size)
+
+    @classmethod
+    def prefix(cls, width: int, size: int) -> Span:
+        """The first ``width`` of ``size``.
+
+        Raises:
+            ValueError: not 1 <= width <= size.
+        """
+        if not 1 <= width <= size:
+            raise ValueError(f'span of width {width} in an axis of {size}')
+        return cls(0, width, size)
+
+    @classmethod
+    def centre(cls, width: int, size: int) -> Span:
+        """The middle ``width`` of ``size`` (a 3x3 kernel out of a 5x5 one)."""
+        return cls((size - width) // 2, width, size)
+
+    def scaled(self, factor: int) -> Span:
+        """The span of an axis that has ``factor`` entries for each entry of this one."""
+        return Span(self.start * factor, self.width * factor, self.size * factor)
+
+    def divided(self, divisor: int) -> Span:
+        """The span of an axis that has one entry for ``divisor`` entries of this one."""
+        if self.start % divisor or self.width % divisor or self.size % divisor:
+            raise ValueError(f'{self} is no multiple of {divisor}')
+        return Span(self.start // divisor, self.width // divisor, self.size // divisor)
+
+
+# What is taken of one axis: all of it, a span, or several spans joined in order.
+AxisSpan = Span | tuple[Span, ...] | None
+
+_recorders: list[dict[int, tuple[AxisSpan, ...]]] = []
+
+
+def take(weight: torch.Tensor, *spans: AxisSpan) -> torch.Tensor:
+    """The active part of a weight, one entry of ``spans`` per leading axis.
+
+    A whole axis costs nothing (the weight itself comes back), a contiguous span is a view, a
+    wrapped one two views joined.
+
+    Raises:
+        ValueError: a span made for an axis of another size.
+    """
+    for record in _recorders:
+        record[id(weight)] = spans
+    for axis, span in enumerate(spans):
+        if span is None:
+            continue
+        if isinstance(span, Span):
+            weight = _take_axis(weight, axis, span)
+        else:
+            weight = torch.cat([_take_axis(weight, axis, s) for s in span], axis)
+    return weight
+
+
+def _take_axis(weight: torch.Tensor, axis: int, span: Span) -> torch.Tensor:
+    start, width, size = span
+    if weight.shape[axis] != size:
+        raise ValueError(f'{span} on axis {axis} of a weight of shape {tuple(weight.shape)}')
+    if width == size:
+        return weight
+    over = start + width - size
+    if over <= 0:
+        return weight.narrow(axis, start, width)
+    return torch.cat([weight.narrow(axis, start, width - over), weight.narrow(axis, 0, over)], axis)
+
+
+@contextlib.contextmanager
+def recorded_takes() -> Iterator[dict[int, tuple[AxisSpan, ...]]]:
+    """Note what every forward inside takes: ``{id(weight): spans}``.
+
+    Extraction slices exactly what the forward uses, so that no layer needs a second description
+    of its slices.
+    """
+    record: dict[int, tuple[AxisSpan, ...]] = {}
+    _recorders.append(record)
+    try:
+        yield record
+    finally:
+        # By identity: two empty records are equal, and ``remove`` would take the outer one.
+        del _recorders[next(i for i, r in enumerate(_recorders) if r is record)]

@@ -1,0 +1,44 @@
+"""What can be searched: tables of choices, genes <-> architecture, sampling, named architectures.
+
+numpy only: nothing here imports torch.
+"""
+from __future__ import annotations
+
+from nasvit_mm.spaces.arch import Arch, load_arch_file
+from nasvit_mm.spaces.nasvit import NASViTSpace
+from nasvit_mm.spaces.space import Field, Space, closest
+
+__all__ = ['Arch', 'Field', 'NASViTSpace', 'Space', 'get_space', 'list_spaces', 'load_arch_file']
+
+_SPACES = {'nasvit': NASViTSpace}
+
+
+def list_spaces() -> list[str]:
+    """Names that :func:`get_space` takes."""
+    return sorted(_SPACES)
+
+
+def get_space(space: str | dict | Space) -> Space:
+    """The search space of a name, of ``Space.to_dict()``, or of a space itself.
+
+    Args:
+        space: a name out of :func:`list_spaces`; or ``dict(space=name, restrict={...})``, the form
+            that :meth:`Space.to_dict` writes and that configs and checkpoints carry.
+
+    Raises:
+        KeyError: unknown name; the message lists the closest and all names.
+    """
+    if isinstance(space, Space):
+        return space
+    restriction = {}
+    if isinstance(space, dict):
+        unknown = set(space) - {'space', 'restrict'}
+        if unknown or 'space' not in space:
+            raise KeyError(f"a space mapping has the keys 'space' and optionally 'restrict', "
+                           f'got {sorted(space)}')
+        space, restriction = space['space'], space.get('restrict') or {}
+    if space not in _SPACES:
+        raise KeyError(f'unknown space {space!r}{closest(space, _SPACES)}; '
+                       f'known spaces: {", ".join(list_spaces())}')
+    found = _SPACES[space]()
+    return found.restrict(**restriction) if restriction else found

@@ -1,0 +1,101 @@
+"""An architecture: frozen, hashable, JSON."""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Value = int | tuple[int, ...]
+
+
+class Arch:
+    """One member of a search space.
+
+    Fields read as attributes (``arch.depth``) or items (``arch['depth']``): an int, or a tuple of
+    ints with one entry per position of the field.  Made by ``Space.arch``, which validates; equal
+    and hashed by space name and values, so it can be a key of a dict.
+    """
+
+    __slots__ = ('_fields', '_hash', '_space')
+
+    def __init__(self, space: str, fields: Mapping[str, Value]) -> None:
+        object.__setattr__(self, '_space', space)
+        object.__setattr__(self, '_fields', dict(fields))
+        object.__setattr__(self, '_hash', hash((space, tuple(fields.items()))))
+
+    @property
+    def space(self) -> str:
+        """Name of the space it belongs to."""
+        return self._space
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types; ``Space.arch`` reads it back."""
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in self._fields.items()}
+        return {'space': self._space, **plain}
+
+    def replace(self, **fields: Value) -> Arch:
+        """A copy with some fields changed (not validated: pass it through ``Space.arch``)."""
+        unknown = set(fields) - set(self._fields)
+        if unknown:
+            raise KeyError(f'{self._space} architectures have the fields {list(self._fields)}, '
+                           f'not {sorted(unknown)}')
+        return Arch(self._space, {**self._fields, **fields})
+
+    def save(self, path: str | Path) -> None:
+        """Write the JSON form, accepted wherever ``arch=`` is."""
+        Path(path).write_text(json.dumps(self.to_dict()) + '\n')
+
+    def __getattr__(self, name: str) -> Value:
+        try:
+            return object.__getattribute__(self, '_fields')[name]
+        except (KeyError, AttributeError):
+            raise AttributeError(f'architecture has no field {name!r}') from None
+
+    def __getitem__(self, name: str) -> Value:
+        return self._fields[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError('an architecture is frozen; use Arch.replace')
+
+    def __reduce__(self) -> tuple:
+        return Arch, (self._space, self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Arch):
+            return NotImplemented
+        return self._space == other._space and self._fields == other._fields
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __str__(self) -> str:
+        parts = (f'{k[0]}{".".join(map(str, v)) if isinstance(v, tuple) else v}'
+                 for k, v in self._fields.items())
+        return f'{self._space}:{"-".join(parts)}'
+
+    __repr__ = __str__
+
+
+def load_arch_file(path: str | Path) -> dict[str, Any]:
+    """The mapping in a JSON or YAML architecture file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not JSON or YAML, or not a mapping inside.
+    """
+    path = Path(path)
+    text = path.read_text()
+    try:
+        if path.suffix.lower() in ('.yml', '.yaml'):
+            import yaml
+            content = yaml.safe_load(text)
+        else:
+            content = json.loads(text)
+    except Exception as error:
+        raise ValueError(f'architecture file {path} is not valid '
+                         f'{path.suffix.lstrip(".") or "json"}: {error}') from error
+    if not isinstance(content, (dict, list)):
+        raise ValueError(f'architecture file {path} holds a {type(content).__name__}, '
+                         'expected a mapping of fields')
+    return content

@@ -1,0 +1,12 @@
+"""Sizes of maps and windows that networks and costs agree on."""
+from __future__ import annotations
+
+from typing import Any
+
+
+def window_side(tokens: Any, largest: int) -> Any:
+    """Side of the equal windows that an axis is cut into: ceil(n / ceil(n / R)), at most R.
+
+    Takes ints or integer arrays.
+    """
+    return -(-tokens // -(-tokens // largest))

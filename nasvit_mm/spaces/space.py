@@ -1,0 +1,363 @@
+"""The base of all search spaces: a table of choices and what follows from it."""
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from nasvit_mm.spaces.arch import Arch, Value, load_arch_file
+
+ZOO = Path(__file__).parent / 'zoo'
+
+
+class Field(NamedTuple):
+    """One field of an architecture: its positions and the choices at each of them."""
+
+    name: str
+    positions: tuple[str, ...]  # () for a scalar field
+    choices: tuple[tuple[int, ...], ...]  # ascending, one tuple per position (or one for a scalar)
+
+    @property
+    def labels(self) -> list[str]:
+        """``width[mb3]`` and the like, one per gene."""
+        return [f'{self.name}[{p}]' for p in self.positions] if self.positions else [self.name]
+
+
+class Space:
+    """A search space: ordered fields with choices, one gene per position.
+
+    A gene vector holds the *index* of the choice at every position of every field, in the order of
+    ``fields``; positions with a single choice are part of it (their gene is 0), so the layout of
+    the vector is the same for a space and all its restrictions.
+
+    A family subclasses this with its table, and overrides what is special in it: its authors' own
+    notation (``_from_native``), dependencies between genes (``_check``, ``_draw``), genes without
+    effect (``canonical``).
+    """
+
+    name: ClassVar[str]
+    table: ClassVar[tuple[Field, ...]]
+
+    def __init__(self, fields: Sequence[Field] | None = None,
+                 restriction: Mapping[str, list] | None = None) -> None:
+        self.fields = tuple(fields or self.table)
+        self._restriction = dict(restriction or {})
+
+    # ------------------------------------------------------------------ what it is
+    def to_dict(self) -> dict[str, Any]:
+        """``dict(space=name, restrict={...})``: plain types, read back by ``get_space``."""
+        out: dict[str, Any] = {'space': self.name}
+        if self._restriction:
+            out['restrict'] = copy.deepcopy(self._restriction)
+        return out
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Space):
+            return NotImplemented
+        return self.name == other.name and self.fields == other.fields
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.fields))
+
+    def __repr__(self) -> str:
+        free = sum(len(c) > 1 for c in self.choices)
+        return f'<space {self.name}: {free} free genes, {self.num_architectures:.4g} architectures>'
+
+    @cached_property
+    def choices(self) -> tuple[tuple[int, ...], ...]:
+        """Choices of every gene."""
+        return tuple(c for field in self.fields for c in field.choices)
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """A readable name of every gene, ``depth[mb4]``."""
+        return tuple(label for field in self.fields for label in field.labels)
+
+    @property
+    def num_genes(self) -> int:
+        return len(self.choices)
+
+    @property
+    def num_architectures(self) -> int:
+        """Number of gene vectors (families with dependent genes override it)."""
+        return int(np.prod([len(c) for c in self.choices], dtype=object))
+
+    @property
+    def is_single(self) -> bool:
+        """Whether one architecture is left."""
+        return all(len(c) == 1 for c in self.choices)
+
+    @cached_property
+    def smallest(self) -> Arch:
+        """The minimum of every choice."""
+        return self.from_genes([0] * self.num_genes)
+
+    @cached_property
+    def largest(self) -> Arch:
+        """The maximum of every choice."""
+        return self.from_genes([len(c) - 1 for c in self.choices])
+
+    # ------------------------------------------------------------------ architectures
+    def arch(self, x: Arch | str | Path | Mapping | Sequence) -> Arch:
+        """Read and validate an architecture.
+
+        Args:
+            x: an :class:`Arch`; a name out of ``named``, ``'smallest'`` or ``'largest'``; a path
+                to a JSON or YAML file; a mapping of fields (``Arch.to_dict()``); or the authors'
+                own form.
+
+        Raises:
+            KeyError: unknown name (the closest names are listed) or unknown / missing field.
+            ValueError: a value outside the space: the gene, the value and its choices are named.
+            TypeError: something that is no architecture.
+        """
+        if isinstance(x, Arch):
+            if x.space != self.name:
+                raise ValueError(f'architecture of space {x.space!r} given to space {self.name!r}')
+            mapping: Any = {f.name: x[f.name] for f in self.fields}
+        elif isinstance(x, (str, Path)):
+            mapping = self._from_name(x)
+        else:
+            mapping = x
+        if not isinstance(mapping, Mapping):
+            mapping = self._from_native(mapping)
+        return self._check(self._from_mapping(mapping))
+
+    def _from_name(self, name: str | Path) -> Mapping | Sequence:
+        text = str(name)
+        if text in ('smallest', 'largest'):
+            return getattr(self, text).to_dict()
+        if text in self.zoo:
+            return self.zoo[text]['arch']
+        native = self._from_text(text)
+        if native is not None:
+            return native
+        if Path(text).suffix.lower() in ('.json', '.yaml', '.yml'):
+            if not Path(text).is_file():
+                raise FileNotFoundError(f'architecture file not found: {text}')
+            return load_arch_file(text)
+        names = ['smallest', 'largest', *self.zoo]
+        raise KeyError(f'unknown {self.name} architecture {text!r}{closest(text, names)}; '
+                       f'named ones: {", ".join(names)}; a .json / .yaml file or a mapping '
+                       'is taken too')
+
+    def _from_mapping(self, mapping: Mapping) -> Arch:
+        given = dict(mapping)
+        space = given.pop('space', self.name)
+        if space != self.name:
+            raise ValueError(f'architecture of space {space!r} given to space {self.name!r}')
+        names = [f.name for f in self.fields]
+        missing, unknown = [n for n in names if n not in given], sorted(set(given) - set(names))
+        if missing or unknown:
+            raise KeyError(f'a {self.name} architecture has the fields {names}; '
+                           + (f'missing: {missing} ' if missing else '')
+                           + (f'unknown: {unknown}' if unknown else ''))
+        return Arch(self.name, {f.name: self._read_field(f, given[f.name]) for f in self.fields})
+
+    def _read_field(self, field: Field, value: Any) -> Value:
+        values = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
+        if isinstance(value, str) or len(values) != len(field.choices) or (
+                not field.positions and isinstance(value, (Sequence, np.ndarray))):
+            shape = (f'{len(field.positions)} numbers, {", ".join(field.positions)}'
+                     if field.positions else 'one number')
+            raise ValueError(f'{self.name}: {field.name} = {value!r}, expected {shape}')
+        out = []
+        for label, v, choices in zip(field.labels, values, field.choices):
+            if isinstance(v, bool) or v not in choices:
+                raise ValueError(f'{self.name}: {label} = {v!r} is not in the space; '
+                                 f'choices: {", ".join(map(str, choices))}')
+            out.append(int(v))
+        return tuple(out) if field.positions else out[0]
+
+    def _from_native(self, x: Any) -> Mapping:
+        """The authors' own form that is not a mapping."""
+        raise TypeError(f'{type(x).__name__} is no {self.name} architecture; give a name, a '
+                        'mapping of fields, an Arch or a file')
+
+    def _from_text(self, text: str) -> Mapping | Sequence | None:
+        """The authors' own form that is a string; None where ``text`` is not one."""
+        return None
+
+    def _check(self, arch: Arch) -> Arch:
+        """Raise ValueError where genes contradict one another."""
+        return arch
+
+    def canonical(self, arch: Any) -> Arch:
+        """The normal form: genes without effect set to a fixed value."""
+        return self.arch(arch)
+
+    # ------------------------------------------------------------------ genes
+    def genes(self, arch: Any) -> np.ndarray:
+        """Gene vector (num_genes,) int64 of one architecture, matrix (n, num_genes) of a list."""
+        if isinstance(arch, (list, tuple)) and arch and isinstance(arch[0], (Arch, Mapping, str)):
+            return np.stack([self.genes(a) for a in arch])
+        arch = self.arch(arch)
+        indices = []
+        for field in self.fields:
+            value = arch[field.name]
+            values = value if field.positions else (value,)
+            indices += [c.index(v) for v, c in zip(values, field.choices)]
+        return np.array(indices, dtype=np.int64)
+
+    def from_genes(self, genes: Iterable[int]) -> Arch | list[Arch]:
+        """Inverse of :meth:`genes`; a matrix gives a list.
+
+        Raises:
+            ValueError: wrong length or an index out of range, naming the gene.
+        """
+        genes = np.asarray(genes)
+        if genes.ndim == 2:
+            return [self.from_genes(row) for row in genes]
+        values = iter(self._values(genes[None])[0].tolist())
+        fields = {f.name: tuple(next(values) for _ in f.positions) if f.positions else next(values)
+                  for f in self.fields}
+        return self._check(Arch(self.name, fields))
+
+    def columns(self, genes: np.ndarray) -> dict[str, np.ndarray]:
+        """Values behind a gene matrix (n, num_genes): ``{field: (n, positions) or (n,)}`` int64."""
+        values = self._values(np.atleast_2d(np.asarray(genes)))
+        out, start = {}, 0
+        for field in self.fields:
+            stop = start + len(field.choices)
+            out[field.name] = values[:, start:stop] if field.positions else values[:, start]
+            start = stop
+        return out
+
+    def _values(self, genes: np.ndarray) -> np.ndarray:
+        if genes.ndim != 2 or genes.shape[1] != self.num_genes:
+            raise ValueError(f'{self.name} has {self.num_genes} genes, got shape {genes.shape}')
+        if not np.issubdtype(genes.dtype, np.integer):
+            raise ValueError(f'genes are integer indices, got {genes.dtype}')
+        sizes = np.array([len(c) for c in self.choices])
+        bad = (genes < 0) | (genes >= sizes)
+        if bad.any():
+            row, gene = np.argwhere(bad)[0]
+            raise ValueError(f'{self.name}: gene {gene} ({self.labels[gene]}) = {genes[row, gene]} '
+                             f'in row {row}, allowed 0..{sizes[gene] - 1}')
+        return self._lookup[np.arange(self.num_genes), genes]
+
+    @cached_property
+    def _lookup(self) -> np.ndarray:
+        out = np.zeros((self.num_genes, max(map(len, self.choices))), dtype=np.int64)
+        for row, choices in zip(out, self.choices):
+            row[:len(choices)] = choices
+        return out
+
+    # ------------------------------------------------------------------ sampling
+    def sample(self, rng: np.random.Generator | int, n: int | None = None) -> Arch | list[Arch]:
+        """Draw uniformly: one architecture, or a list of ``n``.
+
+        Args:
+            rng: a numpy Generator, or a seed for one.
+        """
+        archs = self.from_genes(self.sample_genes(rng, 1 if n is None else n))
+        return archs[0] if n is None else archs
+
+    def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
+        """As :meth:`sample`, as a gene matrix (n, num_genes): thousands in milliseconds."""
+        return self._draw(np.random.default_rng(rng), n)
+
+    def _draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        return rng.integers(0, [len(c) for c in self.choices], size=(n, self.num_genes))
+
+    # ------------------------------------------------------------------ derived spaces
+    def restrict(self, **fields: Any) -> Space:
+        """A space with fewer choices, for small pictures, demonstrations and tests.
+
+        Args:
+            fields: per field the choices left.  For a scalar field a value or a tuple of values;
+                for the others a mapping ``position -> value or values`` (positions not named stay
+                as they are), or a list with one entry per position.  ``resolution`` alone may
+                take values that the full space does not have.
+
+        Example::
+
+            space.restrict(resolution=(64, 80, 96), depth=dict(mb5=(3, 4), mb6=3))
+
+        Raises:
+            KeyError: unknown field or position.
+            ValueError: a choice that the space does not have.
+        """
+        names = [f.name for f in self.fields]
+        unknown = sorted(set(fields) - set(names))
+        if unknown:
+            raise KeyError(f'{self.name} has the fields {names}, not {unknown}')
+        kept = [self._restrict_field(f, fields[f.name]) if f.name in fields else f
+                for f in self.fields]
+        full = {f.name: f for f in self.table}
+        restriction = {f.name: [list(c) for c in f.choices] for f in kept
+                       if f.choices != full[f.name].choices}
+        return type(self)(kept, restriction)
+
+    def only(self, arch: Any) -> Space:
+        """The space whose one member is ``arch``: a subnet is a supernet with one choice."""
+        arch = self.arch(arch)
+        return self.restrict(**{f.name: list(arch[f.name]) if f.positions else arch[f.name]
+                                for f in self.fields})
+
+    def _restrict_field(self, field: Field, wanted: Any) -> Field:
+        if not field.positions:
+            if isinstance(wanted, (list, tuple)) and len(wanted) == 1:
+                wanted = wanted[0]  # the form that to_dict() writes
+            wanted = [wanted]
+        elif isinstance(wanted, Mapping):
+            unknown = sorted(set(wanted) - set(field.positions))
+            if unknown:
+                raise KeyError(f'{self.name}: {field.name} has the positions '
+                               f'{list(field.positions)}, not {unknown}')
+            wanted = [wanted.get(p, c) for p, c in zip(field.positions, field.choices)]
+        elif not isinstance(wanted, (list, tuple)) or len(wanted) != len(field.positions):
+            raise ValueError(f'{self.name}: restrict {field.name} with a mapping position -> '
+                             f'choices or a list of {len(field.positions)} entries, got {wanted!r}')
+        choices = []
+        for label, values, have in zip(field.labels, wanted, field.choices):
+            values = sorted(set(values if isinstance(values, (list, tuple, set)) else [values]))
+            bad = [v for v in values if not self._allowed(field, v, have)]
+            if bad or not values:
+                raise ValueError(f'{self.name}: restrict {label} to {values}, but the space has '
+                                 f'{list(have)}')
+            choices.append(tuple(int(v) for v in values))
+        return field._replace(choices=tuple(choices))
+
+    def _allowed(self, field: Field, value: Any, choices: tuple[int, ...]) -> bool:
+        """Whether ``restrict`` may leave ``value``."""
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            return False
+        return value in choices
+
+    # ------------------------------------------------------------------ named architectures
+    @cached_property
+    def zoo(self) -> dict[str, dict[str, Any]]:
+        """Named members of this space with provenance: source, published and measured figures."""
+        path = ZOO / f'{self.name}.json'
+        if not path.is_file():
+            return {}
+        entries = json.loads(path.read_text())
+        return {name: entry for name, entry in entries.items() if self._has(entry['arch'])}
+
+    @cached_property
+    def named(self) -> dict[str, Arch]:
+        """Name -> architecture, of :attr:`zoo`."""
+        return {name: self.arch(entry['arch']) for name, entry in self.zoo.items()}
+
+    def _has(self, x: Any) -> bool:
+        try:
+            self.arch(x)
+        except (KeyError, ValueError, TypeError):
+            return False
+        return True
+
+    def __contains__(self, x: Any) -> bool:
+        return self._has(x)
+
+
+def closest(name: object, names: Iterable[str]) -> str:
+    """`` (did you mean ...?)`` or nothing, for error messages."""
+    found = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
+    return f' (did you mean {", ".join(found)}?)' if found else ''
