@@ -11,8 +11,9 @@ from nasvit_mm.checkpoints import nasvit
 from nasvit_mm.checkpoints.extract import extract_state
 from nasvit_mm.spaces import Space, get_space
 
-# Space -> module with ``rename(weights, arch)``, official keys to ours, and ``fit(key, tensor, shape,
-# space)``, the part of an official tensor that a supernet of the space holds.
+# Space -> module with ``rename(weights, space)``, official keys to ours; ``fit(key, tensor, shape, space)``,
+# the part of an official tensor that a supernet of the space holds; ``is_extracted(weights)``, whether
+# they are of a subnet that the authors' code extracted.
 CONVERTERS = {'nasvit': nasvit}
 
 
@@ -24,7 +25,8 @@ def convert_official(space_name: str | Space, state_dict: Mapping[str, Any],
         space_name: space of the checkpoint; a restriction of it keeps what the restriction needs.
         state_dict: an official checkpoint as loaded (its EMA weights are taken, as the authors'
             loader does), or the bare state dict; a ``module.`` prefix is cut off.
-        arch: None for the supernet; else the subnet of that architecture is sliced out.
+        arch: None for the supernet; else the subnet of that architecture is sliced out.  A subnet
+            that the authors' code extracted is taken too, with its architecture.
 
     Returns:
         State dict that ``create_model(space, arch, num_classes)`` loads strictly, ``num_classes``
@@ -37,7 +39,11 @@ def convert_official(space_name: str | Space, state_dict: Mapping[str, Any],
     space = get_space(space_name)
     arch = None if arch is None else space.arch(arch)
     converter = CONVERTERS[space.name]
-    weights = converter.rename(bare_weights(state_dict), arch)
+    weights = bare_weights(state_dict)
+    if arch is not None and converter.is_extracted(weights):
+        # The authors' extraction has been here: what is left is the supernet of this one choice.
+        space, arch = space.only(arch), None
+    weights = converter.rename(weights, space)
     with torch.device('meta'):
         supernet = create_model(space, num_classes=len(weights['head.classifier.bias']))
     expected = supernet.state_dict()

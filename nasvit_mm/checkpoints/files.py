@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,9 @@ import torch
 
 from nasvit_mm.spaces import Arch, Space
 
-# Classes of other packages inside official files.  They hold training options that nothing here
-# needs, so an empty stand-in is loaded in their place and no foreign code runs.
-STUBBED = ('yacs.config.CfgNode',)
-
-
-class _Stub(dict):
-    """Stand-in for a foreign class in a pickle."""
-
-    def __setstate__(self, state: object) -> None:
-        pass
+# Classes of other packages inside official files, and the plain type that is loaded in their place.
+# They hold training options that nothing here needs, and no foreign code runs.
+STAND_INS = [(OrderedDict, 'yacs.config.CfgNode')]
 
 
 def load_official(path: str | Path) -> Mapping[str, Any]:
@@ -34,7 +28,7 @@ def load_official(path: str | Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
     try:
-        with torch.serialization.safe_globals([(_Stub, name) for name in STUBBED]):
+        with torch.serialization.safe_globals(STAND_INS):
             content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
         raise ValueError(f'{path} cannot be read as a checkpoint: {_first_line(error)}') from error

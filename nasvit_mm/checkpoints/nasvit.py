@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from nasvit_mm.nn import Span, take
-from nasvit_mm.spaces import Arch, NASViTSpace, Space
+from nasvit_mm.spaces import NASViTSpace, Space
 from nasvit_mm.spaces import nasvit as facts
 
 # Official name (levels that differ between supernet and extracted subnet collapsed) -> ours.
@@ -44,26 +44,31 @@ RENAMES = (
 IGNORED = re.compile(r'\.bn_tracking\.|\.mobile_inverted_conv\.rescale$|relative_position_index$')
 
 
-def rename(weights: Mapping[str, torch.Tensor], arch: Arch | None) -> dict[str, torch.Tensor]:
+def is_extracted(weights: Mapping[str, torch.Tensor]) -> bool:
+    """Whether the authors' code extracted them: a subnet, not the supernet."""
+    return 'last_conv.0.conv.weight' in weights
+
+
+def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch.Tensor]:
     """Official tensors under our names.
 
     Args:
         weights: bare tensors of an official supernet or extracted subnet.
-        arch: needed to number the blocks of an extracted subnet.
+        space: of one architecture for an extracted subnet, to number its blocks.
 
     Raises:
-        ValueError: not NASViT weights, or an extracted subnet without or of another ``arch``.
+        ValueError: not NASViT weights, or an extracted subnet without or of another architecture.
     """
     _check(weights)
-    extracted = 'last_conv.0.conv.weight' in weights
-    if extracted and arch is None:
+    extracted = is_extracted(weights)
+    if extracted and not space.is_single:
         raise ValueError('these are the weights of an extracted NASViT subnet: give its arch')
-    depths = arch.depth if extracted else [c[-1] for c in NASViTSpace.table[2].choices]
+    depths = space.largest.depth if extracted else NASViTSpace().largest.depth
     places = [f'backbone.stages.{s}.{j}' for s, d in enumerate(depths) for j in range(d)]
     found = 1 + max(int(k.split('.')[1]) for k in weights if k.startswith('blocks.'))
     if found != len(places):
         raise ValueError(f'the checkpoint has {found} blocks, '
-                         + (f'{arch} has {len(places)}' if extracted
+                         + (f'{space.largest} has {len(places)}' if extracted
                             else f'the official NASViT supernet {len(places)}'))
     out = {}
     for key, tensor in weights.items():

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -39,8 +40,9 @@ class RelativePositionBias(nn.Module):
             table = F.interpolate(table, [2 * n - 1 for n in sides], mode='bicubic',
                                   align_corners=False).reshape(heads.width, -1)
         tokens = grid[0] * grid[1]
-        make = _cached_index if tokens <= CACHED_TOKENS and not torch.compiler.is_compiling() \
-            else _offset_index
+        # Symbolic and fake tensors (export, compilation) must not end up in the cache.
+        plain = type(table) is torch.Tensor and not torch.compiler.is_compiling()
+        make = _cached_index if plain and tokens <= CACHED_TOKENS else _offset_index
         index = make(*grid, *sides, table.device)
         return table.index_select(1, index).view(heads.width, tokens, tokens)
 
@@ -55,4 +57,7 @@ def _offset_index(height: int, width: int, rows: int, cols: int,
     return (dy[:, None, :, None] + dx[None, :, None, :]).flatten()
 
 
-_cached_index = lru_cache(maxsize=64)(_offset_index)
+@lru_cache(maxsize=64)
+def _cached_index(*args: Any) -> torch.Tensor:
+    with torch.inference_mode(False):  # a tensor made in inference mode could not be trained with
+        return _offset_index(*args)

@@ -44,9 +44,11 @@ class ElasticBatchNorm2d(_InstanceNorm):
                 dist.get_world_size() > 1):
             return self._sync_forward(x, mean, var, weight, bias, factor, channels)
         if not self.track:
-            return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)
+            # Copies, not None: checkpointing wants the tensors saved for backward to be as many.
+            mean, var = mean.clone(), var.clone()
         out = F.batch_norm(x, mean, var, weight, bias, True, factor, self.eps)
-        self._write_back(mean, var, channels)
+        if self.track:
+            self._write_back(mean, var, channels)
         return out
 
     def _update_factor(self) -> float:

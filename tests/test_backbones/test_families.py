@@ -1,0 +1,329 @@
+"""What holds for the network of every family, as supernet and as subnet."""
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from nasvit_mm import create_model, get_space
+from nasvit_mm.backbones import FAMILIES
+from nasvit_mm.checkpoints import extract_subnet
+from nasvit_mm.nn import ElasticBatchNorm2d
+from tests.families import NAMED, SPACES, backbone, classifier, poison, sampled
+
+CASES = [(space, i) for space in SPACES for i in range(4)]  # smallest, largest, two random
+
+
+def picture(*size: int, batch: int = 2, seed: int = 0) -> torch.Tensor:
+    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(params=CASES, ids=lambda c: f'{c[0]}-{c[1]}')
+def case(request):
+    space, i = request.param
+    return space, sampled(space, 2)[i]
+
+
+@pytest.mark.parametrize(('space', 'name'), NAMED)
+def test_named_architectures_run(space, name):
+    model = create_model(space, name, num_classes=7).eval()
+    side = model.arch.resolution
+    with torch.inference_mode():
+        assert model(picture(side, side, batch=1)).shape == (1, 7)
+
+
+def test_subnet_equals_supernet(case):
+    """Classifier, every output and the taps: same function, plain shapes, no shared storage."""
+    space, arch = case
+    supernet = classifier(space).eval()
+    subnet = extract_subnet(supernet, arch)
+    supernet.set_arch(arch)
+    x = picture(arch.resolution, arch.resolution)
+    with torch.inference_mode():
+        assert torch.equal(supernet(x), subnet(x))
+    theirs = {t.untyped_storage().data_ptr() for t in supernet.state_dict().values()}
+    assert not any(t.untyped_storage().data_ptr() in theirs for t in subnet.state_dict().values())
+    outputs = range(len(FAMILIES[space][0].strides))
+    supernet = backbone(space, out_width=24, out_indices=outputs).eval()
+    subnet = extract_subnet(supernet, arch)
+    assert supernet.arch == get_space(space).largest  # left as it was
+    supernet.set_arch(arch)
+    x = picture(70, 135)
+    with torch.inference_mode():
+        for a, b in zip(supernet(x), subnet(x)):
+            assert torch.equal(a, b)
+
+
+def test_training_step_of_subnet_equals_supernet(case):
+    """Train mode: same outputs, and the supernet's gradients are the subnet's, sliced."""
+    space, arch = case
+    supernet = backbone(space).train()
+    subnet = extract_subnet(supernet, arch)
+    assert subnet.training
+    supernet.set_arch(arch)
+    x = picture(64, 96)
+    for model in (supernet, subnet):
+        sum((y ** 2).mean() for y in model(x)).backward()
+    ours, theirs = dict(supernet.named_parameters()), dict(subnet.named_parameters())
+    for name, parameter in theirs.items():
+        # Every active entry of the supernet's gradient is an entry of the subnet's, and the rest
+        # is zero: equal sums and norms say so.
+        torch.testing.assert_close(ours[name].grad.double().sum(),
+                                   parameter.grad.double().sum(), rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(ours[name].grad.double().norm(),
+                                   parameter.grad.double().norm(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize('mode', ['train', 'eval'])
+def test_nothing_outside_the_active_spans_is_read(case, mode):
+    space, arch = case
+    supernet = backbone(space, out_width=16).train(mode == 'train')
+    x = picture(64, 96)
+    supernet.set_arch(arch)
+    with torch.no_grad():
+        expected = supernet(x)
+    poisoned = poison(supernet, lambda: supernet(x))
+    assert poisoned or arch == get_space(space).largest
+    out = supernet(x)
+    for y, z in zip(out, expected):
+        assert torch.equal(y, z)
+    sum(y.mean() for y in out).backward()
+    gradients = [p.grad for p in supernet.parameters() if p.grad is not None]
+    assert gradients and all(g.isfinite().all() for g in gradients)
+
+
+def test_running_other_architectures_changes_nothing(case):
+    space, arch = case
+    supernet = classifier(space, resize=False).eval()
+    subnet = extract_subnet(supernet, arch)
+    x = picture(64, 96)
+    with torch.inference_mode():
+        before = subnet(x)
+        supernet.set_arch(arch)
+        first = supernet(x)
+        for other in sampled(space, 3, seed=9):
+            supernet.set_arch(other)
+            supernet(x)
+        assert torch.equal(subnet(x), before)
+        supernet.set_arch(arch)
+        assert torch.equal(supernet(x), first)
+        # Training the supernet moves it, and leaves the subnet alone.
+    supernet.train()
+    supernet(picture(96, 96)).sum().backward()
+    with torch.no_grad():
+        for p in supernet.parameters():
+            if p.grad is not None:
+                p -= 0.1 * p.grad
+        assert torch.equal(subnet(x), before)
+
+
+@pytest.mark.parametrize('kind', ['supernet', 'subnet'])
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('space', SPACES)
+def test_any_size_and_a_batch_of_one(space, kind, training):
+    arch = 'supernet' if kind == 'supernet' else 'smallest'
+    net = backbone(space, arch, out_indices=range(len(FAMILIES[space][0].strides)))
+    net.train(training)
+    for height, width in ((96, 160), (131, 77), (64, 64)):
+        for batch in (1, 2):
+            if training and batch == 1 and max(height, width) <= 64:
+                continue  # one value per channel at the last stage: no batch statistics
+            with torch.no_grad():
+                out = net(picture(height, width, batch=batch))
+            for y, channels, stride in zip(out, net.out_channels, net.out_strides, strict=True):
+                assert y.shape == (batch, channels, -(-height // stride), -(-width // stride))
+                assert y.isfinite().all()
+    model = classifier(space, None if kind == 'supernet' else arch, num_classes=5)
+    model.train(training)
+    assert model(picture(96, 128, batch=1)).shape == (1, 5)
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_batch_of_one_equals_its_row(space):
+    model = classifier(space, 'smallest').eval()
+    side = model.arch.resolution
+    x = picture(side, side, batch=3)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x[1:2]), model(x)[1:2], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_classifier_resizes_what_the_authors_resize(space):
+    model = classifier(space, 'smallest').eval()
+    side = model.arch.resolution
+    limit = model.backbone.max_resolution
+    sizes = []
+    model.backbone.register_forward_pre_hook(lambda m, a: sizes.append(tuple(a[0].shape[2:])))
+    for size in ((side, side), (limit, limit), (side, limit), (limit, side), (limit + 16, 64)):
+        model(picture(*size, batch=1))
+    assert sizes == [(side, side)] * 4 + [(limit + 16, 64)]
+    model.resize = True
+    model(picture(limit + 16, 64, batch=1))
+    model.resize = False
+    model(picture(limit, side, batch=1))
+    assert sizes[5:] == [(side, side), (limit, side)]
+    with pytest.raises(ValueError, match='resize'):
+        create_model(space, 'smallest', resize='yes')
+
+
+@pytest.mark.parametrize('arch', ['supernet', 'smallest'])
+@pytest.mark.parametrize('space', SPACES)
+def test_checkpointing_changes_nothing_but_memory(space, arch):
+    """Loss, gradients, BN statistics and the number of batches seen, drop path included."""
+    results = []
+    for with_cp in (False, True):
+        net = backbone(space, arch, with_cp=with_cp, drop_path_rate=0.3).train()
+        torch.manual_seed(1)
+        loss = sum((y ** 2).mean() for y in net(picture(64, 96, batch=4)))
+        loss.backward()
+        results.append((loss, {n: p.grad for n, p in net.named_parameters()}, net.state_dict()))
+    (loss, grads, state), (loss_cp, grads_cp, state_cp) = results
+    assert torch.equal(loss, loss_cp)
+    for name, grad in grads.items():
+        assert (grad is None) == (grads_cp[name] is None)
+        if grad is not None:
+            assert torch.equal(grad, grads_cp[name]), name
+    assert all(torch.equal(state[k], v) for k, v in state_cp.items())
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_drop_path(space):
+    x = picture(64, 64)
+    net = backbone(space, 'smallest', drop_path_rate=0.5)
+    twin = backbone(space, 'smallest')
+    with torch.no_grad():
+        net.eval(), twin.eval()
+        assert all(torch.equal(a, b) for a, b in zip(net(x), twin(x)))
+        net.train()
+        assert not torch.equal(net(x)[-1], net(x)[-1])
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_frozen_stages_and_norm_eval(space):
+    net = backbone(space, 'smallest', frozen_stages=2, norm_eval=True).train()
+    frozen = net._stem_and_stages()[:3]
+    inside = {id(p) for m in frozen for p in m.parameters()}
+    for p in net.parameters():
+        assert p.requires_grad is (id(p) not in inside)
+    assert not any(m.training for part in frozen for m in part.modules()
+                   if not isinstance(m, nn.ModuleList))
+    assert not any(m.training for m in net.modules() if isinstance(m, ElasticBatchNorm2d))
+    before = {k: v.clone() for k, v in net.state_dict().items() if 'running' in k}
+    net(picture(64, 64))
+    assert all(torch.equal(net.state_dict()[k], v) for k, v in before.items())
+    stem = backbone(space, 'smallest', frozen_stages=0)
+    assert not any(p.requires_grad for p in stem._stem_and_stages()[0].parameters())
+    assert all(p.requires_grad for p in stem._stem_and_stages()[1].parameters())
+    fixed = backbone(space, 'smallest', norm_cfg=dict(type='BN', requires_grad=False))
+    for norm in (m for m in fixed.modules() if isinstance(m, ElasticBatchNorm2d)):
+        assert not norm.weight.requires_grad
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_norm_cfg(space):
+    net = backbone(space, 'smallest', norm_cfg=dict(type='SyncBN', eps=1e-3, momentum=0.2))
+    norms = [m for m in net.modules() if isinstance(m, ElasticBatchNorm2d)]
+    assert norms and all(m.sync and m.eps == 1e-3 and m.momentum == 0.2 for m in norms)
+    net.train()(picture(64, 96))  # alone, synchronised statistics are the plain ones
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_output_arguments(space):
+    kind = FAMILIES[space][0]
+    net = backbone(space, 'smallest', out_indices=(0, 2), out_width=(8, 24)).eval()
+    assert net.out_channels == [8, 24]
+    assert net.out_strides == [kind.strides[0], kind.strides[2]]
+    whole = backbone(space, 'smallest')
+    assert sum(p.numel() for p in net.parameters()) < sum(p.numel() for p in whole.parameters())
+    supernet = backbone(space)
+    widths = supernet.out_channels
+    supernet.set_arch('smallest')
+    assert supernet.out_channels == whole.out_channels and supernet.out_channels != widths
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    (dict(out_indices=(3, 1)), 'ascending'),
+    (dict(out_indices=(0, 9)), 'ascending'),
+    (dict(out_width=(8, 8)), 'out_width'),
+    (dict(attention='local'), "'auto', 'global', 'window'"),
+    (dict(norm_cfg=dict(type='GN')), 'norm_cfg'),
+    (dict(frozen_stages=99), 'frozen_stages = 99'),
+    (dict(drop_path_rate=1.5), 'drop_path_rate = 1.5'),
+])
+@pytest.mark.parametrize('space', SPACES)
+def test_wrong_arguments(space, options, message):
+    with pytest.raises(ValueError, match=message):
+        FAMILIES[space][0]('smallest', space, **options)
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_wrong_inputs(space):
+    net = backbone(space, 'smallest')
+    smallest = net.min_size
+    net.eval()(picture(smallest, smallest))
+    for size in ((smallest - 1, 96), (96, smallest - 1)):
+        with pytest.raises(ValueError, match=rf'{size[0]} x {size[1]}.*{smallest}'):
+            net(picture(*size))
+    with pytest.raises(ValueError, match=r'\(N, 3, H, W\)'):
+        net(torch.zeros(1, 4, 96, 96))
+    with pytest.raises(ValueError, match='not in the space'):
+        net.set_arch(get_space(space).largest)  # a subnet has one member
+    with pytest.raises(ValueError, match='num_classes = 0'):
+        create_model(space, num_classes=0)
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_restricted_supernet(space):
+    """Small pictures: resolutions that the full space does not have, fewer and smaller weights."""
+    full = get_space(space)
+    field = next(f for f in full.fields if f.name == 'depth')
+    small = full.restrict(resolution=(64, 96), depth={field.positions[-1]: field.choices[-1][0]})
+    model = create_model(small.to_dict(), num_classes=3)
+    assert sum(p.numel() for p in model.parameters()) < sum(
+        p.numel() for p in create_model(space, num_classes=3).parameters())
+    x = picture(32, 32)
+    for arch in [small.smallest, small.largest, *small.sample(0, 3)]:
+        model.set_arch(arch)
+        assert model(x).shape == (2, 3)
+        subnet = extract_subnet(model, arch).eval()
+        model.eval()
+        with torch.inference_mode():
+            assert torch.equal(model(x), subnet(x))
+        model.train()
+    with pytest.raises(ValueError, match='not in the space'):
+        model.set_arch(full.largest)
+
+
+@pytest.mark.parametrize('mode', ['auto', 'global', 'window'])
+@pytest.mark.parametrize('space', SPACES)
+def test_attention_modes_agree_at_trained_sizes(space, mode):
+    arch = get_space(space).largest
+    exact, other = backbone(space, arch).eval(), backbone(space, arch, attention=mode).eval()
+    other.load_state_dict(exact.state_dict())
+    x = picture(arch.resolution, arch.resolution, batch=1)
+    with torch.inference_mode():
+        assert all(torch.equal(a, b) for a, b in zip(exact(x), other(x)))
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_global_attention_in_chunks(space, monkeypatch):
+    """Without gradients, query rows are handled in chunks; with them, at once."""
+    import importlib
+    module = importlib.import_module(FAMILIES[space][0].__module__)
+    net = backbone(space, 'smallest', attention='global').eval()
+    x = picture(320, 416, batch=1)
+    whole = [y.detach() for y in net(x)]
+    monkeypatch.setattr(module, 'CHUNK_ELEMENTS', 100_000)
+    with torch.no_grad():
+        for a, b in zip(whole, net(x)):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_parameters_are_elastic_layers_or_plain(space):
+    """Nothing but torch's own kinds of layers: exporters and optimizers see what they know."""
+    net = backbone(space, 'smallest')
+    known = (nn.Conv2d, nn.Linear, nn.GroupNorm, nn.LayerNorm, ElasticBatchNorm2d)
+    bare = {type(m).__name__ for m in net.modules()
+            if list(m.parameters(recurse=False)) and not isinstance(m, known)}
+    assert bare <= {'ElasticScale', 'RelativePositionBias', 'ElasticChoice'}

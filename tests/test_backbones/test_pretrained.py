@@ -1,0 +1,57 @@
+"""``init_cfg=dict(type='Pretrained')``: what fits is loaded, what does not is one clear error."""
+from __future__ import annotations
+
+import pytest
+import torch
+
+from nasvit_mm import create_model
+from nasvit_mm.backbones import FAMILIES
+from nasvit_mm.checkpoints import save_weights
+from tests.families import SPACES, backbone, classifier
+
+
+def pretrained(space, path, **options):
+    net = FAMILIES[space][0](options.pop('arch', 'smallest'), space,
+                             init_cfg=dict(type='Pretrained', checkpoint=str(path),
+                                           **options.pop('init', {})), **options)
+    net.init_weights()
+    return net
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_an_exported_subnet_initialises_a_dense_backbone(space, tmp_path):
+    model = classifier(space, 'smallest')
+    save_weights(tmp_path / 'subnet.pth', model.state_dict(), model.space, model.arch)
+    net = pretrained(space, tmp_path / 'subnet.pth', out_width=16)
+    theirs = model.backbone.state_dict()
+    same = [k for k, v in net.state_dict().items() if k in theirs and torch.equal(v, theirs[k])]
+    assert len(same) == sum(not k.startswith('taps.') for k in net.state_dict())
+    # A bare backbone, and an explicit prefix.
+    torch.save(model.backbone.state_dict(), tmp_path / 'bare.pth')
+    pretrained(space, tmp_path / 'bare.pth')
+    torch.save({f'model.trunk.{k}': v for k, v in model.backbone.state_dict().items()},
+               tmp_path / 'deep.pth')
+    pretrained(space, tmp_path / 'deep.pth', init=dict(prefix='model.trunk'))
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_weights_of_another_architecture(space, tmp_path):
+    torch.save(create_model(space, 'largest').state_dict(), tmp_path / 'large.pth')
+    with pytest.raises(ValueError, match=r'large.pth does not fit .*another shape'):
+        pretrained(space, tmp_path / 'large.pth')
+    torch.save(create_model(space, 'smallest').state_dict(), tmp_path / 'small.pth')
+    with pytest.raises(ValueError, match=r'small.pth does not fit .*missing'):
+        pretrained(space, tmp_path / 'small.pth', arch='largest')
+    torch.save({'layer.weight': torch.zeros(3)}, tmp_path / 'other.pth')
+    with pytest.raises(ValueError, match='missing'):
+        pretrained(space, tmp_path / 'other.pth')
+    with pytest.raises(FileNotFoundError):
+        pretrained(space, tmp_path / 'nowhere.pth')
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_random_initialisation_is_seeded(space):
+    nets = [backbone(space, 'smallest', seed=s) for s in (3, 3, 4)]
+    states = [n.state_dict() for n in nets]
+    assert all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+    assert any(not torch.equal(states[0][k], states[2][k]) for k in states[0])

@@ -1,0 +1,158 @@
+"""Every space: genes, sampling, validation, files, restriction; every named architecture."""
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from nasvit_mm import get_space, list_spaces
+from nasvit_mm.spaces import Arch
+
+SPACES = list_spaces()
+NAMED = [(s, n) for s in SPACES for n in get_space(s).named]
+
+
+@pytest.fixture(params=SPACES)
+def space(request):
+    return get_space(request.param)
+
+
+def test_import_is_light():
+    code = ('import sys, nasvit_mm, nasvit_mm.cost; nasvit_mm.cost.count("nasvit", "smallest"); '
+            'print([m for m in ("torch", "mmengine", "mmcv", "timm") if m in sys.modules])')
+    out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == '[]'
+
+
+def test_genes_round_trip(space):
+    archs = [space.smallest, space.largest, *space.sample(np.random.default_rng(0), 200)]
+    genes = space.genes(archs)
+    assert genes.shape == (202, space.num_genes)
+    assert space.from_genes(genes) == archs
+    for arch in archs[:20]:
+        assert space.from_genes(space.genes(arch)) == arch
+        assert space.arch(arch.to_dict()) == arch
+        assert space.arch(json.loads(json.dumps(arch.to_dict()))) == arch
+        assert space.canonical(space.canonical(arch)) == space.canonical(arch)
+
+
+def test_sampling_is_seeded_and_covers_every_choice(space):
+    a = space.sample_genes(7, 4000)
+    assert np.array_equal(a, space.sample_genes(np.random.default_rng(7), 4000))
+    assert not np.array_equal(a, space.sample_genes(8, 4000))
+    for gene, choices in enumerate(space.choices):
+        assert set(a[:, gene]) == set(range(len(choices))), space.labels[gene]
+    assert isinstance(space.sample(3), Arch)
+    assert space.sample(3) == space.sample(3, 1)[0]
+
+
+def test_arch_is_frozen_hashable_and_readable(space):
+    arch, same = space.largest, space.arch(space.largest.to_dict())
+    assert arch is not same and arch == same and hash(arch) == hash(same)
+    assert len({arch, same, space.smallest}) == 2
+    assert pickle.loads(pickle.dumps(arch)) == arch
+    with pytest.raises(AttributeError, match='frozen'):
+        arch.resolution = 1
+    assert space.name in str(arch) and len(str(arch)) < 200
+
+
+@pytest.mark.parametrize('suffix', ['json', 'yaml'])
+def test_arch_files(space, suffix, tmp_path):
+    arch = space.sample(0)
+    path = tmp_path / f'arch.{suffix}'
+    arch.save(path)  # JSON is YAML
+    assert space.arch(path) == space.arch(str(path)) == arch
+    path.write_text('{"resolution": [1, ')
+    with pytest.raises(ValueError, match=f'arch.{suffix} is not valid'):
+        space.arch(path)
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        space.arch(tmp_path / f'nowhere.{suffix}')
+
+
+@pytest.mark.parametrize(('name', 'arch'), NAMED)
+def test_named(name, arch):
+    space = get_space(name)
+    entry = space.zoo[arch]
+    assert entry['source']
+    assert space.arch(arch) == space.named[arch] == space.arch(entry['arch'])
+
+
+def test_unknown_name_lists_the_closest(space):
+    name = next(iter(space.named))
+    with pytest.raises(KeyError, match=f'did you mean.*{name}'):
+        space.arch(name + 'x')
+
+
+def test_a_value_outside_names_gene_value_and_choices(space):
+    largest = space.largest.to_dict()
+    for field in space.fields:
+        wrong = dict(largest)
+        if field.positions:
+            wrong[field.name] = [-5, *largest[field.name][1:]]
+        else:
+            wrong[field.name] = -5
+        with pytest.raises(ValueError) as error:
+            space.arch(wrong)
+        message = str(error.value)
+        assert field.labels[0] in message and '-5' in message
+        assert all(str(c) in message for c in field.choices[0])
+
+
+def test_malformed_architectures(space):
+    largest = space.largest.to_dict()
+    field = next(f for f in space.fields if f.positions)
+    with pytest.raises(KeyError, match='depht'):
+        space.arch({**largest, 'depht': 3})
+    with pytest.raises(KeyError, match=f"missing: \\['{field.name}'\\]"):
+        space.arch({k: v for k, v in largest.items() if k != field.name})
+    with pytest.raises(ValueError, match=f'{len(field.positions)} numbers'):
+        space.arch({**largest, field.name: largest[field.name][:-1]})
+    with pytest.raises(TypeError):
+        space.arch(3.5)
+    with pytest.raises(ValueError, match='other'):
+        space.arch({**largest, 'space': 'other'})
+    bad = space.genes(space.smallest)
+    bad[0] = 99
+    with pytest.raises(ValueError, match='99'):
+        space.from_genes(bad)
+    with pytest.raises(ValueError, match=str(space.num_genes)):
+        space.from_genes(bad[:-1])
+
+
+def test_restrict(space):
+    small = space.restrict(resolution=(64, 80, 96))
+    assert small.largest['resolution'] == 96 and small.smallest['resolution'] == 64
+    assert get_space(small.to_dict()) == small == get_space(json.loads(json.dumps(small.to_dict())))
+    assert small.restrict(resolution=80).smallest['resolution'] == 80
+    assert 'restrict' not in space.to_dict() and get_space(space.to_dict()) == space
+    with pytest.raises(KeyError, match='nonsense'):
+        space.restrict(nonsense=3)
+    field = next(f for f in space.fields if f.positions and len(f.choices[0]) > 1)
+    first = field.positions[0]
+    narrow = space.restrict(**{field.name: {first: field.choices[0][0]}})
+    assert narrow.num_architectures < space.num_architectures
+    assert narrow.num_genes == space.num_genes
+    assert all(a in space for a in narrow.sample(0, 20))
+    with pytest.raises(ValueError, match='-5'):
+        space.restrict(**{field.name: {first: -5}})
+    with pytest.raises(KeyError, match='mb99'):
+        space.restrict(**{field.name: {'mb99': 3}})
+
+
+def test_only(space):
+    for arch in (space.smallest, *space.sample(1, 5)):
+        single = space.only(arch)
+        assert single.is_single and single.smallest == single.largest == arch
+        assert single.sample(0) == arch and arch in single
+    assert space.largest not in space.only(space.smallest)
+
+
+def test_unknown_space():
+    with pytest.raises(KeyError, match='did you mean nasvit'):
+        get_space('nasvitt')
+    with pytest.raises(KeyError, match='restrikt'):
+        get_space({'space': 'nasvit', 'restrikt': {}})
