@@ -1,0 +1,15 @@
+"""What differs between environments: mmcv without compiled operations, runs without a GPU.
+
+Importing this package calls `install()`: from then on `mmcv._ext`, where it was not compiled, is
+served from torchvision's kernels. That is its only side effect, and it loads neither torch nor
+mmcv. In a config `custom_imports = dict(imports=['nasvit_mm.compat'])` does it; in Python import
+it before mmseg or mmdet.
+"""
+
+from nasvit_mm.compat.amp import check_amp
+from nasvit_mm.compat.distributed import init_distributed
+from nasvit_mm.compat.mmcv_ext import install
+
+__all__ = ['check_amp', 'init_distributed', 'install']
+
+install()
