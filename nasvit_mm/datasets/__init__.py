@@ -1,0 +1,19 @@
+"""Built-in demo data: drawn scenes with exact labels, written in public data sets' layouts."""
+
+from .ade20k import ADE20K_INDEX, write_ade20k
+from .classes import CLASSES, THINGS, VOID, Label
+from .folder import Written
+from .scenes import Instance, Scene, render_scene
+
+__all__ = [
+    'ADE20K_INDEX',
+    'CLASSES',
+    'THINGS',
+    'VOID',
+    'Instance',
+    'Label',
+    'Scene',
+    'Written',
+    'render_scene',
+    'write_ade20k',
+]

@@ -1,0 +1,172 @@
+"""A demo data set on disk: whether the folder is ours, which scenes go in, whether all is there.
+
+The marker file goes in before the first picture and gets its complete form after the last. So a
+folder without a marker is somebody else's, and one with an incomplete marker was interrupted.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .classes import CLASSES
+from .scenes import Scene, check_at_least, check_scene_arguments, render_scene
+
+MARKER = 'nasvit_mm_demo_data.json'
+
+GENERATOR = 1
+"""Raise it when a seed no longer gives the same picture: what another number wrote is written anew.
+"""
+
+SPLITS = ('train', 'val')
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is on disk. `shares[split][class name]` is a share of the split's pixels, `unlabelled`
+    among the names.
+    """
+
+    root: Path
+    counts: dict[str, int]
+    shares: dict[str, dict[str, float]]
+    fresh: bool  # False: the same data was there already, nothing was written
+
+
+def scene_seed(seed: int, split: str, index: int) -> int:
+    """Seed of a data set's picture: even for train, odd for val, so that no two data sets share any
+    across splits.
+    """
+    return 2 * (seed * 10**8 + index) + SPLITS.index(split)
+
+
+class DemoFolder:
+    """The folder of one data set, from the first check to the complete marker.
+
+    Args:
+        root: where; made if it does not exist.
+        layout: name of the layout.
+        patterns: globs under root that match every file which the layout writes, and as little
+            else as possible: these files are removed before others are written.
+        num_train, num_val: pictures, at least 1 each.
+        height, width, seed: see `render_scene`; `seed` is the data set's.
+
+    Raises:
+        ValueError: a number is out of range.
+        FileExistsError: root is something else than demo data of this layout. Nothing was touched.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        layout: str,
+        patterns: Sequence[str],
+        num_train: int,
+        num_val: int,
+        height: int,
+        width: int,
+        seed: int,
+    ):
+        check_at_least('num_train', num_train, 1)
+        check_at_least('num_val', num_val, 1)
+        check_scene_arguments(seed, height, width)
+        self.root = Path(root).expanduser()
+        self.patterns = patterns
+        self.counts = {'train': int(num_train), 'val': int(num_val)}
+        self.height, self.width, self.seed = int(height), int(width), int(seed)
+        self._identity = {'layout': layout, 'generator': GENERATOR, 'counts': self.counts}
+        self._identity |= {'height': self.height, 'width': self.width, 'seed': self.seed}
+        self._marker = self._read_marker()
+        self._pixels = {split: np.zeros(256, np.int64) for split in SPLITS}
+
+    def present(self) -> Written | None:
+        """What an earlier call wrote, if it had the same arguments, ended, and nobody removed files
+        since.
+        """
+        if any(self._marker.get(key) != value for key, value in self._identity.items()):
+            return None
+        if not self._marker.get('complete') or self._marker.get('files') != len(self._files()):
+            return None
+        return Written(self.root, self.counts, self._marker['shares'], fresh=False)
+
+    def begin(self, folders: Sequence[str]) -> None:
+        """Mark the folder as being written, remove what an earlier write left, make the sub-
+        folders.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._write_marker({'complete': False})
+        for path in self._files():
+            path.unlink()
+        for folder in folders:
+            (self.root / folder).mkdir(parents=True, exist_ok=True)
+
+    def scenes(self, progress: bool) -> Iterator[tuple[str, int, Scene]]:
+        """Draw every scene of the data set: (split, index from 0, scene)."""
+        todo = [(split, i) for split in SPLITS for i in range(self.counts[split])]
+        if progress and sys.stdout.isatty():
+            from rich.progress import (
+                track,
+            )  # only here: a quiet import of this package needs no rich
+
+            todo = track(todo, description=f'drawing {self.root.name}')
+        for split, index in todo:
+            scene = render_scene(scene_seed(self.seed, split, index), self.height, self.width)
+            self._pixels[split] += np.bincount(scene.labels.ravel(), minlength=256)
+            yield split, index, scene
+
+    def save(self, path: str, picture: np.ndarray, options: Sequence[int] = ()) -> None:
+        """Write an RGB (H, W, 3) or one-channel (H, W) picture under root, in the format of its
+        name.
+        """
+        picture = picture[..., ::-1] if picture.ndim == 3 else picture  # cv2 wants BGR
+        data = cv2.imencode(Path(path).suffix, picture, list(options))[1]
+        (self.root / path).write_bytes(data)  # unlike cv2.imwrite, says why when it cannot
+
+    def finish(self) -> Written:
+        """Mark the folder as complete."""
+        shares = {}
+        for split, pixels in self._pixels.items():
+            share = (pixels / pixels.sum()).tolist()
+            shares[split] = dict(zip(CLASSES, share, strict=False)) | {'unlabelled': share[-1]}
+        self._write_marker({'complete': True, 'files': len(self._files()), 'shares': shares})
+        return Written(self.root, self.counts, shares, fresh=True)
+
+    def _files(self) -> list[Path]:
+        return [path for pattern in self.patterns for path in self.root.glob(pattern)]
+
+    def _read_marker(self) -> dict:
+        root, path = self.root, self.root / MARKER
+        if root.exists() and not root.is_dir():
+            raise FileExistsError(f'root={str(root)!r} is a file; a folder is needed')
+        if not path.exists():
+            if root.exists() and any(root.iterdir()):
+                raise FileExistsError(
+                    f'root={str(root)!r} is not empty and has no {MARKER}, so it is not demo data; '
+                    'nothing was written. Choose a new or empty folder'
+                )
+            return {}
+        try:
+            marker = json.loads(path.read_text(encoding='utf-8'))
+            layout = marker['layout']
+        except (ValueError, KeyError, TypeError):
+            raise FileExistsError(
+                f'{path} is damaged; remove {str(root)!r} to write it anew'
+            ) from None
+        if layout != self._identity['layout']:
+            raise FileExistsError(
+                f'root={str(root)!r} holds demo data in the layout {layout!r}; '
+                f'choose another folder for {self._identity["layout"]!r}'
+            )
+        return marker
+
+    def _write_marker(self, state: dict) -> None:
+        """Through a second file, so that an interruption leaves either marker whole."""
+        whole = self.root / MARKER
+        part = whole.with_suffix('.part')
+        part.write_text(json.dumps(self._identity | state, indent=1) + '\n', encoding='utf-8')
+        os.replace(part, whole)
