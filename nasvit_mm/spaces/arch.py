@@ -17,12 +17,10 @@ class Arch:
     and hashed by space name and values, so it can be a key of a dict.
     """
 
-    __slots__ = ('_fields', '_hash', '_space')
-
     def __init__(self, space: str, fields: Mapping[str, Value]) -> None:
-        object.__setattr__(self, '_space', space)
-        object.__setattr__(self, '_fields', dict(fields))
-        object.__setattr__(self, '_hash', hash((space, tuple(fields.items()))))
+        # Fields are plain attributes: networks read them inside what torch.compile traces.
+        self.__dict__.update(fields, _space=space, _fields=dict(fields),
+                             _hash=hash((space, tuple(fields.items()))))
 
     @property
     def space(self) -> str:
@@ -47,10 +45,7 @@ class Arch:
         Path(path).write_text(json.dumps(self.to_dict()) + '\n')
 
     def __getattr__(self, name: str) -> Value:
-        try:
-            return object.__getattribute__(self, '_fields')[name]
-        except (KeyError, AttributeError):
-            raise AttributeError(f'architecture has no field {name!r}') from None
+        raise AttributeError(f'architecture has no field {name!r}')
 
     def __getitem__(self, name: str) -> Value:
         return self._fields[name]

@@ -1,0 +1,68 @@
+"""torch.compile and ONNX see a plain network."""
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from nasvit_mm.nn import Span, take
+from tests.families import SPACES, backbone, classifier
+
+TOLERANCE = 1e-4
+
+
+def picture(batch: int, *size: int) -> torch.Tensor:
+    return torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def difference(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).abs().max() / b.std())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('what', ['classifier', 'backbone'])
+@pytest.mark.parametrize('space', SPACES)
+def test_onnx(space, what, tmp_path):
+    """Dynamic batch, fixed height and width; windows with padding in the backbone."""
+    import onnxruntime
+    if what == 'classifier':
+        model = classifier(space, 'smallest').eval()
+        size = (model.arch.resolution,) * 2
+    else:
+        model, size = backbone(space, 'smallest', out_width=16).eval(), (160, 336)
+    path = tmp_path / 'model.onnx'
+    batch = torch.export.Dim('batch', min=1, max=64)
+    torch.onnx.export(model, (picture(2, *size),), path, dynamo=True,
+                      dynamic_shapes=({0: batch},))
+    session = onnxruntime.InferenceSession(path)
+    for n in (1, 3):
+        x = picture(n, *size)
+        with torch.no_grad():
+            expected = model(x)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        outputs = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        for ours, theirs in zip(expected, outputs, strict=True):
+            assert np.abs(ours.numpy() - theirs).max() / ours.std() < TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('space', SPACES)
+def test_compile(space):
+    model = classifier(space, 'smallest').eval()
+    x = picture(2, model.arch.resolution, model.arch.resolution)
+    with torch.no_grad():
+        assert difference(torch.compile(model, fullgraph=True)(x), model(x)) < TOLERANCE
+    torch.compiler.reset()
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_a_subnet_traces_without_slicing(space):
+    """Its weights are whole: no spans are left in the graph."""
+    model = backbone(space, 'smallest').eval()
+    program = torch.export.export(model, (picture(1, 64, 96),), strict=False)
+    parameters = set(program.graph_signature.inputs_to_parameters)
+    sliced = [n for n in program.graph.nodes if 'slice' in str(n.target) or 'narrow' in
+              str(n.target) if n.args and getattr(n.args[0], 'name', None) in parameters]
+    assert parameters and not sliced
+    weight = next(model.parameters())
+    assert take(weight, Span.whole(weight.shape[0])) is weight

@@ -1,0 +1,139 @@
+"""Closed-form costs of every family against the traced count of the built module."""
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from nasvit_mm import create_model, get_space
+from nasvit_mm.backbones import FAMILIES
+from nasvit_mm.cost import count, trace
+from tests.families import NAMED, SPACES
+
+MODES = ('auto', 'global', 'window')
+SIZES = (None, 512, (512, 1024), (800, 1344), (333, 517), (513, 769))
+SIZE_IDS = [str(s or 'own') for s in SIZES]
+
+
+def check(space: str, arch, size, mode: str, part: str) -> None:
+    side = arch.resolution
+    with torch.device('meta'):
+        if part == 'classifier':
+            model = create_model(space, arch, attention=mode, resize=False)
+        else:
+            model = FAMILIES[space][0](arch, space, attention=mode)
+    cost = count(space, arch, size, part=part, attention=mode)
+    assert cost.macs == trace(model, size or side)
+    assert cost.params == sum(p.numel() for p in model.parameters())
+    assert cost.macs == sum(cost.breakdown.values())
+    assert cost.params == sum(cost.breakdown_params.values())
+    assert cost.input_size == ((side, side) if size is None else
+                               (size, size) if isinstance(size, int) else size)
+
+
+@pytest.mark.parametrize('part', ['classifier', 'backbone'])
+@pytest.mark.parametrize('mode', MODES)
+@pytest.mark.parametrize('size', SIZES, ids=SIZE_IDS)
+@pytest.mark.parametrize('space', SPACES)
+def test_extremes_equal_the_trace(space, size, mode, part):
+    check(space, get_space(space).smallest, size, mode, part)
+    if size in (None, 512):
+        check(space, get_space(space).largest, size, mode, part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('space', 'name'), NAMED)
+def test_named_architectures_equal_the_trace(space, name):
+    modes = itertools.cycle(MODES)
+    for size, part in itertools.product(SIZES, ('classifier', 'backbone', 'backbone')):
+        check(space, get_space(space).named[name], size, next(modes), part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', range(50))
+@pytest.mark.parametrize('space', SPACES)
+def test_random_architectures_equal_the_trace(space, seed):
+    modes = itertools.islice(itertools.cycle(MODES), seed, None)
+    for size, part in itertools.product(SIZES, ('classifier', 'backbone')):
+        check(space, get_space(space).sample(seed), size, next(modes), part)
+        if part == 'backbone':
+            next(modes)  # so that a part meets another mode at the next size
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_outputs_and_taps(space):
+    backbone = FAMILIES[space][0]
+    arch = get_space(space).sample(5)
+    count_of = len(backbone.strides)
+    subsets = [c for n in (1, 2, count_of) for c in itertools.combinations(range(count_of), n)]
+    for out_indices in subsets:
+        for out_width in (None, 48, tuple(range(8, 8 + len(out_indices)))):
+            net = backbone(arch, space, out_indices=out_indices, out_width=out_width)
+            cost = count(space, arch, (320, 200), part='backbone', out_indices=out_indices,
+                         out_width=out_width)
+            assert cost.macs == trace(net, (320, 200))
+            assert cost.params == sum(p.numel() for p in net.parameters())
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_many_equal_one_by_one(space):
+    table = get_space(space)
+    genes = table.sample_genes(3, 40)
+    archs = table.from_genes(genes)
+    for kwargs in ({}, dict(input_size=(512, 1024), part='backbone', attention='global')):
+        by_genes, by_list = count(space, genes, **kwargs), count(space, archs, **kwargs)
+        single = [count(space, a, **kwargs) for a in archs]
+        assert by_genes.macs.dtype == np.int64 and by_genes.macs.shape == (40,)
+        assert np.array_equal(by_genes.macs, [c.macs for c in single])
+        assert np.array_equal(by_list.params, [c.params for c in single])
+        for part, macs in by_genes.breakdown.items():
+            assert macs.tolist() == [c.breakdown[part] for c in single]
+    one = count(space, genes[0])
+    assert isinstance(one.macs, int) and one.macs == count(space, archs[0]).macs
+    assert count(space, []).macs.shape == (0,) and count(space, genes[:1]).macs.shape == (1,)
+    assert count(space, archs[0].to_dict()).macs == one.macs
+    assert count(table.to_dict(), archs[0]).macs == count(table, archs[0]).macs == one.macs
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_supernet_with_an_active_architecture_costs_the_same(space):
+    supernet = create_model(space, resize=False)
+    for arch in get_space(space).sample(2, 2):
+        supernet.set_arch(arch)
+        assert trace(supernet, arch.resolution) == count(space, arch).macs
+    assert supernet.training  # the trace leaves flags and weights alone
+
+
+@pytest.mark.parametrize(('space', 'name'), NAMED)
+def test_measured_figures_of_the_zoo(space, name):
+    entry, cost = get_space(space).zoo[name], count(space, name)
+    assert entry['measured'] == {'macs': cost.macs, 'params': cost.params,
+                                 'input_size': list(cost.input_size)}
+
+
+@pytest.mark.parametrize(('kwargs', 'message'), [
+    (dict(part='head'), "part = 'head'"),
+    (dict(attention='none'), "attention = 'none'"),
+    (dict(part='backbone', out_indices=(3, 1)), 'ascending'),
+    (dict(part='backbone', out_indices=(99,)), '99'),
+    (dict(out_indices=(0,)), "part='backbone'"),
+    (dict(out_width=8), "part='backbone'"),
+    (dict(part='backbone', out_width=(8, 8)), '4 outputs'),
+    (dict(input_size=8), 'input_size = 8'),
+    (dict(input_size=(512, 8)), '512, 8'),
+])
+@pytest.mark.parametrize('space', SPACES)
+def test_errors(space, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        count(space, 'smallest', **kwargs)
+
+
+def test_trace_counts_fused_attention():
+    """torch counts 0 for it on a CPU."""
+    class Fused(torch.nn.Module):
+        def forward(self, x):  # (1, 3, 64, 32): three heads, 64 tokens, 32 channels
+            return torch.nn.functional.scaled_dot_product_attention(x, x, x)
+
+    assert trace(Fused(), (64, 32)) == 2 * 3 * 64 * 64 * 32
