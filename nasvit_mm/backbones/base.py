@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -165,12 +166,9 @@ class ElasticBackbone(BaseModule):
         if not (self.with_cp and self.training and torch.is_grad_enabled()):
             return block(x, *args)
 
-        def contexts() -> tuple:
-            # The recomputation must not update running statistics a second time.
-            from contextlib import nullcontext
-            return nullcontext(), frozen_statistics(block)
-
-        return checkpoint(block, x, *args, use_reentrant=False, context_fn=contexts)
+        # The recomputation must not update running statistics a second time.
+        return checkpoint(block, x, *args, use_reentrant=False,
+                          context_fn=lambda: (nullcontext(), frozen_statistics(block)))
 
     def _outputs(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         if self.taps is None:

@@ -1,6 +1,7 @@
 """The traced count of any module: what the closed forms are tested against."""
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -21,34 +22,28 @@ def trace(module: nn.Module, input_size: int | tuple[int, int],
         forward: ``forward(module, picture)`` where the module is called in another way.
     """
     import torch
+    from torch import nn
     from torch.func import functional_call
     from torch.utils.flop_counter import FlopCounterMode
-    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
-    tensors = {k: v.to('meta') for k, v in [*module.named_parameters(), *module.named_buffers()]}
-    picture = torch.empty(1, 3, height, width, device='meta')
-    caller = module if forward is None else _Caller(module, forward)
-    if forward is not None:
-        tensors = {f'module.{k}': v for k, v in tensors.items()}
-    flags = [(m, m.training) for m in module.modules()]
-    try:
-        module.eval()
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            functional_call(caller, tensors, (picture,))
-    finally:
-        for m, training in flags:
-            m.training = training
-    return counter.get_total_flops() // 2
-
-
-def _Caller(module: nn.Module, forward: Callable) -> nn.Module:  # noqa: N802 - makes a class
-    from torch import nn
 
     class Caller(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.module = module
 
-        def forward(self, picture: Any) -> Any:
-            return forward(self.module, picture)
+        def forward(self, picture: torch.Tensor) -> Any:
+            return self.module(picture) if forward is None else forward(self.module, picture)
 
-    return Caller()
+    height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
+    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
+    on_meta = {f'module.{name}': tensor.to('meta') for name, tensor in tensors}
+    picture = torch.empty(1, 3, height, width, device='meta')
+    flags = [(m, m.training) for m in module.modules()]
+    try:
+        module.eval()
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            functional_call(Caller(), on_meta, (picture,))
+    finally:
+        for m, training in flags:
+            m.training = training
+    return counter.get_total_flops() // 2

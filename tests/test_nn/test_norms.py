@@ -1,6 +1,11 @@
 """Elastic batch norm (against torch's), the joint norm, recalibration."""
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.model import convert_sync_batchnorm
@@ -98,3 +103,12 @@ def test_recalibration_without_data_or_with_an_error_changes_nothing():
         recalibrate_bn(net, [])
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     assert not net.norm.training and net.norm.momentum == 0.1
+
+
+def test_synchronised_statistics_of_two_processes():
+    script = Path(__file__).parent / 'sync_bn_script.py'
+    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone',
+                           '--nproc_per_node', '2', str(script)], capture_output=True, text=True,
+                          env={**os.environ, 'PYTHONPATH': str(Path.cwd()), 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr
+    assert 'rank 0 agrees' in done.stdout and 'rank 1 agrees' in done.stdout
