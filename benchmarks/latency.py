@@ -7,6 +7,8 @@ Prints, from one run: batch-1 latency of the smallest subnet at 192 over mobilen
 """
 from __future__ import annotations
 
+from functools import partial
+
 import timm
 import torch
 from _timing import medians, parser
@@ -33,7 +35,7 @@ def main() -> None:
     for arch in ARCHS:
         net = NASViT(arch, attention='window').eval()
         pictures = {size: torch.randn(1, 3, *size) for size in SIZES}
-        times = medians({str(s): lambda s=s: net(pictures[s]) for s in SIZES},
+        times = medians({str(s): partial(net, pictures[s]) for s in SIZES},
                         max(5, args.rounds // 3))
         per_mac = {s: times[str(s)] / count('nasvit', arch, s, part='backbone').macs * 1e12
                    for s in SIZES}

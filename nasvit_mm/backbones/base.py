@@ -12,8 +12,13 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from nasvit_mm.backbones.pretrained import load_pretrained
-from nasvit_mm.nn import (ElasticBatchNorm2d, ElasticConv2d, ElasticLayerNorm2d, Span,
-                          frozen_statistics)
+from nasvit_mm.nn import (
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticLayerNorm2d,
+    Span,
+    frozen_statistics,
+)
 from nasvit_mm.spaces import Arch, Space, get_space
 
 ATTENTION_MODES = ('auto', 'global', 'window')

@@ -15,9 +15,21 @@ from timm.layers import drop_path
 from torch import nn
 
 from nasvit_mm.backbones.base import ElasticBackbone
-from nasvit_mm.nn import (ElasticBatchNorm2d, ElasticConv2d, ElasticDepthwiseConv2d,
-                          ElasticLinear, ElasticScale, ElasticTokenNorm, RelativePositionBias, Span,
-                          SqueezeExcite, join_windows, split_windows, take, window_mask)
+from nasvit_mm.nn import (
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticDepthwiseConv2d,
+    ElasticLinear,
+    ElasticScale,
+    ElasticTokenNorm,
+    RelativePositionBias,
+    Span,
+    SqueezeExcite,
+    join_windows,
+    split_windows,
+    take,
+    window_mask,
+)
 from nasvit_mm.registry import MODELS
 from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.spaces import nasvit as facts

@@ -144,5 +144,5 @@ def _check(weights: Mapping[str, torch.Tensor]) -> None:
     raise ValueError(
         'not an official NASViT checkpoint: '
         + (f'it looks like {looks}' if looks else 'it is of no known kind')
-        + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that begin '
-        + f'with {", ".join(missing)}')
+        + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that '
+        + f'begin with {", ".join(missing)}')

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nasvit_mm.cost.primitives import (Tally, conv, depthwise, linear, norm, squeeze_excite, tap)
+from nasvit_mm.cost.primitives import Tally, conv, depthwise, linear, norm, squeeze_excite, tap
 from nasvit_mm.spaces import nasvit as facts
 from nasvit_mm.spaces.geometry import window_side
 

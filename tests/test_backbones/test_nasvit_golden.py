@@ -1,4 +1,4 @@
-"""NASViT against outputs of the authors' code: every stage and the logits, both ways to a subnet."""
+"""NASViT against outputs of the authors' code: every stage and the logits, all ways to a subnet."""
 from __future__ import annotations
 
 import numpy as np

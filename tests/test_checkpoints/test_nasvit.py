@@ -109,7 +109,7 @@ def official_static(keys: dict, state: dict, depths: tuple[int, ...]) -> dict[st
     """What the authors' extraction writes: consecutive blocks, prefixes, shorter names."""
     flat = [start + j for start, d in zip((0, 2, 7, 13, 19, 28, 36), depths) for j in range(d)]
     out = {}
-    for key, (shape, dtype) in keys.items():
+    for key, (shape, _) in keys.items():
         source = key.replace('last_conv.0.', 'last_conv.final_expand_layer.')
         source = source.replace('last_conv.2.', 'last_conv.feature_mix_layer.')
         parts = source.split('.')

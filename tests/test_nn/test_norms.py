@@ -12,8 +12,13 @@ from mmengine.model import convert_sync_batchnorm
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
-from nasvit_mm.nn import (ElasticBatchNorm2d, ElasticTokenNorm, Span, frozen_statistics,
-                          recalibrate_bn)
+from nasvit_mm.nn import (
+    ElasticBatchNorm2d,
+    ElasticTokenNorm,
+    Span,
+    frozen_statistics,
+    recalibrate_bn,
+)
 
 
 @pytest.mark.parametrize('span', [Span(0, 4, 6), Span(0, 6, 6), Span(1, 3, 6), Span(4, 4, 6)])
