@@ -13,7 +13,7 @@ from nasvit_mm.spaces import Space, get_space
 
 # Space -> module with
 #   rename(weights, space)           official keys to ours;
-#   fit(key, tensor, shape, space)   the part of an official tensor that a supernet of the space holds;
+#   fit(key, tensor, shape, space)   the part of an official tensor that our supernet holds;
 #   is_extracted(weights)            whether they are of a subnet that the authors' code extracted.
 CONVERTERS = {'nasvit': nasvit}
 
