@@ -57,6 +57,7 @@ class TransformerPlan(NamedTuple):
     channels: Span
     depth: Span  # layer-scale entry of the stage's depth
     row: Span  # layer-scale entry of the training resolution
+    tokens: int  # of the stage at the training resolution
     drop: float
 
 
@@ -114,7 +115,13 @@ class MBConv(nn.Module):
 
 
 class Attention(nn.Module):
-    """Talking-head attention with a depthwise 3x3 on v; q and k have 8 channels a head, v 32."""
+    """Talking-head attention with a depthwise 3x3 on v; q and k have 8 channels a head, v 32.
+
+    The authors add a bias to the probabilities after the softmax, so every key's v enters with
+    that weight and their sum grows with the number of keys: a net trained at 12 x 12 tokens is
+    another one at 16 x 16.  Here the bias is multiplied by trained tokens / keys, which is 1 at the
+    training resolution and keeps the sum's size at any other.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -128,9 +135,9 @@ class Attention(nn.Module):
         self.talk_after = ElasticLinear(heads, heads)
         self.proj = ElasticLinear(value_width, width)
 
-    def forward(self, x: torch.Tensor, channels: Span, grid: tuple[int, int],
-                mode: str) -> torch.Tensor:
-        """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W)."""
+    def forward(self, x: torch.Tensor, channels: Span, grid: tuple[int, int], mode: str,
+                trained: int) -> torch.Tensor:
+        """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W); trained at ``trained``."""
         heads, wide = channels.divided(facts.HEAD_DIM), channels.scaled(facts.V_RATIO)
         side = grid if mode == 'global' else tuple(window_side(n, facts.TABLE_GRID) for n in grid)
         q = split_windows(self.q(x, channels, channels), grid, side)
@@ -139,45 +146,47 @@ class Attention(nn.Module):
         v = self.v_conv(v, wide).permute(0, 2, 3, 1).reshape(-1, grid[0] * grid[1], wide.width)
         v = split_windows(v, grid, side)
         mask = window_mask(grid, side, x.device)
-        out = self._attend(q, k, v, heads, side, mask)
+        out = self._attend(q, k, v, heads, side, mask, trained)
         return self.proj(F.silu(join_windows(out, grid, side)), wide, channels)
 
     def _attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: Span,
-                side: tuple[int, int], mask: torch.Tensor | None) -> torch.Tensor:
+                side: tuple[int, int], mask: torch.Tensor | None, trained: int) -> torch.Tensor:
         """q, k (N, L, C), v (N, L, 4 C) -> (N, L, 4 C), N counting windows, L = h * w of one."""
         tokens, h = side[0] * side[1], heads.width
         q = q.view(-1, tokens, h, facts.HEAD_DIM).transpose(1, 2) * facts.HEAD_DIM ** -0.5
         k = k.view(-1, tokens, h, facts.HEAD_DIM).permute(0, 2, 3, 1)
         v = v.view(-1, tokens, h, facts.HEAD_DIM * facts.V_RATIO).transpose(1, 2)
-        bias = self.position(side, heads)
+        bias, spread = self.position(side, heads), trained / tokens
         if mask is not None:
             # (windows, L) -> (N, 1, 1, L): the same windows in every picture of the batch.
             mask = mask.repeat(q.shape[0] // mask.shape[0], 1)[:, None, None]
+            spread = trained / (~mask).sum(-1)  # (N, 1, 1): real keys of each window
         rows = tokens
         if not torch.is_grad_enabled():
             rows = max(1, CHUNK_ELEMENTS // (q.shape[0] * h * tokens))
         if rows >= tokens:
-            out = self._rows(q, k, v, bias, heads, mask)
+            out = self._rows(q, k, v, bias, heads, mask, spread)
         else:
-            out = torch.cat([self._rows(q[:, :, i:i + rows], k, v, bias[:, i:i + rows], heads, mask)
-                             for i in range(0, tokens, rows)], 2)
+            out = torch.cat([self._rows(q[:, :, i:i + rows], k, v, bias[:, i:i + rows], heads, mask,
+                                        spread) for i in range(0, tokens, rows)], 2)
         return out.transpose(1, 2).reshape(-1, tokens, h * v.shape[-1])
 
     def _rows(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor,
-              heads: Span, mask: torch.Tensor | None) -> torch.Tensor:
+              heads: Span, mask: torch.Tensor | None, spread: Any) -> torch.Tensor:
         """Attention of some queries: (N, h, rows, 32)."""
         scores = _talk(q @ k + bias, self.talk_before, heads)
         if mask is not None:
             # Padded keys get probability zero; the bias of talk_after reaches only their zero v.
             scores = scores.masked_fill(mask, float('-inf'))
-        return _talk(scores.softmax(-1), self.talk_after, heads) @ v
+        return _talk(scores.softmax(-1), self.talk_after, heads, spread) @ v
 
 
-def _talk(scores: torch.Tensor, linear: ElasticLinear, heads: Span) -> torch.Tensor:
-    """A linear layer over the head axis of (N, h, L, L)."""
+def _talk(scores: torch.Tensor, linear: ElasticLinear, heads: Span,
+          spread: Any = 1) -> torch.Tensor:
+    """A linear layer over the head axis of (N, h, rows, L), its bias multiplied by ``spread``."""
     weight, bias = take(linear.weight, heads, heads), take(linear.bias, heads)
     n, h, rows, tokens = scores.shape
-    mixed = torch.baddbmm(bias[None, :, None], weight.expand(n, h, h), scores.flatten(2))
+    mixed = torch.baddbmm(bias[None, :, None] * spread, weight.expand(n, h, h), scores.flatten(2))
     return mixed.view(n, h, rows, tokens)
 
 
@@ -213,9 +222,10 @@ class TransformerBlock(nn.Module):
     def forward(self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int],
                 mode: str) -> torch.Tensor:
         """(B, H * W, C) -> the same shape, tokens row-major on the grid (H, W)."""
-        channels, depth, row, drop = plan
+        channels, depth, row, trained, drop = plan
         scale = self.scale_attn(depth, row, channels)
-        x = self._add(x, scale, self.attn(self.norm1(x, channels), channels, grid, mode), drop)
+        y = self.attn(self.norm1(x, channels), channels, grid, mode, trained)
+        x = self._add(x, scale, y, drop)
         scale = self.scale_mlp(depth, row, channels)
         x = self._add(x, scale, self.mlp2(self.norm3(x, channels), channels), drop)
         return self._add(x, scale, self.mlp1(self.norm2(x, channels), channels), drop)
@@ -274,13 +284,14 @@ class NASViT(ElasticBackbone):
         for i, stage in enumerate(facts.STAGES[:self.num_stages]):
             cout = Span.prefix(arch.width[i + 1], top.width[i + 1])
             depth = Span(depths[i].index(arch.depth[i]), 1, len(depths[i]))
+            tokens = facts.stage_sizes(arch.resolution)[i + 1] ** 2
             row = Span(rows[i].index(facts.scale_row(arch.resolution, i)), 1, len(rows[i]))
             blocks: list[MBConvPlan | TransformerPlan] = []
             for j in range(arch.depth[i]):
                 drop = self.drop_path_rate * position / total
                 position += 1
                 if j and stage.transformer:
-                    blocks.append(TransformerPlan(cout, depth, row, drop))
+                    blocks.append(TransformerPlan(cout, depth, row, tokens, drop))
                     continue
                 source = cout if j else cin
                 hidden, squeezed = source, None
