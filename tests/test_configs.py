@@ -1,0 +1,121 @@
+"""Every config that a user names: it parses, builds, runs, and its docstring tells the truth."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SEGMENTATION = sorted(
+    str(path.relative_to(ROOT))
+    for folder in ('seg', 'demo')
+    for path in (ROOT / 'configs' / folder).glob('*.py')
+)
+
+# Runs in a process of its own and never imports nasvit_mm: the configs alone must bring it in.
+SCRIPT = """
+import json, sys
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+
+assert 'nasvit_mm' not in sys.modules
+torch.set_num_threads(1)
+for path in sys.argv[1:]:
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    from mmseg.registry import DATASETS, MODELS, TRANSFORMS
+    from mmseg.structures import SegDataSample
+    import mmseg.models, mmseg.datasets, mmseg.visualization
+    model = revert_sync_batchnorm(MODELS.build(cfg.model))
+    model.init_weights()
+    classes = model.decode_head.num_classes
+    dataset = cfg.val_dataloader.dataset
+    meta = DATASETS.get(dataset.type).METAINFO
+    named = dataset.get('metainfo', meta)['classes']
+
+    from nasvit_mm.cost import trace
+    heights = {}
+    crop = cfg.model.data_preprocessor.size
+    for size in [(512, 512), (512, 1024), tuple(crop)]:
+        total = trace(model, size, lambda m, x: m(x))
+        backbone = trace(model.backbone, size)
+        heights['%dx%d' % size] = [backbone, total - backbone, total]
+
+    sizes = (64, 96)
+    samples = [SegDataSample(
+        gt_sem_seg=PixelData(data=torch.randint(0, classes, (1, *sizes))),
+        metainfo=dict(img_shape=sizes, ori_shape=sizes, pad_shape=sizes)) for _ in range(2)]
+    pictures = torch.randn(2, 3, *sizes)
+    model.train()
+    losses = model(pictures, samples, mode='loss')
+    loss = sum(v for k, v in losses.items() if 'loss' in k)
+    loss.backward()
+    unused = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
+    model.eval()
+    with torch.no_grad():
+        predicted = model(pictures, samples, mode='predict')
+    for pipeline in (cfg.train_pipeline, cfg.test_pipeline):
+        for step in pipeline:
+            TRANSFORMS.build(step)
+    print('RESULT', json.dumps(dict(
+        path=path, loss=float(loss), unused=unused, classes=[classes, len(named)], macs=heights,
+        shapes=[list(p.pred_sem_seg.data.shape) for p in predicted])))
+"""
+
+FIGURES = re.compile(
+    r'MACs at (\d+) x (\d+):\s+backbone ([\d.]+) G,\s+head ([\d.]+) G,\s+total ([\d.]+) G')
+
+
+@pytest.fixture(scope='module')
+def results() -> dict[str, dict]:
+    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
+    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', SCRIPT, *SEGMENTATION],
+                         cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    lines = [json.loads(line[7:]) for line in run.stdout.splitlines() if line.startswith('RESULT ')]
+    return {result['path']: result for result in lines}
+
+
+def docstring(path: str) -> str:
+    return ast.get_docstring(ast.parse((ROOT / path).read_text(encoding='utf-8'))) or ''
+
+
+def test_there_are_configs() -> None:
+    assert 'configs/seg/nasvit_ade20k.py' in SEGMENTATION
+    assert 'configs/demo/nasvit_demo.py' in SEGMENTATION
+
+
+@pytest.mark.parametrize('path', SEGMENTATION)
+def test_builds_and_runs(path: str, results: dict[str, dict]) -> None:
+    result = results[path]
+    assert 0 < result['loss'] < 50
+    assert result['classes'][0] == result['classes'][1], 'head and data set disagree'
+    assert result['shapes'] == [[1, 64, 96]] * 2
+    # Distributed training then needs no search for unused parameters.
+    assert result['unused'] == []
+
+
+@pytest.mark.parametrize('path', SEGMENTATION)
+def test_docstring_states_the_measured_macs(path: str, results: dict[str, dict]) -> None:
+    text = docstring(path)
+    stated = FIGURES.findall(text)
+    assert stated, f'{path}: no line "MACs at H x W: backbone .. G, head .. G, total .. G"'
+    for height, width, *figures in stated:
+        measured = results[path]['macs'][f'{height}x{width}']
+        assert figures == [f'{macs / 1e9:.2f}' for macs in measured]
+    command = re.search(r'tools/train.py (\S+)|make demo', text)
+    assert command and (ROOT / (command[1] or 'Makefile')).is_file()
+
+
+def test_light_head_keeps_the_budget(results: dict[str, dict]) -> None:
+    assert results['configs/seg/nasvit_ade20k.py']['macs']['512x512'][2] <= 5e9

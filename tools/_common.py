@@ -1,0 +1,297 @@
+"""What the command lines share: arguments, and errors said once before anything is built."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+from mmengine.logging import print_log
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+# Importing it also serves mmcv._ext, hence before anything of mmcv and mmseg.
+from nasvit_mm.compat import check_amp, init_distributed
+
+# Training checkpoints hold numpy numbers in their log history.  Naming these types lets torch load
+# such a file in its safe mode, where mmengine would warn at length and fall back to the unsafe one.
+torch.serialization.add_safe_globals(
+    [np.dtypes.Float32DType, np.dtypes.Float64DType, np.dtypes.Int64DType])
+
+
+class UsageError(Exception):
+    """A mistake in the command, the config's paths or the data, with its remedy; no traceback."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command; a UsageError becomes one line on stderr and the exit code 2."""
+    try:
+        main()
+    except UsageError as error:
+        if os.environ.get('RANK', '0') == '0':  # one line, not one per process
+            print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+
+
+# --- Arguments -------------------------------------------------------------------------------
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that every OpenMMLab command has."""
+    parser.add_argument(
+        '--work-dir', help='folder of logs and checkpoints (work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override the config: model.backbone.arch=nasvit_min "some.list=[1,2]"')
+    parser.add_argument(
+        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+        help='what started the processes; without a GPU they talk through gloo')
+    # torch.distributed.launch passes it; torchrun sets the variable itself.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config that the arguments name, with their overrides."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not Path(args.config).is_file():
+        raise UsageError(f'config {args.config} does not exist{_nearby_configs(args.config)}')
+    cfg = Config.fromfile(args.config)
+    if args.cfg_options is not None:
+        try:
+            cfg.merge_from_dict(args.cfg_options)
+        except (KeyError, TypeError) as error:
+            raise UsageError(f'--cfg-options does not fit {args.config}: {error}') from error
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
+    return cfg
+
+
+def _nearby_configs(name: str) -> str:
+    found = sorted(str(path) for folder in ('configs/seg', 'configs/det', 'configs/demo')
+                   for path in Path(folder).glob('*.py'))
+    if found:
+        return f' (from {Path.cwd()}); there are: {", ".join(found)}'
+    return f' (from {Path.cwd()}); start the command in the folder that holds configs/'
+
+
+# --- Devices and processes -------------------------------------------------------------------
+
+
+def enable_amp(cfg: Config) -> None:
+    """Turn on mixed precision."""
+    try:
+        check_amp()
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
+    if cfg.optim_wrapper.type not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise UsageError(f'--amp needs optim_wrapper.type = OptimWrapper, the config says '
+                         f'{cfg.optim_wrapper.type}: leave --amp out')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by batch size over `auto_scale_lr.base_batch_size`."""
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise UsageError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the '
+                         'config: the batch size for which its learning rate is')
+    cfg.auto_scale_lr.enable = True
+
+
+def check_schedule(cfg: Config) -> None:
+    """Check that every scheduler without an `end` begins before training ends."""
+    schedulers, length = cfg.get('param_scheduler') or [], cfg.get('train_cfg', {}).get('max_iters')
+    for i, scheduler in enumerate(schedulers if isinstance(schedulers, list) else []):
+        if length and not scheduler.get('end') and scheduler.get('begin', 0) >= length:
+            raise UsageError(
+                f'train_cfg.max_iters = {length}, but param_scheduler.{i} ({scheduler.type}) only '
+                f'begins at {scheduler.begin}, after the warm-up. For so short a run give: '
+                f'--cfg-options param_scheduler.0.end=1 param_scheduler.{i}.begin=1')
+
+
+def start_processes(cfg: Config) -> None:
+    """Start the process group as the launcher says, and fit the config to gloo on a CPU."""
+    backend = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
+    try:
+        init_distributed(cfg.launcher, backend)
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
+    if cfg.launcher == 'none' or get_device() not in ('cpu', 'mps'):
+        return
+    # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    changed = sum(_plain_batch_norm(part) for part in _foreign_norms(cfg.model))
+    if changed:
+        print_log('no GPU: batch norms outside the backbone keep statistics of their own process, '
+                  "for torch's SyncBatchNorm runs on GPUs only", logger='current')
+
+
+def _foreign_norms(node: Any) -> Iterator[Any]:
+    """Every norm_cfg of modules that are not this project's, whose own norms do run on a CPU."""
+    if isinstance(node, Mapping):
+        if str(node.get('type', '')).startswith('nasvit_mm.'):
+            return
+        for key, value in node.items():
+            if key == 'norm_cfg' and isinstance(value, Mapping):
+                yield value
+            else:
+                yield from _foreign_norms(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _foreign_norms(value)
+
+
+def _plain_batch_norm(norm_cfg: Any) -> bool:
+    if norm_cfg.get('type') != 'SyncBN':
+        return False
+    norm_cfg['type'] = 'BN'
+    return True
+
+
+# --- Data ------------------------------------------------------------------------------------
+
+
+def check_data(cfg: Config, *splits: str) -> None:
+    """Check that the folders and lists of the data sets exist and are not empty.
+
+    Raises:
+        UsageError: names the first path that is missing, the dataloader and the remedy.
+    """
+    for split in splits:
+        key = f'{split}_dataloader'
+        if cfg.get(key) is None:
+            continue
+        for where, dataset in _datasets(cfg[key].get('dataset'), f'{key}.dataset'):
+            _check_dataset(where, dataset)
+
+
+def _datasets(dataset: Any, where: str) -> Iterator[tuple[str, Mapping]]:
+    """A data set and those inside its wrappers (RepeatDataset, ConcatDataset)."""
+    if not isinstance(dataset, Mapping):
+        return
+    yield where, dataset
+    yield from _datasets(dataset.get('dataset'), f'{where}.dataset')
+    for i, inner in enumerate(dataset.get('datasets') or ()):
+        yield from _datasets(inner, f'{where}.datasets.{i}')
+
+
+def _check_dataset(where: str, dataset: Mapping) -> None:
+    root = dataset.get('data_root') or ''
+    if dataset.get('backend_args') or '://' in root:
+        return  # not on this machine's disk
+    if root and not Path(root).is_dir():
+        raise UsageError(
+            f'the data set folder {_shown(root)} does not exist ({where}.data_root, '
+            f'{dataset.get("type")}). {_remedy(where, root)}')
+    prefixes = dataset.get('data_prefix') or {}
+    paths = [(f'data_prefix.{name}', value) for name, value in prefixes.items()]
+    paths.append(('ann_file', dataset.get('ann_file')))
+    for name, value in paths:
+        if not isinstance(value, str) or not value:
+            continue
+        path = Path(root, value)
+        if not path.exists():
+            raise UsageError(f'{_shown(path)} does not exist ({where}.{name}), though {root} '
+                             f'does: another layout than {dataset.get("type")} reads. '
+                             f'{_remedy(where, root)}')
+        if path.is_dir() and not any(path.iterdir()):
+            raise UsageError(f'{_shown(path)} is empty ({where}.{name}). {_remedy(where, root)}')
+
+
+def _shown(path: str | Path) -> str:
+    """The path, and where it leads from here."""
+    full = Path(path).expanduser().absolute()
+    return str(path) if str(full) == str(path) else f'{path} (= {full})'
+
+
+def _remedy(where: str, root: str) -> str:
+    return (f'Put the data set there, link it (ln -s /its/real/place {root}), or name its place: '
+            f'--cfg-options {where}.data_root=/its/real/place. To try all without data: make demo')
+
+
+# --- Checkpoints -----------------------------------------------------------------------------
+
+
+def check_checkpoint_exists(path: str) -> None:
+    """Check a local path; URLs and mmengine's schemes pass."""
+    if '://' not in path and not Path(path).is_file():
+        folder = Path(path).parent
+        there = sorted(p.name for p in folder.glob('*.pth')) if folder.is_dir() else []
+        raise UsageError(f'checkpoint {_shown(path)} does not exist; '
+                         + (f'there are: {", ".join(there)}' if there else
+                            f'{folder} holds no *.pth; tools/train.py writes them to its work dir'))
+
+
+def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
+    """Check that a checkpoint holds exactly the model's entries.
+
+    mmengine only warns of a mismatch and goes on with random weights.
+
+    Raises:
+        UsageError: says what differs, and which backbone the file was trained with if it tells.
+    """
+    try:
+        content = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
+    except Exception as error:  # whatever the unpickler meets in a file that is something else
+        raise UsageError(f'{path} cannot be read as a checkpoint '
+                         f'({type(error).__name__}: {_first_line(error)})') from error
+    state = content.get('state_dict', content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not any(torch.is_tensor(v) for v in state.values()):
+        raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    wanted = model.state_dict()
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
+    extra = [k for k in state if k not in wanted and not k.endswith('num_batches_tracked')]
+    shapes = [f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
+              for k, v in wanted.items() if k in state and state[k].shape != v.shape]
+    if not (missing or extra or shapes):
+        return
+    problems = [f'{len(found)} {what}, the first: {"; ".join(found[:2])}'
+                for found, what in ((shapes, 'entries have another shape'),
+                                    (missing, 'of the model are missing in the file'),
+                                    (extra, 'of the file are unknown to the model')) if found]
+    backbone = cfg.model.get('backbone') or cfg.model.get('module', {}).get('backbone')
+    raise UsageError(
+        f'checkpoint {path} does not fit the model of the config, of {len(wanted)} entries: '
+        f'{"; ".join(problems)}. The config expects {_describe(backbone)}'
+        f'{_trained_with(content)}. Give the config it was trained with (the copy beside the '
+        'checkpoint), or another checkpoint')
+
+
+def _trained_with(content: Mapping) -> str:
+    text = (content.get('meta') or {}).get('cfg')
+    try:
+        model = Config.fromstring(text, '.py').model
+        return f', the file was trained with {_describe(model.backbone)}'
+    except Exception:  # an optional hint, out of a file of anybody's
+        return ''
+
+
+def _describe(backbone: Any) -> str:
+    if not isinstance(backbone, Mapping):
+        return 'another model'
+    arch = backbone.get('arch', backbone.get('depth', ''))
+    return f'{backbone.get("type")} {arch!r}' if arch != '' else str(backbone.get('type'))
+
+
+def _shape(value: Any) -> str:
+    return 'x'.join(map(str, value.shape)) or 'a number'
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), '')[:120]

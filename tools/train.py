@@ -1,0 +1,61 @@
+"""Train the model of a config.
+
+    python tools/train.py configs/seg/nasvit_ade20k.py [--work-dir DIR] [--resume] [--amp] ...
+    torchrun --nproc_per_node 8 tools/train.py CONFIG --launcher pytorch
+
+The same flags as mmseg's tool.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import _common  # first: it makes the OpenMMLab packages importable
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner, find_latest_checkpoint
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='file of configs/')
+    parser.add_argument(
+        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+        help='go on from a checkpoint; without a name from the latest in the work dir')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true',
+        help="scale the learning rate by the batch size over the config's base_batch_size")
+    _common.add_arguments(parser)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = _common.load_config(args)
+    _common.check_schedule(cfg)
+    if args.amp:
+        _common.enable_amp(cfg)
+    if args.auto_scale_lr:
+        _common.enable_auto_scale_lr(cfg)
+
+    resume_from = args.resume
+    if args.resume == 'auto':
+        resume_from = find_latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
+    if resume_from is not None:
+        _common.check_checkpoint_exists(resume_from)
+        cfg.load_from = resume_from
+        cfg.resume = True
+    elif cfg.get('load_from'):
+        _common.check_checkpoint_exists(cfg.load_from)
+    _common.check_data(cfg, 'train', 'val')
+    _common.start_processes(cfg)
+
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if resume_from is not None:
+        _common.check_checkpoint_fits(runner.model, resume_from, cfg)
+    runner.train()
+
+
+if __name__ == '__main__':
+    _common.run(main)
