@@ -20,6 +20,8 @@ from torch import nn
 
 # Importing it also serves mmcv._ext, hence before anything of mmcv and mmseg.
 from nasvit_mm.compat import check_amp, init_distributed
+from nasvit_mm.registry import MODELS
+from nasvit_mm.spaces import get_space
 
 # Training checkpoints hold numpy numbers in their log history.  Naming these types lets torch load
 # such a file in its safe mode, where mmengine would warn at length and fall back to the unsafe one.
@@ -70,6 +72,7 @@ def load_config(args: argparse.Namespace) -> Config:
             cfg.merge_from_dict(args.cfg_options)
         except (KeyError, TypeError) as error:
             raise UsageError(f'--cfg-options does not fit {args.config}: {error}') from error
+    check_architectures(cfg)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
@@ -84,6 +87,32 @@ def _nearby_configs(name: str) -> str:
     if found:
         return f' (from {Path.cwd()}); there are: {", ".join(found)}'
     return f' (from {Path.cwd()}); start the command in the folder that holds configs/'
+
+
+def check_architectures(cfg: Config) -> None:
+    """Check the architectures that the config names for this project's backbones."""
+    for where, node in _own_modules(cfg.get('model'), 'model'):
+        kind = MODELS.get(node['type'].removeprefix('nasvit_mm.'))
+        if kind is None or not hasattr(kind, 'family') or node.get('arch') in (None, 'supernet'):
+            continue
+        try:
+            space = node.get('space')
+            get_space(kind.family if space is None else kind._plain(space)).arch(
+                kind._plain(node['arch']))
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            message = error.args[0] if isinstance(error, KeyError) else error
+            raise UsageError(f'{where}.arch: {message}') from error
+
+
+def _own_modules(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
+    if isinstance(node, Mapping):
+        if str(node.get('type', '')).startswith('nasvit_mm.'):
+            yield where, node
+        for key, value in node.items():
+            yield from _own_modules(value, f'{where}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _own_modules(value, f'{where}.{i}')
 
 
 # --- Devices and processes -------------------------------------------------------------------

@@ -27,6 +27,8 @@ def options(data: Path, iterations: int = 4, *more: str) -> list[str]:
     return ['--cfg-options', f'train_cfg.max_iters={iterations}',
             f'train_cfg.val_interval={iterations}', 'train_dataloader.batch_size=2',
             'param_scheduler.0.end=1', 'param_scheduler.1.begin=1',
+            # So few iterations must still teach it something, else all scores are 0 and equal.
+            'param_scheduler.0.start_factor=1.0', 'optim_wrapper.optimizer.lr=0.01',
             *[f'{loader}.{key}' for loader in loaders for key in
               (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')], *more]
 
@@ -65,6 +67,7 @@ class TestRuns:
         again = start('test', CONFIG, work_dir / 'iter_4.pth', '--work-dir', tmp_path, '--show-dir',
                       tmp_path / 'shown', '--out', tmp_path / 'maps', *options(data))
         assert again.returncode == 0, again.stderr[-3000:]
+        assert metrics(run.stdout, 'val')['aAcc'] > 1
         assert metrics(again.stdout, 'test') == metrics(run.stdout, 'val')
         assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 2
         assert len(list((tmp_path / 'maps').glob('*.png'))) == 2
@@ -123,6 +126,10 @@ class TestMistakes:
         message = refused('train', 'configs/seg/nasvit_ade2k.py')
         assert 'configs/seg/nasvit_ade2k.py does not exist' in message
         assert 'configs/seg/nasvit_ade20k.py' in message
+
+    def test_unknown_architecture(self, refused, data: Path) -> None:
+        message = refused('train', CONFIG, *options(data, 4, 'model.backbone.arch=nasvit_mni'))
+        assert 'model.backbone.arch' in message and 'did you mean nasvit_min' in message
 
     def test_missing_data(self, refused, tmp_path: Path) -> None:
         absent = tmp_path / 'absent'
