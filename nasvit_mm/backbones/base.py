@@ -20,8 +20,7 @@ from nasvit_mm.nn import (
     frozen_statistics,
 )
 from nasvit_mm.spaces import Arch, Space, get_space
-
-ATTENTION_MODES = ('auto', 'global', 'window')
+from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
 
 class Tap(nn.Module):

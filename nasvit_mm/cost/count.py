@@ -9,11 +9,11 @@ import numpy as np
 
 from nasvit_mm.cost import nasvit
 from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
 # Space -> module with ``tally`` and the default ``OUT_INDICES`` of a backbone.
 FAMILIES = {'nasvit': nasvit}
 PARTS = ('classifier', 'backbone')
-ATTENTION_MODES = ('auto', 'global', 'window')
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""Sizes of maps and windows that networks and costs agree on."""
+"""Attention modes and window sizes that networks and costs agree on."""
 from __future__ import annotations
 
 from typing import Any
+
+ATTENTION_MODES = ('auto', 'global', 'window')
 
 
 def window_side(tokens: Any, largest: int) -> Any:
