@@ -1,12 +1,19 @@
-"""This project's registry.
+"""This project's registries.
 
 ``type='nasvit_mm.X'`` in any OpenMMLab config imports this module by itself, and the first look-up
 imports the rooms named in ``locations``: no ``custom_imports`` is needed.
 """
-from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-__all__ = ['MODELS']
+__all__ = ['DATA_SAMPLERS', 'HOOKS', 'MODELS', 'TRANSFORMS']
 
-MODELS = Registry('model', parent=MMENGINE_MODELS, scope='nasvit_mm',
-                  locations=['nasvit_mm.backbones'])
+
+def _registry(name: str, parent: Registry, *locations: str) -> Registry:
+    return Registry(name, parent=parent, scope='nasvit_mm', locations=list(locations))
+
+
+MODELS = _registry('model', mmengine_registry.MODELS, 'nasvit_mm.backbones')
+DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'nasvit_mm.engine')
+TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'nasvit_mm.engine')
+HOOKS = _registry('hook', mmengine_registry.HOOKS, 'nasvit_mm.engine')

@@ -17,6 +17,10 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', by_epoch=False, interval=16000, max_keep_ckpts=3, save_best='mIoU'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    # A resumed run repeats what the uninterrupted one would have done, bit by bit (with the sampler
+    # and the first transform of the data sets).
+    seeding=dict(type='nasvit_mm.SeedIterations'),
+    check_data=dict(type='nasvit_mm.CheckData'),
     visualization=dict(type='SegVisualizationHook'))
 
 vis_backends = [dict(type='LocalVisBackend')]

@@ -13,6 +13,7 @@ model = dict(
     backbone=dict(arch='nasvit_min', drop_path_rate=0.0),
     decode_head=dict(in_channels=[24, 32, 64, 160]))
 train_pipeline = [
+    dict(type='nasvit_mm.SeedTransforms'),
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations', reduce_zero_label=True),
     dict(type='RandomResize', scale=(512, 128), ratio_range=(0.5, 2.0), keep_ratio=True),

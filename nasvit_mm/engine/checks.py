@@ -1,0 +1,119 @@
+"""Mistakes in the data, found before or when they would do harm, with file and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from torch import nn
+
+from nasvit_mm.registry import HOOKS
+
+
+class DataError(ValueError):
+    """A mistake in the data set; the message names the file or folder and the remedy."""
+
+
+@HOOKS.register_module()
+class CheckData(Hook):
+    """Check the data sets of a segmentation run.
+
+    Before the run: every data set (validation too, which else fails after hours) has an
+    annotation for every picture, and the head as many classes as the data.  With every batch: all
+    labels are classes of the head or ignored.  torch's own message for a wrong label is an index
+    assertion on the GPU, and mmseg's metric counts it in silence.
+
+    Raises:
+        DataError: names what is wrong, and what to do.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_run(self, runner: Any) -> None:
+        for split in ('train', 'val', 'test'):
+            loop = getattr(runner, f'_{split}_loop')
+            if hasattr(loop, 'dataloader'):  # else a config: this run does not use it
+                for dataset in _leaves(loop.dataloader.dataset):
+                    _check_classes(dataset, split, runner.model)
+                    if is_main_process():  # one process reads the folders of all
+                        _check_files(dataset, split)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        _check_labels(data_batch, runner.model)
+
+    before_val_iter = before_train_iter
+    before_test_iter = before_train_iter
+
+
+def _leaves(dataset: Any) -> Iterator[Any]:
+    """The data sets inside wrappers (RepeatDataset, ConcatDataset)."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        yield dataset
+    else:
+        for one in inner:
+            yield from _leaves(one)
+
+
+def _head(model: nn.Module) -> nn.Module | None:
+    """The segmentation head; of several the last, whose output is the prediction."""
+    while is_model_wrapper(model):
+        model = model.module
+    head = getattr(model, 'decode_head', None)
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    return head if hasattr(head, 'num_classes') else None
+
+
+def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
+    head, classes = _head(model), getattr(dataset, 'metainfo', {}).get('classes')
+    if head is not None and classes is not None and len(classes) != head.num_classes:
+        raise DataError(
+            f'the {split} data set ({type(dataset).__name__}) has {len(classes)} classes, the head '
+            f'num_classes={head.num_classes}; set model.decode_head.num_classes={len(classes)}, or '
+            'name the classes of your data in metainfo=dict(classes=...) of the data set')
+
+
+def _check_files(dataset: Any, split: str) -> None:
+    if not hasattr(dataset, 'seg_map_suffix') or getattr(dataset, 'backend_args', None):
+        return  # not segmentation, or not on this machine's disk
+    kind = type(dataset).__name__
+    missing = []
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        if 'seg_map_path' in info and not Path(info['seg_map_path']).is_file():
+            missing.append(info)
+    if missing:
+        raise DataError(
+            f'{len(missing)} of {len(dataset)} pictures of the {split} data set ({kind}) have no '
+            f'annotation, the first: {missing[0]["img_path"]} needs {missing[0]["seg_map_path"]}. '
+            f'Put it there, remove the picture, or give seg_map_suffix (now '
+            f'{dataset.seg_map_suffix!r}) in {split}_dataloader.dataset')
+
+
+def _check_labels(batch: Any, model: nn.Module) -> None:
+    head = _head(model)
+    samples = batch.get('data_samples', ()) if isinstance(batch, dict) else ()
+    if head is None:
+        return
+    for sample in samples:
+        labels = getattr(sample, 'gt_sem_seg', None)
+        if labels is None:
+            continue
+        values, ignored = labels.data, getattr(head, 'ignore_index', 255)
+        wrong = values[(values != ignored) & ((values < 0) | (values >= head.num_classes))]
+        if wrong.numel():
+            path = sample.metainfo.get('seg_map_path') or sample.metainfo.get('img_path')
+            reduced = sample.metainfo.get('reduce_zero_label')
+            found = ', '.join(map(str, torch.unique(wrong)[:5].tolist()))
+            remedy = 'Correct the file, or the number of classes.'
+            if not reduced:
+                remedy += (' If the files count from 1, with 0 for unlabelled: reduce_zero_label='
+                           'True in the data set and in LoadAnnotations.')
+            raise DataError(
+                f"{path} holds label {found}{' (value - 1, by reduce_zero_label)' * bool(reduced)};"
+                f' the head knows 0 to {head.num_classes - 1}, and {ignored} is ignored. {remedy}')
