@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +18,21 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.logging import print_log
-from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.runner import CheckpointLoader
+from mmengine.model import BaseTTAModel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader, find_latest_checkpoint, load_checkpoint
 from torch import nn
 
 # Importing it also serves mmcv._ext, hence before anything of mmcv and mmseg.
 from nasvit_mm.compat import check_amp, init_distributed
+from nasvit_mm.engine import DataError
 from nasvit_mm.registry import MODELS
 from nasvit_mm.spaces import get_space
+
+# custom_imports of a config finds modules of the folder the command is started in.
+sys.path.append(os.getcwd())
 
 # Training checkpoints hold numpy numbers in their log history.  Naming these types lets torch load
 # such a file in its safe mode, where mmengine would warn at length and fall back to the unsafe one.
@@ -34,11 +45,12 @@ class UsageError(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command; a UsageError becomes one line on stderr and the exit code 2."""
+    """Run a command; a mistake of the user becomes one line on stderr and the exit code 2."""
     try:
         main()
-    except UsageError as error:
-        if os.environ.get('RANK', '0') == '0':  # one line, not one per process
+    except (UsageError, DataError) as error:
+        # One line, not one of every process; what is wrong with a batch only one of them knows.
+        if isinstance(error, DataError) or os.environ.get('RANK', '0') == '0':
             print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 
@@ -50,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that every OpenMMLab command has."""
     parser.add_argument(
         '--work-dir', help='folder of logs and checkpoints (work_dirs/<name of the config>)')
-    parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='override the config: model.backbone.arch=nasvit_min "some.list=[1,2]"')
+    add_cfg_options(parser)
     parser.add_argument(
         '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
         help='what started the processes; without a GPU they talk through gloo')
@@ -61,9 +71,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help=argparse.SUPPRESS)
 
 
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+        help='override the config: model.backbone.arch=nasvit_min "some.list=[1,2]"')
+
+
+def add_shape(parser: argparse.ArgumentParser) -> None:
+    """Add ``--shape``."""
+    parser.add_argument(
+        '--shape', type=int, nargs='+', metavar=('H', 'W'),
+        help='size of the picture that the network sees, one number for a square '
+             "(the config's training crop)")
+
+
+def input_size(args: argparse.Namespace, cfg: Config) -> tuple[int, int]:
+    """Height and width of ``--shape``, else of the config's training crop."""
+    shape = args.shape or cfg.model.get('data_preprocessor', {}).get('size') or cfg.get('crop_size')
+    if shape is None:
+        raise UsageError('the config names no input size: give --shape H W, for example '
+                         '--shape 512 512')
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if len(shape) not in (1, 2) or min(shape) < 32:
+        raise UsageError(f'--shape {" ".join(map(str, shape))}: expected H W, or one number for '
+                         'both, of at least 32 pixels')
+    return shape[0], shape[-1]
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config that the arguments name, with their overrides."""
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if hasattr(args, 'local_rank'):
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not Path(args.config).is_file():
         raise UsageError(f'config {args.config} does not exist{_nearby_configs(args.config)}')
     cfg = Config.fromfile(args.config)
@@ -73,8 +112,8 @@ def load_config(args: argparse.Namespace) -> Config:
         except (KeyError, TypeError) as error:
             raise UsageError(f'--cfg-options does not fit {args.config}: {error}') from error
     check_architectures(cfg)
-    cfg.launcher = args.launcher
-    if args.work_dir is not None:
+    cfg.launcher = getattr(args, 'launcher', 'none')
+    if getattr(args, 'work_dir', None) is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs', Path(args.config).stem))
@@ -115,6 +154,46 @@ def _own_modules(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
             yield from _own_modules(value, f'{where}.{i}')
 
 
+# --- Models ----------------------------------------------------------------------------------
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The config's model for one process, in evaluation mode; weights as it is initialised."""
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    cfg.model.pretrained = None  # mmseg's configs would download weights here
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # OneDL's mmseg prints what it did not find
+            model = revert_sync_batchnorm(MMENGINE_MODELS.build(cfg.model)).eval()
+    except (KeyError, ImportError) as error:
+        raise UsageError(f'the model cannot be built: {_first_line(error)}') from error
+    check_channels(model)
+    return model
+
+
+def check_channels(model: nn.Module) -> None:
+    """Check that neck, or head, takes the widths that the backbone gives.
+
+    In OpenMMLab the config says both; a mistake would show as a shape error inside a convolution.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    given = getattr(getattr(model, 'backbone', None), 'out_channels', None)
+    taker = 'neck' if getattr(model, 'neck', None) is not None else 'decode_head'
+    module = getattr(model, taker, None)
+    taken = getattr(module, 'in_channels', None)
+    if given is None or taken is None:
+        return
+    try:
+        index = getattr(module, 'in_index', range(len(given)))
+        expected = given[index] if isinstance(index, int) else [given[i] for i in index]
+    except IndexError:
+        expected = f'{len(given)} outputs of {list(given)} channels'
+    if taken != expected and list(np.atleast_1d(taken)) != expected:
+        raise UsageError(
+            f'model.{taker}.in_channels = {taken}, but the backbone gives {expected}; set it '
+            f'accordingly (it follows model.backbone.arch), or give the backbone out_width')
+
+
 # --- Devices and processes -------------------------------------------------------------------
 
 
@@ -137,6 +216,14 @@ def enable_auto_scale_lr(cfg: Config) -> None:
         raise UsageError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the '
                          'config: the batch size for which its learning rate is')
     cfg.auto_scale_lr.enable = True
+
+
+def enable_tensorboard(cfg: Config) -> None:
+    """Log for TensorBoard beside the backends of the config."""
+    if find_spec('tensorboard') is None:
+        raise UsageError('--tensorboard: the package is missing: pip install tensorboard')
+    cfg.visualizer.vis_backends = [*cfg.visualizer.get('vis_backends', ()),
+                                   dict(type='TensorboardVisBackend')]
 
 
 def check_schedule(cfg: Config) -> None:
@@ -199,6 +286,7 @@ def check_data(cfg: Config, *splits: str) -> None:
     Raises:
         UsageError: names the first path that is missing, the dataloader and the remedy.
     """
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
     for split in splits:
         key = f'{split}_dataloader'
         if cfg.get(key) is None:
@@ -238,6 +326,24 @@ def _check_dataset(where: str, dataset: Mapping) -> None:
                              f'{_remedy(where, root)}')
         if path.is_dir() and not any(path.iterdir()):
             raise UsageError(f'{_shown(path)} is empty ({where}.{name}). {_remedy(where, root)}')
+        if name == 'data_prefix.img_path':
+            _check_suffix(where, path, dataset)
+
+
+def _check_suffix(where: str, folder: Path, dataset: Mapping) -> None:
+    """mmseg's data sets take the files with a suffix; none at all fails late and obscurely."""
+    with contextlib.redirect_stdout(sys.stderr), \
+            MMENGINE_DATASETS.switch_scope_and_registry(None) as registry:
+        kind = registry.get(dataset.get('type'))
+    parameter = inspect.signature(kind).parameters.get('img_suffix') if kind else None
+    suffix = dataset.get('img_suffix', parameter and parameter.default)
+    if isinstance(suffix, str) and not dataset.get('ann_file') and not any(
+            folder.rglob(f'*{suffix}')):
+        there = sorted({path.suffix for path in folder.rglob('*.*')})
+        raise UsageError(
+            f'no file in {_shown(folder)} ends in {suffix!r}, as the pictures of '
+            f'{dataset.get("type")} do (there are: {", ".join(there[:5]) or "none"}). Give another '
+            f'ending: --cfg-options {where}.img_suffix=.png, or another folder')
 
 
 def _shown(path: str | Path) -> str:
@@ -252,6 +358,19 @@ def _remedy(where: str, root: str) -> str:
 
 
 # --- Checkpoints -----------------------------------------------------------------------------
+
+
+def latest_checkpoint(work_dir: str) -> str | None:
+    """The newest checkpoint of a work dir, None where there is none.
+
+    mmengine's own pointer is lost where the process was killed while it was written.
+    """
+    pointed = find_latest_checkpoint(work_dir)
+    if pointed and Path(pointed).is_file():
+        return pointed
+    found = [path for path in Path(work_dir).glob('*.pth')
+             if re.fullmatch(r'(iter|epoch)_\d+', path.stem)]
+    return str(max(found, key=lambda path: int(path.stem.split('_')[1]))) if found else None
 
 
 def check_checkpoint_exists(path: str) -> None:
@@ -300,6 +419,12 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
         f'{"; ".join(problems)}. The config expects {_describe(backbone)}'
         f'{_trained_with(content)}. Give the config it was trained with (the copy beside the '
         'checkpoint), or another checkpoint')
+
+
+def load_weights(model: nn.Module, path: str, cfg: Config) -> None:
+    """Load a checkpoint that must fit."""
+    check_checkpoint_fits(model, path, cfg)
+    load_checkpoint(model, path, map_location='cpu', strict=False, logger='silent')
 
 
 def _trained_with(content: Mapping) -> str:

@@ -77,6 +77,7 @@ def main() -> None:
     _common.start_processes(cfg)
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    _common.check_channels(runner.model)
     _common.check_checkpoint_fits(runner.model, args.checkpoint, cfg)
     runner.load_checkpoint(args.checkpoint)
     runner.test()

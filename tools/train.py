@@ -1,9 +1,10 @@
 """Train the model of a config.
 
     python tools/train.py configs/seg/nasvit_ade20k.py [--work-dir DIR] [--resume] [--amp] ...
-    torchrun --nproc_per_node 8 tools/train.py CONFIG --launcher pytorch
+    tools/dist_train.sh CONFIG 8                    # 8 GPUs; tools/slurm_train.sh for a cluster
 
-The same flags as mmseg's tool.
+The same flags as mmseg's tool.  A run that was killed goes on with --resume as if it had not been:
+the same batches in the same order, bit-equal weights on the same machine.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 
 import _common  # first: it makes the OpenMMLab packages importable
 from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 
 def parse_args() -> argparse.Namespace:
@@ -26,6 +27,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--auto-scale-lr', action='store_true',
         help="scale the learning rate by the batch size over the config's base_batch_size")
+    parser.add_argument(
+        '--tensorboard', action='store_true', help='also log for TensorBoard, to the work dir')
     _common.add_arguments(parser)
     return parser.parse_args()
 
@@ -38,10 +41,12 @@ def main() -> None:
         _common.enable_amp(cfg)
     if args.auto_scale_lr:
         _common.enable_auto_scale_lr(cfg)
+    if args.tensorboard:
+        _common.enable_tensorboard(cfg)
 
     resume_from = args.resume
     if args.resume == 'auto':
-        resume_from = find_latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
+        resume_from = _common.latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
     if resume_from is not None:
         _common.check_checkpoint_exists(resume_from)
         cfg.load_from = resume_from
@@ -52,6 +57,7 @@ def main() -> None:
     _common.start_processes(cfg)
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    _common.check_channels(runner.model)
     if resume_from is not None:
         _common.check_checkpoint_fits(runner.model, resume_from, cfg)
     runner.train()

@@ -1,5 +1,6 @@
 """What an architecture costs, known before anything is built: multiply-adds and parameters."""
 from nasvit_mm.cost.count import Cost, count
-from nasvit_mm.cost.trace import trace
+from nasvit_mm.cost.model import ModelCost, count_model
+from nasvit_mm.cost.trace import trace, trace_parts
 
-__all__ = ['Cost', 'count', 'trace']
+__all__ = ['Cost', 'ModelCost', 'count', 'count_model', 'trace', 'trace_parts']

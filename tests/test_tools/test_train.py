@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 import runpy
+import signal
 import subprocess
 import sys
+import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = 'configs/demo/nasvit_demo.py'
-
-
-def start(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / 'tools' / f'{tool}.py'), *map(str, arguments)]
-    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-
-
-def options(data: Path, iterations: int = 4, *more: str) -> list[str]:
-    loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
-    return ['--cfg-options', f'train_cfg.max_iters={iterations}',
-            f'train_cfg.val_interval={iterations}', 'train_dataloader.batch_size=2',
-            'param_scheduler.0.end=1', 'param_scheduler.1.begin=1',
-            # So few iterations must still teach it something, else all scores are 0 and equal.
-            'param_scheduler.0.start_factor=1.0', 'optim_wrapper.optimizer.lr=0.01',
-            *[f'{loader}.{key}' for loader in loaders for key in
-              (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')], *more]
-
-
-def metrics(output: str, split: str) -> dict[str, float]:
-    line = [line for line in output.splitlines() if f'Iter({split})' in line and 'mIoU' in line][-1]
-    return {name: float(re.search(rf'{name}: ([\d.]+)', line)[1])
-            for name in ('aAcc', 'mIoU', 'mAcc')}
-
+from tests.commands import CONFIG, ROOT, begin, error_line, metrics, options, start
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -72,12 +48,75 @@ class TestRuns:
         assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 2
         assert len(list((tmp_path / 'maps').glob('*.png'))) == 2
 
-    def test_resume(self, trained: tuple, data: Path) -> None:
-        work_dir, _ = trained
-        run = start('train', CONFIG, '--work-dir', work_dir, '--resume', *options(data, 6))
+    def test_killed_and_resumed(self, data: Path, tmp_path: Path) -> None:
+        """Bit-equal to the uninterrupted run; with dropout, drop path, augmentation, workers."""
+        more = ['default_hooks.checkpoint.interval=2', 'train_cfg.val_interval=3',
+                'model.backbone.drop_path_rate=0.3', 'optim_wrapper.clip_grad.max_norm=0.1']
+        workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
+        whole = start('train', CONFIG, '--work-dir', tmp_path / 'whole', *options(data, 8, *more))
+        assert whole.returncode == 0, whole.stderr[-3000:]
+
+        broken = tmp_path / 'broken'
+        process = begin('train', CONFIG, '--work-dir', broken, *options(data, 8, *more, *workers))
+        pointer, patience = broken / 'last_checkpoint', time.monotonic() + 300
+        while not (pointer.exists() and pointer.read_text().endswith('iter_4.pth')):
+            assert process.poll() is None and time.monotonic() < patience
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert not (broken / 'iter_8.pth').exists(), 'it was too quick to be killed'
+        pointer.write_text('')  # as a kill within the writing of it leaves it
+
+        run = start('train', CONFIG, '--work-dir', broken, '--resume', *options(data, 8, *more))
         assert run.returncode == 0, run.stderr[-3000:]
-        assert 'resumed epoch: 0, iter: 4' in run.stdout
-        assert (work_dir / 'iter_6.pth').exists()
+        assert 'resumed epoch: 0, iter: 4' in run.stdout or 'iter: 6' in run.stdout
+        ours, theirs = (torch.load(folder / 'iter_8.pth', weights_only=False)['state_dict']
+                        for folder in (broken, tmp_path / 'whole'))
+        assert ours.keys() == theirs.keys()
+        assert [k for k in ours if not torch.equal(ours[k], theirs[k])] == []
+        first = torch.load(tmp_path / 'whole/iter_2.pth', weights_only=False)['state_dict']
+        assert not torch.equal(first['decode_head.conv_seg.weight'],
+                               ours['decode_head.conv_seg.weight']), 'it learned nothing'
+
+    def test_two_processes(self, data: Path, tmp_path: Path) -> None:
+        """On CPUs by gloo; mmengine's wrapper fails on any parameter without a gradient."""
+        run = start('tools/dist_train.sh', CONFIG, 2, '--work-dir', tmp_path, *options(data))
+        assert run.returncode == 0, run.stderr[-3000:]
+        assert 'find_unused_parameters' not in (tmp_path / 'nasvit_demo.py').read_text()
+        assert (tmp_path / 'iter_4.pth').exists()
+        again = start('tools/dist_test.sh', CONFIG, tmp_path / 'iter_4.pth', 2, '--work-dir',
+                      tmp_path / 'test', *options(data))
+        assert again.returncode == 0, again.stderr[-3000:]
+        alone = start('test', CONFIG, tmp_path / 'iter_4.pth', '--work-dir', tmp_path / 'alone',
+                      *options(data))
+        assert metrics(alone.stdout, 'test') == metrics(again.stdout, 'test')
+        assert metrics(run.stdout, 'val') == metrics(again.stdout, 'test')
+
+    def test_a_label_out_of_range(self, data: Path, tmp_path: Path) -> None:
+        run = start('train', CONFIG, '--work-dir', tmp_path, *options(
+            data, 4, 'model.decode_head.num_classes=20',
+            'train_dataloader.dataset.metainfo.classes=' + str([str(i) for i in range(20)])))
+        assert 'num_classes=' in error_line(run.returncode, run.stderr)
+
+    def test_image_demo(self, trained: tuple, data: Path, tmp_path: Path) -> None:
+        checkpoint = trained[0] / 'iter_4.pth'
+        run = start('demo/image_demo.py', data / 'images/validation', CONFIG, '--weights',
+                    checkpoint, '--out-dir', tmp_path)
+        assert run.returncode == 0, run.stderr[-3000:]
+        names = {path.stem for path in (data / 'images/validation').iterdir()}
+        assert {path.stem for path in (tmp_path / 'vis').iterdir()} == names
+        assert len(list((tmp_path / 'pred').iterdir())) == len(names)
+        run = start('demo/image_demo.py', data / 'images/validation', CONFIG, '--weights',
+                    checkpoint, '--cfg-options', 'model.decode_head.channels=32')
+        assert 'does not fit' in error_line(run.returncode, run.stderr)
+
+    def test_tensorboard(self, data: Path, tmp_path: Path) -> None:
+        run = start('train', CONFIG, '--work-dir', tmp_path, '--tensorboard', *options(data, 2))
+        if find_spec('tensorboard') is None:
+            assert 'pip install tensorboard' in error_line(run.returncode, run.stderr)
+        else:
+            assert run.returncode == 0, run.stderr[-3000:]
+            assert list(tmp_path.rglob('events.out.tfevents.*'))
 
     def test_checkpoint_of_another_architecture(self, trained: tuple, data: Path,
                                                 tmp_path: Path) -> None:
@@ -91,15 +130,6 @@ class TestRuns:
     def test_exit_code_and_no_traceback(self, tmp_path: Path) -> None:
         run = start('train', CONFIG, '--work-dir', tmp_path, *options(tmp_path / 'absent'))
         assert str(tmp_path / 'absent') in error_line(run.returncode, run.stderr)
-
-
-def error_line(code: int, stderr: str) -> str:
-    """The one error line of a command that ended as a mistake of its user."""
-    assert code == 2, stderr[-3000:]
-    assert 'Traceback' not in stderr
-    lines = [line for line in stderr.splitlines() if line.startswith('error: ')]
-    assert len(lines) == 1
-    return lines[0]
 
 
 @pytest.fixture
@@ -140,6 +170,11 @@ class TestMistakes:
         (tmp_path / 'images').mkdir()
         message = refused('train', CONFIG, *options(tmp_path))
         assert str(tmp_path / 'images/training') in message and 'layout' in message
+
+    def test_another_suffix(self, refused, data: Path) -> None:
+        given = options(data, 4, 'val_dataloader.dataset.img_suffix=.tif')
+        message = refused('train', CONFIG, *given)
+        assert "images/validation ends in '.tif'" in message and '.jpg' in message
 
     def test_empty_folder(self, refused, tmp_path: Path) -> None:
         (tmp_path / 'images/training').mkdir(parents=True)

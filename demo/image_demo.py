@@ -1,0 +1,64 @@
+"""Segment pictures with a trained model, through mmseg's MMSegInferencer.
+
+    python demo/image_demo.py PICTURE CONFIG --weights CHECKPOINT [--out-dir outputs]
+
+PICTURE is a file, a folder or a URL.  Coloured pictures go to OUT_DIR/vis, label maps to
+OUT_DIR/pred.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
+import _common  # noqa: E402 (first: it makes the OpenMMLab packages importable)
+from mmengine.config import Config  # noqa: E402
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('picture', help='file, folder or URL')
+    parser.add_argument('config', help='file of configs/')
+    parser.add_argument('--weights', required=True, help='checkpoint: file or URL')
+    parser.add_argument('--out-dir', default='outputs', help='where the results go (%(default)s)')
+    parser.add_argument('--device', help='cuda:0, cpu (what there is)')
+    parser.add_argument('--opacity', type=float, default=0.6,
+                        help='of the drawn classes, 0 to 1 (%(default)s)')
+    parser.add_argument('--with-labels', action='store_true', help='write the names of classes')
+    parser.add_argument('--show', action='store_true', help='show the pictures in windows')
+    _common.add_cfg_options(parser)
+    return parser.parse_args()
+
+
+def class_names(cfg: Config) -> dict[str, Any]:
+    """Names and colours of the classes, which the inferencer does not take from the config."""
+    from mmseg.registry import DATASETS
+    dataset = cfg.test_dataloader.dataset
+    meta = {**DATASETS.get(dataset.type).METAINFO, **dataset.get('metainfo', {})}
+    return dict(classes=meta['classes'], palette=meta['palette'])
+
+
+def main() -> None:
+    args = parse_args()
+    if '://' not in args.picture and not Path(args.picture).exists():
+        raise _common.UsageError(f'{args.picture} does not exist')
+    if not 0 < args.opacity <= 1:
+        raise _common.UsageError(f'--opacity {args.opacity}: expected a number in (0, 1]')
+    cfg = _common.load_config(args)
+    _common.check_checkpoint_exists(args.weights)
+    # MMSegInferencer itself would only warn of weights that do not fit, and draw noise.
+    _common.check_checkpoint_fits(_common.build_model(cfg), args.weights, cfg)
+
+    from mmseg.apis import MMSegInferencer
+    inferencer = MMSegInferencer(cfg, args.weights, device=args.device, **class_names(cfg))
+    inferencer(args.picture, out_dir=args.out_dir, opacity=args.opacity, show=args.show,
+               with_labels=args.with_labels)
+    print(f'pictures: {Path(args.out_dir, "vis")}, label maps: {Path(args.out_dir, "pred")}')
+
+
+if __name__ == '__main__':
+    _common.run(main)

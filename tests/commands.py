@@ -1,0 +1,53 @@
+"""Starting the command lines as a user does."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = 'configs/demo/nasvit_demo.py'
+
+
+def start(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run tools/<tool>.py, or another script by its path from the root, to its end."""
+    process = begin(tool, *arguments)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def begin(tool: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    script = tool if '/' in tool else f'tools/{tool}.py'
+    python = [sys.executable] if script.endswith('.py') else []
+    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', PYTHON=sys.executable)
+    return subprocess.Popen([*python, str(ROOT / script), *map(str, arguments)], cwd=ROOT, env=env,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def options(data: Path, iterations: int = 4, *more: str) -> list[str]:
+    loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
+    return ['--cfg-options', f'train_cfg.max_iters={iterations}',
+            f'train_cfg.val_interval={iterations}', 'train_dataloader.batch_size=2',
+            'param_scheduler.0.end=1', 'param_scheduler.1.begin=1',
+            # So few iterations must still teach it something, else all scores are 0 and equal.
+            'param_scheduler.0.start_factor=1.0', 'optim_wrapper.optimizer.lr=0.01',
+            *[f'{loader}.{key}' for loader in loaders for key in
+              (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')], *more]
+
+
+def metrics(output: str, split: str) -> dict[str, float]:
+    line = [line for line in output.splitlines() if f'Iter({split})' in line and 'mIoU' in line][-1]
+    return {name: float(re.search(rf'{name}: ([\d.]+)', line)[1])
+            for name in ('aAcc', 'mIoU', 'mAcc')}
+
+
+def error_line(code: int, stderr: str) -> str:
+    """The one error line of a command that ended as a mistake of its user."""
+    assert code == 2, stderr[-3000:]
+    assert 'Traceback' not in stderr
+    lines = [line for line in stderr.splitlines() if line.startswith('error: ')]
+    assert len(lines) == 1
+    return lines[0]
