@@ -7,11 +7,11 @@ picture, 360 x 480: 1.72 G.)
 Test mIoU to expect: see the table in README.md; 35.4 with seed 0.
 
     python tools/train.py configs/seg/nasvit_camvid.py
-    python tools/test.py configs/seg/nasvit_camvid.py work_dirs/nasvit_camvid/iter_500.pth
+    python tools/test.py configs/seg/nasvit_camvid.py work_dirs/nasvit_camvid/iter_2000.pth
 """
 _base_ = [
     '../_base_/models/segformer-head.py', '../_base_/datasets/camvid.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_scratch_500.py'
+    '../_base_/default_runtime.py', '../_base_/schedules/adamw_scratch_2k.py'
 ]
 model = dict(
     data_preprocessor=dict(size=(352, 352)),

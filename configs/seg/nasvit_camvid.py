@@ -16,4 +16,4 @@ MACs at 352 x 352:  backbone 0.59 G, head 0.56 G, total 1.15 G.
 
     python tools/train.py configs/seg/nasvit_camvid.py
 """
-_base_ = './nasvit-min_segformer-head_1xb4-500_camvid-352x352.py'
+_base_ = './nasvit-min_segformer-head_1xb4-2k_camvid-352x352.py'
