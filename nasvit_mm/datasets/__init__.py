@@ -1,12 +1,14 @@
 """Built-in demo data: drawn scenes with exact labels, written in public data sets' layouts."""
 
 from .ade20k import ADE20K_INDEX, write_ade20k
+from .cityscapes import CITYSCAPES_INDEX, write_cityscapes
 from .classes import CLASSES, THINGS, VOID, Label
 from .folder import Written
 from .scenes import Instance, Scene, render_scene
 
 __all__ = [
     'ADE20K_INDEX',
+    'CITYSCAPES_INDEX',
     'CLASSES',
     'THINGS',
     'VOID',
@@ -16,4 +18,5 @@ __all__ = [
     'Written',
     'render_scene',
     'write_ade20k',
+    'write_cityscapes',
 ]

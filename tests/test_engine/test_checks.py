@@ -72,7 +72,7 @@ def test_missing_annotation_inside_a_wrapper(folder: Path, wrap: str) -> None:
 
 
 def test_number_of_classes(folder: Path) -> None:
-    with pytest.raises(DataError, match=r'3 classes, the head num_classes=4; set model.decode_head'):
+    with pytest.raises(DataError, match=r'3 classes, the head num_classes=4; set model.'):
         check(dataset(folder), Model(4))
 
 
