@@ -1,0 +1,163 @@
+"""CamVid from scratch: every model on the same schedule, several seeds, one table.
+
+    python benchmarks/camvid/run.py                        # all rows: many hours on 2 cores
+    python benchmarks/camvid/run.py nasvit_min --seeds 0   # one run
+    python benchmarks/camvid/run.py --report               # the table of what has run, the plots
+
+A run that was stopped goes on where it was.  Results lie in work_dirs/camvid/ROW/seedN; --report
+writes docs/camvid.json and docs/camvid.png.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ITERATIONS = 2000
+ROWS = {  # name -> config
+    'nasvit_min': 'configs/seg/nasvit_camvid.py',
+    'lraspp_s': 'benchmarks/camvid/lraspp_s.py',
+    'nasvit_mid': 'configs/seg/nasvit_camvid_mid.py',
+    'lraspp_m': 'benchmarks/camvid/lraspp_m.py',
+    'segformer_b0': 'benchmarks/camvid/segformer_b0.py',
+}
+SIZE = (360, 480)  # of a whole picture, for latency
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('rows', nargs='*', metavar='ROW', help=f'of {", ".join(ROWS)} (all)')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/camvid')
+    parser.add_argument('--report', action='store_true', help='no training')
+    args = parser.parse_args()
+    unknown = set(args.rows) - set(ROWS)
+    if unknown:
+        parser.error(f'unknown row {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
+    if args.report:
+        report(args.work_dir)
+        return
+    for seed in args.seeds:
+        for row in args.rows or ROWS:
+            run(row, seed, args.work_dir / row / f'seed{seed}')
+
+
+def run(row: str, seed: int, folder: Path) -> None:
+    """Train what is not trained yet, then test what is not tested yet."""
+    checkpoint = folder / f'iter_{ITERATIONS}.pth'
+    if not checkpoint.exists():
+        tool('train', ROWS[row], '--work-dir', folder, '--resume', '--cfg-options',
+             f'randomness.seed={seed}', f'train_cfg.max_iters={ITERATIONS}',
+             'default_hooks.checkpoint.interval=250')
+    if not test_metrics(folder):
+        tool('test', ROWS[row], checkpoint, '--work-dir', folder / 'test')
+    print(f'{row} seed {seed}: {test_metrics(folder)["mIoU"]:.2f} mIoU on test', flush=True)
+
+
+def tool(name: str, *arguments: str | Path) -> None:
+    command = [sys.executable, str(ROOT / 'tools' / f'{name}.py'), *map(str, arguments)]
+    print('$', *command[1:], flush=True)
+    subprocess.run(command, cwd=ROOT, check=True,
+                   env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.DEVNULL)
+
+
+def test_metrics(folder: Path) -> dict:
+    """What tools/test.py wrote, {} before."""
+    found = sorted((folder / 'test').glob('*/*.json'))
+    return json.loads(found[-1].read_text()) if found else {}
+
+
+def curves(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
+    """Training loss and validation mIoU by iteration, over all parts of a resumed run."""
+    losses, scores = {}, {}
+    for path in sorted(folder.glob('*/vis_data/scalars.json')):
+        if path.is_relative_to(folder / 'test'):
+            continue
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if 'loss' in record:
+                losses[record['step']] = record['loss']
+            elif 'mIoU' in record:
+                scores[record['step']] = record['mIoU']
+    return losses, scores
+
+
+def report(work_dir: Path) -> None:
+    """Print the table, write docs/camvid.json and docs/camvid.png."""
+    import numpy as np
+    results = {}
+    for row, config in ROWS.items():
+        folders = {int(re.search(r'\d+$', f.name)[0]): f for f in (work_dir / row).glob('seed*')}
+        tests = {seed: test_metrics(f)['mIoU'] for seed, f in sorted(folders.items())
+                 if test_metrics(f)}
+        if tests:
+            drawn = {seed: curves(folders[seed]) for seed in tests}
+            results[row] = dict(config=config, test_miou=tests, curves=drawn)
+    measure(results)
+    print(f'| model | MACs at 352 x 352 | parameters | test mIoU | latency at '
+          f'{SIZE[0]} x {SIZE[1]} |\n|---|---|---|---|---|')
+    for row, result in results.items():
+        scores = np.array(list(result['test_miou'].values()))
+        spread = f' ± {scores.std(ddof=1):.1f}' if len(scores) > 1 else ''
+        print(f'| `{row}` | {result["macs"] / 1e9:.2f} G | {result["params"] / 1e6:.2f} M | '
+              f'{scores.mean():.1f}{spread} ({len(scores)} seeds) | {result["ms"]:.0f} ms |')
+    plot(results, ROOT / 'docs/camvid.png')
+    (ROOT / 'docs/camvid.json').write_text(json.dumps(results, indent=1) + '\n')
+
+
+def measure(results: dict[str, dict]) -> None:
+    """Add MACs, parameters, and latency of one picture, all models in turn in this process."""
+    sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
+    import _common
+    import numpy as np
+    import torch
+    from mmengine.config import Config
+
+    from nasvit_mm.cost import count_model
+    from nasvit_mm.cost.measure import measure_seconds
+    from nasvit_mm.deploy import Logits
+    os.chdir(ROOT)
+    nets, picture = {}, torch.randn(1, 3, *SIZE)
+    for row, result in results.items():
+        cfg = Config.fromfile(result['config'])
+        model = _common.build_model(cfg)
+        cost = count_model(model, cfg.crop_size)
+        result.update(macs=cost.total_macs, params=cost.total_params)
+        nets[row] = Logits(model, SIZE)
+    calls = {row: partial(net, picture) for row, net in nets.items()}
+    for row, seconds in measure_seconds(calls, 20).items():
+        results[row]['ms'] = 1e3 * float(np.median(seconds))
+
+
+def plot(results: dict[str, dict], path: Path) -> None:
+    """Loss and validation mIoU against the iteration, a line a seed."""
+    import matplotlib
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout='constrained')
+    for i, (row, result) in enumerate(results.items()):
+        for seed, (losses, scores) in result['curves'].items():
+            style = dict(color=f'C{i}', alpha=0.8, linewidth=1.2,
+                         label=None if seed != min(result['curves']) else
+                         f'{row} ({result["macs"] / 1e9:.2f} GMACs)')
+            left.plot(losses.keys(), losses.values(), **style)
+            right.plot(scores.keys(), scores.values(), marker='.', **style)
+    left.set(xlabel='iteration', ylabel='training loss (mean of 50 iterations)', yscale='log')
+    right.set(xlabel='iteration', ylabel='validation mIoU')
+    right.legend(frameon=False)
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.spines[['top', 'right']].set_visible(False)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == '__main__':
+    main()
