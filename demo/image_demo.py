@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
 import _common  # noqa: E402 (first: it makes the OpenMMLab packages importable)
 from mmengine.config import Config  # noqa: E402
 
+from nasvit_mm import engine  # noqa: E402
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -45,13 +47,13 @@ def class_names(cfg: Config) -> dict[str, Any]:
 def main() -> None:
     args = parse_args()
     if '://' not in args.picture and not Path(args.picture).exists():
-        raise _common.UsageError(f'{args.picture} does not exist')
+        raise engine.UsageError(f'{args.picture} does not exist')
     if not 0 < args.opacity <= 1:
-        raise _common.UsageError(f'--opacity {args.opacity}: expected a number in (0, 1]')
+        raise engine.UsageError(f'--opacity {args.opacity}: expected a number in (0, 1]')
     cfg = _common.load_config(args)
-    _common.check_checkpoint_exists(args.weights)
+    engine.check_checkpoint_exists(args.weights)
     # MMSegInferencer itself would only warn of weights that do not fit, and draw noise.
-    _common.check_checkpoint_fits(_common.build_model(cfg), args.weights, cfg)
+    engine.check_checkpoint_fits(engine.build_model(cfg), args.weights, cfg)
 
     from mmseg.apis import MMSegInferencer
     inferencer = MMSegInferencer(cfg, args.weights, device=args.device, **class_names(cfg))

@@ -20,6 +20,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from nasvit_mm import engine
 from nasvit_mm.cost import count_model
 from nasvit_mm.cost.measure import PeakMemory, measure_seconds
 from nasvit_mm.deploy import Logits, export_onnx
@@ -52,10 +53,10 @@ def main() -> None:
     check(args)
     cfg = _common.load_config(args)
     size = _common.input_size(args, cfg)
-    model = _common.build_model(cfg)
+    model = engine.build_model(cfg)
     if args.checkpoint:
-        _common.check_checkpoint_exists(args.checkpoint)
-        _common.load_weights(model, args.checkpoint, cfg)
+        engine.check_checkpoint_exists(args.checkpoint)
+        engine.load_weights(model, args.checkpoint, cfg)
     if args.threads:
         torch.set_num_threads(args.threads)
     cost = count_model(model, size)
@@ -102,22 +103,22 @@ def check(args: argparse.Namespace) -> None:
     """Mistakes in the arguments."""
     on_gpu = args.device.startswith('cuda')
     if on_gpu and not torch.cuda.is_available():
-        raise _common.UsageError(f'--device {args.device}: torch sees no GPU here')
+        raise engine.UsageError(f'--device {args.device}: torch sees no GPU here')
     if args.half and not on_gpu:
-        raise _common.UsageError('--half needs a GPU')
+        raise engine.UsageError('--half needs a GPU')
     if args.batch_size < 1 or args.rounds < 1 or (args.threads or 1) < 1:
-        raise _common.UsageError('--batch-size, --rounds and --threads must be at least 1')
+        raise engine.UsageError('--batch-size, --rounds and --threads must be at least 1')
     if args.backends is None:
         args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
     elif on_gpu and 'onnxruntime' in args.backends:
-        raise _common.UsageError('onnxruntime is measured on a CPU only: --device cpu')
+        raise engine.UsageError('onnxruntime is measured on a CPU only: --device cpu')
     if 'onnxruntime' in args.backends:
         try:
             import onnx  # noqa: F401
             import onnxruntime  # noqa: F401
             import onnxscript  # noqa: F401
         except ImportError as error:
-            raise _common.UsageError(
+            raise engine.UsageError(
                 f'{error.name} is missing: pip install "nasvit_mm[export]", or leave it out with '
                 '--backends pytorch') from error
 

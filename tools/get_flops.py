@@ -15,6 +15,7 @@ import _common  # first: it makes the OpenMMLab packages importable
 from rich.console import Console
 from rich.table import Table
 
+from nasvit_mm import engine
 from nasvit_mm.cost import ModelCost, count_model
 
 
@@ -31,7 +32,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
-    cost = count_model(_common.build_model(cfg), _common.input_size(args, cfg))
+    cost = count_model(engine.build_model(cfg), _common.input_size(args, cfg))
     if args.json:
         print(json.dumps(dict(
             config=args.config, input_size=cost.input_size, macs=cost.macs, params=cost.params,

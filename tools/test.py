@@ -15,6 +15,8 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from nasvit_mm import engine
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -36,7 +38,7 @@ def draw(cfg: Config, args: argparse.Namespace) -> None:
     """Turn on mmseg's visualization hook."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise _common.UsageError(
+        raise engine.UsageError(
             '--show and --show-dir need default_hooks.visualization in the config: '
             "dict(type='SegVisualizationHook')")
     hook.draw = True
@@ -50,7 +52,7 @@ def augment(cfg: Config) -> None:
     """Wrap model and pipeline for test-time augmentation."""
     missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
     if missing:
-        raise _common.UsageError(f'--tta needs {" and ".join(missing)} in the config')
+        raise engine.UsageError(f'--tta needs {" and ".join(missing)} in the config')
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
@@ -65,8 +67,8 @@ def write_maps(cfg: Config, folder: str) -> None:
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
-    _common.check_checkpoint_exists(args.checkpoint)
-    _common.check_data(cfg, 'test')
+    engine.check_checkpoint_exists(args.checkpoint)
+    engine.check_data(cfg, 'test')
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:
@@ -74,11 +76,11 @@ def main() -> None:
     if args.out:
         write_maps(cfg, args.out)
     cfg.load_from, cfg.resume = None, False
-    _common.start_processes(cfg)
+    engine.start_processes(cfg)
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    _common.check_channels(runner.model)
-    _common.check_checkpoint_fits(runner.model, args.checkpoint, cfg)
+    engine.check_channels(runner.model)
+    engine.check_checkpoint_fits(runner.model, args.checkpoint, cfg)
     runner.load_checkpoint(args.checkpoint)
     runner.test()
     if args.show_dir:

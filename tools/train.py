@@ -15,6 +15,8 @@ import _common  # first: it makes the OpenMMLab packages importable
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from nasvit_mm import engine
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -36,30 +38,30 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
-    _common.check_schedule(cfg)
+    engine.check_schedule(cfg)
     if args.amp:
-        _common.enable_amp(cfg)
+        engine.enable_amp(cfg)
     if args.auto_scale_lr:
-        _common.enable_auto_scale_lr(cfg)
+        engine.enable_auto_scale_lr(cfg)
     if args.tensorboard:
-        _common.enable_tensorboard(cfg)
+        engine.enable_tensorboard(cfg)
 
     resume_from = args.resume
     if args.resume == 'auto':
-        resume_from = _common.latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
+        resume_from = engine.latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
     if resume_from is not None:
-        _common.check_checkpoint_exists(resume_from)
+        engine.check_checkpoint_exists(resume_from)
         cfg.load_from = resume_from
         cfg.resume = True
     elif cfg.get('load_from'):
-        _common.check_checkpoint_exists(cfg.load_from)
-    _common.check_data(cfg, 'train', 'val')
-    _common.start_processes(cfg)
+        engine.check_checkpoint_exists(cfg.load_from)
+    engine.check_data(cfg, 'train', 'val')
+    engine.start_processes(cfg)
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    _common.check_channels(runner.model)
+    engine.check_channels(runner.model)
     if resume_from is not None:
-        _common.check_checkpoint_fits(runner.model, resume_from, cfg)
+        engine.check_checkpoint_fits(runner.model, resume_from, cfg)
     runner.train()
 
 

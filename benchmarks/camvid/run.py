@@ -114,12 +114,12 @@ def report(work_dir: Path) -> None:
 
 def measure(results: dict[str, dict]) -> None:
     """Add MACs, parameters, and latency of one picture, all models in turn in this process."""
-    sys.path[:0] = [str(ROOT), str(ROOT / 'tools')]
-    import _common
+    sys.path.insert(0, str(ROOT))
     import numpy as np
     import torch
     from mmengine.config import Config
 
+    from nasvit_mm import engine
     from nasvit_mm.cost import count_model
     from nasvit_mm.cost.measure import measure_seconds
     from nasvit_mm.deploy import Logits
@@ -127,7 +127,7 @@ def measure(results: dict[str, dict]) -> None:
     nets, picture = {}, torch.randn(1, 3, *SIZE)
     for row, result in results.items():
         cfg = Config.fromfile(result['config'])
-        model = _common.build_model(cfg)
+        model = engine.build_model(cfg)
         cost = count_model(model, cfg.crop_size)
         result.update(macs=cost.total_macs, params=cost.total_params)
         nets[row] = Logits(model, SIZE)

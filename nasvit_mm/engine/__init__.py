@@ -1,5 +1,15 @@
-"""What training adds to mmengine: reproducible data and steps, checks of the data."""
-from nasvit_mm.engine.checks import CheckData, DataError
+"""What training adds to mmengine: reproducible data and steps; mistakes named before they cost."""
+from nasvit_mm.engine.checks import CheckData
+from nasvit_mm.engine.data_files import check_data
+from nasvit_mm.engine.errors import DataError, UsageError
+from nasvit_mm.engine.models import build_model, check_architectures, check_channels
+from nasvit_mm.engine.options import (
+    check_schedule,
+    enable_amp,
+    enable_auto_scale_lr,
+    enable_tensorboard,
+)
+from nasvit_mm.engine.processes import start_processes
 from nasvit_mm.engine.seeding import (
     Draw,
     SeededInfiniteSampler,
@@ -7,6 +17,16 @@ from nasvit_mm.engine.seeding import (
     SeedTransforms,
     seed_everything,
 )
+from nasvit_mm.engine.weights import (
+    check_checkpoint_exists,
+    check_checkpoint_fits,
+    latest_checkpoint,
+    load_weights,
+)
 
-__all__ = ['CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms',
-           'SeededInfiniteSampler', 'seed_everything']
+__all__ = [
+    'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms', 'SeededInfiniteSampler',
+    'UsageError', 'build_model', 'check_architectures', 'check_channels', 'check_checkpoint_exists',
+    'check_checkpoint_fits', 'check_data', 'check_schedule', 'enable_amp', 'enable_auto_scale_lr',
+    'enable_tensorboard', 'latest_checkpoint', 'load_weights', 'seed_everything', 'start_processes',
+]

@@ -12,11 +12,8 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from torch import nn
 
+from nasvit_mm.engine.errors import DataError
 from nasvit_mm.registry import HOOKS
-
-
-class DataError(ValueError):
-    """A mistake in the data set; the message names the file or folder and the remedy."""
 
 
 @HOOKS.register_module()

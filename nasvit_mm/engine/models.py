@@ -1,0 +1,82 @@
+"""The model of a config: whether it can be built, and building it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.model import BaseTTAModel, is_model_wrapper, revert_sync_batchnorm
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import init_default_scope
+from torch import nn
+
+from nasvit_mm.engine.errors import UsageError
+from nasvit_mm.registry import MODELS
+from nasvit_mm.spaces import get_space
+
+
+def check_architectures(cfg: Config) -> None:
+    """Check the architectures that the config names for this project's backbones."""
+    for where, node in _own_modules(cfg.get('model'), 'model'):
+        kind = MODELS.get(node['type'].removeprefix('nasvit_mm.'))
+        if kind is None or not hasattr(kind, 'family') or node.get('arch') in (None, 'supernet'):
+            continue
+        try:
+            space = node.get('space')
+            get_space(kind.family if space is None else kind._plain(space)).arch(
+                kind._plain(node['arch']))
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            message = error.args[0] if isinstance(error, KeyError) else error
+            raise UsageError(f'{where}.arch: {message}') from error
+
+
+def _own_modules(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
+    if isinstance(node, Mapping):
+        if str(node.get('type', '')).startswith('nasvit_mm.'):
+            yield where, node
+        for key, value in node.items():
+            yield from _own_modules(value, f'{where}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _own_modules(value, f'{where}.{i}')
+
+
+def build_model(cfg: Config) -> nn.Module:
+    """The config's model for one process, in evaluation mode; weights as it is initialised."""
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    cfg.model.pretrained = None  # mmseg's configs would download weights here
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # OneDL's mmseg prints what it did not find
+            model = revert_sync_batchnorm(MMENGINE_MODELS.build(cfg.model)).eval()
+    except (KeyError, ImportError) as error:
+        raise UsageError(f'the model cannot be built: {str(error).splitlines()[0]}') from error
+    check_channels(model)
+    return model
+
+
+def check_channels(model: nn.Module) -> None:
+    """Check that neck, or head, takes the widths that the backbone gives.
+
+    In OpenMMLab the config says both; a mistake would show as a shape error inside a convolution.
+    """
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    given = getattr(getattr(model, 'backbone', None), 'out_channels', None)
+    taker = 'neck' if getattr(model, 'neck', None) is not None else 'decode_head'
+    module = getattr(model, taker, None)
+    taken = getattr(module, 'in_channels', None)
+    if given is None or taken is None:
+        return
+    try:
+        index = getattr(module, 'in_index', range(len(given)))
+        expected = given[index] if isinstance(index, int) else [given[i] for i in index]
+    except IndexError:
+        expected = f'{len(given)} outputs of {list(given)} channels'
+    if taken != expected and list(np.atleast_1d(taken)) != expected:
+        raise UsageError(
+            f'model.{taker}.in_channels = {taken}, but the backbone gives {expected}; set it '
+            f'accordingly (it follows model.backbone.arch), or give the backbone out_width')

@@ -1,0 +1,53 @@
+"""Starting a process group, on CPUs too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import print_log
+
+from nasvit_mm.compat import init_distributed
+from nasvit_mm.engine.errors import UsageError
+
+
+def start_processes(cfg: Config) -> None:
+    """Start the process group as the launcher says, and fit the config to gloo on a CPU."""
+    backend = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
+    try:
+        init_distributed(cfg.launcher, backend)
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
+    if cfg.launcher == 'none' or get_device() not in ('cpu', 'mps'):
+        return
+    # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    changed = sum(_plain_batch_norm(part) for part in _foreign_norms(cfg.model))
+    if changed:
+        print_log('no GPU: batch norms outside the backbone keep statistics of their own process, '
+                  "for torch's SyncBatchNorm runs on GPUs only", logger='current')
+
+
+def _foreign_norms(node: Any) -> Iterator[Any]:
+    """Every norm_cfg of modules that are not this project's, whose own norms do run on a CPU."""
+    if isinstance(node, Mapping):
+        if str(node.get('type', '')).startswith('nasvit_mm.'):
+            return
+        for key, value in node.items():
+            if key == 'norm_cfg' and isinstance(value, Mapping):
+                yield value
+            else:
+                yield from _foreign_norms(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            yield from _foreign_norms(value)
+
+
+def _plain_batch_norm(norm_cfg: Any) -> bool:
+    if norm_cfg.get('type') != 'SyncBN':
+        return False
+    norm_cfg['type'] = 'BN'
+    return True

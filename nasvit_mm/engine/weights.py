@@ -1,0 +1,113 @@
+"""Checkpoints of training: the newest, and whether one fits a model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import CheckpointLoader, find_latest_checkpoint, load_checkpoint
+from torch import nn
+
+from nasvit_mm.engine.errors import UsageError, shown_path
+
+# Training checkpoints hold numpy numbers in their log history.  Naming these types lets torch load
+# such a file in its safe mode, where mmengine would warn at length and fall back to the unsafe one.
+torch.serialization.add_safe_globals(
+    [np.dtypes.Float32DType, np.dtypes.Float64DType, np.dtypes.Int64DType])
+
+
+def latest_checkpoint(work_dir: str) -> str | None:
+    """The newest checkpoint of a work dir, None where there is none.
+
+    mmengine's own pointer is lost where the process was killed while it was written.
+    """
+    pointed = find_latest_checkpoint(work_dir)
+    if pointed and Path(pointed).is_file():
+        return pointed
+    found = [path for path in Path(work_dir).glob('*.pth')
+             if re.fullmatch(r'(iter|epoch)_\d+', path.stem)]
+    return str(max(found, key=lambda path: int(path.stem.split('_')[1]))) if found else None
+
+
+def check_checkpoint_exists(path: str) -> None:
+    """Check a local path; URLs and mmengine's schemes pass."""
+    if '://' not in path and not Path(path).is_file():
+        folder = Path(path).parent
+        there = sorted(p.name for p in folder.glob('*.pth')) if folder.is_dir() else []
+        raise UsageError(f'checkpoint {shown_path(path)} does not exist; '
+                         + (f'there are: {", ".join(there)}' if there else
+                            f'{folder} holds no *.pth; tools/train.py writes them to its work dir'))
+
+
+def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
+    """Check that a checkpoint holds exactly the model's entries.
+
+    mmengine only warns of a mismatch and goes on with random weights.
+
+    Raises:
+        UsageError: says what differs, and which backbone the file was trained with if it tells.
+    """
+    try:
+        content = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
+    except Exception as error:  # whatever the unpickler meets in a file that is something else
+        raise UsageError(f'{path} cannot be read as a checkpoint '
+                         f'({type(error).__name__}: {_first_line(error)})') from error
+    state = content.get('state_dict', content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not any(torch.is_tensor(v) for v in state.values()):
+        raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
+    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+        model = model.module
+    wanted = model.state_dict()
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
+    extra = [k for k in state if k not in wanted and not k.endswith('num_batches_tracked')]
+    shapes = [f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
+              for k, v in wanted.items() if k in state and state[k].shape != v.shape]
+    if not (missing or extra or shapes):
+        return
+    problems = [f'{len(found)} {what}, the first: {"; ".join(found[:2])}'
+                for found, what in ((shapes, 'entries have another shape'),
+                                    (missing, 'of the model are missing in the file'),
+                                    (extra, 'of the file are unknown to the model')) if found]
+    backbone = cfg.model.get('backbone') or cfg.model.get('module', {}).get('backbone')
+    raise UsageError(
+        f'checkpoint {path} does not fit the model of the config, of {len(wanted)} entries: '
+        f'{"; ".join(problems)}. The config expects {_describe(backbone)}'
+        f'{_trained_with(content)}. Give the config it was trained with (the copy beside the '
+        'checkpoint), or another checkpoint')
+
+
+def load_weights(model: nn.Module, path: str, cfg: Config) -> None:
+    """Load a checkpoint that must fit."""
+    check_checkpoint_fits(model, path, cfg)
+    load_checkpoint(model, path, map_location='cpu', strict=False, logger='silent')
+
+
+def _trained_with(content: Mapping) -> str:
+    text = (content.get('meta') or {}).get('cfg')
+    try:
+        model = Config.fromstring(text, '.py').model
+        return f', the file was trained with {_describe(model.backbone)}'
+    except Exception:  # an optional hint, out of a file of anybody's
+        return ''
+
+
+def _describe(backbone: Any) -> str:
+    if not isinstance(backbone, Mapping):
+        return 'another model'
+    arch = backbone.get('arch', backbone.get('depth', ''))
+    return f'{backbone.get("type")} {arch!r}' if arch != '' else str(backbone.get('type'))
+
+
+def _shape(value: Any) -> str:
+    return 'x'.join(map(str, value.shape)) or 'a number'
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), '')[:120]

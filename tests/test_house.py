@@ -1,0 +1,48 @@
+"""The rooms import one way, as CONTRIBUTING.md says, and its table names them all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / 'nasvit_mm'
+ROOMS = [room.rstrip('/').removesuffix('.py') for room in re.findall(
+    r'^\| `nasvit_mm/([\w.]+/?)` \|', (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'), re.M)]
+
+
+def imported(path: Path) -> set[str]:
+    """Rooms of this package that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            names = ([f'{node.module}.{a.name}' for a in node.names]
+                     if node.module == 'nasvit_mm' else [node.module])
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.split('.')[1] for name in names if name.startswith('nasvit_mm.')}
+    return found
+
+
+def test_the_table_names_every_room() -> None:
+    there = {p.name for p in PACKAGE.iterdir() if p.is_dir() and (p / '__init__.py').exists()}
+    assert there <= set(ROOMS) and len(set(ROOMS)) == len(ROOMS)
+
+
+@pytest.mark.parametrize('room', ROOMS)
+def test_imports_only_from_above(room: str) -> None:
+    allowed = {*ROOMS[:ROOMS.index(room) + 1], 'version'}
+    files = sorted((PACKAGE / room).rglob('*.py')) or [PACKAGE / f'{room}.py']
+    for path in files:
+        assert imported(path) <= allowed, path
+
+
+def test_nothing_imports_the_tools() -> None:
+    for path in PACKAGE.rglob('*.py'):
+        text = path.read_text(encoding='utf-8')
+        assert not re.search(r'^\s*(import _common|from tools)', text, re.M), path
