@@ -25,13 +25,14 @@ def mmseg_config(name: str) -> str:
 
 def test_parts_of_our_config() -> None:
     found = report('get_flops', 'configs/seg/nasvit_ade20k.py', '--shape', '512', '768')
-    closed = count('nasvit', 'nasvit_like_421m', (512, 768), part='backbone')
+    closed = count('nasvit', 'nasvit_like_421m', (512, 768), part='backbone',
+                   out_indices=(1, 2, 3, 4))
     assert found['input_size'] == [512, 768]
     assert found['macs']['backbone'] == closed.macs
     assert found['params']['backbone'] == closed.params
-    # SegformerHead by hand: 1x1 of every level to 128, of all to 128, of these to the classes.
-    levels = zip((32, 32, 64, 160), (128 * 192, 64 * 96, 32 * 48, 16 * 24), strict=True)
-    head = sum(c * 128 * n for c, n in levels) + (4 * 128 * 128 + 128 * 150) * 128 * 192
+    # SegformerHead by hand: 1x1 of every level to 256, of all to 256, of these to the classes.
+    levels = zip((32, 64, 160, 208), (64 * 96, 32 * 48, 16 * 24, 8 * 12), strict=True)
+    head = sum(c * 256 * n for c, n in levels) + (4 * 256 * 256 + 256 * 150) * 64 * 96
     assert found['macs']['head'] == head
     assert found['total_macs'] == head + closed.macs
 
@@ -62,7 +63,7 @@ def test_impossible_shape(shape: list[str]) -> None:
 def test_channels_of_another_architecture() -> None:
     run = start('get_flops', CONFIG, '--cfg-options', 'model.backbone.arch=nasvit_max')
     message = error_line(run.returncode, run.stderr)
-    assert 'decode_head.in_channels' in message and '[32, 40, 72, 184]' in message
+    assert 'decode_head.in_channels' in message and '[40, 72, 184, 224]' in message
 
 
 @pytest.mark.slow
