@@ -20,6 +20,7 @@ default_hooks = dict(
     # A resumed run repeats what the uninterrupted one would have done, bit by bit (with the sampler
     # and the first transform of the data sets).
     seeding=dict(type='nasvit_mm.SeedIterations'),
+    share_buffers=dict(type='nasvit_mm.ShareBuffers'),
     check_data=dict(type='nasvit_mm.CheckData'),
     visualization=dict(type='SegVisualizationHook'))
 

@@ -1,4 +1,5 @@
 """What training adds to mmengine: reproducible data and steps; mistakes named before they cost."""
+from nasvit_mm.engine.buffers import ShareBuffers
 from nasvit_mm.engine.checks import CheckData
 from nasvit_mm.engine.data_files import check_data
 from nasvit_mm.engine.errors import DataError, UsageError
@@ -25,8 +26,9 @@ from nasvit_mm.engine.weights import (
 )
 
 __all__ = [
-    'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms', 'SeededInfiniteSampler',
-    'UsageError', 'build_model', 'check_architectures', 'check_channels', 'check_checkpoint_exists',
-    'check_checkpoint_fits', 'check_data', 'check_schedule', 'enable_amp', 'enable_auto_scale_lr',
-    'enable_tensorboard', 'latest_checkpoint', 'load_weights', 'seed_everything', 'start_processes',
+    'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms',
+    'SeededInfiniteSampler', 'ShareBuffers', 'UsageError', 'build_model', 'check_architectures',
+    'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data',
+    'check_schedule', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
+    'latest_checkpoint', 'load_weights', 'seed_everything', 'start_processes',
 ]

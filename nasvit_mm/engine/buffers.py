@@ -1,0 +1,24 @@
+"""Batch norm statistics of several processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.dist import broadcast, get_world_size
+from mmengine.hooks import Hook
+
+from nasvit_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class ShareBuffers(Hook):
+    """Validate with the buffers of the first process, which are those in the checkpoint.
+
+    Plain batch norms keep statistics of their own process; a validation spread over processes would
+    give a figure that no checkpoint has.
+    """
+
+    def before_val(self, runner: Any) -> None:
+        if get_world_size() > 1:
+            for buffer in runner.model.buffers():
+                broadcast(buffer, src=0)
