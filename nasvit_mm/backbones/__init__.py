@@ -3,12 +3,14 @@ from mmengine.registry import MODELS as _ROOT
 
 from nasvit_mm.backbones.base import ElasticBackbone
 from nasvit_mm.backbones.classifier import ElasticClassifier, create_model
+from nasvit_mm.backbones.elasticvit import ElasticViT, ElasticViTHead
 from nasvit_mm.backbones.nasvit import NASViT, NASViTHead
 
-__all__ = ['FAMILIES', 'ElasticBackbone', 'ElasticClassifier', 'NASViT', 'create_model']
+__all__ = ['FAMILIES', 'ElasticBackbone', 'ElasticClassifier', 'ElasticViT', 'NASViT',
+           'create_model']
 
 # Space -> (backbone, classification head).
-FAMILIES = {'nasvit': (NASViT, NASViTHead)}
+FAMILIES = {'nasvit': (NASViT, NASViTHead), 'elasticvit': (ElasticViT, ElasticViTHead)}
 
 # Bare names work too once this room is imported: other registries fall back to mmengine's root.
 for _backbone in {backbone for backbone, _ in FAMILIES.values()}:

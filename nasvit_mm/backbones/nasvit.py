@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from timm.layers import drop_path
 from torch import nn
 
-from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.backbones.hybrid import HybridBackbone, Plan
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
     ElasticConv2d,
@@ -22,9 +22,11 @@ from nasvit_mm.nn import (
     ElasticLinear,
     ElasticScale,
     ElasticTokenNorm,
+    MBConv,
+    MBConvPlan,
     RelativePositionBias,
     Span,
-    SqueezeExcite,
+    attend_by_rows,
     join_windows,
     split_windows,
     take,
@@ -36,19 +38,6 @@ from nasvit_mm.spaces import nasvit as facts
 from nasvit_mm.spaces.geometry import window_side
 
 SCALE_INIT, SCALE_GAIN = 1e-4, 8  # layer scales start at 1e-4 and are multiplied by 8 / width
-# Query rows of attention handled at once without gradients: bounds the memory of global attention.
-CHUNK_ELEMENTS = 1 << 25
-
-
-class MBConvPlan(NamedTuple):
-    """Spans of an MBConv."""
-
-    cin: Span
-    hidden: Span
-    squeezed: Span | None
-    cout: Span
-    kernel: int
-    drop: float
 
 
 class TransformerPlan(NamedTuple):
@@ -59,59 +48,6 @@ class TransformerPlan(NamedTuple):
     row: Span  # layer-scale entry of the training resolution
     tokens: int  # of the stage at the training resolution
     drop: float
-
-
-class Plan(NamedTuple):
-    """Spans of the whole network."""
-
-    stem: Span
-    stages: tuple[tuple[MBConvPlan | TransformerPlan, ...], ...]
-
-
-class MBConv(nn.Module):
-    """1x1 expansion, depthwise convolution, optional SE, 1x1 projection; always a residual sum.
-
-    The shortcut is a 2x2 average pooling where the stride is 2, then a bare 1x1 convolution where
-    the widths differ.
-    """
-
-    def __init__(self, stage: facts.Stage, stride: int, widths: MBConvPlan, kernel: int,
-                 shortcut: bool, norm: Any) -> None:
-        super().__init__()
-        cin, hidden, cout = widths.cin.size, widths.hidden.size, widths.cout.size
-        self.stride = stride
-        if stage.expands:
-            self.expand = ElasticConv2d(cin, hidden)
-            self.expand_bn = norm(hidden)
-        else:
-            self.expand = None
-        self.depthwise = ElasticDepthwiseConv2d(hidden, kernel, stride)
-        self.depthwise_bn = norm(hidden)
-        self.se = SqueezeExcite(hidden, widths.squeezed.size) if stage.se else None
-        self.project = ElasticConv2d(hidden, cout)
-        self.project_bn = norm(cout)
-        nn.init.zeros_(self.project_bn.weight)
-        self.shortcut = ElasticConv2d(cin, cout) if shortcut else None
-
-    def forward(self, x: torch.Tensor, plan: MBConvPlan) -> torch.Tensor:
-        """(B, cin, H, W) -> (B, cout, ceil(H / stride), ceil(W / stride))."""
-        cin, hidden, squeezed, cout, kernel, drop = plan
-        y = x
-        if self.expand is not None:
-            y = F.silu(self.expand_bn(self.expand(y, cin, hidden), hidden))
-        y = F.silu(self.depthwise_bn(self.depthwise(y, hidden, kernel), hidden))
-        if self.se is not None:
-            y = self.se(y, hidden, squeezed)
-        y = self.project_bn(self.project(y, hidden, cout), cout)
-        if drop:
-            y = drop_path(y, drop, self.training)
-        return y + self._shortcut(x, cin, cout)
-
-    def _shortcut(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
-        if self.stride == 2:
-            # Odd sides are padded by one zero on both ends, and zeros count in the average.
-            x = F.avg_pool2d(x, 2, 2, (x.shape[2] % 2, x.shape[3] % 2))
-        return x if cin.width == cout.width else self.shortcut(x, cin, cout)
 
 
 class Attention(nn.Module):
@@ -161,14 +97,9 @@ class Attention(nn.Module):
             # (windows, L) -> (N, 1, 1, L): the same windows in every picture of the batch.
             mask = mask.repeat(q.shape[0] // mask.shape[0], 1)[:, None, None]
             spread = trained / (~mask).sum(-1)  # (N, 1, 1): real keys of each window
-        rows = tokens
-        if not torch.is_grad_enabled():
-            rows = max(1, CHUNK_ELEMENTS // (q.shape[0] * h * tokens))
-        if rows >= tokens:
-            out = self._rows(q, k, v, bias, heads, mask, spread)
-        else:
-            out = torch.cat([self._rows(q[:, :, i:i + rows], k, v, bias[:, i:i + rows], heads, mask,
-                                        spread) for i in range(0, tokens, rows)], 2)
+        out = attend_by_rows(
+            lambda rows: self._rows(q[:, :, rows], k, v, bias[:, rows], heads, mask, spread),
+            tokens, q.shape[0] * h * tokens)
         return out.transpose(1, 2).reshape(-1, tokens, h * v.shape[-1])
 
     def _rows(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor,
@@ -238,7 +169,7 @@ class TransformerBlock(nn.Module):
 
 
 @MODELS.register_module()
-class NASViT(ElasticBackbone):
+class NASViT(HybridBackbone):
     """NASViT backbone; outputs 0..4 are mb2 (/4), mb3 (/8), mb4 (/16), mb6 (/32), mb7 (/64).
 
     Any height and width from 32 pixels on.  The layer-scale row is the one of the architecture's
@@ -249,13 +180,13 @@ class NASViT(ElasticBackbone):
 
     family = 'nasvit'
     strides = facts.OUTPUT_STRIDES
+    output_stages = facts.OUTPUT_STAGES
     stage_names = facts.STAGE_NAMES
     min_size = facts.MIN_SIZE
     max_resolution = facts.TRAINED_RESOLUTIONS[-1]
 
     def _build(self) -> None:
         space, top = self.space, self.space.largest
-        self.num_stages = facts.OUTPUT_STAGES[self.out_indices[-1]] + 1
         plan = self._plan(top)
         rows, depths = _scale_rows(space), _field(space, 'depth')
         widths, kernels = _field(space, 'width'), top.kernel_size
@@ -271,8 +202,10 @@ class NASViT(ElasticBackbone):
                     blocks.append(TransformerBlock(block.channels.size, len(depths[i]),
                                                    len(rows[i])))
                 else:
-                    blocks.append(MBConv(stage, stage.stride if j == 0 else 1, block, kernels[i],
-                                         shortcut=differ and j == 0, norm=self._norm))
+                    blocks.append(MBConv(
+                        block, kernels[i], stage.stride if j == 0 else 1, expands=stage.expands,
+                        shortcut=differ and j == 0, norm=self._norm, activation=F.silu,
+                        starts_as_identity=True))
             self.stages.append(blocks)
 
     def _plan(self, arch: Arch) -> Plan:
@@ -306,41 +239,11 @@ class NASViT(ElasticBackbone):
             cin = cout
         return Plan(stem, tuple(stages))
 
-    def _output_spans(self, plan: Plan) -> list[Span]:
-        out = []
-        for i in self.out_indices:
-            first = plan.stages[facts.OUTPUT_STAGES[i]][0]
-            out.append(first.cout)
-        return out
-
     def _stem_and_stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.stem, self.stem_bn]), *self.stages]
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(N, 3, H, W) -> one map per output."""
-        self._check_input(x)
-        plan, maps = self.plan, []
-        outputs = {facts.OUTPUT_STAGES[i] for i in self.out_indices}
-        x = F.silu(self.stem_bn(self.stem(x, Span.whole(3), plan.stem), plan.stem))
-        for i, (blocks, spans) in enumerate(zip(self.stages, plan.stages)):
-            x = self._stage(blocks, spans, x)
-            if i in outputs:
-                maps.append(x)
-        return self._outputs(maps)
-
-    def _stage(self, blocks: nn.ModuleList, plan: tuple, x: torch.Tensor) -> torch.Tensor:
-        tokens, grid = None, None
-        for block, spans in zip(blocks, plan):  # the first of them: plan is as long as the depth
-            if isinstance(spans, MBConvPlan):
-                x = self._run(block, x, spans)
-                continue
-            if tokens is None:
-                grid = tuple(x.shape[2:])
-                tokens = x.flatten(2).transpose(1, 2)
-            tokens = self._run(block, tokens, spans, grid, self.attention)
-        if tokens is None:
-            return x
-        return tokens.transpose(1, 2).reshape(-1, tokens.shape[-1], *grid)
+    def _run_stem(self, x: torch.Tensor, plan: Span) -> torch.Tensor:
+        return F.silu(self.stem_bn(self.stem(x, Span.whole(3), plan), plan))
 
 
 class NASViTHead(nn.Module):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from nasvit_mm.backbones import create_model
-from nasvit_mm.checkpoints import nasvit
+from nasvit_mm.checkpoints import elasticvit, nasvit
 from nasvit_mm.checkpoints.extract import extract_state
 from nasvit_mm.spaces import Space, get_space
 
@@ -15,7 +15,7 @@ from nasvit_mm.spaces import Space, get_space
 #   rename(weights, space)           official keys to ours;
 #   fit(key, tensor, shape, space)   the part of an official tensor that our supernet holds;
 #   is_extracted(weights)            whether they are of a subnet that the authors' code extracted.
-CONVERTERS = {'nasvit': nasvit}
+CONVERTERS = {'nasvit': nasvit, 'elasticvit': elasticvit}
 
 
 def convert_official(space_name: str | Space, state_dict: Mapping[str, Any],

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from nasvit_mm.cost import nasvit
-from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.cost import elasticvit, nasvit
+from nasvit_mm.spaces import Space, get_space, is_many
 from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
 # Space -> module with ``tally`` and the default ``OUT_INDICES`` of a backbone.
-FAMILIES = {'nasvit': nasvit}
+FAMILIES = {'nasvit': nasvit, 'elasticvit': elasticvit}
 PARTS = ('classifier', 'backbone')
+COUNTERS = ('true', 'authors')
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Cost:
 def count(space: str | Mapping | Space, archs: Any,
           input_size: int | tuple[int, int] | None = None, part: str = 'classifier',
           out_indices: Sequence[int] | None = None, attention: str = 'auto',
-          num_classes: int = 1000, out_width: int | Sequence[int] | None = None) -> Cost:
+          num_classes: int = 1000, out_width: int | Sequence[int] | None = None,
+          counter: str = 'true') -> Cost:
     """Multiply-adds and parameters, equal to a trace of the built module to the last unit.
 
     Args:
@@ -58,6 +60,8 @@ def count(space: str | Mapping | Space, archs: Any,
         attention: ``'auto'``, ``'global'`` or ``'window'``, as of the backbone.
         num_classes: of the classifier.
         out_width: taps of the backbone, one width or one per output.
+        counter: ``'true'``, or ``'authors'``: the formula of the family's released code, whose
+            figures its papers' levels mean (of the classifier; parameters are the true ones).
 
     Returns:
         A :class:`Cost` of ints for one architecture, of arrays for a list or matrix.
@@ -87,11 +91,20 @@ def count(space: str | Mapping | Space, archs: Any,
             raise ValueError(f'out_width = {out_width!r} for {len(indices)} outputs')
     elif out_indices is not None or out_width is not None:
         raise ValueError("out_indices and out_width belong to part='backbone'")
+    if counter not in COUNTERS:
+        raise ValueError(f'counter = {counter!r}, allowed: {COUNTERS}')
+    if counter == 'authors' and (part != 'classifier' or not hasattr(family, 'authors_macs')):
+        having = [name for name, f in FAMILIES.items() if hasattr(f, 'authors_macs')]
+        raise ValueError(f"counter = 'authors' counts classifiers of {', '.join(having)}, not "
+                         f'{part}s of {space.name}')
     parts = family.tally(fields, height, width, out_indices=indices, attention=attention,
                          num_classes=num_classes, out_width=out_width and tuple(out_width))
     n = len(genes)
     macs = {k: _full(t.macs, n) for k, t in parts.items()}
     params = {k: _full(t.params, n) for k, t in parts.items()}
+    if counter == 'authors':
+        theirs = family.authors_macs(fields, height, width, num_classes)
+        macs = {k: _full(v, n) for k, v in theirs.items()}
     if not many:
         macs, params = ({k: int(v[0]) for k, v in d.items()} for d in (macs, params))
         height, width = int(height[0]), int(width[0])
@@ -102,8 +115,7 @@ def _genes(space: Space, archs: Any) -> tuple[np.ndarray, bool]:
     """Gene matrix, and whether many were asked for."""
     if isinstance(archs, np.ndarray):
         return np.atleast_2d(archs), archs.ndim == 2
-    several = isinstance(archs, (list, tuple)) and all(
-        isinstance(a, (Arch, Mapping, str)) for a in archs)
+    several = is_many(archs)
     if several and not archs:
         return np.zeros((0, space.num_genes), np.int64), True
     return np.atleast_2d(space.genes(list(archs) if several else archs)), several

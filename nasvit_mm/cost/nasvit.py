@@ -5,9 +5,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nasvit_mm.cost.primitives import Tally, conv, depthwise, linear, norm, squeeze_excite, tap
+from nasvit_mm.cost.primitives import (
+    Tally,
+    conv,
+    depthwise,
+    linear,
+    norm,
+    squeeze_excite,
+    tap,
+    window_pairs,
+)
 from nasvit_mm.spaces import nasvit as facts
-from nasvit_mm.spaces.geometry import window_side
 
 OUT_INDICES = (0, 1, 2, 3)
 NUM_OUTPUTS = len(facts.OUTPUT_STAGES)
@@ -71,12 +79,7 @@ def _transformer(width: np.ndarray, grid: tuple[np.ndarray, np.ndarray], attenti
     out = 2 * linear(width, width, tokens) + linear(width, wide, tokens)  # q, k; v
     out += depthwise(wide, tokens, 3) + linear(wide, width, tokens)
     out += 4 * linear(width, width, tokens)  # two MLPs
-    if attention == 'global':
-        pairs = tokens ** 2
-    else:
-        side = [window_side(n, facts.TABLE_GRID) for n in grid]
-        windows = -(-grid[0] // side[0]) * -(-grid[1] // side[1])
-        pairs = windows * (side[0] * side[1]) ** 2  # padded tokens included
+    pairs = window_pairs(grid, facts.TABLE_GRID, attention)
     out += 2 * linear(heads, heads, pairs)  # talking heads
     out += Tally((width + wide) * pairs, heads * (2 * facts.TABLE_GRID - 1) ** 2)
     return out + 3 * norm(width) + Tally(0, 2 * width)  # two layer scales

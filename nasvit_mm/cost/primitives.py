@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from nasvit_mm.spaces.geometry import window_side
+
 
 class Tally(NamedTuple):
     """Multiply-adds and parameters, ints or arrays."""
@@ -54,3 +56,18 @@ def squeeze_excite(width: Any, squeezed: Any) -> Tally:
 def tap(width: Any, out_width: int, pixels: Any) -> Tally:
     """LayerNorm over channels and a 1x1 convolution with bias."""
     return norm(width) + conv(width, out_width, pixels, bias=True)
+
+
+def window_pairs(grid: tuple[Any, Any], largest: int, attention: str) -> Any:
+    """Query-key pairs of attention on a grid of tokens; padded tokens of windows count.
+
+    Args:
+        grid: (height, width) in tokens.
+        largest: side of the largest window.
+        attention: ``'global'``, or windows where the grid is larger.
+    """
+    if attention == 'global':
+        return (grid[0] * grid[1]) ** 2
+    side = [window_side(n, largest) for n in grid]
+    windows = -(-grid[0] // side[0]) * -(-grid[1] // side[1])
+    return windows * (side[0] * side[1]) ** 2

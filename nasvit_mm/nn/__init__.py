@@ -1,4 +1,5 @@
 """Elastic layers: weights at a maximum size, told by spans which part is active."""
+from nasvit_mm.nn.attention import attend_by_rows
 from nasvit_mm.nn.bias import RelativePositionBias
 from nasvit_mm.nn.layers import (
                                  ElasticConv2d,
@@ -7,6 +8,7 @@ from nasvit_mm.nn.layers import (
                                  ElasticScale,
                                  SqueezeExcite,
 )
+from nasvit_mm.nn.mbconv import MBConv, MBConvPlan
 from nasvit_mm.nn.norms import (
                                  ElasticBatchNorm2d,
                                  ElasticLayerNorm2d,
@@ -19,7 +21,7 @@ from nasvit_mm.nn.windows import join_windows, split_windows, window_mask
 
 __all__ = [
     'ElasticBatchNorm2d', 'ElasticConv2d', 'ElasticDepthwiseConv2d', 'ElasticLayerNorm2d',
-    'ElasticLinear', 'ElasticScale', 'ElasticTokenNorm', 'RelativePositionBias', 'Span',
-    'SqueezeExcite', 'frozen_statistics', 'join_windows', 'recalibrate_bn', 'recorded_takes',
-    'split_windows', 'take', 'window_mask',
+    'ElasticLinear', 'ElasticScale', 'ElasticTokenNorm', 'MBConv', 'MBConvPlan',
+    'RelativePositionBias', 'Span', 'SqueezeExcite', 'attend_by_rows', 'frozen_statistics',
+    'join_windows', 'recalibrate_bn', 'recorded_takes', 'split_windows', 'take', 'window_mask',
 ]

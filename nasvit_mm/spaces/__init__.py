@@ -5,12 +5,14 @@ numpy only: nothing here imports torch.
 from __future__ import annotations
 
 from nasvit_mm.spaces.arch import Arch, load_arch_file
+from nasvit_mm.spaces.elasticvit import ElasticViTSpace
 from nasvit_mm.spaces.nasvit import NASViTSpace
-from nasvit_mm.spaces.space import Field, Space, closest
+from nasvit_mm.spaces.space import Field, Space, closest, is_many
 
-__all__ = ['Arch', 'Field', 'NASViTSpace', 'Space', 'get_space', 'list_spaces', 'load_arch_file']
+__all__ = ['Arch', 'ElasticViTSpace', 'Field', 'NASViTSpace', 'Space', 'get_space', 'is_many',
+           'list_spaces', 'load_arch_file']
 
-_SPACES = {'nasvit': NASViTSpace}
+_SPACES = {'nasvit': NASViTSpace, 'elasticvit': ElasticViTSpace}
 
 
 def list_spaces() -> list[str]:

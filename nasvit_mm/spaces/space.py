@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from nasvit_mm.spaces.arch import Arch, Value, load_arch_file
+from nasvit_mm.spaces.links import Forest, Link
 
 ZOO = Path(__file__).parent / 'zoo'
 
@@ -37,8 +38,8 @@ class Space:
     the vector is the same for a space and all its restrictions.
 
     A family subclasses this with its table, and overrides what is special in it: its authors' own
-    notation (``_from_native``), dependencies between genes (``_check``, ``_draw``), genes without
-    effect (``canonical``).
+    notation (``_from_native``), rules between genes (``_links``), genes without effect
+    (``canonical``).
     """
 
     name: ClassVar[str]
@@ -48,6 +49,10 @@ class Space:
                  restriction: Mapping[str, list] | None = None) -> None:
         self.fields = tuple(fields or self.table)
         self._restriction = dict(restriction or {})
+
+    def _links(self) -> list[Link]:
+        """Rules between genes, without cycles; of every gene the choices of this space."""
+        return []
 
     # ------------------------------------------------------------------ what it is
     def to_dict(self) -> dict[str, Any]:
@@ -83,10 +88,27 @@ class Space:
     def num_genes(self) -> int:
         return len(self.choices)
 
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """Rules between two genes each."""
+        return tuple(self._links())
+
+    @cached_property
+    def _forest(self) -> Forest:
+        return Forest([len(c) for c in self.choices], self.links)
+
     @property
     def num_architectures(self) -> int:
-        """Number of gene vectors (families with dependent genes override it)."""
-        return int(np.prod([len(c) for c in self.choices], dtype=object))
+        """Number of gene vectors that obey all rules."""
+        return self._forest.count()
+
+    def obeys(self, genes: np.ndarray) -> np.ndarray:
+        """Which rows of a gene matrix (n, num_genes) obey all rules between genes, (n,) bool."""
+        genes = np.atleast_2d(genes)
+        out = np.ones(len(genes), bool)
+        for link in self.links:
+            out &= link.allowed[genes[:, link.first], genes[:, link.second]]
+        return out
 
     @property
     def is_single(self) -> bool:
@@ -186,6 +208,16 @@ class Space:
 
     def _check(self, arch: Arch) -> Arch:
         """Raise ValueError where genes contradict one another."""
+        if self.links:
+            values = [v for f in self.fields
+                      for v in (arch[f.name] if f.positions else (arch[f.name],))]
+            for link in self.links:
+                a, b = values[link.first], values[link.second]
+                if not link.allowed[self.choices[link.first].index(a),
+                                    self.choices[link.second].index(b)]:
+                    raise ValueError(
+                        f'{self.name}: {self.labels[link.first]} = {a} and '
+                        f'{self.labels[link.second]} = {b} do not go together: {link.rule}')
         return arch
 
     def canonical(self, arch: Any) -> Arch:
@@ -195,7 +227,7 @@ class Space:
     # ------------------------------------------------------------------ genes
     def genes(self, arch: Any) -> np.ndarray:
         """Gene vector (num_genes,) int64 of one architecture, matrix (n, num_genes) of a list."""
-        if isinstance(arch, (list, tuple)) and arch and isinstance(arch[0], (Arch, Mapping, str)):
+        if is_many(arch):
             return np.stack([self.genes(a) for a in arch])
         arch = self.arch(arch)
         indices = []
@@ -261,10 +293,7 @@ class Space:
 
     def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
         """As :meth:`sample`, as a gene matrix (n, num_genes): thousands in milliseconds."""
-        return self._draw(np.random.default_rng(rng), n)
-
-    def _draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        return rng.integers(0, [len(c) for c in self.choices], size=(n, self.num_genes))
+        return self._forest.draw(np.random.default_rng(rng), n)
 
     # ------------------------------------------------------------------ derived spaces
     def restrict(self, **fields: Any) -> Space:
@@ -290,6 +319,7 @@ class Space:
             raise KeyError(f'{self.name} has the fields {names}, not {unknown}')
         kept = [self._restrict_field(f, fields[f.name]) if f.name in fields else f
                 for f in self.fields]
+        kept = self._possible(kept)
         full = {f.name: f for f in self.table}
         restriction = {f.name: [list(c) for c in f.choices] for f in kept
                        if f.choices != full[f.name].choices}
@@ -300,6 +330,21 @@ class Space:
         arch = self.arch(arch)
         return self.restrict(**{f.name: list(arch[f.name]) if f.positions else arch[f.name]
                                 for f in self.fields})
+
+    def _possible(self, fields: list[Field]) -> list[Field]:
+        """Without the choices that no architecture can have, by the rules between genes."""
+        derived = type(self)(fields)
+        if not derived.links:
+            return fields
+        if not derived.num_architectures:
+            raise ValueError(f'{self.name}: this restriction leaves no architecture: '
+                             + '; '.join(sorted({link.rule for link in derived.links})))
+        masks, out = iter(derived._forest.possible()), []
+        for field in fields:
+            choices = tuple(tuple(c for c, ok in zip(choice, next(masks)) if ok)
+                            for choice in field.choices)
+            out.append(field._replace(choices=choices))
+        return out
 
     def _restrict_field(self, field: Field, wanted: Any) -> Field:
         if not field.positions:
@@ -355,6 +400,14 @@ class Space:
 
     def __contains__(self, x: Any) -> bool:
         return self._has(x)
+
+
+def is_many(archs: Any) -> bool:
+    """Whether it is a list of architectures, not one in its authors' own form (whose first entry
+    is a number).
+    """
+    return isinstance(archs, (list, tuple)) and all(
+        isinstance(a, (Arch, Mapping, str, list, tuple)) for a in archs)
 
 
 def closest(name: object, names: Iterable[str]) -> str:

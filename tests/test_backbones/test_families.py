@@ -308,12 +308,10 @@ def test_attention_modes_agree_at_trained_sizes(space, mode):
 @pytest.mark.parametrize('space', SPACES)
 def test_global_attention_in_chunks(space, monkeypatch):
     """Without gradients, query rows are handled in chunks; with them, at once."""
-    import importlib
-    module = importlib.import_module(FAMILIES[space][0].__module__)
     net = backbone(space, 'smallest', attention='global').eval()
     x = picture(320, 416, batch=1)
     whole = [y.detach() for y in net(x)]
-    monkeypatch.setattr(module, 'CHUNK_ELEMENTS', 100_000)
+    monkeypatch.setattr('nasvit_mm.nn.attention.CHUNK_ELEMENTS', 100_000)
     with torch.no_grad():
         for a, b in zip(whole, net(x)):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)

@@ -1,0 +1,269 @@
+"""ElasticViT (ICCV 2023): convolutional stages, then stages of an IB entry and transformer blocks.
+
+One definition: built for a space it is the supernet, built for an architecture the deployable
+backbone.  Written from the facts of the paper and of its released code; what reads odd here (norm
+over tokens and channels, query, key and value rows read head by head across their areas, the
+activation before the projection) is what the released weights were trained with.
+"""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from timm.layers import drop_path
+from torch import nn
+
+from nasvit_mm.backbones.hybrid import HybridBackbone, Plan
+from nasvit_mm.nn import (
+    ElasticBatchNorm2d,
+    ElasticConv2d,
+    ElasticDepthwiseConv2d,
+    ElasticLinear,
+    ElasticTokenNorm,
+    MBConv,
+    MBConvPlan,
+    RelativePositionBias,
+    Span,
+    attend_by_rows,
+    join_windows,
+    split_windows,
+    window_mask,
+)
+from nasvit_mm.registry import MODELS
+from nasvit_mm.spaces import Arch
+from nasvit_mm.spaces import elasticvit as facts
+from nasvit_mm.spaces.geometry import window_side
+
+FIRST_TRANSFORMER = len(facts.CONV_STAGES)
+
+
+class TransformerPlan(NamedTuple):
+    """Spans of a transformer block."""
+
+    channels: Span
+    values: Span  # channels of all heads' v
+    rows: Span | tuple[Span, ...]  # of the joint query-key-value weight
+    hidden: Span  # of the MLP
+    drop: float
+
+
+class StemPlan(NamedTuple):
+    """Spans of the stem."""
+
+    channels: Span
+    blocks: tuple[MBConvPlan, ...]
+
+
+class Attention(nn.Module):
+    """Attention with 16 channels of q and k a head and a depthwise 3x3 on v.
+
+    The weight of q, k and v holds three areas of rows; the active rows of all areas, one after the
+    other, are read head by head, each head taking its q, k and v from the next ones.  So a row
+    serves as q, k or v depending on the number of heads and the width of v: the released weights
+    were trained with this.
+    """
+
+    def __init__(self, widths: TransformerPlan, table: int) -> None:
+        super().__init__()
+        width, wide = widths.channels.size, widths.values.size
+        self.table = table
+        self.qkv = ElasticLinear(width, 2 * width + wide, bias=False)
+        self.v_conv = ElasticDepthwiseConv2d(wide, 3)
+        self.position = RelativePositionBias(table, width // facts.HEAD_DIM)
+        self.proj = ElasticLinear(wide, width)
+
+    def forward(self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int],
+                mode: str) -> torch.Tensor:
+        """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W)."""
+        channels, values = plan.channels, plan.values
+        heads = channels.divided(facts.HEAD_DIM)
+        h, head, wide = heads.width, facts.HEAD_DIM, values.width // heads.width
+        side = grid if mode == 'global' else tuple(window_side(n, self.table) for n in grid)
+        qkv = self.qkv(x, channels, plan.rows).unflatten(-1, (h, 2 * head + wide))
+        qk, v = qkv.split([2 * head, wide], -1)
+        v = v.flatten(2).transpose(1, 2).unflatten(-1, grid)  # (B, h * wide, H, W)
+        v = self.v_conv(v, values).flatten(2).transpose(1, 2)
+        qk = split_windows(qk.flatten(2), grid, side)
+        v = split_windows(v, grid, side)
+        tokens = side[0] * side[1]
+        q, k = qk.view(-1, tokens, h, 2 * head).transpose(1, 2).split(head, -1)
+        q, k = q * head ** -0.5, k.transpose(2, 3)
+        v = v.view(-1, tokens, h, wide).transpose(1, 2)
+        bias, mask = self.position(side, heads), window_mask(grid, side, x.device)
+        if mask is not None:
+            # (windows, L) -> (N, 1, 1, L): the same windows in every picture of the batch.
+            mask = mask.repeat(q.shape[0] // mask.shape[0], 1)[:, None, None]
+
+        def rows(part: slice) -> torch.Tensor:
+            scores = q[:, :, part] @ k + bias[:, part]
+            if mask is not None:
+                scores = scores.masked_fill(mask, float('-inf'))
+            return scores.softmax(-1) @ v
+
+        out = attend_by_rows(rows, tokens, q.shape[0] * h * tokens)
+        out = join_windows(out.transpose(1, 2).flatten(2), grid, side)
+        return self.proj(F.hardswish(out), values, channels)
+
+
+class Mlp(nn.Module):
+    """Linear, Hardswish, linear."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = ElasticLinear(width, hidden)
+        self.fc2 = ElasticLinear(hidden, width)
+
+    def forward(self, x: torch.Tensor, channels: Span, hidden: Span) -> torch.Tensor:
+        return self.fc2(F.hardswish(self.fc1(x, channels, hidden)), hidden, channels)
+
+
+class TransformerBlock(nn.Module):
+    """Attention and MLP, each with a norm before and a residual sum."""
+
+    def __init__(self, widths: TransformerPlan, table: int) -> None:
+        super().__init__()
+        width = widths.channels.size
+        self.norm1 = ElasticTokenNorm(width)
+        self.attn = Attention(widths, table)
+        self.norm2 = ElasticTokenNorm(width)
+        self.mlp = Mlp(width, widths.hidden.size)
+
+    def forward(self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int],
+                mode: str) -> torch.Tensor:
+        """(B, H * W, C) -> the same shape, tokens row-major on the grid (H, W)."""
+        channels = plan.channels
+        x = self._add(x, self.attn(self.norm1(x, channels), plan, grid, mode), plan.drop)
+        return self._add(x, self.mlp(self.norm2(x, channels), channels, plan.hidden), plan.drop)
+
+    def _add(self, x: torch.Tensor, branch: torch.Tensor, drop: float) -> torch.Tensor:
+        return x + (drop_path(branch, drop, self.training) if drop else branch)
+
+
+@MODELS.register_module()
+class ElasticViT(HybridBackbone):
+    """ElasticViT backbone; outputs 0..4 are stage0 (/4), 1 (/8), 3 (/16), 4 (/32), 5 (/64).
+
+    Any height and width from 32 pixels on.  Position tables are for grids of up to 16, 16, 8 and 4
+    tokens a side (256 pixels); what happens beyond is ``attention``.  See
+    :class:`ElasticBackbone` for the arguments.
+
+    Input (N, 3, H, W); output a tuple of (N, C_i, ceil(H / s_i), ceil(W / s_i)).
+    """
+
+    family = 'elasticvit'
+    strides = facts.OUTPUT_STRIDES
+    output_stages = facts.OUTPUT_STAGES
+    stage_names = facts.STAGE_NAMES
+    min_size = facts.MIN_SIZE
+    max_resolution = facts.TRAINED_RESOLUTIONS[-1]
+
+    def _build(self) -> None:
+        top = self.space.largest
+        plan = self._plan(top)
+        widths = next(f.choices for f in self.space.fields if f.name == 'width')
+        stem, kernels = plan.stem.channels.size, top.kernel_size
+        self.stem = ElasticConv2d(3, stem, 3, stride=2)
+        self.stem_bn = self._norm(stem)
+        self.stem_blocks = nn.ModuleList(
+            self._mbconv(block, kernels[0], 1, expands=False) for block in plan.stem.blocks)
+        self.stages = nn.ModuleList()
+        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+            # The 1x1 shortcut exists where incoming and outgoing widths can differ.
+            differ = len({*widths[i], *widths[i + 1]}) > 1
+            kernel = facts.ENTRY_KERNEL if stage.transformer else kernels[i + 1]
+            blocks = nn.ModuleList()
+            for j, block in enumerate(plan.stages[i]):
+                if isinstance(block, TransformerPlan):
+                    blocks.append(TransformerBlock(block, facts.TABLE_GRIDS[stage.name]))
+                else:
+                    blocks.append(self._mbconv(block, kernel, stage.stride if j == 0 else 1,
+                                               shortcut=differ and j == 0))
+            self.stages.append(blocks)
+
+    def _mbconv(self, plan: MBConvPlan, kernel: int, stride: int, expands: bool = True,
+                shortcut: bool = False) -> MBConv:
+        return MBConv(plan, kernel, stride, expands=expands, shortcut=shortcut, norm=self._norm,
+                      activation=F.hardswish, starts_as_identity=stride == 1)
+
+    def _plan(self, arch: Arch) -> Plan:
+        top = self.space.largest
+        width = [Span.prefix(w, size) for w, size in zip(arch.width, top.width)]
+        count = arch.depth[0] + sum(arch.depth[1:self.num_stages + 1])
+        drops = iter(self.drop_path_rate * i / max(1, count - 1) for i in range(count))
+        stem = StemPlan(width[0], tuple(
+            MBConvPlan(width[0], width[0], None, width[0], arch.kernel_size[0], next(drops))
+            for _ in range(arch.depth[0])))
+        stages = []
+        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+            cin, cout, depth = width[i], width[i + 1], arch.depth[i + 1]
+            if stage.transformer:
+                j = i - FIRST_TRANSFORMER
+                rates = [next(drops) for _ in range(depth)]
+                # The entry belongs to the first block and is never dropped.
+                entry = self._ib_plan(stage, cin, cout, (facts.ENTRY_EXPAND,) * 2,
+                                      facts.ENTRY_KERNEL, 0.0)
+                block = self._transformer_plan(
+                    cout, (arch.v_scale[j], top.v_scale[j]), (arch.mlp_ratio[j], top.mlp_ratio[j]))
+                stages.append((entry, *(block._replace(drop=rate) for rate in rates)))
+            else:
+                expand = arch.expand_ratio[i], top.expand_ratio[i]
+                stages.append(tuple(
+                    self._ib_plan(stage, cout if j else cin, cout, expand,
+                                  arch.kernel_size[i + 1], next(drops)) for j in range(depth)))
+        return Plan(stem, tuple(stages))
+
+    @staticmethod
+    def _ib_plan(stage: facts.Stage, cin: Span, cout: Span, expand: tuple[int, int], kernel: int,
+                 drop: float) -> MBConvPlan:
+        """``expand`` as (active, largest)."""
+        hidden = Span.prefix(cin.width * expand[0], cin.size * expand[1])
+        squeezed = None
+        if stage.se:
+            squeezed = Span.prefix(hidden.width // facts.SE_RATIO, hidden.size // facts.SE_RATIO)
+        return MBConvPlan(cin, hidden, squeezed, cout, kernel, drop)
+
+    @staticmethod
+    def _transformer_plan(channels: Span, v_scale: tuple[int, int],
+                          mlp_ratio: tuple[int, int]) -> TransformerPlan:
+        """``v_scale`` and ``mlp_ratio`` as (active, largest)."""
+        values = Span.prefix(channels.width * v_scale[0], channels.size * v_scale[1])
+        hidden = Span.prefix(channels.width * mlp_ratio[0], channels.size * mlp_ratio[1])
+        size = 2 * channels.size + values.size
+        if 2 * channels.width + values.width == size:
+            rows: Span | tuple[Span, ...] = Span.whole(size)
+        else:  # the first rows of each area
+            rows = (Span(0, channels.width, size), Span(channels.size, channels.width, size),
+                    Span(2 * channels.size, values.width, size))
+        return TransformerPlan(channels, values, rows, hidden, 0.0)
+
+    def _stem_and_stages(self) -> list[nn.Module]:
+        return [nn.ModuleList([self.stem, self.stem_bn, self.stem_blocks]), *self.stages]
+
+    def _run_stem(self, x: torch.Tensor, plan: StemPlan) -> torch.Tensor:
+        x = self.stem(x, Span.whole(3), plan.channels)
+        x = F.hardswish(self.stem_bn(x, plan.channels))
+        for block, spans in zip(self.stem_blocks, plan.blocks):
+            x = self._run(block, x, spans)
+        return x
+
+
+class ElasticViTHead(nn.Module):
+    """Classification head: 1x1 to six times the width, pooling, linear, classifier."""
+
+    def __init__(self, backbone: ElasticViT, num_classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        width = self._size = backbone.space.largest.width[-1]
+        self.expand = ElasticConv2d(width, width * facts.HEAD_EXPAND, bias=True)
+        self.expand_bn: ElasticBatchNorm2d = backbone._norm(width * facts.HEAD_EXPAND)
+        self.mix = ElasticLinear(width * facts.HEAD_EXPAND, facts.HEAD_WIDTH)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = ElasticLinear(facts.HEAD_WIDTH, num_classes)
+
+    def forward(self, x: torch.Tensor, arch: Arch, phase: int = 0) -> torch.Tensor:
+        """(N, C, H, W) -> logits (N, classes)."""
+        channels = Span.prefix(arch.width[-1], self._size)
+        wide, mixed = channels.scaled(facts.HEAD_EXPAND), Span.whole(facts.HEAD_WIDTH)
+        x = F.hardswish(self.expand_bn(self.expand(x, channels, wide), wide))
+        x = F.hardswish(self.mix(x.mean((2, 3)), wide, mixed))
+        return self.classifier(self.dropout(x), mixed, Span.whole(self.classifier.out_features))

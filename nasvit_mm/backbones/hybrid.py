@@ -1,0 +1,60 @@
+"""Backbones whose stages begin on maps, with an MBConv, and go on over tokens."""
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import nn
+
+from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.nn import MBConvPlan, Span
+
+
+class Plan(NamedTuple):
+    """Spans of the whole network."""
+
+    stem: Any
+    stages: tuple[tuple, ...]  # per active block an MBConvPlan or a plan of a transformer block
+
+
+class HybridBackbone(ElasticBackbone):
+    """Base of NASViT and ElasticViT: stem, then ``stages`` of MBConvs followed by transformers."""
+
+    output_stages: ClassVar[tuple[int, ...]]  # whose maps are outputs
+
+    def _run_stem(self, x: torch.Tensor, plan: Any) -> torch.Tensor:
+        """(N, 3, H, W) -> map at stride 2."""
+        raise NotImplementedError
+
+    @property
+    def num_stages(self) -> int:
+        """Of the stages built: up to the last output."""
+        return self.output_stages[self.out_indices[-1]] + 1
+
+    def _output_spans(self, plan: Plan) -> list[Span]:
+        return [plan.stages[self.output_stages[i]][0].cout for i in self.out_indices]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, 3, H, W) -> one map per output."""
+        self._check_input(x)
+        maps, outputs = [], {self.output_stages[i] for i in self.out_indices}
+        x = self._run_stem(x, self.plan.stem)
+        for i, (blocks, plans) in enumerate(zip(self.stages, self.plan.stages)):
+            x = self._run_stage(blocks, plans, x)
+            if i in outputs:
+                maps.append(x)
+        return self._outputs(maps)
+
+    def _run_stage(self, blocks: nn.ModuleList, plans: tuple, x: torch.Tensor) -> torch.Tensor:
+        tokens, grid = None, None
+        for block, plan in zip(blocks, plans):  # the first of them: plans is as long as the depth
+            if isinstance(plan, MBConvPlan):
+                x = self._run(block, x, plan)
+                continue
+            if tokens is None:
+                grid = tuple(x.shape[2:])
+                tokens = x.flatten(2).transpose(1, 2)
+            tokens = self._run(block, tokens, plan, grid, self.attention)
+        if tokens is None:
+            return x
+        return tokens.transpose(1, 2).reshape(-1, tokens.shape[-1], *grid)

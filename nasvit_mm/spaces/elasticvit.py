@@ -1,0 +1,199 @@
+"""The ElasticViT space (ICCV 2023): two convolutional stages, then four of transformer blocks.
+
+Facts: the released configuration ``final_3min_space``; what there cannot vary (expansion 6 and
+kernel 3 of the transformer stages' entry, query-key scale 1, global attention) is no gene.
+"""
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasvit_mm.spaces.arch import Arch
+from nasvit_mm.spaces.links import Link
+from nasvit_mm.spaces.space import Field, Space
+
+
+class Stage(NamedTuple):
+    """What is fixed in a stage."""
+
+    name: str
+    stride: int  # of its first block
+    se: bool  # squeeze-and-excitation in its IB blocks
+    transformer: bool  # one IB block as entry, then transformer blocks
+
+
+STAGES = (
+    Stage('stage0', 2, se=False, transformer=False),
+    Stage('stage1', 2, se=True, transformer=False),
+    Stage('stage2', 2, se=True, transformer=True),
+    Stage('stage3', 1, se=True, transformer=True),
+    Stage('stage4', 2, se=True, transformer=True),
+    Stage('stage5', 2, se=True, transformer=True),
+)
+STAGE_NAMES = tuple(s.name for s in STAGES)
+CONV_STAGES = tuple(s.name for s in STAGES if not s.transformer)
+TRANSFORMER_STAGES = tuple(s.name for s in STAGES if s.transformer)
+
+# Stages whose maps are outputs of a dense backbone, and their strides.
+OUTPUT_STAGES = (0, 1, 3, 4, 5)
+OUTPUT_STRIDES = (4, 8, 16, 32, 64)
+
+HEAD_DIM = 16  # of q and k; v has v_scale times as much
+ENTRY_EXPAND, ENTRY_KERNEL = 6, 3  # of the IB block that begins a transformer stage
+SE_RATIO = 4
+TABLE_GRIDS = {'stage2': 16, 'stage3': 16, 'stage4': 8, 'stage5': 4}  # of the position tables
+HEAD_EXPAND, HEAD_WIDTH = 6, 1984  # last width -> 6 times that -> 1984 -> classes
+MIN_SIZE = 32  # smallest workable picture side
+TRAINED_RESOLUTIONS = (128, 160, 176, 192, 224, 256)
+
+
+class ElasticViTSpace(Space):
+    """28 genes: resolution, 7 widths and depths, and per stage what its blocks share.
+
+    Widths never decrease from stem to stage5.  ``depth`` of a transformer stage counts pairs of
+    attention and MLP; the IB entry of the stage belongs to the first.  Heads are width // 16.  The
+    authors' form is a tuple of ten, with one entry per block: see :meth:`to_tuple`.
+    """
+
+    name = 'elasticvit'
+    table = (
+        Field('resolution', (), (TRAINED_RESOLUTIONS,)),
+        Field('width', ('stem', *STAGE_NAMES), (
+            (16, 24), (16, 24, 32), (16, 24, 32, 40, 48), (48, 64, 80, 96),
+            tuple(range(80, 161, 16)), tuple(range(144, 289, 16)), tuple(range(160, 321, 16)))),
+        Field('depth', ('stem', *STAGE_NAMES), (
+            (1, 2), (2, 3, 4, 5), (2, 3, 4, 5, 6), (1, 2, 3, 4, 5), *[tuple(range(1, 7))] * 3)),
+        Field('expand_ratio', CONV_STAGES, ((3, 4, 5, 6),) * 2),
+        Field('kernel_size', ('stem', *CONV_STAGES), ((3, 5),) * 3),
+        Field('mlp_ratio', TRANSFORMER_STAGES, ((2, 3, 4, 5),) * 4),
+        Field('v_scale', TRANSFORMER_STAGES, ((2, 3, 4),) * 4),
+    )
+
+    def _links(self) -> list[Link]:
+        start = next(i for i, f in enumerate(self.fields) if f.name == 'width')
+        first = sum(len(f.choices) for f in self.fields[:start])
+        choices = self.fields[start].choices
+        return [Link(first + i, first + i + 1, np.array(a)[:, None] <= np.array(b),
+                     'widths never decrease along the network')
+                for i, (a, b) in enumerate(zip(choices, choices[1:]))]
+
+    def _allowed(self, field: Field, value: Any, choices: tuple[int, ...]) -> bool:
+        if field.name == 'resolution':
+            return isinstance(value, (int, np.integer)) and value >= MIN_SIZE
+        return super()._allowed(field, value, choices)
+
+    # ------------------------------------------------------------------ the authors' form
+    def to_tuple(self, arch: Any) -> tuple:
+        """The authors' 10-tuple.
+
+        Resolution, widths, depths; per convolutional block (stem, stage0, stage1) expansion and
+        kernel; per transformer block (stage2 to stage5) MLP ratio, heads, window (1: none), query
+        scale (1) and v scale.
+        """
+        arch = self.arch(arch)
+        conv, blocks = arch.depth[:3], arch.depth[3:]
+        mlp, heads = arch.mlp_ratio, [w // HEAD_DIM for w in arch.width[3:]]
+        ones = (1,) * sum(blocks)
+        return (arch.resolution, arch.width, arch.depth, _repeat((1, *arch.expand_ratio), conv),
+                _repeat(arch.kernel_size, conv), _repeat(mlp, blocks), _repeat(heads, blocks),
+                ones, ones, _repeat(arch.v_scale, blocks))
+
+    def _from_native(self, x: Any) -> Mapping:
+        if not isinstance(x, (Sequence, np.ndarray)) or isinstance(x, str) or len(x) != 10:
+            raise TypeError(
+                f'{x!r} is no {self.name} architecture; give a name, a mapping of fields, an Arch, '
+                "a file or the authors' tuple of ten")
+        resolution, width, depth, expand, kernel, mlp, _, window, scale, v = x  # heads: width // 16
+        if len(width) != 7 or len(depth) != 7:
+            raise ValueError(f"{self.name}: the authors' tuple has 7 widths and 7 depths, got "
+                             f'{width!r} and {depth!r}')
+        conv, blocks = list(depth[:3]), list(depth[3:])
+        expand = self._per_stage('expand ratios', expand, conv)
+        if expand[0] != 1 or set(window) != {1} or set(scale) != {1}:
+            raise ValueError(f'{self.name}: expansion of the stem, windows and query scales are '
+                             f'1, got {expand[0]}, {window!r}, {scale!r}')
+        return dict(
+            resolution=resolution, width=list(width), depth=list(depth), expand_ratio=expand[1:],
+            kernel_size=self._per_stage('kernel sizes', kernel, conv),
+            mlp_ratio=self._per_stage('MLP ratios', mlp, blocks),
+            v_scale=self._per_stage('v scales', v, blocks))
+
+    def _per_stage(self, what: str, values: Sequence[int], depths: Sequence[int]) -> list[int]:
+        if len(values) != sum(depths):
+            raise ValueError(f'{self.name}: {len(values)} {what}, expected one for each of the '
+                             f'{sum(depths)} blocks: {values!r}')
+        out, start = [], 0
+        for depth in depths:
+            of_stage = set(values[start:start + depth])
+            if len(of_stage) != 1:
+                raise ValueError(f'{self.name}: {what} {sorted(of_stage)} within one stage; all '
+                                 'blocks of a stage share them')
+            out += of_stage
+            start += depth
+        return out
+
+    # ------------------------------------------------------------------ the authors' draw
+    def draw_as_authors(self, rng: random.Random, floor: Any = 'smallest') -> Arch:
+        """One architecture as the released code draws it, number by number of the generator.
+
+        Not uniform: a width is redrawn until it is not below the one before it, so that wide stems
+        are rarer than under :meth:`sample`.
+
+        Args:
+            rng: Python's ``random`` module or a ``random.Random``.
+            floor: architecture below which resolution, widths, depths, expansions and v scales are
+                not drawn; the smallest subnet of a complexity level.  (As in the released code it
+                does not bound MLP ratios.)
+        """
+        low = self.arch(floor)
+        choices = {f.name: f.choices for f in self.fields}
+
+        def pick(values: Sequence[int]) -> int:
+            rng.random()  # drawn and not used by the released code
+            return rng.choice(list(values))
+
+        def at_least(name: str, position: int) -> list[int]:
+            return [c for c in choices[name][position] if c >= low[name][position]]
+
+        def pick_width(position: int, least: int, exactly: bool = False) -> int:
+            while True:
+                width = pick(at_least('width', position))
+                if width == least if exactly else width >= least:
+                    return width
+
+        first = pick(at_least('width', 0))
+        resolution = pick([r for r in choices['resolution'][0] if r >= low.resolution])
+        width, depth, expand, kernel, mlp, v = [], [pick(at_least('depth', 0))], [], [], [], []
+        width.append(pick_width(0, first, exactly=True))
+        pick([1])
+        kernel.append(pick(choices['kernel_size'][0][::-1]))
+        for i in range(2):
+            depth.append(pick(at_least('depth', i + 1)))
+            width.append(pick_width(i + 1, width[-1]))
+            expand.append(pick(at_least('expand_ratio', i)[::-1]))
+            # The released code bounds kernels by the floor of the expansion.
+            kernels = choices['kernel_size'][i + 1][::-1]
+            kernel.append(pick([k for k in kernels if k >= low.expand_ratio[i]]))
+        for i in range(4):
+            depth.append(pick(at_least('depth', i + 3)))
+            width.append(pick_width(i + 3, width[-1]))
+            rng.choice([1])
+            v.append(pick(at_least('v_scale', i)[::-1]))
+            mlp.append(pick(choices['mlp_ratio'][i][::-1]))
+        return self.arch(dict(resolution=resolution, width=width, depth=depth, expand_ratio=expand,
+                              kernel_size=kernel, mlp_ratio=mlp, v_scale=v))
+
+
+def _repeat(values: Sequence[int], times: Sequence[int]) -> tuple[int, ...]:
+    return tuple(v for v, n in zip(values, times) for _ in range(n))
+
+
+def stage_sizes(side: Any) -> list[Any]:
+    """Side of the map after the stem and after every stage, for a picture side (int or array)."""
+    sizes = [-(-side // 2)]
+    for stage in STAGES:
+        sizes.append(-(-sizes[-1] // stage.stride))
+    return sizes
