@@ -2,5 +2,6 @@
 from nasvit_mm.cost.count import Cost, count
 from nasvit_mm.cost.model import ModelCost, count_model
 from nasvit_mm.cost.trace import trace, trace_parts
+from nasvit_mm.cost.window import WindowSampler
 
-__all__ = ['Cost', 'ModelCost', 'count', 'count_model', 'trace', 'trace_parts']
+__all__ = ['Cost', 'ModelCost', 'WindowSampler', 'count', 'count_model', 'trace', 'trace_parts']

@@ -57,9 +57,9 @@ def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarra
     if out_indices is None:
         parts['head'] = _head(channels[:, -1], heights[-1] * widths[-1], num_classes)
     elif out_width is not None:
-        stages = [facts.OUTPUT_STAGES[i] for i in out_indices]
-        parts['taps'] = sum((tap(channels[:, s + 1], w, heights[s + 1] * widths[s + 1])
-                             for s, w in zip(stages, out_width)), Tally())
+        for i, out in zip(out_indices, out_width):
+            stage = facts.OUTPUT_STAGES[i] + 1
+            parts[f'tap{i}'] = tap(channels[:, stage], out, heights[stage] * widths[stage])
     return parts
 
 

@@ -1,0 +1,244 @@
+"""Drawing architectures uniformly from a window of multiply-adds, however rare they are.
+
+The multiply-adds of a network are a sum over its parts, and a part depends on a few genes.
+Counting how many choices of the first parts have which cost (rounded down to a grid) takes one
+sweep over the parts; a second sweep backwards draws among exactly those that end in the window.
+Rounding makes the drawn set a little larger than the window, so each draw is counted exactly and
+the few outside are drawn again: what comes out is uniform over the architectures of the window.
+"""
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasvit_mm.cost.count import count
+from nasvit_mm.spaces import Space, get_space
+
+CELLS = 200  # of the grid within the window
+PROBES = 48  # random architectures on which it is found out what a part depends on
+MAX_CELLS = 1 << 16
+
+
+class _Step(NamedTuple):
+    """A part under one choice of the global genes: its combinations and where they lead."""
+
+    genes: tuple[int, ...]  # of a combination's columns
+    combos: np.ndarray  # (n, genes) choices
+    cost: np.ndarray  # (n,) grid cells
+    before: np.ndarray  # (n,) state that must have been left
+    after: np.ndarray  # (n,) state that is left
+    num_before: int
+    num_after: int
+
+
+class WindowSampler:
+    """Uniform draws from the architectures of a space whose multiply-adds lie in a window.
+
+    Args:
+        space: name of a space, its ``to_dict()`` form, or a Space.
+        low, high: bounds of the multiply-adds, both included.
+        count_args: of :func:`nasvit_mm.cost.count`: input_size, part, attention, counter, ...
+
+    Raises:
+        ValueError: no architecture can lie in the window; names the reachable range.
+
+    Attributes:
+        num_architectures: how many lie in the window, within the rounding (float).
+    """
+
+    def __init__(self, space: str | Mapping | Space, low: float, high: float,
+                 **count_args: Any) -> None:
+        self.space, self.low, self.high = get_space(space), low, high
+        self._args = count_args
+        if not low <= high:
+            raise ValueError(f'window from {low:g} to {high:g}: the lower bound is the larger one')
+        scopes = self._scopes()
+        # Parts share neighbours' genes; a gene that most parts see is fixed, one value at a time.
+        self._globals = tuple(g for g in range(self.space.num_genes) if sum(
+            g in scope for scope in scopes.values()) > max(2, len(scopes) / 2))
+        self._parts = self._ordered(scopes)
+        self._num_rounded = len(scopes)
+        self._cell = max((high - low) / CELLS, high / MAX_CELLS, 1.0)
+        self._tables = []
+        for values in itertools.product(*(range(len(self.space.choices[g]))
+                                          for g in self._globals)):
+            steps = self._steps(values)
+            table = self._forward(steps)
+            if table is not None:
+                self._tables.append((values, steps, *table))
+        if not self._tables:
+            raise ValueError(self._unreachable())
+        # On average a part was rounded down by half a cell.
+        shift = self._num_rounded // 2
+        first, last = (max(0, int(bound / self._cell) - shift) for bound in (low, high))
+        self.num_architectures = float(sum(ways[-1][:, first:last + 1].sum()
+                                           for *_, ways, _ in self._tables))
+
+    # ------------------------------------------------------------------ what depends on what
+    def _macs(self, genes: np.ndarray) -> dict[str, np.ndarray]:
+        return count(self.space, genes, **self._args).breakdown
+
+    def _scopes(self) -> dict[str, set[int]]:
+        """Part -> genes that its multiply-adds depend on, found by changing one gene at a time."""
+        sizes = [len(c) for c in self.space.choices]
+        base = self.space.sample_genes(0, PROBES)
+        reference = self._macs(base)
+        scopes: dict[str, set[int]] = {part: set() for part in reference}
+        for gene, size in enumerate(sizes):
+            changed = np.repeat(base, size, 0)
+            changed[:, gene] = np.tile(np.arange(size), PROBES)
+            for part, macs in self._macs(changed).items():
+                if (macs != np.repeat(reference[part], size)).any():
+                    scopes[part].add(gene)
+        return scopes
+
+    def _ordered(self, scopes: dict[str, set[int]]) -> list[tuple[str | None, set[int]]]:
+        """Parts with their genes but the global ones, each time the one that leaves least open.
+
+        Genes that cost nothing are parts of their own, without a name.
+        """
+        used = set(self._globals).union(*scopes.values())
+        left = [(name, scope - set(self._globals)) for name, scope in scopes.items()]
+        left += [(None, {g}) for g in range(self.space.num_genes) if g not in used]
+        out: list[tuple[str | None, set[int]]] = []
+        seen, state = set(self._globals), ()
+        while left:
+            def cost(part: tuple, state: tuple = state, seen: set = seen) -> tuple[int, int]:
+                columns = (*state, *sorted(part[1] - seen))
+                kept = self._kept(columns, seen | part[1], [p[1] for p in left if p is not part])
+                return self._num_states(kept), self._num_states(columns)
+            best = min(left, key=cost)
+            left.remove(best)
+            out.append(best)
+            columns = (*state, *sorted(best[1] - seen))
+            seen = seen | best[1]
+            state = self._kept(columns, seen, [p[1] for p in left])
+        return out
+
+    def _kept(self, columns: tuple[int, ...], seen: set[int],
+              later: list[set[int]]) -> tuple[int, ...]:
+        """The genes that a part to come reads, or that a gene to come is linked with."""
+        to_come = set().union(*later)
+        linked = {g for link in self.space.links for g, other in
+                  ((link.first, link.second), (link.second, link.first)) if other not in seen}
+        return tuple(g for g in columns if g in to_come or g in linked)
+
+    # ------------------------------------------------------------------ the sweeps
+    def _steps(self, values: tuple[int, ...]) -> list[_Step]:
+        """Combinations of every part, with the genes that a later part or rule needs as state."""
+        fixed, base = dict(zip(self._globals, values)), self.space.sample_genes(0, 1)[0]
+        seen, state, steps = set(self._globals), (), []
+        for i, (name, genes) in enumerate(self._parts):
+            columns = (*state, *sorted(genes - seen))
+            seen |= genes
+            kept = self._kept(columns, seen, [scope for _, scope in self._parts[i + 1:]])
+            steps.append(self._step(name, columns, state, kept, fixed, base))
+            state = kept
+        return steps
+
+    def _step(self, name: str | None, columns: tuple[int, ...], state: tuple[int, ...],
+              kept: tuple[int, ...], fixed: dict[int, int], base: np.ndarray) -> _Step:
+        sizes = [len(self.space.choices[g]) for g in columns]
+        combos = np.indices(sizes).reshape(len(sizes), -1).T
+        genes = np.repeat(base[None], len(combos), 0)
+        genes[:, list(fixed)] = list(fixed.values())
+        genes[:, list(columns)] = combos
+        ok = np.ones(len(combos), bool)
+        known = {*columns, *fixed}
+        for link in self.space.links:
+            if link.first in known and link.second in known:
+                ok &= link.allowed[genes[:, link.first], genes[:, link.second]]
+        combos, genes = combos[ok], genes[ok]
+        macs = self._macs(genes)[name] if name is not None else np.zeros(len(genes))
+        ids = [self._state_ids(combos, columns, s) for s in (state, kept)]
+        return _Step(columns, combos, (macs / self._cell).astype(np.int64), ids[0], ids[1],
+                     self._num_states(state), self._num_states(kept))
+
+    def _num_states(self, genes: tuple[int, ...]) -> int:
+        return int(np.prod([len(self.space.choices[g]) for g in genes], dtype=np.int64))
+
+    def _state_ids(self, combos: np.ndarray, columns: tuple[int, ...],
+                   state: tuple[int, ...]) -> np.ndarray:
+        out = np.zeros(len(combos), np.int64)
+        for gene in state:
+            out = out * len(self.space.choices[gene]) + combos[:, columns.index(gene)]
+        return out
+
+    def _forward(self, steps: list[_Step]) -> tuple[list[np.ndarray], np.ndarray] | None:
+        """After every step the number of ways per (state, cells); the last within the window."""
+        cells = int(self.high / self._cell) + 1
+        ways = [np.zeros((1, cells))]
+        ways[0][0, 0] = 1
+        for step in steps:
+            out = np.zeros((step.num_after, cells))
+            # Combinations of one cost between the same states count together.
+            keys = np.stack([step.before, step.after, step.cost], 1)
+            for (before, after, cost), times in zip(*np.unique(keys, axis=0, return_counts=True)):
+                if cost < cells:
+                    out[after, cost:] += times * ways[-1][before, :cells - cost]
+            ways.append(out)
+        # Each part was rounded down by less than a cell.
+        first = max(0, int(self.low / self._cell) - self._num_rounded)
+        ends = ways[-1].copy()
+        ends[:, :first] = 0
+        return (ways, ends) if ends.any() else None
+
+    def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
+        """Gene matrix (n, num_genes) of uniformly drawn architectures; seeded.
+
+        Raises:
+            ValueError: only the rounding reached the window: no architecture was found in it.
+        """
+        rng, found, missing = np.random.default_rng(rng), [], n
+        weights = np.array([float(ends.sum()) for *_, ends in self._tables])
+        for attempt in itertools.count():
+            if missing <= 0:
+                return np.concatenate(found)[:n] if found else np.zeros((0, self.space.num_genes),
+                                                                         np.int64)
+            of_table = rng.multinomial(int(missing * 1.3) + 16, weights / weights.sum())
+            drawn = np.concatenate([self._backward(table, rng, k)
+                                    for table, k in zip(self._tables, of_table) if k])
+            drawn = rng.permutation(drawn)
+            macs = count(self.space, drawn, **self._args).macs
+            drawn = drawn[(self.low <= macs) & (macs <= self.high)]
+            found.append(drawn)
+            missing -= len(drawn)
+            if attempt == 20 and missing == n:
+                raise ValueError(f'no architecture found from {self.low:g} to {self.high:g} MACs')
+
+    def sample(self, rng: np.random.Generator | int, n: int | None = None) -> Any:
+        """As ``Space.sample``: one architecture, or a list of ``n``."""
+        archs = self.space.from_genes(self.sample_genes(rng, 1 if n is None else n))
+        return archs[0] if n is None else archs
+
+    def _backward(self, table: tuple, rng: np.random.Generator, n: int) -> np.ndarray:
+        values, steps, ways, ends = table
+        genes = np.zeros((n, self.space.num_genes), np.int64)
+        genes[:, list(self._globals)] = values
+        flat = ends.ravel().cumsum()
+        place = np.searchsorted(flat, rng.random(n) * flat[-1], side='right')
+        state, cells = np.divmod(place, ends.shape[1])
+        for step, before in zip(reversed(steps), reversed(ways[:-1])):
+            for here in np.unique(state):
+                rows = np.flatnonzero(state == here)
+                options = np.flatnonzero(step.after == here)
+                # (rows, options): ways to have come here by each combination.
+                left = cells[rows][:, None] - step.cost[options]
+                weight = np.where(left >= 0, before[step.before[options], np.maximum(left, 0)], 0)
+                upto = weight.cumsum(1)
+                pick = (rng.random(len(rows))[:, None] * upto[:, -1:] >= upto).sum(1)
+                chosen = options[pick]
+                genes[np.ix_(rows, list(step.genes))] = step.combos[chosen]
+                cells[rows] -= step.cost[chosen]
+                state[rows] = -1 - step.before[chosen]  # not to be met again in this step
+            state = -1 - state
+        return genes
+
+    def _unreachable(self) -> str:
+        smallest, largest = (count(self.space, getattr(self.space, name), **self._args).macs
+                             for name in ('smallest', 'largest'))
+        return (f'no {self.space.name} architecture has from {self.low:g} to {self.high:g} MACs; '
+                f'the smallest has {smallest:g}, the largest {largest:g}')
