@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 import torch
 
+from nasvit_mm.checkpoints.keys import check_keys
 from nasvit_mm.nn import Span, take
 from nasvit_mm.spaces import Space
 from nasvit_mm.spaces import elasticvit as facts
 
+# What the keys of official weights begin with.
+KEYS = ('first_conv.', 'conv_stem.', 'feature_exactor.5.', 'pre_head_0.', 'classifer.')
 # Official name -> ours; the misspellings are the authors'.
 RENAMES = (
     (r'^first_conv\.', 'backbone.stem.'),
@@ -54,12 +57,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     Raises:
         ValueError: not ElasticViT weights.
     """
-    needed = ('first_conv.', 'conv_stem.', 'feature_exactor.5.', 'pre_head_0.', 'classifer.')
-    missing = [n for n in needed if not any(k.startswith(n) for k in weights)]
-    if missing:
-        raise ValueError(
-            f'not an official ElasticViT checkpoint: {len(weights)} tensors, the first: '
-            f'{list(weights)[:3]}; expected keys that begin with {", ".join(missing)}')
+    check_keys(weights, 'ElasticViT', KEYS)
     out = {}
     for key, tensor in weights.items():
         if key.endswith('relative_position_index'):

@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from nasvit_mm.spaces import Arch, Space
 
-# Classes of other packages inside official files, and the plain type that is loaded in their place.
-# They hold training options that nothing here needs, and no foreign code runs.
-STAND_INS = [(OrderedDict, 'yacs.config.CfgNode')]
+# Classes of other packages inside official files, and the plain type that is loaded in their place
+# (they hold training options that nothing here needs, and no foreign code runs); numpy's numbers,
+# which scores of memory banks can be.
+_SCALAR = np.float64(0).__reduce__()[0]
+STAND_INS = [(OrderedDict, 'yacs.config.CfgNode'), (_SCALAR, 'numpy.core.multiarray.scalar'),
+             (_SCALAR, 'numpy._core.multiarray.scalar'), np.dtype, np.dtypes.Float32DType,
+             np.dtypes.Float64DType, np.dtypes.Int64DType]
 
 
 def load_official(path: str | Path) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 
+from nasvit_mm.checkpoints.keys import check_keys
 from nasvit_mm.nn import Span, take
 from nasvit_mm.spaces import NASViTSpace, Space
 from nasvit_mm.spaces import nasvit as facts
@@ -40,6 +41,8 @@ RENAMES = (
     (r'\.(mlp[12])\.linear([12])\.linear\.', r'.\1.fc\2.'),
     (r'\.rescale_(attn|mlp)$', r'.scale_\1.weight'),
 )
+# What the keys of official weights begin with.
+KEYS = ('first_conv.', 'blocks.0.mobile_inverted_conv.', 'last_conv.', 'classifier.linear.')
 # Never read by the authors' forward, or made anew on loading.
 IGNORED = re.compile(r'\.bn_tracking\.|\.mobile_inverted_conv\.rescale$|relative_position_index$')
 
@@ -59,7 +62,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     Raises:
         ValueError: not NASViT weights, or an extracted subnet without or of another architecture.
     """
-    _check(weights)
+    check_keys(weights, 'NASViT', KEYS)
     extracted = is_extracted(weights)
     if extracted and not space.is_single:
         raise ValueError('these are the weights of an extracted NASViT subnet: give its arch')
@@ -123,26 +126,3 @@ def _resize_table(table: torch.Tensor) -> torch.Tensor:
     square = table.t().reshape(1, -1, have, have)
     square = F.interpolate(square, (side, side), mode='bicubic', align_corners=False)
     return square.reshape(-1, side * side).t()
-
-
-# A key, and whose weights have it: to say what a wrong file looks like.
-_LOOKS = (
-    ('feature_exactor', 'an official ElasticViT checkpoint'),
-    ('net.backbone_init_stem', 'an official ViTAS checkpoint'),
-    ('backbone.stem', 'a checkpoint of nasvit_mm itself (load it directly)'),
-    ('backbone.', 'an OpenMMLab checkpoint of another model'),
-    ('cls_token', 'a plain vision transformer'),
-)
-
-
-def _check(weights: Mapping[str, torch.Tensor]) -> None:
-    needed = ('first_conv.', 'blocks.0.mobile_inverted_conv.', 'last_conv.', 'classifier.linear.')
-    missing = [n for n in needed if not any(k.startswith(n) for k in weights)]
-    if not missing:
-        return
-    looks = next((what for part, what in _LOOKS if any(part in k for k in weights)), None)
-    raise ValueError(
-        'not an official NASViT checkpoint: '
-        + (f'it looks like {looks}' if looks else 'it is of no known kind')
-        + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that '
-        + f'begin with {", ".join(missing)}')

@@ -10,31 +10,12 @@ from nasvit_mm import create_model
 from nasvit_mm.checkpoints import convert_official, extract_subnet
 from nasvit_mm.nn import recalibrate_bn
 from tests.conftest import GOLDEN, Golden
+from tests.official import elasticvit_official
 
 NAMES = sorted(path.stem for path in (GOLDEN / 'elasticvit/cases').glob('*.json')
                if not path.stem.startswith(('losses', 'bn_', 'train_')))
 TOLERANCE = 2e-5  # absolute
 STAGES = [f'stage{i}' for i in range(6)]
-
-
-def true_index(grid: int) -> torch.Tensor:
-    y, x = np.divmod(np.arange(grid ** 2), grid)
-    index = (y[:, None] - y + grid - 1) * (2 * grid - 1) + x[:, None] - x + grid - 1
-    return torch.from_numpy(index)
-
-
-def official(golden: Golden, drifted: bool = False) -> dict[str, torch.Tensor]:
-    """The authors' state dict, with index buffers as made, or as their EMA leaves them."""
-    state = golden.state('elasticvit_supernet.json')
-    moved = golden.json('ema_index_drift.json')['decremented_values']
-    for key in state:
-        if key.endswith('relative_position_index'):
-            grid = round(len(state[key]) ** 0.5)
-            index = true_index(grid)
-            if drifted:
-                index -= torch.isin(index, torch.tensor(moved[str((2 * grid - 1) ** 2)])).long()
-            state[key] = index
-    return state
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +28,7 @@ def checkpoints(golden):
     """Official weights and our supernet of them, without and with drifted indices."""
     out = {}
     for drifted in (False, True):
-        state = official(golden, drifted)
+        state = elasticvit_official(golden, drifted)
         supernet = create_model('elasticvit').eval()
         supernet.load_state_dict(convert_official('elasticvit', state))
         out[drifted] = state, supernet

@@ -1,0 +1,35 @@
+"""Whose weights they are, told by their keys."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+# A part of a key, and whose weights have it: to say what a wrong file looks like.
+LOOKS = (
+    ('feature_exactor', 'an official ElasticViT checkpoint'),
+    ('mobile_inverted_conv', 'an official NASViT checkpoint'),
+    ('net.backbone_init_stem', 'an official ViTAS checkpoint'),
+    ('backbone.stem', 'a checkpoint of nasvit_mm itself (load it directly)'),
+    ('backbone.', 'an OpenMMLab checkpoint of another model'),
+    ('cls_token', 'a plain vision transformer'),
+)
+
+
+def check_keys(weights: Mapping[str, Any], family: str, needed: Sequence[str]) -> None:
+    """Check that weights are a family's official ones.
+
+    Args:
+        needed: what some of their keys begin with.
+
+    Raises:
+        ValueError: says what they look like and what was expected.
+    """
+    missing = [n for n in needed if not any(k.startswith(n) for k in weights)]
+    if not missing:
+        return
+    looks = next((what for part, what in LOOKS if any(part in k for k in weights)), None)
+    raise ValueError(
+        f'not an official {family} checkpoint: '
+        + (f'it looks like {looks}' if looks else 'it is of no known kind')
+        + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that '
+        + f'begin with {", ".join(missing)}')
