@@ -1,6 +1,6 @@
 """ElasticViT on Cityscapes within 5 GMACs: the short name of the config below, which says more.
 
-MACs at 512 x 1024:  backbone 3.24 G, head 1.36 G, total 4.61 G.
+MACs at 512 x 1024:  backbone 3.25 G, head 1.36 G, total 4.61 G.
 
     python tools/train.py configs/seg/elasticvit_cityscapes.py
 """
