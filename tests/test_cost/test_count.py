@@ -43,23 +43,32 @@ def test_extremes_equal_the_trace(space, size, mode, part):
         check(space, get_space(space).largest, size, mode, part)
 
 
+CASES = list(itertools.product(SIZES, ('classifier', 'backbone'), MODES))
+
+
+def some(start: int, n: int) -> list[tuple]:
+    """``n`` cases; architecture after architecture, all of them come."""
+    return [CASES[(start * n + i) * 5 % len(CASES)] for i in range(n)]  # 5: no divisor of 36
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(('space', 'name'), NAMED)
 def test_named_architectures_equal_the_trace(space, name):
-    modes = itertools.cycle(MODES)
-    for size, part in itertools.product(SIZES, ('classifier', 'backbone', 'backbone')):
-        check(space, get_space(space).named[name], size, next(modes), part)
+    index = list(get_space(space).named).index(name)
+    for case in [(None, 'classifier', 'auto'), *some(index, 3)]:
+        check(space, get_space(space).named[name], case[0], case[2], case[1])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('seed', range(50))
 @pytest.mark.parametrize('space', SPACES)
 def test_random_architectures_equal_the_trace(space, seed):
-    modes = itertools.islice(itertools.cycle(MODES), seed, None)
-    for size, part in itertools.product(SIZES, ('classifier', 'backbone')):
-        check(space, get_space(space).sample(seed), size, next(modes), part)
-        if part == 'backbone':
-            next(modes)  # so that a part meets another mode at the next size
+    for size, part, mode in some(seed, 2):
+        check(space, get_space(space).sample(seed), size, mode, part)
+
+
+def test_all_cases_come():
+    assert {case for seed in range(50) for case in some(seed, 2)} == set(CASES)
 
 
 @pytest.mark.parametrize('space', SPACES)
