@@ -1,15 +1,17 @@
-"""Paired timing: all candidates in turn, round after round, so that drift hits them alike."""
+"""What the timing scripts share: their arguments, medians of calls timed in turn."""
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable, Mapping
 
-import torch
+import numpy as np
+
+from nasvit_mm.cost.measure import measure_seconds
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    out = argparse.ArgumentParser(description=description)
+    out = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     out.add_argument('--rounds', type=int, default=30, help='timed calls of each candidate')
     out.add_argument('--threads', type=int, default=2)
     return out
@@ -18,14 +20,5 @@ def parser(description: str) -> argparse.ArgumentParser:
 def medians(calls: Mapping[str, Callable[[], object]], rounds: int,
             warmup: int = 3) -> dict[str, float]:
     """Median seconds of every call."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    with torch.inference_mode():
-        for call in calls.values():
-            for _ in range(warmup):
-                call()
-        for _ in range(rounds):
-            for name, call in calls.items():
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
-    return {name: sorted(t)[len(t) // 2] for name, t in times.items()}
+    seconds = measure_seconds(calls, rounds, warmup)
+    return {name: float(np.median(times)) for name, times in seconds.items()}

@@ -3,7 +3,7 @@
     python tools/benchmark.py configs/seg/nasvit_ade20k.py [--shape 512 512] [--threads 2]
 
 For any segmentation config of this project and of mmseg.  Both run the same network on the same
-picture, in turn, and their logits are compared.  On a GPU PyTorch only.
+picture, and their logits are compared.  On a GPU PyTorch only.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def main() -> None:
             with PeakMemory(args.device) as peak:
                 outputs[name] = torch.as_tensor(call()).float().cpu()
             memory[name] = peak.above
-        seconds = measure_seconds(calls, args.rounds)
+        # One after the other, not in turn: threads of either runtime spin for a while after a call.
+        seconds = {name: measure_seconds({name: call}, args.rounds)[name]
+                   for name, call in calls.items()}
     first, *others = outputs.values()
     difference = max((float((o - first).abs().max() / first.std()) for o in others), default=None)
     report = dict(
@@ -157,7 +159,7 @@ def show(report: dict, args: argparse.Namespace) -> None:
     console = Console()
     console.print(out)
     console.print(f'{report["total_macs"] / 1e9:.2f} GMACs, {report["total_params"] / 1e6:.2f} M '
-                  f'parameters, {args.rounds} rounds in turn; memory above the loaded model')
+                  f'parameters, {args.rounds} rounds; memory above the loaded model')
     if report['difference'] is not None:
         console.print(f'largest difference of logits over their spread: '
                       f'{report["difference"]:.1e}')
