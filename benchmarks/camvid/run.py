@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ITERATIONS = 2000
 ROWS = {  # name -> config
     'nasvit_min': 'configs/seg/nasvit_camvid.py',
+    'elastic_s1': 'configs/seg/elasticvit_camvid.py',
     'lraspp_s': 'benchmarks/camvid/lraspp_s.py',
     'nasvit_mid': 'configs/seg/nasvit_camvid_mid.py',
     'lraspp_m': 'benchmarks/camvid/lraspp_m.py',
