@@ -1,4 +1,5 @@
-"""Costs per second: the closed form over 10,000 architectures, beside mmengine's tracing counter.
+"""Costs per second: the closed form over 10,000 architectures, beside mmengine's tracing counter;
+and drawing 10,000 from a window of ElasticViT, beside drawing and rejecting.
 
     python benchmarks/cost.py
 """
@@ -12,7 +13,7 @@ from mmengine.analysis import get_model_complexity_info
 
 from nasvit_mm import get_space
 from nasvit_mm.backbones import NASViT
-from nasvit_mm.cost import count
+from nasvit_mm.cost import WindowSampler, count
 
 SIZE = (512, 1024)
 
@@ -37,6 +38,28 @@ def main() -> None:
           f'{traced / ours * len(genes):.0f} times as long each')
     print(f'{arch}: closed form {costs.macs[0] / 1e9:.3f} GMACs, mmengine '
           f'{theirs["flops"] / 1e9:.3f} G')
+    window()
+
+
+def window() -> None:
+    """The 500 M level of ElasticViT, above its smallest subnet (the authors' counter)."""
+    whole = get_space('elasticvit')
+    floor, bounded = whole.named['elastic_min_800'], ('width', 'depth', 'expand_ratio', 'v_scale')
+    space = whole.restrict(resolution=(224, 256), **{
+        f.name: [[c for c in choices if c >= least]
+                 for choices, least in zip(f.choices, floor[f.name])]
+        for f in whole.fields if f.name in bounded})
+    start = time.perf_counter()
+    sampler = WindowSampler(space, 500e6, 520e6, counter='authors')
+    sampler.sample_genes(0, 10_000)
+    ours = time.perf_counter() - start
+    start, draws = time.perf_counter(), 1_000_000
+    genes = space.sample_genes(0, draws)
+    macs = count(space, genes, counter='authors').macs
+    kept = int(((macs >= 500e6) & (macs <= 520e6)).sum())
+    rejecting = (time.perf_counter() - start) * 10_000 / kept
+    print(f'10,000 ElasticViTs from 500 to 520 M: {ours:.2f} s by WindowSampler; {rejecting:.0f} s '
+          f'by rejection (1 of {draws // kept} fits), {rejecting / ours:.0f} times as long')
 
 
 if __name__ == '__main__':
