@@ -113,7 +113,7 @@ class ElasticBackbone(BaseModule):
         raise NotImplementedError
 
     def _plan(self, arch: Arch) -> Any:
-        """Spans of every layer for an architecture."""
+        """Spans of every layer for an architecture; ``head``: of the classification head."""
         raise NotImplementedError
 
     def _output_spans(self, plan: Any) -> list[Span]:
@@ -158,6 +158,10 @@ class ElasticBackbone(BaseModule):
         return [self.strides[i] for i in self.out_indices]
 
     # ------------------------------------------------------------------ forward helpers
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) -> what the classification head takes: the last output."""
+        return self(x)[-1]
+
     def _check_input(self, x: torch.Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')

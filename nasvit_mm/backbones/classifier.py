@@ -46,7 +46,7 @@ class ElasticClassifier(nn.Module):
         return ElasticClassifier(backbone, head, self.resize)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.backbone(self._resized(x))[-1], self.arch, self.phase)
+        return self.head(self.backbone.features(self._resized(x)), self.backbone.plan.head)
 
     def _resized(self, x: torch.Tensor) -> torch.Tensor:
         side = self.arch.resolution

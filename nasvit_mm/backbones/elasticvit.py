@@ -11,22 +11,25 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from timm.layers import drop_path
 from torch import nn
 
 from nasvit_mm.backbones.hybrid import HybridBackbone, Plan
 from nasvit_mm.nn import (
+    AxisSpan,
     ElasticBatchNorm2d,
     ElasticConv2d,
     ElasticDepthwiseConv2d,
     ElasticLinear,
+    ElasticMlp,
     ElasticTokenNorm,
     MBConv,
     MBConvPlan,
     RelativePositionBias,
     Span,
-    attend_by_rows,
+    TransformerBlock,
+    attend,
     join_windows,
+    joined,
     split_windows,
     window_mask,
 )
@@ -43,7 +46,7 @@ class TransformerPlan(NamedTuple):
 
     channels: Span
     values: Span  # channels of all heads' v
-    rows: Span | tuple[Span, ...]  # of the joint query-key-value weight
+    rows: AxisSpan  # of the joint query-key-value weight
     hidden: Span  # of the MLP
     drop: float
 
@@ -88,56 +91,11 @@ class Attention(nn.Module):
         v = split_windows(v, grid, side)
         tokens = side[0] * side[1]
         q, k = qk.view(-1, tokens, h, 2 * head).transpose(1, 2).split(head, -1)
-        q, k = q * head ** -0.5, k.transpose(2, 3)
         v = v.view(-1, tokens, h, wide).transpose(1, 2)
-        bias, mask = self.position(side, heads), window_mask(grid, side, x.device)
-        if mask is not None:
-            # (windows, L) -> (N, 1, 1, L): the same windows in every picture of the batch.
-            mask = mask.repeat(q.shape[0] // mask.shape[0], 1)[:, None, None]
-
-        def rows(part: slice) -> torch.Tensor:
-            scores = q[:, :, part] @ k + bias[:, part]
-            if mask is not None:
-                scores = scores.masked_fill(mask, float('-inf'))
-            return scores.softmax(-1) @ v
-
-        out = attend_by_rows(rows, tokens, q.shape[0] * h * tokens)
+        out = attend(q * head ** -0.5, k, v, self.position(side, heads),
+                     window_mask(grid, side, x.device))
         out = join_windows(out.transpose(1, 2).flatten(2), grid, side)
         return self.proj(F.hardswish(out), values, channels)
-
-
-class Mlp(nn.Module):
-    """Linear, Hardswish, linear."""
-
-    def __init__(self, width: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = ElasticLinear(width, hidden)
-        self.fc2 = ElasticLinear(hidden, width)
-
-    def forward(self, x: torch.Tensor, channels: Span, hidden: Span) -> torch.Tensor:
-        return self.fc2(F.hardswish(self.fc1(x, channels, hidden)), hidden, channels)
-
-
-class TransformerBlock(nn.Module):
-    """Attention and MLP, each with a norm before and a residual sum."""
-
-    def __init__(self, widths: TransformerPlan, table: int) -> None:
-        super().__init__()
-        width = widths.channels.size
-        self.norm1 = ElasticTokenNorm(width)
-        self.attn = Attention(widths, table)
-        self.norm2 = ElasticTokenNorm(width)
-        self.mlp = Mlp(width, widths.hidden.size)
-
-    def forward(self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int],
-                mode: str) -> torch.Tensor:
-        """(B, H * W, C) -> the same shape, tokens row-major on the grid (H, W)."""
-        channels = plan.channels
-        x = self._add(x, self.attn(self.norm1(x, channels), plan, grid, mode), plan.drop)
-        return self._add(x, self.mlp(self.norm2(x, channels), channels, plan.hidden), plan.drop)
-
-    def _add(self, x: torch.Tensor, branch: torch.Tensor, drop: float) -> torch.Tensor:
-        return x + (drop_path(branch, drop, self.training) if drop else branch)
 
 
 @MODELS.register_module()
@@ -175,7 +133,7 @@ class ElasticViT(HybridBackbone):
             blocks = nn.ModuleList()
             for j, block in enumerate(plan.stages[i]):
                 if isinstance(block, TransformerPlan):
-                    blocks.append(TransformerBlock(block, facts.TABLE_GRIDS[stage.name]))
+                    blocks.append(self._transformer(block, facts.TABLE_GRIDS[stage.name]))
                 else:
                     blocks.append(self._mbconv(block, kernel, stage.stride if j == 0 else 1,
                                                shortcut=differ and j == 0))
@@ -185,6 +143,13 @@ class ElasticViT(HybridBackbone):
                 shortcut: bool = False) -> MBConv:
         return MBConv(plan, kernel, stride, expands=expands, shortcut=shortcut, norm=self._norm,
                       activation=F.hardswish, starts_as_identity=stride == 1)
+
+    @staticmethod
+    def _transformer(plan: TransformerPlan, table: int) -> TransformerBlock:
+        width = plan.channels.size
+        return TransformerBlock(ElasticTokenNorm(width), Attention(plan, table),
+                                ElasticTokenNorm(width),
+                                ElasticMlp(width, plan.hidden.size, F.hardswish))
 
     def _plan(self, arch: Arch) -> Plan:
         top = self.space.largest
@@ -211,7 +176,7 @@ class ElasticViT(HybridBackbone):
                 stages.append(tuple(
                     self._ib_plan(stage, cout if j else cin, cout, expand,
                                   arch.kernel_size[i + 1], next(drops)) for j in range(depth)))
-        return Plan(stem, tuple(stages))
+        return Plan(stem, tuple(stages), width[-1])
 
     @staticmethod
     def _ib_plan(stage: facts.Stage, cin: Span, cout: Span, expand: tuple[int, int], kernel: int,
@@ -230,11 +195,9 @@ class ElasticViT(HybridBackbone):
         values = Span.prefix(channels.width * v_scale[0], channels.size * v_scale[1])
         hidden = Span.prefix(channels.width * mlp_ratio[0], channels.size * mlp_ratio[1])
         size = 2 * channels.size + values.size
-        if 2 * channels.width + values.width == size:
-            rows: Span | tuple[Span, ...] = Span.whole(size)
-        else:  # the first rows of each area
-            rows = (Span(0, channels.width, size), Span(channels.size, channels.width, size),
-                    Span(2 * channels.size, values.width, size))
+        # The first rows of each of the three areas.
+        rows = joined(*channels.inside(0, size), *channels.inside(channels.size, size),
+                      *values.inside(2 * channels.size, size))
         return TransformerPlan(channels, values, rows, hidden, 0.0)
 
     def _stem_and_stages(self) -> list[nn.Module]:
@@ -253,16 +216,15 @@ class ElasticViTHead(nn.Module):
 
     def __init__(self, backbone: ElasticViT, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
-        width = self._size = backbone.space.largest.width[-1]
+        width = backbone.space.largest.width[-1]
         self.expand = ElasticConv2d(width, width * facts.HEAD_EXPAND, bias=True)
         self.expand_bn: ElasticBatchNorm2d = backbone._norm(width * facts.HEAD_EXPAND)
         self.mix = ElasticLinear(width * facts.HEAD_EXPAND, facts.HEAD_WIDTH)
         self.dropout = nn.Dropout(dropout)
         self.classifier = ElasticLinear(facts.HEAD_WIDTH, num_classes)
 
-    def forward(self, x: torch.Tensor, arch: Arch, phase: int = 0) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
         """(N, C, H, W) -> logits (N, classes)."""
-        channels = Span.prefix(arch.width[-1], self._size)
         wide, mixed = channels.scaled(facts.HEAD_EXPAND), Span.whole(facts.HEAD_WIDTH)
         x = F.hardswish(self.expand_bn(self.expand(x, channels, wide), wide))
         x = F.hardswish(self.mix(x.mean((2, 3)), wide, mixed))

@@ -15,6 +15,7 @@ class Plan(NamedTuple):
 
     stem: Any
     stages: tuple[tuple, ...]  # per active block an MBConvPlan or a plan of a transformer block
+    head: Any  # of the classification head
 
 
 class HybridBackbone(ElasticBackbone):

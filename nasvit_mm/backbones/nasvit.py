@@ -20,6 +20,7 @@ from nasvit_mm.nn import (
     ElasticConv2d,
     ElasticDepthwiseConv2d,
     ElasticLinear,
+    ElasticMlp,
     ElasticScale,
     ElasticTokenNorm,
     MBConv,
@@ -121,18 +122,6 @@ def _talk(scores: torch.Tensor, linear: ElasticLinear, heads: Span,
     return mixed.view(n, h, rows, tokens)
 
 
-class Mlp(nn.Module):
-    """Linear, SiLU, linear, all of the stage's width."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.fc1 = ElasticLinear(width, width)
-        self.fc2 = ElasticLinear(width, width)
-
-    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        return self.fc2(F.silu(self.fc1(x, channels, channels)), channels, channels)
-
-
 class TransformerBlock(nn.Module):
     """Attention and two MLPs, each with a norm before and a switchable layer scale after.
 
@@ -144,9 +133,9 @@ class TransformerBlock(nn.Module):
         self.norm1 = ElasticTokenNorm(width)
         self.attn = Attention(width)
         self.norm2 = ElasticTokenNorm(width)
-        self.mlp1 = Mlp(width)
+        self.mlp1 = ElasticMlp(width, width, F.silu)
         self.norm3 = ElasticTokenNorm(width)
-        self.mlp2 = Mlp(width)
+        self.mlp2 = ElasticMlp(width, width, F.silu)
         self.scale_attn = ElasticScale(depths, rows, width, SCALE_INIT, SCALE_GAIN)
         self.scale_mlp = ElasticScale(depths, rows, width, SCALE_INIT, SCALE_GAIN)
 
@@ -158,8 +147,8 @@ class TransformerBlock(nn.Module):
         y = self.attn(self.norm1(x, channels), channels, grid, mode, trained)
         x = self._add(x, scale, y, drop)
         scale = self.scale_mlp(depth, row, channels)
-        x = self._add(x, scale, self.mlp2(self.norm3(x, channels), channels), drop)
-        return self._add(x, scale, self.mlp1(self.norm2(x, channels), channels), drop)
+        x = self._add(x, scale, self.mlp2(self.norm3(x, channels), channels, channels), drop)
+        return self._add(x, scale, self.mlp1(self.norm2(x, channels), channels, channels), drop)
 
     def _add(self, x: torch.Tensor, scale: torch.Tensor, branch: torch.Tensor,
              drop: float) -> torch.Tensor:
@@ -237,7 +226,8 @@ class NASViT(HybridBackbone):
                 blocks.append(MBConvPlan(source, hidden, squeezed, cout, arch.kernel_size[i], drop))
             stages.append(tuple(blocks))
             cin = cout
-        return Plan(stem, tuple(stages))
+        head = tuple(Span.prefix(arch.width[i], top.width[i]) for i in (7, 8))
+        return Plan(stem, tuple(stages), head)
 
     def _stem_and_stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.stem, self.stem_bn]), *self.stages]
@@ -253,18 +243,16 @@ class NASViTHead(nn.Module):
         super().__init__()
         top = backbone.space.largest
         width, last = top.width[7], top.width[8]
-        self._top = top
         self.expand = ElasticConv2d(width, width * facts.HEAD_EXPAND)
         self.expand_bn: ElasticBatchNorm2d = backbone._norm(width * facts.HEAD_EXPAND)
         self.mix = ElasticLinear(width * facts.HEAD_EXPAND, last, bias=False)
         self.dropout = nn.Dropout(dropout)
         self.classifier = ElasticLinear(last, num_classes)
 
-    def forward(self, x: torch.Tensor, arch: Arch, phase: int = 0) -> torch.Tensor:
-        """(N, C, H, W) -> logits (N, classes)."""
-        channels = Span.prefix(arch.width[7], self._top.width[7])
+    def forward(self, x: torch.Tensor, plan: tuple[Span, Span]) -> torch.Tensor:
+        """(N, C, H, W) -> logits (N, classes); ``plan``: last stage, last linear layer."""
+        channels, last = plan
         wide = channels.scaled(facts.HEAD_EXPAND)
-        last = Span.prefix(arch.width[8], self._top.width[8])
         x = F.silu(self.expand_bn(self.expand(x, channels, wide), wide))
         x = F.silu(self.mix(x.mean((2, 3)), wide, last))
         return self.classifier(self.dropout(x), last, Span.whole(self.classifier.out_features))

@@ -1,26 +1,29 @@
-"""Elastic convolutions, linear layers, squeeze-and-excitation and layer scale.
+"""Elastic convolutions, linear layers, MLP, squeeze-and-excitation and layer scale.
 
 Each holds its weights at the maximum size and is told at every call which part is active.  Called
 with whole spans they are the plain layers they derive from.
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasvit_mm.nn.span import Span, take
+from nasvit_mm.nn.span import AxisSpan, Span, take
 
 
 class ElasticConv2d(nn.Conv2d):
-    """Convolution with elastic input and output channels, padding k // 2."""
+    """Convolution with elastic input and output channels; padding k // 2 unless told another."""
 
     def __init__(self, in_width: int, out_width: int, kernel_size: int = 1, stride: int = 1,
-                 bias: bool = False) -> None:
-        super().__init__(in_width, out_width, kernel_size, stride, kernel_size // 2, bias=bias)
+                 bias: bool = False, padding: int | None = None) -> None:
+        padding = kernel_size // 2 if padding is None else padding
+        super().__init__(in_width, out_width, kernel_size, stride, padding, bias=bias)
 
     def forward(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
-        """(N, cin.width, H, W) -> (N, cout.width, ceil(H / stride), ceil(W / stride))."""
+        """(N, cin.width, H, W) -> (N, cout.width, H', W'); ceil(H / stride) with that padding."""
         bias = None if self.bias is None else take(self.bias, cout)
         return F.conv2d(x, take(self.weight, cout, cin), bias, self.stride, self.padding)
 
@@ -28,9 +31,9 @@ class ElasticConv2d(nn.Conv2d):
 class ElasticDepthwiseConv2d(nn.Conv2d):
     """Depthwise convolution with elastic channels and kernel (the centre crop), padding k // 2."""
 
-    def __init__(self, width: int, kernel_size: int, stride: int = 1) -> None:
+    def __init__(self, width: int, kernel_size: int, stride: int = 1, bias: bool = False) -> None:
         super().__init__(width, width, kernel_size, stride, kernel_size // 2, groups=width,
-                         bias=False)
+                         bias=bias)
 
     def forward(self, x: torch.Tensor, channels: Span, kernel: int | None = None) -> torch.Tensor:
         """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride)), C = channels.width."""
@@ -38,16 +41,46 @@ class ElasticDepthwiseConv2d(nn.Conv2d):
         kernel = kernel or size
         crop = Span.centre(kernel, size)
         weight = take(self.weight, channels, None, crop, crop)
-        return F.conv2d(x, weight, None, self.stride, kernel // 2, groups=channels.width)
+        bias = None if self.bias is None else take(self.bias, channels)
+        return F.conv2d(x, weight, bias, self.stride, kernel // 2, groups=channels.width)
+
+
+class ElasticUpsample2d(nn.ConvTranspose2d):
+    """Twice the size, by a learned 2x2 a channel; starts near repetition of each position."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 2, 2, groups=width)
+        nn.init.normal_(self.weight, 1.0, 0.1)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        """(N, channels.width, H, W) -> (N, channels.width, 2 H, 2 W)."""
+        weight, bias = take(self.weight, channels), take(self.bias, channels)
+        return F.conv_transpose2d(x, weight, bias, 2, groups=channels.width)
 
 
 class ElasticLinear(nn.Linear):
     """Linear layer with elastic input and output features."""
 
-    def forward(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cin: AxisSpan, cout: AxisSpan) -> torch.Tensor:
         """(..., cin.width) -> (..., cout.width)."""
         bias = None if self.bias is None else take(self.bias, cout)
         return F.linear(x, take(self.weight, cout, cin), bias)
+
+
+class ElasticMlp(nn.Module):
+    """Linear, activation, linear."""
+
+    def __init__(self, width: int, hidden: int,
+                 activation: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.activation = activation
+        self.fc1 = ElasticLinear(width, hidden)
+        self.fc2 = ElasticLinear(hidden, width)
+
+    def forward(self, x: torch.Tensor, channels: Span, hidden: Span) -> torch.Tensor:
+        """(..., channels.width) -> the same shape."""
+        return self.fc2(self.activation(self.fc1(x, channels, hidden)), hidden, channels)
 
 
 class SqueezeExcite(nn.Module):

@@ -122,11 +122,18 @@ class ElasticTokenNorm(nn.GroupNorm):
         return torch.addcmul(bias, F.layer_norm(x, x.shape[1:], eps=self.eps), weight)
 
 
-class ElasticLayerNorm2d(nn.LayerNorm):
+class ElasticLayerNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each token."""
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        """(..., channels.width) -> the same shape."""
+        weight, bias = take(self.weight, channels), take(self.bias, channels)
+        return F.layer_norm(x, (channels.width,), weight, bias, self.eps)
+
+
+class ElasticLayerNorm2d(ElasticLayerNorm):
     """LayerNorm over the channels of each position of an (N, C, H, W) map."""
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
         """(N, channels.width, H, W) -> the same shape."""
-        weight, bias = take(self.weight, channels), take(self.bias, channels)
-        x = F.layer_norm(x.permute(0, 2, 3, 1), (channels.width,), weight, bias, self.eps)
-        return x.permute(0, 3, 1, 2)
+        return super().forward(x.permute(0, 2, 3, 1), channels).permute(0, 3, 1, 2)

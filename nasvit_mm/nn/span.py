@@ -42,6 +42,18 @@ class Span(NamedTuple):
         """The span of an axis that has ``factor`` entries for each entry of this one."""
         return Span(self.start * factor, self.width * factor, self.size * factor)
 
+    def inside(self, first: int, size: int) -> tuple[Span, ...]:
+        """The same entries where this axis is an area of a longer one, beginning at ``first``.
+
+        A wrapped span, which wraps within the area, becomes two.
+        """
+        if self.width == self.size:
+            return (Span(first, self.size, size),)
+        over = self.start + self.width - self.size
+        if over <= 0:
+            return (Span(first + self.start, self.width, size),)
+        return Span(first + self.start, self.width - over, size), Span(first, over, size)
+
     def divided(self, divisor: int) -> Span:
         """The span of an axis that has one entry for ``divisor`` entries of this one."""
         if self.start % divisor or self.width % divisor or self.size % divisor:
@@ -51,6 +63,17 @@ class Span(NamedTuple):
 
 # What is taken of one axis: all of it, a span, or several spans joined in order.
 AxisSpan = Span | tuple[Span, ...] | None
+
+
+def joined(*spans: Span) -> AxisSpan:
+    """Spans of one axis in order; neighbours become one, so that the whole axis is a whole span."""
+    out: list[Span] = []
+    for span in spans:
+        if out and out[-1].start + out[-1].width == span.start:
+            span = Span(out[-1].start, out.pop().width + span.width, span.size)
+        out.append(span)
+    return out[0] if len(out) == 1 else tuple(out)
+
 
 _recorders: list[dict[int, tuple[AxisSpan, ...]]] = []
 

@@ -1,0 +1,38 @@
+"""The pre-norm transformer block that ElasticViT and ViTAS share."""
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import drop_path
+from torch import nn
+
+
+class TransformerBlock(nn.Module):
+    """Attention and MLP, each with a norm before and a residual sum.
+
+    Args:
+        norm1, norm2: called with (x, channels).
+        attn: called with (x, plan, ...).
+        mlp: called with (x, channels, hidden).
+    """
+
+    def __init__(self, norm1: nn.Module, attn: nn.Module, norm2: nn.Module,
+                 mlp: nn.Module) -> None:
+        super().__init__()
+        self.norm1, self.attn, self.norm2, self.mlp = norm1, attn, norm2, mlp
+
+    def forward(self, x: torch.Tensor, plan: Any, *args: Any) -> torch.Tensor:
+        """(B, L, C) -> the same shape.
+
+        Args:
+            plan: spans of the block: ``channels``, ``hidden``, ``drop`` and what its attention
+                reads.
+            args: more for the attention.
+        """
+        x = self._add(x, self.attn(self.norm1(x, plan.channels), plan, *args), plan.drop)
+        y = self.mlp(self.norm2(x, plan.channels), plan.channels, plan.hidden)
+        return self._add(x, y, plan.drop)
+
+    def _add(self, x: torch.Tensor, branch: torch.Tensor, drop: float) -> torch.Tensor:
+        return x + (drop_path(branch, drop, self.training) if drop else branch)
