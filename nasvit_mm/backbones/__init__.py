@@ -5,12 +5,16 @@ from nasvit_mm.backbones.base import ElasticBackbone
 from nasvit_mm.backbones.classifier import ElasticClassifier, create_model
 from nasvit_mm.backbones.elasticvit import ElasticViT, ElasticViTHead
 from nasvit_mm.backbones.nasvit import NASViT, NASViTHead
+from nasvit_mm.backbones.vitas import ViTAS, ViTASHead
+from nasvit_mm.backbones.vitas_twins import TwinsViTAS, TwinsViTASHead
 
 __all__ = ['FAMILIES', 'ElasticBackbone', 'ElasticClassifier', 'ElasticViT', 'NASViT',
-           'create_model']
+           'TwinsViTAS', 'ViTAS', 'create_model']
 
 # Space -> (backbone, classification head).
-FAMILIES = {'nasvit': (NASViT, NASViTHead), 'elasticvit': (ElasticViT, ElasticViTHead)}
+FAMILIES = {space: family for family in (
+    (NASViT, NASViTHead), (ElasticViT, ElasticViTHead), (ViTAS, ViTASHead),
+    (TwinsViTAS, TwinsViTASHead)) for space in family[0].spaces}
 
 # Bare names work too once this room is imported: other registries fall back to mmengine's root.
 for _backbone in {backbone for backbone, _ in FAMILIES.values()}:

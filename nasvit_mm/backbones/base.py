@@ -43,7 +43,7 @@ class ElasticBackbone(BaseModule):
         arch: an architecture in any form that ``Space.arch`` takes (name, mapping, file, authors'
             form), or ``'supernet'`` for the whole space.
         space: name of the space, its ``to_dict()`` form (with a restriction), or a Space.
-            Default: the family's own.
+            Default: the family's own, or the one of its spaces that has the named architecture.
         out_indices: which outputs, in ascending order, see ``strides``; stages beyond the last one
             are not built.
         out_width: end every output in a :class:`Tap` of that many channels (one int, or one per
@@ -67,12 +67,14 @@ class ElasticBackbone(BaseModule):
         out_channels, out_strides: per output, for the active architecture.
     """
 
-    family: ClassVar[str]  # default space
+    spaces: ClassVar[tuple[str, ...]]  # served; the first is the default
+    new_weights: ClassVar[tuple[str, ...]] = ('taps.',)  # that no classifier has
     strides: ClassVar[tuple[int, ...]]  # of all outputs
     stage_names: ClassVar[tuple[str, ...]]
     min_size: ClassVar[int] = 1  # smallest workable side in pixels
     max_resolution: ClassVar[int]  # the largest that the authors train at
-    phases: ClassVar[int] = 1
+    phases: int = 1  # of the weight sharing
+    phase: int = 0
 
     def __init__(self, arch: Any = 'supernet', space: str | Mapping | Space | None = None,
                  out_indices: Sequence[int] = (0, 1, 2, 3),
@@ -81,10 +83,7 @@ class ElasticBackbone(BaseModule):
                  norm_eval: bool = False, with_cp: bool = False, drop_path_rate: float = 0.0,
                  init_cfg: Mapping | Sequence | None = None) -> None:
         super().__init__(init_cfg)
-        whole = get_space(self._plain(space) if space is not None else self.family)
-        self._check_space(whole)
-        supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
-        self.space = whole if supernet else whole.only(self._plain(arch))
+        self.space = self.read_space(arch, space)
         self.out_indices = self._read_indices(out_indices)
         if attention not in ATTENTION_MODES:
             raise ValueError(f'attention = {attention!r}, allowed: {ATTENTION_MODES}')
@@ -124,11 +123,6 @@ class ElasticBackbone(BaseModule):
         """The stem, then every stage built: what ``frozen_stages`` counts."""
         raise NotImplementedError
 
-    def _check_space(self, space: Space) -> None:
-        if space.name != self.family:
-            raise ValueError(f'{type(self).__name__} serves the space {self.family!r}, '
-                             f'not {space.name!r}')
-
     # ------------------------------------------------------------------ the active architecture
     def set_arch(self, arch: Any, phase: int = 0) -> None:
         """Choose what the next forwards run.
@@ -140,7 +134,8 @@ class ElasticBackbone(BaseModule):
         arch = self.space.arch(arch)
         if not 0 <= phase < self.phases:
             raise ValueError(f'phase = {phase}, {type(self).__name__} has {self.phases} phase(s)')
-        self.arch, self.phase, self.plan = arch, phase, self._plan(arch)
+        self.arch, self.phase = arch, phase
+        self.plan = self._plan(arch)
 
     def rebuild(self, arch: Any) -> ElasticBackbone:
         """A new backbone of the same options for one architecture, freshly initialised."""
@@ -231,6 +226,31 @@ class ElasticBackbone(BaseModule):
         super().init_weights()
 
     # ------------------------------------------------------------------ reading arguments
+    @classmethod
+    def read_space(cls, arch: Any, space: str | Mapping | Space | None) -> Space:
+        """What is built for the arguments ``arch`` and ``space``.
+
+        Raises:
+            KeyError, ValueError, TypeError, OSError: an unknown space or architecture, or a space
+                of another family.
+        """
+        arch = cls._plain(arch)
+        whole = get_space(cls._space_of(arch) if space is None else cls._plain(space))
+        if whole.name not in cls.spaces:
+            raise ValueError(f'{cls.__name__} serves {", ".join(cls.spaces)}, not the space '
+                             f'{whole.name!r}')
+        supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
+        return whole if supernet else whole.only(arch)
+
+    @classmethod
+    def _space_of(cls, arch: Any) -> str:
+        """The space meant where none is given."""
+        if isinstance(arch, (Arch, Mapping)):
+            name = arch.space if isinstance(arch, Arch) else arch.get('space')
+            return cls.spaces[0] if name is None else name
+        having = [s for s in cls.spaces if isinstance(arch, str) and arch in get_space(s).zoo]
+        return [*having, cls.spaces[0]][0]
+
     def _read_indices(self, out_indices: Sequence[int]) -> tuple[int, ...]:
         indices = tuple(out_indices) if isinstance(out_indices, Sequence) else (out_indices,)
         if (not indices or list(indices) != sorted(set(indices))

@@ -109,7 +109,7 @@ class ElasticViT(HybridBackbone):
     Input (N, 3, H, W); output a tuple of (N, C_i, ceil(H / s_i), ceil(W / s_i)).
     """
 
-    family = 'elasticvit'
+    spaces = ('elasticvit',)
     strides = facts.OUTPUT_STRIDES
     output_stages = facts.OUTPUT_STAGES
     stage_names = facts.STAGE_NAMES
@@ -119,7 +119,7 @@ class ElasticViT(HybridBackbone):
     def _build(self) -> None:
         top = self.space.largest
         plan = self._plan(top)
-        widths = next(f.choices for f in self.space.fields if f.name == 'width')
+        widths = self.space.field('width').choices
         stem, kernels = plan.stem.channels.size, top.kernel_size
         self.stem = ElasticConv2d(3, stem, 3, stride=2)
         self.stem_bn = self._norm(stem)

@@ -167,7 +167,7 @@ class NASViT(HybridBackbone):
     Input (N, 3, H, W); output a tuple of (N, C_i, ceil(H / s_i), ceil(W / s_i)).
     """
 
-    family = 'nasvit'
+    spaces = ('nasvit',)
     strides = facts.OUTPUT_STRIDES
     output_stages = facts.OUTPUT_STAGES
     stage_names = facts.STAGE_NAMES
@@ -177,8 +177,8 @@ class NASViT(HybridBackbone):
     def _build(self) -> None:
         space, top = self.space, self.space.largest
         plan = self._plan(top)
-        rows, depths = _scale_rows(space), _field(space, 'depth')
-        widths, kernels = _field(space, 'width'), top.kernel_size
+        rows, depths = _scale_rows(space), space.field('depth').choices
+        widths, kernels = space.field('width').choices, top.kernel_size
         self.stem = ElasticConv2d(3, plan.stem.size, 3, stride=2)
         self.stem_bn = self._norm(plan.stem.size)
         self.stages = nn.ModuleList()
@@ -199,7 +199,7 @@ class NASViT(HybridBackbone):
 
     def _plan(self, arch: Arch) -> Plan:
         space, top = self.space, self.space.largest
-        rows, depths = _scale_rows(space), _field(space, 'depth')
+        rows, depths = _scale_rows(space), space.field('depth').choices
         cin = Span.prefix(arch.width[0], top.width[0])
         stem, stages, position = cin, [], 0
         total = max(1, sum(arch.depth[:self.num_stages]) - 1)
@@ -258,11 +258,7 @@ class NASViTHead(nn.Module):
         return self.classifier(self.dropout(x), last, Span.whole(self.classifier.out_features))
 
 
-def _field(space: Space, name: str) -> tuple[tuple[int, ...], ...]:
-    return next(f.choices for f in space.fields if f.name == name)
-
-
 def _scale_rows(space: Space) -> list[list[int]]:
     """Per stage, the layer-scale rows that the resolutions of the space can select."""
-    return [sorted({facts.scale_row(r, i) for r in _field(space, 'resolution')[0]})
+    return [sorted({facts.scale_row(r, i) for r in space.field('resolution').choices[0]})
             for i in range(len(facts.STAGES))]

@@ -17,8 +17,8 @@ def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None)
         prefix: keep only keys that begin with it, and cut it off.  None: ``'backbone.'`` where the
             file has such keys, else none.
 
-    Taps may be absent from the file (they are new in a dense model); anything else must be there
-    in the right shape.
+    What is new in a dense model (taps; of ViTAS the pyramid) may be absent from the file; anything
+    else must be there in the right shape.
 
     Raises:
         ValueError: keys are missing or of another shape; says what the file looks like and what
@@ -36,7 +36,8 @@ def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None)
         prefix = prefix.rstrip('.') + '.'
         state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
     wanted = module.state_dict()
-    missing = [k for k in wanted if k not in state and not k.startswith('taps.')]
+    new = tuple(getattr(module, 'new_weights', ()))
+    missing = [k for k in wanted if k not in state and not k.startswith(new)]
     shapes = [f'{k}: file {tuple(state[k].shape)}, model {tuple(v.shape)}'
               for k, v in wanted.items()
               if k in state and torch.is_tensor(state[k]) and state[k].shape != v.shape]
@@ -51,6 +52,7 @@ def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None)
             + '. Expected the weights of this very architecture (tools/convert_checkpoint.py '
               '--arch writes them from an official or a supernet checkpoint)')
     module.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
-    new = [k for k in wanted if k not in state]
+    fresh = [k for k in wanted if k not in state]
+    parts = ', '.join(sorted({k.split('.')[0] for k in fresh}))
     print_log(f'{type(module).__name__} loaded from {filename}'
-              + (f'; new: {len(new)} tensors of the taps' if new else ''), logger='current')
+              + (f'; new: {len(fresh)} tensors of {parts}' if fresh else ''), logger='current')

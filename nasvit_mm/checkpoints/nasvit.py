@@ -109,9 +109,8 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
 
 def _scale_rows(table: torch.Tensor, stage: int, space: Space) -> torch.Tensor:
     """(10, 8, C) by depth and tokens modulo 8 -> the depths and rows that the space can select."""
-    choices = {f.name: f.choices for f in space.fields}
-    rows = sorted({facts.scale_row(r, stage) for r in choices['resolution'][0]})
-    return table[list(choices['depth'][stage])][:, rows]
+    rows = sorted({facts.scale_row(r, stage) for r in space.field('resolution').choices[0]})
+    return table[list(space.field('depth').choices[stage])][:, rows]
 
 
 def _resize_table(table: torch.Tensor) -> torch.Tensor:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from nasvit_mm.cost import elasticvit, nasvit
+from nasvit_mm.cost import elasticvit, nasvit, vitas, vitas_twins
 from nasvit_mm.spaces import Space, get_space, is_many
 from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
 # Space -> module with ``tally`` and the default ``OUT_INDICES`` of a backbone.
-FAMILIES = {'nasvit': nasvit, 'elasticvit': elasticvit}
+FAMILIES = {'nasvit': nasvit, 'elasticvit': elasticvit, 'vitas_deit_small': vitas,
+            'vitas_deit_block': vitas, 'vitas_deit_base': vitas, 'vitas_twins': vitas_twins}
 PARTS = ('classifier', 'backbone')
 COUNTERS = ('true', 'authors')
 

@@ -10,6 +10,7 @@ from nasvit_mm.cost.primitives import (
     conv,
     depthwise,
     linear,
+    mlp,
     norm,
     squeeze_excite,
     tap,
@@ -47,7 +48,7 @@ def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarra
             first = _ib(stage, cin, cout, facts.ENTRY_EXPAND, facts.ENTRY_KERNEL, before, after)
             block = _attention(cout, fields['v_scale'][:, j], grid, attention,
                                facts.TABLE_GRIDS[stage.name])
-            block += _mlp(cout, fields['mlp_ratio'][:, j], after)
+            block += mlp(cout, cout * fields['mlp_ratio'][:, j], after)
             parts[stage.name] = first + block * depth
         else:
             expand, kernel = fields['expand_ratio'][:, i], fields['kernel_size'][:, i + 1]
@@ -87,10 +88,6 @@ def _attention(width: np.ndarray, v_scale: np.ndarray, grid: tuple[np.ndarray, n
     out += linear(wide, width, tokens) + norm(width)
     pairs = window_pairs(grid, table, attention)
     return out + Tally((width + wide) * pairs, heads * (2 * table - 1) ** 2)
-
-
-def _mlp(width: np.ndarray, ratio: np.ndarray, tokens: np.ndarray) -> Tally:
-    return linear(width, ratio * width, tokens) + linear(ratio * width, width, tokens) + norm(width)
 
 
 def _head(width: np.ndarray, tokens: np.ndarray, num_classes: int) -> Tally:

@@ -33,10 +33,10 @@ def conv(cin: Any, cout: Any, pixels: Any, kernel: Any = 1, bias: bool = False) 
     return Tally(weights * pixels, weights + bias * cout)
 
 
-def depthwise(width: Any, pixels: Any, kernel: Any) -> Tally:
-    """Depthwise convolution without bias."""
+def depthwise(width: Any, pixels: Any, kernel: Any, bias: bool = False) -> Tally:
+    """Depthwise convolution with ``pixels`` output positions (if transposed, input positions)."""
     weights = width * kernel * kernel
-    return Tally(weights * pixels, weights)
+    return Tally(weights * pixels, weights + bias * width)
 
 
 def linear(cin: Any, cout: Any, tokens: Any) -> Tally:
@@ -47,6 +47,11 @@ def linear(cin: Any, cout: Any, tokens: Any) -> Tally:
 def norm(width: Any) -> Tally:
     """Scale and shift of a norm."""
     return Tally(0, 2 * width)
+
+
+def mlp(width: Any, hidden: Any, tokens: Any) -> Tally:
+    """Two linear layers with bias, and the norm before them."""
+    return linear(width, hidden, tokens) + linear(hidden, width, tokens) + norm(width)
 
 
 def squeeze_excite(width: Any, squeezed: Any) -> Tally:

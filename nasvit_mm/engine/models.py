@@ -16,19 +16,16 @@ from torch import nn
 
 from nasvit_mm.engine.errors import UsageError
 from nasvit_mm.registry import MODELS
-from nasvit_mm.spaces import get_space
 
 
 def check_architectures(cfg: Config) -> None:
     """Check the architectures that the config names for this project's backbones."""
     for where, node in _own_modules(cfg.get('model'), 'model'):
         kind = MODELS.get(node['type'].removeprefix('nasvit_mm.'))
-        if kind is None or not hasattr(kind, 'family') or node.get('arch') in (None, 'supernet'):
+        if kind is None or not hasattr(kind, 'read_space'):
             continue
         try:
-            space = node.get('space')
-            get_space(kind.family if space is None else kind._plain(space)).arch(
-                kind._plain(node['arch']))
+            kind.read_space(node.get('arch'), node.get('space'))
         except (KeyError, ValueError, TypeError, OSError) as error:
             message = error.args[0] if isinstance(error, KeyError) else error
             raise UsageError(f'{where}.arch: {message}') from error

@@ -8,6 +8,15 @@ from timm.layers import drop_path
 from torch import nn
 
 
+def init_linear(module: nn.Module) -> None:
+    """Start of all linear layers inside: weights of standard deviation 0.02, no bias."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=0.02)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class TransformerBlock(nn.Module):
     """Attention and MLP, each with a norm before and a residual sum.
 

@@ -7,12 +7,17 @@ from __future__ import annotations
 from nasvit_mm.spaces.arch import Arch, load_arch_file
 from nasvit_mm.spaces.elasticvit import ElasticViTSpace
 from nasvit_mm.spaces.nasvit import NASViTSpace
+from nasvit_mm.spaces.slots import SlotSpace
 from nasvit_mm.spaces.space import Field, Space, closest, is_many
+from nasvit_mm.spaces.vitas import ViTASDeiTBase, ViTASDeiTBlock, ViTASDeiTSmall, ViTASSpace
+from nasvit_mm.spaces.vitas_twins import ViTASTwinsSpace
 
-__all__ = ['Arch', 'ElasticViTSpace', 'Field', 'NASViTSpace', 'Space', 'get_space', 'is_many',
-           'list_spaces', 'load_arch_file']
+__all__ = ['Arch', 'ElasticViTSpace', 'Field', 'NASViTSpace', 'SlotSpace', 'Space', 'ViTASSpace',
+           'ViTASTwinsSpace', 'get_space', 'is_many', 'list_spaces', 'load_arch_file']
 
-_SPACES = {'nasvit': NASViTSpace, 'elasticvit': ElasticViTSpace}
+_SPACES = {space.name: space for space in (
+    NASViTSpace, ElasticViTSpace, ViTASDeiTSmall, ViTASDeiTBlock, ViTASDeiTBase,
+    ViTASTwinsSpace)}
 
 
 def list_spaces() -> list[str]:

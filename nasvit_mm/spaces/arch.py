@@ -1,12 +1,15 @@
 """An architecture: frozen, hashable, JSON."""
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 Value = int | tuple[int, ...]
+LONGEST_TEXT = 150  # of ``str(arch)``; what is longer ends in a digest
 
 
 class Arch:
@@ -65,11 +68,21 @@ class Arch:
         return self._hash
 
     def __str__(self) -> str:
-        parts = (f'{k[0]}{".".join(map(str, v)) if isinstance(v, tuple) else v}'
+        parts = (k[0] + _dotted(v if isinstance(v, tuple) else (v,))
                  for k, v in self._fields.items())
-        return f'{self._space}:{"-".join(parts)}'
+        text = f'{self._space}:{"-".join(parts)}'
+        if len(text) <= LONGEST_TEXT:
+            return text
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f'{text[:LONGEST_TEXT - len(digest)]}~{digest}'
 
     __repr__ = __str__
+
+
+def _dotted(values: tuple[int, ...]) -> str:
+    """``2.2.4``; six equal ones in a row, and more, as ``2x6``."""
+    runs = ((value, len(list(run))) for value, run in itertools.groupby(values))
+    return '.'.join(f'{v}x{n}' if n > 5 else '.'.join([str(v)] * n) for v, n in runs)
 
 
 def load_arch_file(path: str | Path) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class ElasticViTSpace(Space):
     """
 
     name = 'elasticvit'
+    min_size = MIN_SIZE
     table = (
         Field('resolution', (), (TRAINED_RESOLUTIONS,)),
         Field('width', ('stem', *STAGE_NAMES), (
@@ -73,17 +74,10 @@ class ElasticViTSpace(Space):
     )
 
     def _links(self) -> list[Link]:
-        start = next(i for i, f in enumerate(self.fields) if f.name == 'width')
-        first = sum(len(f.choices) for f in self.fields[:start])
-        choices = self.fields[start].choices
+        first, choices = self.first_gene('width'), self.field('width').choices
         return [Link(first + i, first + i + 1, np.array(a)[:, None] <= np.array(b),
                      'widths never decrease along the network')
                 for i, (a, b) in enumerate(zip(choices, choices[1:]))]
-
-    def _allowed(self, field: Field, value: Any, choices: tuple[int, ...]) -> bool:
-        if field.name == 'resolution':
-            return isinstance(value, (int, np.integer)) and value >= MIN_SIZE
-        return super()._allowed(field, value, choices)
 
     # ------------------------------------------------------------------ the authors' form
     def to_tuple(self, arch: Any) -> tuple:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from nasvit_mm.spaces.space import Field, Space
 
 
@@ -55,6 +53,7 @@ class NASViTSpace(Space):
     """
 
     name = 'nasvit'
+    min_size = MIN_SIZE
     table = (
         Field('resolution', (), (TRAINED_RESOLUTIONS,)),
         Field('width', ('first_conv', *STAGE_NAMES, 'last'), (
@@ -66,11 +65,6 @@ class NASViTSpace(Space):
         Field('kernel_size', STAGE_NAMES, ((3, 5), (3, 5), (3,), (3,), (3,), (3,), (3,))),
         Field('expand_ratio', STAGE_NAMES, ((1,), *[(4, 5, 6)] * 4, (6,), (6,))),
     )
-
-    def _allowed(self, field: Field, value: Any, choices: tuple[int, ...]) -> bool:
-        if field.name == 'resolution':
-            return isinstance(value, (int, np.integer)) and value >= MIN_SIZE
-        return super()._allowed(field, value, choices)
 
 
 def make_divisible(value: Any, divisor: int = 8) -> Any:

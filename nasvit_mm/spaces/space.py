@@ -44,11 +44,28 @@ class Space:
 
     name: ClassVar[str]
     table: ClassVar[tuple[Field, ...]]
+    min_size: ClassVar[int]  # smallest resolution that ``restrict`` takes
 
     def __init__(self, fields: Sequence[Field] | None = None,
                  restriction: Mapping[str, list] | None = None) -> None:
         self.fields = tuple(fields or self.table)
         self._restriction = dict(restriction or {})
+
+    def field(self, name: str) -> Field:
+        """The field of a name.
+
+        Raises:
+            KeyError: the space has no such field.
+        """
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(f'{self.name} has the fields {[f.name for f in self.fields]}, not {name!r}')
+
+    def first_gene(self, name: str) -> int:
+        """Where the genes of a field begin in a gene vector."""
+        before = self.fields[:self.fields.index(self.field(name))]
+        return sum(len(f.choices) for f in before)
 
     def _links(self) -> list[Link]:
         """Rules between genes, without cycles; of every gene the choices of this space."""
@@ -283,7 +300,7 @@ class Space:
 
     # ------------------------------------------------------------------ sampling
     def sample(self, rng: np.random.Generator | int, n: int | None = None) -> Arch | list[Arch]:
-        """Draw uniformly: one architecture, or a list of ``n``.
+        """Draw canonical architectures: one, or a list of ``n``.
 
         Args:
             rng: a numpy Generator, or a seed for one.
@@ -293,6 +310,10 @@ class Space:
 
     def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
         """As :meth:`sample`, as a gene matrix (n, num_genes): thousands in milliseconds."""
+        return self.uniform_genes(rng, n)
+
+    def uniform_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
+        """Drawn uniformly from all gene vectors that obey the rules, (n, num_genes)."""
         return self._forest.draw(np.random.default_rng(rng), n)
 
     # ------------------------------------------------------------------ derived spaces
@@ -374,7 +395,7 @@ class Space:
         """Whether ``restrict`` may leave ``value``."""
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             return False
-        return value in choices
+        return value >= self.min_size if field.name == 'resolution' else value in choices
 
     # ------------------------------------------------------------------ named architectures
     @cached_property

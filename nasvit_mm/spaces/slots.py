@@ -1,0 +1,153 @@
+"""Spaces whose depth is made by identities: slots that hold a block or nothing.
+
+With an identity allowed in any slot, many gene vectors are one network.  Identity shifting moves
+the identities to the end of their group of slots, so that a network has one vector.  (The ViTAS
+paper names the purpose and the idea; its exact form is not public, and this one is nasvit_mm's.)
+"""
+from __future__ import annotations
+
+from math import comb
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nasvit_mm.spaces.arch import Arch
+from nasvit_mm.spaces.links import Link
+from nasvit_mm.spaces.space import Space
+
+IDENTITY = 0  # in the place of a head number
+
+
+class SlotSpace(Space):
+    """Base of the ViTAS spaces.
+
+    ``heads`` has one position per slot, 0 for an identity; ``slot_fields`` have one position per
+    slot too, without effect where the slot is an identity.  The canonical form has the identities
+    of a group at its end and the smallest choice wherever a gene has no effect; samplers give only
+    that, and counts are of it.  ``arch`` keeps slots as given, identities anywhere.
+    """
+
+    slot_fields: ClassVar[tuple[str, ...]]  # besides heads
+    groups: ClassVar[tuple[range, ...]]  # slots that identities are shifted within
+
+    def _links(self) -> list[Link]:
+        if self.is_single:
+            return []  # one given architecture, wherever its identities are
+        heads, first, out = self.field('heads').choices, self.first_gene('heads'), []
+        for group in self.groups:
+            for a, b in zip(group, group[1:]):
+                allowed = np.array([[x != IDENTITY or y == IDENTITY for y in heads[b]]
+                                    for x in heads[a]])
+                out.append(Link(first + a, first + b, allowed,
+                                'in canonical form identities come last'))
+        for name in self.slot_fields:
+            start = self.first_gene(name)
+            for slot, choices in enumerate(self.field(name).choices):
+                allowed = np.array([[x != IDENTITY or i == 0 for i in range(len(choices))]
+                                    for x in heads[slot]])
+                out.append(Link(first + slot, start + slot, allowed,
+                                'in canonical form an identity has the smallest choices'))
+        return out
+
+    def _check(self, arch: Arch) -> Arch:
+        """Every vector is a network; the links say which one is canonical."""
+        return arch
+
+    def canonical(self, arch: Any) -> Arch:
+        """Identities shifted to the end of their group; the smallest choice in their genes.
+
+        The order of the blocks is kept, so it is the same network, built alone.  In a trained
+        supernet it is another path: the blocks' weights are those of other slots.
+
+        Raises:
+            ValueError: in a restricted space, where a block's choices are none of its new slot.
+        """
+        arch = self.arch(arch)
+        names = ('heads', *self.slot_fields)
+        out = {name: [choices[0] for choices in self.field(name).choices] for name in names}
+        for group in self.groups:
+            real = [slot for slot in group if arch.heads[slot] != IDENTITY]
+            for i, slot in enumerate(group):
+                for name in names:
+                    if i < len(real):
+                        out[name][slot] = arch[name][real[i]]
+                out['heads'][slot] = out['heads'][slot] if i < len(real) else IDENTITY
+        return self.arch(arch.replace(**{name: tuple(values) for name, values in out.items()}))
+
+    def depths(self, arch: Any) -> tuple[int, ...]:
+        """Number of blocks in every group of slots."""
+        heads = self.arch(arch).heads
+        return tuple(sum(heads[slot] != IDENTITY for slot in group) for group in self.groups)
+
+    # ------------------------------------------------------------------ extremes
+    def _extreme(self, end: int) -> Arch:
+        fields = {}
+        for f in self.fields:
+            # Larger patches make a smaller network.
+            values = [c[-1 - end if f.name == 'patch_size' else end] for c in f.choices]
+            fields[f.name] = tuple(values) if f.positions else values[0]
+        return Arch(self.name, fields)
+
+    @property
+    def largest(self) -> Arch:
+        """The maximum of every choice, with the smallest patches."""
+        return self._extreme(-1)
+
+    @property
+    def smallest(self) -> Arch:
+        """The minimum of every choice, with the largest patches and a block in the first slot.
+
+        The space counts a network without any block too; it is of no use to anybody.
+        """
+        arch = self._extreme(0)
+        first = [h for h in self.field('heads').choices[0] if h != IDENTITY]
+        if any(arch.heads) or not first:
+            return arch
+        return arch.replace(heads=(first[0], *arch.heads[1:]))
+
+    # ------------------------------------------------------------------ sampling
+    def sample_genes(self, rng: np.random.Generator | int, n: int,
+                     identity: float | None = None) -> np.ndarray:
+        """Canonical gene matrix (n, num_genes); seeded.
+
+        Not uniform over networks, nearly all of which have full depth: the depth of each group is
+        drawn first, then every choice of its blocks uniformly.
+
+        Args:
+            identity: probability of an identity in every slot that may be one, as the public code
+                draws them (the depth is then binomial); None: every depth equally often, so that
+                the last slots are trained too.
+        """
+        rng = np.random.default_rng(rng)
+        sizes = np.array([len(c) for c in self.choices])
+        genes = rng.integers(0, sizes, size=(n, self.num_genes))
+        if self.is_single:
+            return genes
+        first, heads = self.first_gene('heads'), self.field('heads').choices
+        for group in self.groups:
+            depth = rng.choice(len(group) + 1, size=n, p=self._depth_prior(group, identity))
+            for i, slot in enumerate(group):
+                none = IDENTITY in heads[slot]
+                real, column = depth > i, first + slot
+                if real.any():
+                    genes[real, column] = rng.integers(none, len(heads[slot]), real.sum())
+                genes[~real, column] = 0
+                for name in self.slot_fields:
+                    genes[~real, self.first_gene(name) + slot] = 0
+        return genes
+
+    def _depth_prior(self, group: range, identity: float | None) -> np.ndarray:
+        heads = [self.field('heads').choices[slot] for slot in group]
+        always = [IDENTITY not in h for h in heads]
+        never = [h == (IDENTITY,) for h in heads]
+        possible = np.array([not any(never[:d]) and not any(always[d:])
+                             for d in range(len(group) + 1)])
+        weights = possible.astype(float)
+        if identity is not None:
+            fixed = sum(always)
+            weights *= [comb(len(group) - fixed, d - fixed) * (1 - identity) ** (d - fixed)
+                        * identity ** (len(group) - d) if d >= fixed else 0
+                        for d in range(len(group) + 1)]
+        if not weights.any():
+            raise ValueError(f'identity = {identity!r}: no depth has a probability above 0')
+        return weights / weights.sum()
