@@ -1,6 +1,7 @@
 """Fixtures that several rooms use: the official NASViT weights by rule, and the golden cases."""
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 from pathlib import Path
@@ -31,7 +32,9 @@ class Golden:
             return dict(content)
 
     def json(self, name: str) -> dict:
-        return json.loads((self.path / name).read_text())
+        path = self.path / name
+        return json.loads(gzip.decompress(path.read_bytes()) if name.endswith('.gz')
+                          else path.read_text())
 
     def state(self, keys: str) -> dict[str, torch.Tensor]:
         """State dict of an official model, from its list of keys."""

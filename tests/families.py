@@ -10,15 +10,49 @@ from torch import nn
 from nasvit_mm import Arch, create_model, get_space
 from nasvit_mm.backbones import FAMILIES
 from nasvit_mm.nn import recorded_takes, take
+from nasvit_mm.spaces import SlotSpace, Space
 
 SPACES = sorted(FAMILIES)
 NAMED = [(space, name) for space in SPACES for name in get_space(space).named]
 
 
-def sampled(space: str, n: int, seed: int = 0) -> list[Arch]:
+def sampled(space: str | Space, n: int, seed: int = 0) -> list[Arch]:
     """The smallest, the largest and some random architectures."""
     space = get_space(space)
     return [space.smallest, space.largest, *space.sample(seed, n)]
+
+
+def small(space: str | Space) -> Space:
+    """A space of the same kind whose supernet is quick to build: the big ones have 150 M weights."""
+    space = get_space(space)
+    if not isinstance(space, SlotSpace):
+        return space
+    fields = {}
+    for field in space.fields:
+        if field.name in ('width', 'qkv_width', 'mlp_width'):
+            choices = [c[:6] for c in field.choices]
+            fields[field.name] = choices if field.positions else choices[0]
+    return space.restrict(**fields)
+
+
+def tiny(space: str) -> Space:
+    """Few enough members to list them all, with the kinds of rules of the whole space."""
+    space = get_space(space)
+    fields = {f.name: [c[:1] for c in f.choices] if f.positions else f.choices[0][:1]
+              for f in space.fields}
+    if isinstance(space, SlotSpace):
+        group = space.groups[-1]
+        first, last = group[0], group[min(3, len(group) - 1)]
+        for name in ('heads', *space.slot_fields):
+            for slot in range(first, last + 1):
+                fields[name][slot] = space.field(name).choices[slot][:2]
+        fields['width'] = ([c[:2] for c in space.field('width').choices]
+                           if space.field('width').positions
+                           else space.field('width').choices[0][:2])
+    else:
+        fields['resolution'] = space.field('resolution').choices[0][-2:]
+        fields['width'] = [c[:2] for c in space.field('width').choices]
+    return space.restrict(**fields)
 
 
 def backbone(space: str, arch: Any = 'supernet', seed: int = 0, **options: Any) -> nn.Module:

@@ -47,7 +47,7 @@ class RuledBackbone(ElasticBackbone):
         self._given = {name: value for name, value in given.items() if value is not None}
         self._rules = {name: given[name] or rule.default for name, rule in self.RULES.items()}
         super().__init__(*args, **options)
-        self.register_buffer('rules', torch.tensor(self._codes()))
+        self.register_buffer('rules', torch.tensor(self.rule_codes))
 
     @property
     def phases(self) -> int:
@@ -63,7 +63,8 @@ class RuledBackbone(ElasticBackbone):
         return type(self)(arch=arch, space=self.space, **self._options, **self._rules)
 
     # ------------------------------------------------------------------ in the checkpoint
-    def _codes(self) -> list[int]:
+    @property
+    def rule_codes(self) -> list[int]:
         """Per rule the number that it is, or -1, -2, ... for its first, second, ... name."""
         return [value if isinstance(value, int) else -1 - self.RULES[name].names.index(value)
                 for name, value in self._rules.items()]

@@ -170,7 +170,8 @@ class TwinsViTAS(RuledBackbone):
     Args:
         sharing: of a supernet's channels: 'cyclic' (the default), 'bilateral' or 'ordinal', see
             ``nasvit_mm.nn.sharing``; a checkpoint brings its own along.
-        output_norm: end every output in a LayerNorm, as the authors' dense models do.
+        stage_norm: end every stage in a LayerNorm, as the authors' dense models do; the next stage
+            takes the normalised tokens.  Their classifiers, and timm's, have none.
         mask_padding: tokens that pad the last windows are no keys.  False: they are, as in the
             authors' detection models.
     """
@@ -178,15 +179,15 @@ class TwinsViTAS(RuledBackbone):
     spaces = ('vitas_twins',)
     strides = facts.STRIDES
     stage_names = facts.STAGE_NAMES
-    new_weights = ('taps.', 'output_norms.')
+    new_weights = ('taps.', 'stage_norms.')
     min_size = facts.MIN_SIZE
     max_resolution = facts.TRAINED_RESOLUTION
 
-    def __init__(self, *args: Any, output_norm: bool = False, mask_padding: bool = True,
+    def __init__(self, *args: Any, stage_norm: bool = False, mask_padding: bool = True,
                  **options: Any) -> None:
-        self.output_norm, self.mask_padding = output_norm, mask_padding
+        self.stage_norm, self.mask_padding = stage_norm, mask_padding
         super().__init__(*args, **options)
-        self._options.update(output_norm=output_norm, mask_padding=mask_padding)
+        self._options.update(stage_norm=stage_norm, mask_padding=mask_padding)
 
     def _build(self) -> None:
         field = self.space.field
@@ -199,9 +200,9 @@ class TwinsViTAS(RuledBackbone):
                 self._block(j, slot, width, stage.reduction)
                 for j, slot in enumerate(facts.GROUPS[i])))
             self.pegs.append(ElasticDepthwiseConv2d(width, 3, bias=True))
-        self.output_norms = nn.ModuleDict({
-            str(i): ElasticLayerNorm(widths[i], BLOCK_EPS)
-            for i in self.out_indices if self.output_norm})
+        self.stage_norms = nn.ModuleList(
+            ElasticLayerNorm(width, BLOCK_EPS) for width in widths[:len(self.stages)]
+            if self.stage_norm)
         init_linear(self)
 
     def _block(self, place: int, slot: int, width: int, reduction: int) -> nn.Module:
@@ -265,11 +266,11 @@ class TwinsViTAS(RuledBackbone):
                 if j == 0:  # the convolutional position encoding
                     x = tokens.transpose(1, 2).unflatten(2, grid)
                     tokens = tokens + self.pegs[i](x, plan.channels).flatten(2).transpose(1, 2)
+            if self.stage_norm:
+                tokens = self.stage_norms[i](tokens, plan.channels)
             x = tokens.transpose(1, 2).unflatten(2, grid)
             if i in self.out_indices:
-                if self.output_norm:
-                    tokens = self.output_norms[str(i)](tokens, plan.channels)
-                maps.append(tokens.transpose(1, 2).unflatten(2, grid))
+                maps.append(x)
         return self._outputs(maps)
 
 

@@ -7,19 +7,21 @@ from typing import Any
 import torch
 
 from nasvit_mm.backbones import create_model
-from nasvit_mm.checkpoints import elasticvit, nasvit
+from nasvit_mm.checkpoints import elasticvit, nasvit, vitas, vitas_twins
 from nasvit_mm.checkpoints.extract import extract_state
 from nasvit_mm.spaces import Space, get_space
 
 # Space -> module with
 #   rename(weights, space)           official keys to ours;
 #   fit(key, tensor, shape, space)   the part of an official tensor that our supernet holds;
-#   is_extracted(weights)            whether they are of a subnet that the authors' code extracted.
-CONVERTERS = {'nasvit': nasvit, 'elasticvit': elasticvit}
+#   is_extracted(weights)            whether they are of a subnet that the authors' code extracted;
+#   options(weights)                 of the backbone, where they tell (optional).
+CONVERTERS = {'nasvit': nasvit, 'elasticvit': elasticvit, 'vitas_deit_small': vitas,
+              'vitas_deit_block': vitas, 'vitas_deit_base': vitas, 'vitas_twins': vitas_twins}
 
 
-def convert_official(space_name: str | Space, state_dict: Mapping[str, Any],
-                     arch: Any = None) -> dict[str, torch.Tensor]:
+def convert_official(space_name: str | Space, state_dict: Mapping[str, Any], arch: Any = None,
+                     phase: int = 0) -> dict[str, torch.Tensor]:
     """Weights of an official checkpoint under our names.
 
     Args:
@@ -28,6 +30,7 @@ def convert_official(space_name: str | Space, state_dict: Mapping[str, Any],
             loader does), or the bare state dict; a ``module.`` prefix is cut off.
         arch: None for the supernet; else the subnet of that architecture is sliced out.  A subnet
             that the authors' code extracted is taken too, with its architecture.
+        phase: of the weight sharing, for slicing a subnet out of a supernet.
 
     Returns:
         State dict that ``create_model(space, arch, num_classes)`` loads strictly, ``num_classes``
@@ -44,16 +47,19 @@ def convert_official(space_name: str | Space, state_dict: Mapping[str, Any],
     if arch is not None and converter.is_extracted(weights):
         # The authors' extraction has been here: what is left is the supernet of this one choice.
         space, arch = space.only(arch), None
+    options = converter.options(weights) if hasattr(converter, 'options') else {}
     weights = converter.rename(weights, space)
     with torch.device('meta'):
-        supernet = create_model(space, num_classes=len(weights['head.classifier.bias']))
+        supernet = create_model(space, num_classes=len(weights['head.classifier.bias']), **options)
     expected = supernet.state_dict()
+    for key in [k for k in expected if k.endswith('backbone.rules')]:
+        weights[key] = torch.tensor(supernet.backbone.rule_codes)
     missing = [k for k in expected if k not in weights]
     if missing:
         raise ValueError(f'official {space.name} checkpoint lacks {len(missing)} of the '
                          f'{len(expected)} tensors of {space!r}, the first: {missing[:3]}')
     state = {k: converter.fit(k, weights[k], v.shape, space) for k, v in expected.items()}
-    return state if arch is None else extract_state(supernet, state, arch)
+    return state if arch is None else extract_state(supernet, state, arch, phase)
 
 
 def bare_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:

@@ -9,6 +9,8 @@ LOOKS = (
     ('feature_exactor', 'an official ElasticViT checkpoint'),
     ('mobile_inverted_conv', 'an official NASViT checkpoint'),
     ('net.backbone_init_stem', 'an official ViTAS checkpoint'),
+    ('patch_embeds.', 'Twins weights, of timm or its authors'),
+    ('backbone.rules', 'a checkpoint of nasvit_mm itself (load it directly)'),
     ('backbone.stem', 'a checkpoint of nasvit_mm itself (load it directly)'),
     ('backbone.', 'an OpenMMLab checkpoint of another model'),
     ('cls_token', 'a plain vision transformer'),

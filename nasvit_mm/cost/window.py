@@ -9,7 +9,7 @@ the few outside are drawn again: what comes out is uniform over the architecture
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,27 @@ PROBES = 48  # random architectures on which it is found out what a part depends
 MAX_CELLS = 1 << 16
 
 
+class _State(NamedTuple):
+    """What the parts so far leave open: genes that parts to come read or are linked with.
+
+    Choices between which the parts to come see no difference are one class.
+    """
+
+    genes: tuple[int, ...] = ()
+    classes: tuple[np.ndarray, ...] = ()  # of every choice of each gene
+
+    @property
+    def size(self) -> int:
+        return int(np.prod([c.max() + 1 for c in self.classes], dtype=np.int64))
+
+    def ids(self, combos: np.ndarray, columns: tuple[int, ...]) -> np.ndarray:
+        """Number of the state for every row of combinations of the genes ``columns``."""
+        out = np.zeros(len(combos), np.int64)
+        for gene, classes in zip(self.genes, self.classes):
+            out = out * (classes.max() + 1) + classes[combos[:, columns.index(gene)]]
+        return out
+
+
 class _Step(NamedTuple):
     """A part under one choice of the global genes: its combinations and where they lead."""
 
@@ -30,7 +51,6 @@ class _Step(NamedTuple):
     cost: np.ndarray  # (n,) grid cells
     before: np.ndarray  # (n,) state that must have been left
     after: np.ndarray  # (n,) state that is left
-    num_before: int
     num_after: int
 
 
@@ -84,7 +104,7 @@ class WindowSampler:
     def _scopes(self) -> dict[str, set[int]]:
         """Part -> genes that its multiply-adds depend on, found by changing one gene at a time."""
         sizes = [len(c) for c in self.space.choices]
-        base = self.space.sample_genes(0, PROBES)
+        base = self.space.uniform_genes(0, PROBES)
         reference = self._macs(base)
         scopes: dict[str, set[int]] = {part: set() for part in reference}
         for gene, size in enumerate(sizes):
@@ -104,45 +124,61 @@ class WindowSampler:
         left = [(name, scope - set(self._globals)) for name, scope in scopes.items()]
         left += [(None, {g}) for g in range(self.space.num_genes) if g not in used]
         out: list[tuple[str | None, set[int]]] = []
-        seen, state = set(self._globals), ()
+        seen, state = set(self._globals), _State()
         while left:
-            def cost(part: tuple, state: tuple = state, seen: set = seen) -> tuple[int, int]:
-                columns = (*state, *sorted(part[1] - seen))
-                kept = self._kept(columns, seen | part[1], [p[1] for p in left if p is not part])
-                return self._num_states(kept), self._num_states(columns)
+            def cost(part: tuple, state: _State = state, seen: set = seen) -> tuple[int, int]:
+                new = sorted(part[1] - seen)
+                kept = self._kept((*state.genes, *new), seen | part[1],
+                                  [p[1] for p in left if p is not part])
+                return kept.size, state.size * self._num_combos(new)
             best = min(left, key=cost)
             left.remove(best)
             out.append(best)
-            columns = (*state, *sorted(best[1] - seen))
+            columns = (*state.genes, *sorted(best[1] - seen))
             seen = seen | best[1]
             state = self._kept(columns, seen, [p[1] for p in left])
         return out
 
-    def _kept(self, columns: tuple[int, ...], seen: set[int],
-              later: list[set[int]]) -> tuple[int, ...]:
+    def _kept(self, columns: tuple[int, ...], seen: set[int], later: list[set[int]]) -> _State:
         """The genes that a part to come reads, or that a gene to come is linked with."""
-        to_come = set().union(*later)
-        linked = {g for link in self.space.links for g, other in
-                  ((link.first, link.second), (link.second, link.first)) if other not in seen}
-        return tuple(g for g in columns if g in to_come or g in linked)
+        to_come, genes, classes = set().union(*later), [], []
+        for gene in columns:
+            rules = [link.allowed if link.first == gene else link.allowed.T
+                     for link in self.space.links
+                     if (link.first == gene and link.second not in seen)
+                     or (link.second == gene and link.first not in seen)]
+            choices = np.arange(len(self.space.choices[gene]))
+            if gene not in to_come:
+                if not rules:
+                    continue
+                # Choices that allow the same are one class.
+                choices = np.unique(np.concatenate(rules, 1), axis=0, return_inverse=True)[1]
+            genes.append(gene)
+            classes.append(choices.ravel())
+        return _State(tuple(genes), tuple(classes))
 
     # ------------------------------------------------------------------ the sweeps
     def _steps(self, values: tuple[int, ...]) -> list[_Step]:
         """Combinations of every part, with the genes that a later part or rule needs as state."""
-        fixed, base = dict(zip(self._globals, values)), self.space.sample_genes(0, 1)[0]
-        seen, state, steps = set(self._globals), (), []
+        fixed, base = dict(zip(self._globals, values)), self.space.uniform_genes(0, 1)[0]
+        seen, state, steps = set(self._globals), _State(), []
         for i, (name, genes) in enumerate(self._parts):
-            columns = (*state, *sorted(genes - seen))
+            new = tuple(sorted(genes - seen))
             seen |= genes
-            kept = self._kept(columns, seen, [scope for _, scope in self._parts[i + 1:]])
-            steps.append(self._step(name, columns, state, kept, fixed, base))
+            kept = self._kept((*state.genes, *new), seen,
+                              [scope for _, scope in self._parts[i + 1:]])
+            steps.append(self._step(name, new, state, kept, fixed, base))
             state = kept
         return steps
 
-    def _step(self, name: str | None, columns: tuple[int, ...], state: tuple[int, ...],
-              kept: tuple[int, ...], fixed: dict[int, int], base: np.ndarray) -> _Step:
-        sizes = [len(self.space.choices[g]) for g in columns]
-        combos = np.indices(sizes).reshape(len(sizes), -1).T
+    def _step(self, name: str | None, new: tuple[int, ...], state: _State, kept: _State,
+              fixed: dict[int, int], base: np.ndarray) -> _Step:
+        columns = (*state.genes, *new)
+        # Of a gene chosen before, one choice of each class; which one it was, its own step says.
+        options = [np.unique(classes, return_index=True)[1] for classes in state.classes]
+        options += [np.arange(len(self.space.choices[g])) for g in new]
+        rows = list(itertools.product(*options))
+        combos = np.array(rows, np.int64).reshape(len(rows), len(columns))
         genes = np.repeat(base[None], len(combos), 0)
         genes[:, list(fixed)] = list(fixed.values())
         genes[:, list(columns)] = combos
@@ -153,19 +189,11 @@ class WindowSampler:
                 ok &= link.allowed[genes[:, link.first], genes[:, link.second]]
         combos, genes = combos[ok], genes[ok]
         macs = self._macs(genes)[name] if name is not None else np.zeros(len(genes))
-        ids = [self._state_ids(combos, columns, s) for s in (state, kept)]
-        return _Step(columns, combos, (macs / self._cell).astype(np.int64), ids[0], ids[1],
-                     self._num_states(state), self._num_states(kept))
+        return _Step(columns, combos, (macs / self._cell).astype(np.int64),
+                     state.ids(combos, columns), kept.ids(combos, columns), kept.size)
 
-    def _num_states(self, genes: tuple[int, ...]) -> int:
+    def _num_combos(self, genes: Iterable[int]) -> int:
         return int(np.prod([len(self.space.choices[g]) for g in genes], dtype=np.int64))
-
-    def _state_ids(self, combos: np.ndarray, columns: tuple[int, ...],
-                   state: tuple[int, ...]) -> np.ndarray:
-        out = np.zeros(len(combos), np.int64)
-        for gene in state:
-            out = out * len(self.space.choices[gene]) + combos[:, columns.index(gene)]
-        return out
 
     def _forward(self, steps: list[_Step]) -> tuple[list[np.ndarray], np.ndarray] | None:
         """After every step the number of ways per (state, cells); the last within the window."""

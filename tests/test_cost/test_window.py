@@ -9,7 +9,7 @@ import pytest
 from nasvit_mm import get_space
 from nasvit_mm.cost import WindowSampler, count
 from nasvit_mm.spaces import Space
-from tests.families import SPACES
+from tests.families import SPACES, tiny
 
 
 def too_far(observed: np.ndarray, expected: np.ndarray) -> bool:
@@ -24,7 +24,7 @@ def rejected(space: Space, low: float, high: float, n: int, **args) -> np.ndarra
     """Gene vectors in a window, by drawing until there are enough."""
     rng, found = np.random.default_rng(11), []
     while sum(map(len, found)) < n:
-        genes = space.sample_genes(rng, 100_000)
+        genes = space.uniform_genes(rng, 100_000)
         macs = count(space, genes, **args).macs
         found.append(genes[(low <= macs) & (macs <= high)])
     return np.concatenate(found)
@@ -41,7 +41,7 @@ def check_marginals(space: Space, ours: np.ndarray, theirs: np.ndarray) -> None:
 
 def middle(space: Space, share: float, **args) -> tuple[float, float]:
     """A window with about this share of the architectures, off the middle."""
-    macs = np.sort(count(space, space.sample_genes(5, 20_000), **args).macs)
+    macs = np.sort(count(space, space.uniform_genes(5, 20_000), **args).macs)
     return float(macs[6000]), float(macs[6000 + int(share * 20_000)])
 
 
@@ -68,13 +68,7 @@ def test_marginals_are_those_of_rejection(name, args):
 @pytest.mark.parametrize('name', SPACES)
 def test_every_architecture_of_a_small_space_comes_equally_often(name):
     """Two choices of some genes, the rest fixed: all members are known."""
-    whole = get_space(name)
-    picked = {f.name: ([c[:2] if f.positions else c[-2:] for c in f.choices]
-                       if f.positions else f.choices[0][-2:])
-              for f in whole.fields if f.name in ('resolution', 'width', 'depth')}
-    rest = {f.name: [c[0] for c in f.choices] for f in whole.fields if f.name not in picked}
-    picked['depth'] = [c[0] for c in next(f for f in whole.fields if f.name == 'depth').choices]
-    space = whole.restrict(**picked, **rest)
+    space = tiny(name)
     every = np.array([g for g in itertools.product(*(range(len(c)) for c in space.choices))])
     every = every[space.obeys(every)]
     assert len(every) == space.num_architectures > 20
