@@ -23,7 +23,7 @@ def sampled(space: str | Space, n: int, seed: int = 0) -> list[Arch]:
 
 
 def small(space: str | Space) -> Space:
-    """A space of the same kind whose supernet is quick to build: the big ones have 150 M weights."""
+    """A space of the same kind whose supernet is quick to build: big ones have 150 M weights."""
     space = get_space(space)
     if not isinstance(space, SlotSpace):
         return space
@@ -57,12 +57,13 @@ def tiny(space: str) -> Space:
 
 def backbone(space: str, arch: Any = 'supernet', seed: int = 0, **options: Any) -> nn.Module:
     torch.manual_seed(seed)
-    return randomised(FAMILIES[space][0](arch, space, **options))
+    of = small(space) if arch == 'supernet' else space
+    return randomised(FAMILIES[space][0](arch, of, **options))
 
 
 def classifier(space: str, arch: Any = None, seed: int = 0, **options: Any) -> nn.Module:
     torch.manual_seed(seed)
-    return randomised(create_model(space, arch, **options))
+    return randomised(create_model(small(space) if arch is None else space, arch, **options))
 
 
 @torch.no_grad()

@@ -9,7 +9,8 @@ from nasvit_mm import create_model, get_space
 from nasvit_mm.backbones import FAMILIES
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.nn import ElasticBatchNorm2d
-from tests.families import NAMED, SPACES, backbone, classifier, poison, sampled
+from nasvit_mm.spaces import SlotSpace
+from tests.families import NAMED, SPACES, backbone, classifier, poison, sampled, small
 
 CASES = [(space, i) for space in SPACES for i in range(4)]  # smallest, largest, two random
 
@@ -21,7 +22,12 @@ def picture(*size: int, batch: int = 2, seed: int = 0) -> torch.Tensor:
 @pytest.fixture(params=CASES, ids=lambda c: f'{c[0]}-{c[1]}')
 def case(request):
     space, i = request.param
-    return space, sampled(space, 2)[i]
+    return space, sampled(small(space), 2)[i]
+
+
+def assert_same(a: torch.Tensor, b: torch.Tensor) -> None:
+    """Equal but for the order of sums: a matrix product over a view may take another kernel."""
+    torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(('space', 'name'), NAMED)
@@ -36,22 +42,25 @@ def test_subnet_equals_supernet(case):
     """Classifier, every output and the taps: same function, plain shapes, no shared storage."""
     space, arch = case
     supernet = classifier(space).eval()
-    subnet = extract_subnet(supernet, arch)
-    supernet.set_arch(arch)
-    x = picture(arch.resolution, arch.resolution)
-    with torch.inference_mode():
-        assert torch.equal(supernet(x), subnet(x))
+    x, logits = picture(arch.resolution, arch.resolution), []
+    for phase in range(supernet.backbone.phases):
+        subnet = extract_subnet(supernet, arch, phase)
+        supernet.set_arch(arch, phase)
+        with torch.inference_mode():
+            logits.append(subnet(x))
+            assert_same(supernet(x), logits[-1])
+    assert len(logits) == 1 or arch == small(space).largest or not torch.allclose(*logits)
     theirs = {t.untyped_storage().data_ptr() for t in supernet.state_dict().values()}
     assert not any(t.untyped_storage().data_ptr() in theirs for t in subnet.state_dict().values())
     outputs = range(len(FAMILIES[space][0].strides))
     supernet = backbone(space, out_width=24, out_indices=outputs).eval()
     subnet = extract_subnet(supernet, arch)
-    assert supernet.arch == get_space(space).largest  # left as it was
+    assert supernet.arch == small(space).largest  # left as it was
     supernet.set_arch(arch)
     x = picture(70, 135)
     with torch.inference_mode():
         for a, b in zip(supernet(x), subnet(x)):
-            assert torch.equal(a, b)
+            assert_same(a, b)
 
 
 def test_training_step_of_subnet_equals_supernet(case):
@@ -79,11 +88,11 @@ def test_nothing_outside_the_active_spans_is_read(case, mode):
     space, arch = case
     supernet = backbone(space, out_width=16).train(mode == 'train')
     x = picture(64, 96)
-    supernet.set_arch(arch)
+    supernet.set_arch(arch, supernet.phases - 1)
     with torch.no_grad():
         expected = supernet(x)
     poisoned = poison(supernet, lambda: supernet(x))
-    assert poisoned or arch == get_space(space).largest
+    assert poisoned or arch == small(space).largest
     out = supernet(x)
     for y, z in zip(out, expected):
         assert torch.equal(y, z)
@@ -101,7 +110,7 @@ def test_running_other_architectures_changes_nothing(case):
         before = subnet(x)
         supernet.set_arch(arch)
         first = supernet(x)
-        for other in sampled(space, 3, seed=9):
+        for other in sampled(small(space), 3, seed=9):
             supernet.set_arch(other)
             supernet(x)
         assert torch.equal(subnet(x), before)
@@ -131,7 +140,10 @@ def test_any_size_and_a_batch_of_one(space, kind, training):
             with torch.no_grad():
                 out = net(picture(height, width, batch=batch))
             for y, channels, stride in zip(out, net.out_channels, net.out_strides, strict=True):
-                assert y.shape == (batch, channels, -(-height // stride), -(-width // stride))
+                # Twins' stages round down, the others up.
+                down = net.spaces == ('vitas_twins',)
+                side = [n // stride if down else -(-n // stride) for n in (height, width)]
+                assert y.shape == (batch, channels, *side)
                 assert y.isfinite().all()
     model = classifier(space, None if kind == 'supernet' else arch, num_classes=5)
     model.train(training)
@@ -148,12 +160,13 @@ def test_batch_of_one_equals_its_row(space):
 
 
 @pytest.mark.parametrize('space', SPACES)
-def test_classifier_resizes_what_the_authors_resize(space):
+def test_classifier_resizes_what_the_authors_resize(space, monkeypatch):
     model = classifier(space, 'smallest').eval()
     side = model.arch.resolution
     limit = model.backbone.max_resolution
-    sizes = []
-    model.backbone.register_forward_pre_hook(lambda m, a: sizes.append(tuple(a[0].shape[2:])))
+    sizes, features = [], model.backbone.features
+    monkeypatch.setattr(model.backbone, 'features',
+                        lambda x: sizes.append(tuple(x.shape[2:])) or features(x))
     for size in ((side, side), (limit, limit), (side, limit), (limit, side), (limit + 16, 64)):
         model(picture(*size, batch=1))
     assert sizes == [(side, side)] * 4 + [(limit + 16, 64)]
@@ -188,9 +201,9 @@ def test_checkpointing_changes_nothing_but_memory(space, arch):
 
 @pytest.mark.parametrize('space', SPACES)
 def test_drop_path(space):
-    x = picture(64, 64)
-    net = backbone(space, 'smallest', drop_path_rate=0.5)
-    twin = backbone(space, 'smallest')
+    x, arch = picture(64, 64), small(space).largest
+    net = backbone(space, arch, drop_path_rate=0.5)
+    twin = backbone(space, arch)
     with torch.no_grad():
         net.eval(), twin.eval()
         assert all(torch.equal(a, b) for a, b in zip(net(x), twin(x)))
@@ -223,7 +236,8 @@ def test_frozen_stages_and_norm_eval(space):
 def test_norm_cfg(space):
     net = backbone(space, 'smallest', norm_cfg=dict(type='SyncBN', eps=1e-3, momentum=0.2))
     norms = [m for m in net.modules() if isinstance(m, ElasticBatchNorm2d)]
-    assert norms and all(m.sync and m.eps == 1e-3 and m.momentum == 0.2 for m in norms)
+    assert bool(norms) is not space.startswith('vitas')  # which have no batch norm
+    assert all(m.sync and m.eps == 1e-3 and m.momentum == 0.2 for m in norms)
     net.train()(picture(64, 96))  # alone, synchronised statistics are the plain ones
 
 
@@ -232,8 +246,9 @@ def test_output_arguments(space):
     kind = FAMILIES[space][0]
     net = backbone(space, 'smallest', out_indices=(0, 2), out_width=(8, 24)).eval()
     assert net.out_channels == [8, 24]
-    assert net.out_strides == [kind.strides[0], kind.strides[2]]
-    whole = backbone(space, 'smallest')
+    patch = net.arch.patch_size if 'patch_size' in net.arch.to_dict() else 16
+    assert net.out_strides == [kind.strides[0] * patch // 16, kind.strides[2] * patch // 16]
+    whole, net = backbone(space, 'smallest'), backbone(space, 'smallest', out_indices=(0, 2))
     assert sum(p.numel() for p in net.parameters()) < sum(p.numel() for p in whole.parameters())
     supernet = backbone(space)
     widths = supernet.out_channels
@@ -275,20 +290,21 @@ def test_wrong_inputs(space):
 @pytest.mark.parametrize('space', SPACES)
 def test_restricted_supernet(space):
     """Small pictures: resolutions that the full space does not have, fewer and smaller weights."""
-    full = get_space(space)
-    field = next(f for f in full.fields if f.name == 'depth')
-    small = full.restrict(resolution=(64, 96), depth={field.positions[-1]: field.choices[-1][0]})
-    model = create_model(small.to_dict(), num_classes=3)
+    full = small(space)
+    field = full.field('heads' if isinstance(full, SlotSpace) else 'depth')
+    fewer = full.restrict(resolution=(64, 96), **{
+        field.name: {field.positions[-1]: field.choices[-1][0]}})
+    model = create_model(fewer.to_dict(), num_classes=3)
     assert sum(p.numel() for p in model.parameters()) < sum(
-        p.numel() for p in create_model(space, num_classes=3).parameters())
+        p.numel() for p in create_model(full, num_classes=3).parameters())
     x = picture(32, 32)
-    for arch in [small.smallest, small.largest, *small.sample(0, 3)]:
+    for arch in [fewer.smallest, fewer.largest, *fewer.sample(0, 3)]:
         model.set_arch(arch)
         assert model(x).shape == (2, 3)
         subnet = extract_subnet(model, arch).eval()
         model.eval()
         with torch.inference_mode():
-            assert torch.equal(model(x), subnet(x))
+            assert_same(model(x), subnet(x))
         model.train()
     with pytest.raises(ValueError, match='not in the space'):
         model.set_arch(full.largest)
@@ -297,7 +313,7 @@ def test_restricted_supernet(space):
 @pytest.mark.parametrize('mode', ['auto', 'global', 'window'])
 @pytest.mark.parametrize('space', SPACES)
 def test_attention_modes_agree_at_trained_sizes(space, mode):
-    arch = get_space(space).largest
+    arch = small(space).largest
     exact, other = backbone(space, arch).eval(), backbone(space, arch, attention=mode).eval()
     other.load_state_dict(exact.state_dict())
     x = picture(arch.resolution, arch.resolution, batch=1)
@@ -321,7 +337,8 @@ def test_global_attention_in_chunks(space, monkeypatch):
 def test_parameters_are_elastic_layers_or_plain(space):
     """Nothing but torch's own kinds of layers: exporters and optimizers see what they know."""
     net = backbone(space, 'smallest')
-    known = (nn.Conv2d, nn.Linear, nn.GroupNorm, nn.LayerNorm, ElasticBatchNorm2d)
+    known = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.GroupNorm, nn.LayerNorm,
+             ElasticBatchNorm2d)
     bare = {type(m).__name__ for m in net.modules()
             if list(m.parameters(recurse=False)) and not isinstance(m, known)}
-    assert bare <= {'ElasticScale', 'RelativePositionBias', 'ElasticChoice'}
+    assert bare <= {'ElasticScale', 'RelativePositionBias', 'PatchEmbed'}

@@ -25,7 +25,7 @@ def test_an_exported_subnet_initialises_a_dense_backbone(space, tmp_path):
     net = pretrained(space, tmp_path / 'subnet.pth', out_width=16)
     theirs = model.backbone.state_dict()
     same = [k for k, v in net.state_dict().items() if k in theirs and torch.equal(v, theirs[k])]
-    assert len(same) == sum(not k.startswith('taps.') for k in net.state_dict())
+    assert len(same) == sum(not k.startswith(net.new_weights) for k in net.state_dict())
     # A bare backbone, and an explicit prefix.
     torch.save(model.backbone.state_dict(), tmp_path / 'bare.pth')
     pretrained(space, tmp_path / 'bare.pth')
