@@ -2,6 +2,8 @@
 
     python tools/convert_checkpoint.py nasvit ckpt_360.pth nasvit_supernet.pth
     python tools/convert_checkpoint.py nasvit ckpt_360.pth nasvit_min.pth --arch nasvit_min
+    python tools/convert_checkpoint.py vitas_twins twins_svt_small.safetensors twins.pth \\
+        --arch twins_svt_small
 
 The result holds the supernet, or with --arch the subnet that is sliced out of it; a config takes
 the latter as init_cfg=dict(type='Pretrained', checkpoint=...).  Batch norm statistics of a
@@ -23,12 +25,15 @@ def main() -> None:
     parser.add_argument('space', help=f'whose checkpoint it is: {", ".join(list_spaces())}')
     parser.add_argument('checkpoint', help="the authors' file")
     parser.add_argument('out', help='file to write')
-    parser.add_argument('--arch', help='name, JSON or YAML file of an architecture to slice out')
+    parser.add_argument('--arch', help="name, JSON or YAML file, or ViTAS's net_id, of an "
+                        'architecture to slice out; of whole networks: of theirs')
+    parser.add_argument('--phase', type=int, default=0,
+                        help='of the weight sharing, to slice a ViTAS subnet out: 0 or 1')
     args = parser.parse_args()
     try:
         space = get_space(args.space)
         arch = None if args.arch is None else space.arch(args.arch)
-        state = convert_official(space, load_official(args.checkpoint), arch)
+        state = convert_official(space, load_official(args.checkpoint), arch, args.phase)
         save_weights(args.out, state, space, arch, source=Path(args.checkpoint).name,
                      bn_recalibrated=False)
     except (KeyError, ValueError, OSError) as error:

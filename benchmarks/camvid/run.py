@@ -25,6 +25,7 @@ ROWS = {  # name -> config
     'elastic_s1': 'configs/seg/elasticvit_camvid.py',
     'lraspp_s': 'benchmarks/camvid/lraspp_s.py',
     'nasvit_mid': 'configs/seg/nasvit_camvid_mid.py',
+    'twins_mini': 'configs/seg/vitas_camvid.py',
     'lraspp_m': 'benchmarks/camvid/lraspp_m.py',
     'segformer_b0': 'benchmarks/camvid/segformer_b0.py',
 }

@@ -24,6 +24,8 @@ STAND_INS = [(OrderedDict, 'yacs.config.CfgNode'), (_SCALAR, 'numpy.core.multiar
 def load_official(path: str | Path) -> Mapping[str, Any]:
     """The content of an official checkpoint, read without running code from the file.
 
+    ``.safetensors`` files too, as timm's are.
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a checkpoint, or it holds objects of classes that are not known to be
@@ -33,8 +35,12 @@ def load_official(path: str | Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint not found: {path}')
     try:
-        with torch.serialization.safe_globals(STAND_INS):
-            content = torch.load(path, map_location='cpu', weights_only=True)
+        if path.suffix == '.safetensors':  # timm's
+            from safetensors.torch import load_file
+            content = load_file(path)
+        else:
+            with torch.serialization.safe_globals(STAND_INS):
+                content = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
         raise ValueError(f'{path} cannot be read as a checkpoint: {_first_line(error)}') from error
     if not isinstance(content, Mapping):

@@ -12,17 +12,17 @@ from nasvit_mm.spaces.space import Field, Space, closest, is_many
 from nasvit_mm.spaces.vitas import ViTASDeiTBase, ViTASDeiTBlock, ViTASDeiTSmall, ViTASSpace
 from nasvit_mm.spaces.vitas_twins import ViTASTwinsSpace
 
-__all__ = ['Arch', 'ElasticViTSpace', 'Field', 'NASViTSpace', 'SlotSpace', 'Space', 'ViTASSpace',
-           'ViTASTwinsSpace', 'get_space', 'is_many', 'list_spaces', 'load_arch_file']
+__all__ = ['SPACES', 'Arch', 'ElasticViTSpace', 'Field', 'NASViTSpace', 'SlotSpace', 'Space',
+           'ViTASSpace', 'ViTASTwinsSpace', 'get_space', 'is_many', 'list_spaces', 'load_arch_file']
 
-_SPACES = {space.name: space for space in (
+SPACES = {space.name: space for space in (
     NASViTSpace, ElasticViTSpace, ViTASDeiTSmall, ViTASDeiTBlock, ViTASDeiTBase,
     ViTASTwinsSpace)}
 
 
 def list_spaces() -> list[str]:
     """Names that :func:`get_space` takes."""
-    return sorted(_SPACES)
+    return sorted(SPACES)
 
 
 def get_space(space: str | dict | Space) -> Space:
@@ -44,8 +44,8 @@ def get_space(space: str | dict | Space) -> Space:
             raise KeyError(f"a space mapping has the keys 'space' and optionally 'restrict', "
                            f'got {sorted(space)}')
         space, restriction = space['space'], space.get('restrict') or {}
-    if space not in _SPACES:
-        raise KeyError(f'unknown space {space!r}{closest(space, _SPACES)}; '
+    if space not in SPACES:
+        raise KeyError(f'unknown space {space!r}{closest(space, SPACES)}; '
                        f'known spaces: {", ".join(list_spaces())}')
-    found = _SPACES[space]()
+    found = SPACES[space]()
     return found.restrict(**restriction) if restriction else found
