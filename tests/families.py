@@ -42,7 +42,7 @@ def tiny(space: str) -> Space:
               for f in space.fields}
     if isinstance(space, SlotSpace):
         group = space.groups[-1]
-        first, last = group[0], group[min(3, len(group) - 1)]
+        first, last = group[0], group[1]
         for name in ('heads', *space.slot_fields):
             for slot in range(first, last + 1):
                 fields[name][slot] = space.field(name).choices[slot][:2]

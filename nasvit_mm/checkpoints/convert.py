@@ -47,8 +47,8 @@ def convert_official(space_name: str | Space, state_dict: Mapping[str, Any], arc
     if arch is not None and converter.is_extracted(weights):
         # The authors' extraction has been here: what is left is the supernet of this one choice.
         space, arch = space.only(arch), None
-    options = converter.options(weights) if hasattr(converter, 'options') else {}
-    weights = converter.rename(weights, space)
+    official, weights = weights, converter.rename(weights, space)
+    options = converter.options(official) if hasattr(converter, 'options') else {}
     with torch.device('meta'):
         supernet = create_model(space, num_classes=len(weights['head.classifier.bias']), **options)
     expected = supernet.state_dict()

@@ -56,8 +56,9 @@ class SlotSpace(Space):
     def canonical(self, arch: Any) -> Arch:
         """Identities shifted to the end of their group; the smallest choice in their genes.
 
-        The order of the blocks is kept, so it is the same network, built alone.  In a trained
-        supernet it is another path: the blocks' weights are those of other slots.
+        The order of the blocks is kept: of the DeiT-like spaces it is the same network, built alone
+        (where slots differ in kind, as in ``vitas_twins``, a block becomes one of its new slot's).
+        In a trained supernet it is another path: the weights are those of other slots.
 
         Raises:
             ValueError: in a restricted space, where a block's choices are none of its new slot.

@@ -217,6 +217,8 @@ def test_wrong_checkpoints(states, golden):
         convert_official('nasvit', state)
     with pytest.raises(ValueError, match='it looks like Twins weights'):
         convert_official('vitas_deit_small', official(golden, 'twins/alt_gvt_small.json.gz'))
+    with pytest.raises(ValueError, match='of no known kind'):
+        convert_official('vitas_deit_small', {'layer.weight': torch.zeros(3)})
     narrow = get_space('vitas_deit_small').restrict(width=(38, 77))
     with pytest.raises(ValueError, match=r'shape \(1, 1, 384\), expected \(1, 1, 77\)'):
         convert_official(narrow, state)

@@ -59,9 +59,13 @@ def test_named_architectures_equal_the_trace(space, name):
         check(space, get_space(space).named[name], case[0], case[2], case[1])
 
 
+# Spaces that share a family's code with one that takes all seeds need fewer of their own.
+RANDOM = [(space, seed) for space in SPACES for seed in range(50)
+          if seed < 10 or space not in ('vitas_deit_base', 'vitas_deit_block')]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize('seed', range(50))
-@pytest.mark.parametrize('space', SPACES)
+@pytest.mark.parametrize(('space', 'seed'), RANDOM)
 def test_random_architectures_equal_the_trace(space, seed):
     for size, part, mode in some(seed, 2):
         check(space, get_space(space).sample(seed), size, mode, part)
@@ -77,8 +81,9 @@ def test_outputs_and_taps(space):
     arch = get_space(space).sample(5)
     count_of = len(backbone.strides)
     subsets = [c for n in (1, 2, count_of) for c in itertools.combinations(range(count_of), n)]
-    for out_indices in subsets:
-        for out_width in (None, 48, tuple(range(8, 8 + len(out_indices)))):
+    for i, out_indices in enumerate(subsets):
+        widths = (None, 48, tuple(range(8, 8 + len(out_indices))))
+        for out_width in widths if len(out_indices) == count_of else widths[i % 3:i % 3 + 1]:
             net = backbone(arch, space, out_indices=out_indices, out_width=out_width)
             cost = count(space, arch, (320, 200), part='backbone', out_indices=out_indices,
                          out_width=out_width)
