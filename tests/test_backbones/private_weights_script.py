@@ -17,10 +17,8 @@ def main(rank: int) -> None:
     wrapped = DistributedDataParallel(model, find_unused_parameters=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
 
-
     def arch(patch: int, heads: tuple[int, int]):
         return space.smallest.replace(patch_size=patch, heads=heads + (0,) * 14)
-
 
     def step(mine) -> set[str]:
         """One step; names of the parameters that moved."""
@@ -36,12 +34,10 @@ def main(rank: int) -> None:
             assert torch.equal(other, p), 'the processes differ'
         return {k for k, p in model.named_parameters() if not torch.equal(p, before[k])}
 
-
     def private(names: set[str]) -> set[str]:
         """Which private weights are among them."""
         return {'.'.join(k.split('.')[1:3]) if 'stems' in k else '.'.join(k.split('.')[2:6])
                 for k in names if 'stems' in k or '.qk.' in k}
-
 
     moved = step(arch(16, (3, 12)))
     assert private(moved) == {'stems.16', '0.attn.qk.3', '1.attn.qk.12'}, private(moved)

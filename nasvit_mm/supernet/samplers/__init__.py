@@ -1,0 +1,20 @@
+"""Which subnets a training step takes."""
+from __future__ import annotations
+
+from nasvit_mm.supernet.samplers.bank import BankSampler, MemoryBank
+from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST, Choice, SubnetSampler
+from nasvit_mm.supernet.samplers.levels import LevelSampler
+from nasvit_mm.supernet.samplers.plain import (
+    SandwichSampler,
+    SinglePathSampler,
+    UniformSampler,
+    find_identity_probability,
+)
+
+__all__ = ['LARGEST', 'SAMPLED', 'SAMPLERS', 'SMALLEST', 'BankSampler', 'Choice', 'LevelSampler',
+           'MemoryBank', 'SandwichSampler', 'SinglePathSampler', 'SubnetSampler', 'UniformSampler',
+           'find_identity_probability']
+
+# By the names that configs use.
+SAMPLERS = {'sandwich': SandwichSampler, 'uniform': UniformSampler, 'levels': LevelSampler,
+            'bank': BankSampler, 'single_path': SinglePathSampler}

@@ -1,0 +1,177 @@
+"""Performance-aware sampling (ElasticViT): memory banks of good subnets, and a preference."""
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nasvit_mm.cost import count
+from nasvit_mm.spaces import Arch
+from nasvit_mm.supernet.samplers.base import Choice
+from nasvit_mm.supernet.samplers.levels import LevelSampler
+
+
+class MemoryBank:
+    """The best subnets seen, a list for every level.
+
+    Args:
+        capacities: of each level's list.
+        duplicates: ``'update'`` gives an architecture that is there its new score; ``'keep'``
+            stores it a second time, as the released code does.
+    """
+
+    def __init__(self, capacities: Sequence[int], duplicates: str = 'update') -> None:
+        if duplicates not in ('update', 'keep'):
+            raise ValueError(f"duplicates = {duplicates!r}, allowed: 'update', 'keep'")
+        self.capacities, self.duplicates = tuple(capacities), duplicates
+        self.entries: list[list[tuple[Arch, float]]] = [[] for _ in capacities]
+
+    def insert(self, level: int, arch: Arch, score: float) -> None:
+        """Add an architecture; into a full list only in the place of a worse one."""
+        entries = self.entries[level]
+        if self.duplicates == 'update':
+            for i, (other, _) in enumerate(entries):
+                if other == arch:
+                    entries[i] = arch, score
+                    return
+        if len(entries) < self.capacities[level]:
+            entries.append((arch, score))
+            return
+        worst = min(range(len(entries)), key=lambda i: entries[i][1])
+        if score > entries[worst][1]:
+            entries[worst] = arch, score
+
+    def rescore(self, level: int, arch: Arch, score: float) -> None:
+        """Give an architecture that is there a new score."""
+        self.entries[level] = [(a, score if a == arch else s) for a, s in self.entries[level]]
+
+    def draw(self, level: int, numbers: np.random.RandomState) -> Arch:
+        """One with probability softmax(scores)."""
+        scores = np.array([score for _, score in self.entries[level]])
+        weights = np.exp(scores - scores.max())
+        index = numbers.choice(range(len(scores)), size=1, p=weights / weights.sum())[0]
+        return self.entries[level][index][0]
+
+    def best(self, level: int) -> Arch | None:
+        """The one of the highest score."""
+        return max(self.entries[level], key=lambda e: e[1])[0] if self.entries[level] else None
+
+    def more_than_half(self, level: int) -> bool:
+        return len(self.entries[level]) > self.capacities[level] // 2
+
+    def half_full(self, level: int) -> bool:
+        return len(self.entries[level]) >= self.capacities[level] // 2
+
+
+class BankSampler(LevelSampler):
+    """Complexity-aware sampling that prefers what has been good.
+
+    With a probability that grows over the training a subnet of a level comes out of its bank
+    (exploitation); else out of some new candidates the one that is wider and shallower than an
+    anchor, as long as the bank is half full (exploration).  Explored subnets are scored, by minus
+    the cross-entropy on the batch, and go into the bank.
+
+    Args:
+        capacity, capacity_large: of the banks below, and from, the level ``large_from``.
+        exploit: probability of exploitation at first.
+        exploit_step, exploit_every: it grows by the one each time so many epochs are over.
+        candidates: number of candidates of an exploration.
+        refresh: times an epoch that the current level's bank is scored anew (the released code: at
+            its quarters), and before every epoch all banks.  False: never, which saves some
+            hundred forwards an epoch.
+        duplicates: of :class:`MemoryBank`.
+        positions: of width and depth that the preference compares; None: all of the space's
+            transformer stages.
+
+    Raises:
+        ValueError: a space without the fields width and depth.
+    """
+
+    def __init__(self, *args: Any, capacity: int = 150, capacity_large: int = 50,
+                 large_from: float = 500e6, exploit: float = 0.2, exploit_step: float = 0.15,
+                 exploit_every: int = 100, candidates: int = 5, refresh: bool = True,
+                 duplicates: str = 'update', positions: Sequence[str] | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.bank = MemoryBank([capacity if level < large_from else capacity_large
+                                for level in self.levels], duplicates)
+        self.exploit, self.exploit_step = exploit, exploit_step
+        self.exploit_every, self.candidates, self.refresh = exploit_every, candidates, refresh
+        names = {f.name for f in self.space.fields}
+        if not {'width', 'depth'} <= names:
+            raise ValueError(f'the preference compares width and depth, which the space '
+                             f'{self.space.name} does not have as fields')
+        if positions is None:
+            positions = next((f.positions for f in self.space.fields if f.name == 'mlp_ratio'),
+                             self.space.field('depth').positions)
+        self._swapped = {name: [self.space.first_gene(name) + field.positions.index(p)
+                                for p in positions]
+                         for name, field in ((n, self.space.field(n)) for n in ('width', 'depth'))}
+
+    def probability(self, epoch: int) -> float:
+        """Of exploitation in an epoch (from 0 on)."""
+        return self.exploit + self.exploit_step * ((epoch + 1) // self.exploit_every)
+
+    def preference(self, archs: Sequence[Arch], anchor: Arch) -> np.ndarray:
+        """Smaller is better: MACs with the anchor's widths less MACs with the anchor's depths."""
+        genes, theirs = self.space.genes(list(archs)), self.space.genes(anchor)
+        macs = {}
+        for name, columns in self._swapped.items():
+            swapped = genes.copy()
+            swapped[:, columns] = theirs[columns]
+            macs[name] = count(self.space, swapped, **self.count_args).macs
+        return macs['width'] - macs['depth']
+
+    def anchor(self) -> Arch:
+        """Of the active level: the smallest subnet at the lowest one, else the best of the lowest
+        level's bank.
+        """
+        return (self.bank.best(0) if self.level else None) or self.space.smallest
+
+    def _pick(self, rng: random.Random, numbers: np.random.RandomState, step: int,
+              epoch: int) -> Choice:
+        exploit = rng.random() < self.probability(epoch)
+        if exploit and self.bank.more_than_half(self.level):
+            return Choice(self.bank.draw(self.level, numbers), self.phase(step), level=self.level)
+        if self.bank.half_full(self.level):
+            found = [self._candidate(rng) for _ in range(self.candidates)]
+            arch = found[int(np.argmin(self.preference(found, self.anchor())))]
+        else:
+            arch = self._candidate(rng)
+        return Choice(arch, self.phase(step), wants_score=True, level=self.level)
+
+    def observe(self, choice: Choice, score: float) -> None:
+        if choice.wants_score:
+            self.bank.insert(choice.level, choice.arch, score)
+        else:
+            self.bank.rescore(choice.level, choice.arch, score)
+
+    def stale(self, step: int, steps_per_epoch: int) -> list[Choice]:
+        """All banks' entries at the first step of an epoch but the first, the current level's at
+        its quarters.
+        """
+        place = (step - 1) % steps_per_epoch
+        if not self.refresh:
+            return []
+        if place == 0:
+            levels: Sequence[int] = range(len(self.levels)) if step > 1 else ()
+        elif place % max(1, steps_per_epoch // 4) == 0 and place < 4 * (steps_per_epoch // 4):
+            levels = (self.level,)
+        else:
+            levels = ()
+        return [Choice(arch, level=level) for level in levels
+                for arch in dict.fromkeys(a for a, _ in self.bank.entries[level])]
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(super().state_dict(), bank=[[[a.to_dict(), s] for a, s in entries]
+                                                for entries in self.bank.entries])
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        if len(state['bank']) != len(self.levels):
+            raise ValueError(f'the checkpoint has banks of {len(state["bank"])} levels, the '
+                             f'sampler {len(self.levels)}')
+        self.bank.entries = [[(self.space.arch(a), float(s)) for a, s in entries]
+                             for entries in state['bank']]

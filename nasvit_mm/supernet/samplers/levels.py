@@ -1,0 +1,144 @@
+"""Complexity-aware sampling (ElasticViT): a walk over levels of multiply-adds."""
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from nasvit_mm.cost import WindowSampler, count
+from nasvit_mm.spaces import Arch, Space
+from nasvit_mm.supernet.samplers.base import SMALLEST, Choice, SubnetSampler
+
+LEVELS = tuple(1e6 * m for m in (100, 200, 300, 400, 500, 700, 900, 1200))
+SMALLEST_OF = {200e6: 'elastic_min_200', 400e6: 'elastic_min_400', 800e6: 'elastic_min_800'}
+
+
+class LevelSampler(SubnetSampler):
+    """Subnets of one level of multiply-adds a step; the level moves to a neighbour or stays.
+
+    So the subnets of a step, and of the next one, cost about the same, and their gradients agree
+    better than those of random ones.  A step has some subnets of its level, and the smallest one
+    of that level (hierarchical smallest subnets).  The walk begins at the lowest level, and visits
+    all of them equally often in the long run.
+
+    Args:
+        levels: ascending, in multiply-adds.
+        tolerance: a subnet of level T has from T to T + 2 tolerance.
+        smallest: level -> the smallest subnet of the levels up to it (name, mapping or Arch), with
+            the last one for all above; None: the space's smallest for all.
+        num: subnets of the level a step, besides the smallest.
+        count_args: of :func:`nasvit_mm.cost.count`; ElasticViT's levels are by the ``'authors'``
+            counter, the default there.
+        tables: level -> architectures to draw from, until one fits; None: drawn uniformly from
+            the level's window, above its smallest subnet.
+
+    Raises:
+        ValueError: a level that no architecture reaches; names the reachable range.
+    """
+
+    def __init__(self, *args: Any, levels: Sequence[float] = LEVELS, tolerance: float = 10e6,
+                 smallest: Mapping[float, Any] | None = None, num: int = 3,
+                 count_args: Mapping[str, Any] | None = None,
+                 tables: Mapping[float, Sequence[Any]] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.levels, self.tolerance, self.num = tuple(levels), tolerance, num
+        if list(self.levels) != sorted(set(self.levels)) or not self.levels:
+            raise ValueError(f'levels = {levels!r}, expected ascending multiply-adds')
+        elastic = self.space.name == 'elasticvit'
+        self.count_args = dict({'counter': 'authors'} if elastic and count_args is None
+                               else count_args or {})
+        if smallest is None and elastic:
+            smallest = {k: v for k, v in SMALLEST_OF.items() if v in self.space.zoo}
+        self._floors = {float(k): self.space.arch(v) for k, v in sorted((smallest or {}).items())}
+        self.tables = None
+        if tables is not None:
+            self.tables = {level: [self.space.arch(a) for a in tables[level]]
+                           for level in self.levels}
+            self._table_macs = {level: count(self.space, table, **self.count_args).macs
+                                for level, table in self.tables.items()}
+        else:
+            args = tuple(sorted(self.count_args.items()))
+            self._windows = {level: _window(
+                above(self.space, self.smallest_of(level)) if self._floors else self.space,
+                level, level + 2 * tolerance, args) for level in self.levels}
+        self.level = 0
+
+    def smallest_of(self, level: float) -> Arch:
+        """The smallest subnet of a level."""
+        if not self._floors:
+            return self.space.smallest
+        lower, last = 0.0, list(self._floors)[-1]
+        for key in self._floors:
+            if lower + 2 * self.tolerance < level <= key + 2 * self.tolerance or key == last:
+                return self._floors[key]
+            lower = key
+        raise AssertionError('unreachable')
+
+    def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
+        # As the released code, which seeds Python's and numpy's generators by the step.
+        rng = random.Random(step + (self.seed << 32))
+        numbers = np.random.RandomState([self.seed, step] if self.seed else step)
+        self.level = self._moved(rng)
+        for _ in range(self.num):
+            yield self._pick(rng, numbers, step, epoch)
+        yield Choice(self.smallest_of(self.levels[self.level]), self.phase(step), SMALLEST,
+                     level=self.level)
+
+    def _moved(self, rng: random.Random) -> int:
+        if len(self.levels) == 1:
+            return 0
+        if self.level == 0:
+            return rng.choice([0, 0, 1])
+        if self.level == len(self.levels) - 1:
+            return self.level + rng.choice([-1, 0, 0])
+        return self.level + rng.choice([-1, 0, 1])
+
+    def _pick(self, rng: random.Random, numbers: np.random.RandomState, step: int,
+              epoch: int) -> Choice:
+        """A subnet of the active level."""
+        rng.random()  # whether to exploit a memory bank, in the released code
+        return Choice(self._candidate(rng), self.phase(step), level=self.level)
+
+    def _candidate(self, rng: random.Random) -> Arch:
+        level = self.levels[self.level]
+        if self.tables is None:
+            return self._windows[level].sample(rng.getrandbits(63))
+        table, macs = self.tables[level], self._table_macs[level]
+        fits = (level <= macs) & (macs <= level + 2 * self.tolerance)
+        if not fits.any():
+            raise ValueError(f'no entry of the table of level {level:g} has from {level:g} to '
+                             f'{level + 2 * self.tolerance:g} MACs')
+        while True:
+            index = rng.choice(range(len(table)))
+            if fits[index]:
+                return table[index]
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(level=self.level)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.level = int(state['level'])
+
+
+@lru_cache(maxsize=64)
+def _window(space: Space, low: float, high: float, count_args: tuple) -> WindowSampler:
+    return WindowSampler(space, low, high, **dict(count_args))
+
+
+def above(space: Space, floor: Arch) -> Space:
+    """The space whose choices are not below an architecture's.
+
+    But for MLP ratios and kernels, which ElasticViT's floors do not bound.
+    """
+    free = ('mlp_ratio', 'kernel_size')
+    kept = {}
+    for field in space.fields:
+        if field.name in free:
+            continue
+        least = floor[field.name] if field.positions else (floor[field.name],)
+        choices = [[c for c in choices if c >= low] for choices, low in zip(field.choices, least)]
+        kept[field.name] = choices if field.positions else choices[0]
+    return space.restrict(**kept)

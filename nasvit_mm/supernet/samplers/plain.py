@@ -1,0 +1,104 @@
+"""Samplers without memory: sandwich, uniform, single path."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from nasvit_mm.cost import count
+from nasvit_mm.spaces import SlotSpace, Space, get_space
+from nasvit_mm.supernet.samplers.base import LARGEST, SMALLEST, Choice, SubnetSampler
+
+
+class SandwichSampler(SubnetSampler):
+    """The largest, the smallest and some random subnets, in that order (NASViT: two random ones).
+
+    Args:
+        num_random: how many random ones.
+    """
+
+    def __init__(self, *args: Any, num_random: int = 2, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.num_random = num_random
+
+    def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
+        phase = self.phase(step)
+        yield Choice(self.space.largest, phase, LARGEST)
+        yield Choice(self.space.smallest, phase, SMALLEST)
+        for arch in self.space.sample(self.rng(step), self.num_random):
+            yield Choice(arch, phase)
+
+
+class UniformSampler(SubnetSampler):
+    """Random subnets only.
+
+    Args:
+        num_random: how many.
+    """
+
+    def __init__(self, *args: Any, num_random: int = 1, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.num_random = num_random
+
+    def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
+        for arch in self.space.sample(self.rng(step), self.num_random):
+            yield Choice(arch, self.phase(step))
+
+
+class SinglePathSampler(SubnetSampler):
+    """ViTAS: one random path a step; with bilateral sharing on both sides.
+
+    Args:
+        both_phases: run the path in every phase in each step, as the public code does with
+            bilateral sharing; else steps alternate.
+        identity: probability of an identity in a slot; None: all depths equally often.
+    """
+
+    def __init__(self, *args: Any, both_phases: bool = False, identity: float | None = None,
+                 **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.both_phases, self.identity = both_phases, identity
+        if identity is not None and not isinstance(self.space, SlotSpace):
+            raise ValueError(f'identity = {identity}: {self.space.name} has no identities')
+
+    def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
+        rng = self.rng(step)
+        if self.identity is None:
+            arch = self.space.sample(rng)
+        else:
+            arch = self.space.from_genes(self.space.sample_genes(rng, 1, self.identity)[0])
+        for phase in range(self.phases) if self.both_phases else (self.phase(step),):
+            yield Choice(arch, phase)
+
+
+def find_identity_probability(space: str | Mapping | Space, low: float, high: float,
+                              rng: np.random.Generator | int = 0, draws: int = 1000,
+                              **count_args: Any) -> float:
+    """Probability of identities at which random paths have MACs in a window on average.
+
+    It starts at 0.5 and goes up or down by 0.01, as the public ViTAS code does.
+
+    Args:
+        low, high: bounds of the mean multiply-adds.
+        count_args: of :func:`nasvit_mm.cost.count`; the public code's counter is ``'authors'``.
+
+    Raises:
+        ValueError: no probability leads there; names the reachable means.
+    """
+    space, rng = get_space(space), np.random.default_rng(rng)
+
+    def mean(p: float) -> float:
+        return float(count(space, space.sample_genes(rng, draws, p), **count_args).macs.mean())
+
+    probability, seen = 0.5, set()
+    while True:
+        now = mean(probability)
+        if low <= now <= high:
+            return probability
+        seen.add(probability)
+        probability = round(probability + (0.01 if now > high else -0.01), 2)
+        if probability in seen or not 0 <= probability < 1:
+            raise ValueError(
+                f'no probability of identities gives a mean from {low:g} to {high:g} MACs; '
+                f'{mean(0.0):g} at 0, {mean(0.99):g} at 0.99, {now:g} near {probability}')
