@@ -2,7 +2,7 @@
 from nasvit_mm.engine.buffers import ShareBuffers
 from nasvit_mm.engine.checks import CheckData
 from nasvit_mm.engine.data_files import check_data
-from nasvit_mm.engine.errors import DataError, UsageError
+from nasvit_mm.engine.errors import DataError, UsageError, shown_path
 from nasvit_mm.engine.models import build_model, check_architectures, check_channels
 from nasvit_mm.engine.options import (
     check_schedule,
@@ -30,5 +30,6 @@ __all__ = [
     'SeededInfiniteSampler', 'ShareBuffers', 'UsageError', 'build_model', 'check_architectures',
     'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data',
     'check_schedule', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
-    'latest_checkpoint', 'load_weights', 'seed_everything', 'start_processes',
+    'latest_checkpoint', 'load_weights', 'seed_everything', 'shown_path',
+    'start_processes',
 ]

@@ -1,10 +1,13 @@
 """Training a supernet: which subnets, which losses, and how their gradients become one."""
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
+from nasvit_mm.supernet.distill import Distillation, Teachers
+from nasvit_mm.supernet.hooks import SupernetState
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     mixed_teachers,
     soft_cross_entropy,
 )
+from nasvit_mm.supernet.model import NonFiniteLoss, Supernet
 from nasvit_mm.supernet.samplers import (
     LARGEST,
     SAMPLED,
@@ -20,10 +23,13 @@ from nasvit_mm.supernet.samplers import (
     UniformSampler,
     find_identity_probability,
 )
+from nasvit_mm.supernet.tasks import TASKS, TaskAdapter, TaskOutput, task_of
 
 __all__ = [
-    'LARGEST', 'SAMPLED', 'SAMPLERS', 'SMALLEST', 'BankSampler', 'Choice', 'Conflict',
-    'LevelSampler', 'MemoryBank', 'SandwichSampler', 'SinglePathSampler', 'SubnetSampler',
-    'UniformSampler', 'adaptive_alpha_divergence', 'cosine', 'find_identity_probability',
-    'mixed_teachers', 'project_conflict', 'soft_cross_entropy', 'sum_gradients',
+    'LARGEST', 'SAMPLED', 'SAMPLERS', 'SMALLEST', 'TASKS', 'BankSampler', 'Choice', 'Conflict',
+    'Distillation', 'LevelSampler', 'MemoryBank', 'NonFiniteLoss', 'SandwichSampler',
+    'SinglePathSampler', 'SubnetSampler', 'Supernet', 'SupernetState', 'TaskAdapter', 'TaskOutput',
+    'Teachers', 'UniformSampler', 'adaptive_alpha_divergence', 'cosine',
+    'find_identity_probability', 'mixed_teachers', 'project_conflict', 'soft_cross_entropy',
+    'sum_gradients', 'task_of',
 ]

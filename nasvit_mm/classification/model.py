@@ -1,0 +1,91 @@
+"""The image classifier as an mmengine model, and its preprocessor with mixup."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from timm.data import Mixup
+
+from nasvit_mm.backbones import ElasticBackbone, ElasticClassifier, create_model
+from nasvit_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class ClassificationPreprocessor(BaseDataPreprocessor):
+    """Move a batch to the device; in training mix pictures and labels, by timm.
+
+    Batches are ``dict(inputs=(N, 3, H, W), labels=(N,) int64)``; mixup adds ``targets``
+    (N, classes), what the pictures are a mixture of.
+
+    Args:
+        mixup: arguments of ``timm.data.Mixup`` (mixup_alpha, cutmix_alpha, prob, switch_prob,
+            label_smoothing, num_classes, ...); None: none.
+    """
+
+    def __init__(self, mixup: Mapping | None = None, non_blocking: bool = False) -> None:
+        super().__init__(non_blocking)
+        self.mixup = None if mixup is None else Mixup(**mixup)
+
+    def forward(self, data: Mapping, training: bool = False) -> dict[str, torch.Tensor]:
+        data = dict(self.cast_data(data))
+        if training and self.mixup is not None:
+            if len(data['inputs']) % 2:
+                raise ValueError(f'mixup takes pictures in pairs, got a batch of '
+                                 f'{len(data["inputs"])}: give an even batch_size')
+            # In place, and the clean pictures are wanted too: a copy.
+            data['inputs'], data['targets'] = self.mixup(data['inputs'].clone(), data['labels'])
+        return data
+
+
+@MODELS.register_module()
+class ImageClassifier(BaseModel):
+    """A classifier of ``create_model`` for mmengine's Runner; its keys are the same.
+
+    Args:
+        space: name of a space, its ``to_dict()`` form, or a Space.
+        arch: an architecture in any form that ``Space.arch`` takes; None or ``'supernet'``: the
+            supernet.
+        num_classes: outputs.
+        label_smoothing: of the loss where targets are not mixed already.
+        data_preprocessor: default :class:`ClassificationPreprocessor` without mixup.
+        kwargs: of :func:`nasvit_mm.create_model`.
+    """
+
+    def __init__(self, space: Any, arch: Any = None, num_classes: int = 1000,
+                 label_smoothing: float = 0.0, data_preprocessor: Mapping | None = None,
+                 init_cfg: Mapping | None = None, **kwargs: Any) -> None:
+        super().__init__(data_preprocessor or dict(type='nasvit_mm.ClassificationPreprocessor'),
+                         init_cfg)
+        supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
+        plain = ElasticBackbone._plain
+        net = create_model(plain(space), None if supernet else plain(arch), num_classes, **kwargs)
+        self.backbone, self.head, self.resize = net.backbone, net.head, net.resize
+        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+
+    def classifier(self) -> ElasticClassifier:
+        """The plain network, of the same modules: what extraction takes."""
+        return ElasticClassifier(self.backbone, self.head, self.resize).train(self.training)
+
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor | None = None,
+                targets: torch.Tensor | None = None, mode: str = 'tensor') -> Any:
+        """Logits ('tensor'), ``dict(loss=)`` ('loss'), or per picture a dict ('predict')."""
+        logits = self.classifier()(inputs)
+        if mode == 'tensor':
+            return logits
+        if mode == 'loss':
+            return dict(loss=self.loss(logits, labels, targets))
+        if mode == 'predict':
+            out = [dict(scores=scores) for scores in logits.softmax(1)]
+            return out if labels is None else [
+                dict(o, label=int(label)) for o, label in zip(out, labels)]
+        raise ValueError(f"mode = {mode!r}, allowed: 'tensor', 'loss', 'predict'")
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor | None,
+             targets: torch.Tensor | None = None) -> torch.Tensor:
+        """Cross-entropy with mixed targets where there are, else with smoothed labels."""
+        if targets is not None:
+            return F.cross_entropy(logits, targets)
+        return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

@@ -1,0 +1,129 @@
+"""What the networks of a step learn from: labels, teachers, or one another."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nasvit_mm.supernet.losses import (
+    adaptive_alpha_divergence,
+    mixed_teachers,
+    soft_cross_entropy,
+)
+from nasvit_mm.supernet.samplers import LARGEST, SAMPLED, SMALLEST
+from nasvit_mm.supernet.tasks import TaskOutput
+
+LABELS, TEACHERS, INPLACE, MEAN = 'labels', 'teachers', 'largest', 'mean'
+SOURCES = {LARGEST: (LABELS, TEACHERS), SAMPLED: (LABELS, TEACHERS, INPLACE),
+           SMALLEST: (LABELS, TEACHERS, INPLACE, MEAN)}
+
+
+class Distillation:
+    """By role of a subnet, where its target comes from.
+
+    ``'labels'``: the task's own loss; ``'teachers'``: cross-entropy with the mean of the external
+    teachers' sharpened probabilities; ``'largest'``: adaptive alpha-divergence to the largest
+    network's probabilities of the same step; ``'mean'``: the same to the mean of the step's
+    sampled subnets (ElasticViT's smallest).
+
+    Args:
+        largest, sampled, smallest: one of these each.
+        temperature: of the teachers; 0.2 in the papers' code, which sharpens.
+
+    Raises:
+        ValueError: a source that the role cannot have.
+    """
+
+    def __init__(self, largest: str = LABELS, sampled: str = LABELS, smallest: str = LABELS,
+                 temperature: float = 0.2) -> None:
+        self.sources = {LARGEST: largest, SAMPLED: sampled, SMALLEST: smallest}
+        for role, source in self.sources.items():
+            if source not in SOURCES[role]:
+                raise ValueError(f'{role} = {source!r}, allowed: {", ".join(SOURCES[role])}')
+        if temperature <= 0:
+            raise ValueError(f'temperature = {temperature}, must be above 0')
+        self.temperature = temperature
+        self._targets: dict[str, list[torch.Tensor]] = {}
+
+    @property
+    def needs_teachers(self) -> bool:
+        return TEACHERS in self.sources.values()
+
+    def begin(self, teachers: Sequence[torch.Tensor] | None) -> None:
+        """A new step, with the teachers' logits where there are any."""
+        self._targets = {}
+        if self.needs_teachers:
+            if not teachers:
+                raise ValueError("'teachers' are to be learnt from, and there are none")
+            self._targets[TEACHERS] = [mixed_teachers(teachers, self.temperature)]
+        self._sampled: list[list[torch.Tensor]] = []
+
+    def loss(self, role: str, output: TaskOutput) -> torch.Tensor:
+        """Of a subnet's forward; remembers what others of the step learn from."""
+        source = self.sources[role]
+        if source == LABELS:
+            loss = output.loss
+        elif source == TEACHERS:
+            loss = self._over(soft_cross_entropy, output.logits, self._targets[TEACHERS])
+        else:
+            if source == MEAN:
+                self._targets[MEAN] = [torch.stack(parts).mean(0) for parts in zip(*self._sampled)]
+            if not self._targets.get(source):
+                raise ValueError(f'the {role} subnet learns from {source!r}, and none came before '
+                                 'it in the step: the sampler does not go with this distillation')
+            loss = self._over(adaptive_alpha_divergence, output.logits, self._targets[source])
+        probabilities = [z.detach().float().softmax(1) for z in output.logits]
+        if role == LARGEST:
+            self._targets[INPLACE] = probabilities
+        elif role == SAMPLED:
+            self._sampled.append(probabilities)
+        return loss
+
+    @staticmethod
+    def _over(function: Any, logits: Sequence[torch.Tensor],
+              targets: Sequence[torch.Tensor]) -> torch.Tensor:
+        if len(logits) != len(targets):
+            raise ValueError(f'{len(logits)} outputs and targets for {len(targets)}')
+        return sum(function(z.float(), t) for z, t in zip(logits, targets))
+
+
+class Teachers:
+    """External teachers of timm, frozen, outside the module tree: no checkpoint holds them.
+
+    Args:
+        names: of timm models; ``{name: weights}`` reads a local file, a list downloads.
+
+    Raises:
+        FileNotFoundError: weights that are not there.
+    """
+
+    def __init__(self, names: Sequence[str] | Mapping[str, str]) -> None:
+        import timm
+        files = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
+        for name, file in files.items():
+            if file is not None and not Path(file).is_file():
+                raise FileNotFoundError(f'weights of the teacher {name} not found: {file}')
+        self.models = [
+            timm.create_model(name, pretrained=True,
+                              **({} if file is None else dict(pretrained_cfg_overlay=dict(
+                                  file=str(file))))).eval().requires_grad_(False)
+            for name, file in files.items()]
+
+    @torch.no_grad()
+    def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        """(N, 3, H, W) -> logits of each, (N, classes)."""
+        for i, model in enumerate(self.models):
+            if next(model.parameters()).device != inputs.device:
+                self.models[i] = model.to(inputs.device)
+        return [model(inputs) for model in self.models]
+
+
+def no_gradient(model: nn.Module) -> list[torch.Tensor | None]:
+    """Take the gradients off the parameters."""
+    out = [p.grad for p in model.parameters()]
+    for p in model.parameters():
+        p.grad = None
+    return out

@@ -1,0 +1,51 @@
+"""Hooks of supernet training."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from nasvit_mm.registry import HOOKS
+from nasvit_mm.supernet.model import Supernet
+
+
+@HOOKS.register_module()
+class SupernetState(Hook):
+    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint."""
+
+    priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Any) -> None:
+        supernet = _supernet(runner)
+        supernet.steps_per_epoch = steps_per_epoch(runner)
+        supernet.dump_dir = Path(runner.work_dir)
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        supernet = _supernet(runner)
+        checkpoint['supernet'] = dict(step=supernet.step, sampler=supernet.sampler.state_dict())
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
+        state = checkpoint.get('supernet')
+        if runner._resume and state is not None:
+            supernet = _supernet(runner)
+            supernet.step = int(state['step'])
+            supernet.sampler.load_state_dict(state['sampler'])
+
+
+def steps_per_epoch(runner: Any) -> int:
+    """Steps in which the data are seen once."""
+    loader = runner.train_dataloader
+    batch = getattr(loader, 'batch_size', None) or loader.batch_sampler.batch_size
+    from mmengine.dist import get_world_size
+    return max(1, len(loader.dataset) // (batch * get_world_size()))
+
+
+def _supernet(runner: Any) -> Supernet:
+    model = runner.model
+    while is_model_wrapper(model):
+        model = model.module
+    if not isinstance(model, Supernet):
+        raise TypeError(f'the hook SupernetState is for a Supernet, not {type(model).__name__}')
+    return model

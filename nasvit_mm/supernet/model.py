@@ -1,0 +1,194 @@
+"""``Supernet``: any mmengine model with an elastic backbone, trained by several subnets a step."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from timm.utils.agc import adaptive_clip_grad
+
+from nasvit_mm.nn import frozen_statistics
+from nasvit_mm.registry import MODELS
+from nasvit_mm.supernet.conflict import Conflict, cosine
+from nasvit_mm.supernet.distill import Distillation, Teachers, no_gradient
+from nasvit_mm.supernet.reduce import mean_gradients, mean_number
+from nasvit_mm.supernet.samplers import LARGEST, SAMPLERS, Choice
+from nasvit_mm.supernet.tasks import elastic_backbone, task_of
+
+EVERY_STEP_COSINE = 50
+
+
+class NonFiniteLoss(RuntimeError):
+    """A loss is NaN or infinite; the message names the subnet and the dump."""
+
+
+@MODELS.register_module()
+class Supernet(BaseModel):
+    """Train the weights that all subnets of a model's backbone share.
+
+    A step: the sampler names subnets; each runs forward and backward on the same batch; the
+    largest one's gradients are kept apart, and combined with the sum of the others' by the
+    conflict rule; one optimizer step.  Everything else (``forward``, validation, prediction) is the
+    wrapped model's, with the architecture that is active.
+
+    Args:
+        model: config of a model with an elastic backbone built for a space.
+        sampler: ``dict(type=name out of SAMPLERS, ...)``.
+        conflict: of :class:`Conflict`: rule, scope, start_epoch.
+        distill: of :class:`Distillation`: largest, sampled, smallest, temperature.
+        teachers: names of timm models, or name -> local weights; None: no external teachers.
+        clip_grad: largest L2 norm of the subnets' summed gradient (NASViT: 1.0, the largest
+            network's is not clipped); None: no limit.
+        agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
+        rank_draws: every process draws subnets of its own; else all draw the same.
+        log_cosine: every so many steps the cosine similarity of the two gradients is logged.
+
+    Raises:
+        TypeError, ValueError: a model without an elastic backbone, an unknown sampler or rule.
+    """
+
+    def __init__(self, model: Mapping, sampler: Mapping, conflict: Mapping | None = None,
+                 distill: Mapping | None = None,
+                 teachers: Sequence[str] | Mapping[str, str] | None = None,
+                 clip_grad: float | None = None, agc: float | None = None,
+                 rank_draws: bool = False, log_cosine: int = EVERY_STEP_COSINE,
+                 init_cfg: Mapping | None = None) -> None:
+        built = MODELS.build(model)
+        super().__init__(None, init_cfg)
+        self.model, self.task = built, task_of(built)
+        self.data_preprocessor = built.data_preprocessor
+        backbone = elastic_backbone(built)
+        cfg = dict(sampler)
+        name = cfg.pop('type', None)
+        if name not in SAMPLERS:
+            raise ValueError(f'sampler type = {name!r}, allowed: {", ".join(SAMPLERS)}')
+        cfg.setdefault('phases', backbone.phases)
+        if rank_draws:
+            from mmengine.dist import get_rank
+            cfg['seed'] = cfg.get('seed', 0) * 1000 + get_rank()
+        self.sampler = SAMPLERS[name](backbone.space, **cfg)
+        self.conflict = Conflict(**(conflict or {}))
+        self.distill = Distillation(**(distill or {}))
+        # In a list: a module of its own would go into checkpoints and averages.
+        self._teachers = [Teachers(teachers)] if teachers else []
+        if self.distill.needs_teachers and not self._teachers:
+            raise ValueError("distill learns from 'teachers', and teachers=None")
+        self.clip_grad, self.agc = clip_grad, agc
+        self.rank_draws, self.log_cosine = rank_draws, log_cosine
+        self.step, self.steps_per_epoch = 0, 1 << 62  # told by SupernetState
+        self.dump_dir: Path | None = None
+
+    # ------------------------------------------------------------------ as the wrapped model
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.model(*args, **kwargs)
+
+    def val_step(self, data: Any) -> list:
+        return self.model.val_step(data)
+
+    def test_step(self, data: Any) -> list:
+        return self.model.test_step(data)
+
+    def set_arch(self, arch: Any, phase: int = 0) -> None:
+        """Choose the active architecture."""
+        self.model.backbone.set_arch(arch, phase)
+
+    # ------------------------------------------------------------------ the step
+    def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
+        """One step over a batch; returns what is logged."""
+        if getattr(optim_wrapper, '_accumulative_counts', 1) != 1:
+            raise ValueError('accumulative_counts of the optimizer wrapper must be 1: a step of a '
+                             'supernet sums over subnets')
+        self.step += 1
+        epoch = (self.step - 1) // self.steps_per_epoch
+        before = self.model.backbone.arch, self.model.backbone.phase
+        for choice in self.sampler.stale(self.step, self.steps_per_epoch):
+            self.sampler.observe(choice, self._score(choice, data))
+        ready = self.model.data_preprocessor(data, True)
+        teachers = self._teachers[0](self.task.inputs(ready)) if self._teachers else None
+        self.distill.begin(teachers)
+        optim_wrapper.zero_grad()
+        losses: dict[str, list[torch.Tensor]] = {}
+        largest = None
+        for choice in self.sampler.draw(self.step, epoch):
+            if largest is None and losses.get(LARGEST):
+                largest = no_gradient(self.model)
+            self.set_arch(choice.arch, choice.phase)
+            with optim_wrapper.optim_context(self):
+                output = self.task.forward(self.model, ready)
+                loss = self.distill.loss(choice.role, output)
+            self._check_finite(loss, choice, data)
+            optim_wrapper.backward(loss)
+            losses.setdefault(choice.role, []).append(loss.detach())
+            if choice.wants_score:
+                self.sampler.observe(choice, self._score(choice, data))
+        logged = self._update(largest, epoch, optim_wrapper)
+        self.set_arch(*before)
+        logs = {f'loss_{role}': torch.stack(values).mean() for role, values in losses.items()}
+        return dict(logs, loss=sum(torch.stack(v).sum() for v in losses.values()), **logged)
+
+    def _update(self, largest: list | None, epoch: int,
+                optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
+        parameters = list(self.model.parameters())
+        same, logged = not self.rank_draws, {}
+        subnets = mean_gradients([p.grad for p in parameters], parameters, same)
+        if largest is not None:
+            largest = mean_gradients(largest, parameters, same)
+        for p, g in zip(parameters, subnets):
+            p.grad = g
+        self._unscale(largest, optim_wrapper)
+        if self.clip_grad is not None:
+            norm = torch.nn.utils.clip_grad_norm_(parameters, self.clip_grad)
+            logged['grad_norm'] = norm
+        if largest is not None:
+            if self.log_cosine and self.step % self.log_cosine == 0:
+                logged['cosine'] = torch.tensor(cosine([p.grad for p in parameters], largest))
+            combined = self.conflict([p.grad for p in parameters], largest, epoch)
+            for p, g in zip(parameters, combined):
+                p.grad = g
+        if self.agc is not None:
+            adaptive_clip_grad([p for p in parameters if p.grad is not None], self.agc)
+        optim_wrapper.step()
+        optim_wrapper.zero_grad()
+        return logged
+
+    @staticmethod
+    def _unscale(largest: list | None, optim_wrapper: OptimWrapper) -> None:
+        """Both sets of gradients, for limits and projection depend on their size."""
+        if not isinstance(optim_wrapper, AmpOptimWrapper):
+            return
+        scaler = optim_wrapper.loss_scaler
+        if largest is not None:
+            kept = [g for g in largest if g is not None]
+            inverse = 1.0 / scaler.get_scale()
+            for g in kept:
+                g.mul_(inverse)
+            if not all(g.isfinite().all() for g in kept):
+                # The scaler looks at the parameters' gradients only, and must skip this step.
+                for group in optim_wrapper.optimizer.param_groups:
+                    for p in group['params']:
+                        if p.grad is not None:
+                            p.grad.fill_(float('nan'))
+        scaler.unscale_(optim_wrapper.optimizer)
+
+    @torch.no_grad()
+    def _score(self, choice: Choice, data: Any) -> float:
+        """Quality of a subnet on the clean batch, the mean over all processes."""
+        self.set_arch(choice.arch, choice.phase)
+        with frozen_statistics(self.model):
+            return mean_number(self.task.score(self.model,
+                                               self.model.data_preprocessor(data, False)))
+
+    def _check_finite(self, loss: torch.Tensor, choice: Choice, data: Any) -> None:
+        if bool(torch.isfinite(loss)):
+            return
+        where = ''
+        if self.dump_dir is not None:
+            path = self.dump_dir / f'nonfinite_step{self.step}.pth'
+            torch.save(dict(state_dict=self.state_dict(), arch=choice.arch.to_dict(),
+                            phase=choice.phase, role=choice.role, batch=data), path)
+            where = f'; weights and batch are in {path}'
+        raise NonFiniteLoss(f'the loss is {float(loss)} in step {self.step}, of the {choice.role} '
+                            f'subnet {choice.arch.to_dict()}, phase {choice.phase}{where}')

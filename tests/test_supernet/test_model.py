@@ -1,0 +1,187 @@
+"""A step of a supernet: every space, sampler, rule and source of targets."""
+from __future__ import annotations
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+
+from nasvit_mm import get_space, list_spaces
+from nasvit_mm.checkpoints import extract_subnet
+from nasvit_mm.cost import count
+from nasvit_mm.registry import MODELS
+from nasvit_mm.spaces import SlotSpace
+from nasvit_mm.supernet import (
+    LARGEST,
+    SAMPLED,
+    SAMPLERS,
+    SMALLEST,
+    NonFiniteLoss,
+    Supernet,
+    adaptive_alpha_divergence,
+    project_conflict,
+)
+from tests.families import randomised, small
+
+CLASSES = 5
+
+
+def tiny(space: str):
+    """For pictures of 32 pixels."""
+    return small(space).restrict(resolution=32)
+
+
+def build(space: str, seed: int = 0, sampler=None, **options) -> Supernet:
+    torch.manual_seed(seed)
+    model = MODELS.build(dict(
+        type='nasvit_mm.Supernet',
+        model=dict(type='nasvit_mm.ImageClassifier', space=tiny(space), num_classes=CLASSES,
+                   **options.pop('model', {})),
+        sampler=sampler or dict(type='sandwich', num_random=1), **options))
+    return randomised(model).train()
+
+
+def batch(seed: int = 0, n: int = 4) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return dict(inputs=torch.randn(n, 3, 32, 32, generator=generator),
+                labels=torch.randint(0, CLASSES, (n,), generator=generator))
+
+
+def wrapper(model: Supernet, **options) -> OptimWrapper:
+    return OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0), **options)
+
+
+def gradients(model: Supernet, choices, loss_of) -> list:
+    """Sum of separate backwards."""
+    model.zero_grad()
+    for choice in choices:
+        model.set_arch(choice.arch, choice.phase)
+        loss_of(choice.role, model.model(batch()['inputs'])).backward()
+    out = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    return out
+
+
+def moved(model: Supernet, before: dict) -> list:
+    return [before[n] - p.detach() for n, p in model.named_parameters()]
+
+
+@pytest.mark.parametrize('rule', ['sum', 'project'])
+@pytest.mark.parametrize('space', list_spaces())
+def test_a_step_is_its_parts(space, rule):
+    """In-place distillation, the largest network apart, limit on the subnets' sum, the rule."""
+    options = dict(conflict=dict(rule=rule), clip_grad=0.5,
+                   distill=dict(sampled='largest', smallest='largest'))
+    model, twin = build(space, **options), build(space, **options)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    active = model.model.backbone.arch
+    logged = model.train_step(batch(), wrapper(model))
+    assert model.model.backbone.arch == active
+    assert {'loss', f'loss_{LARGEST}', f'loss_{SMALLEST}', f'loss_{SAMPLED}',
+            'grad_norm'} <= set(logged)
+
+    largest, *others = twin.sampler.draw(1)
+    targets = []
+
+    def loss_of(role, logits):
+        if role == LARGEST:
+            targets.append(logits.detach().softmax(1))
+            return torch.nn.functional.cross_entropy(logits, batch()['labels'])
+        return adaptive_alpha_divergence(logits, targets[0])
+
+    sup, sub = gradients(twin, [largest], loss_of), gradients(twin, others, loss_of)
+    norm = torch.stack([g.norm() for g in sub if g is not None]).norm()
+    assert float(logged['grad_norm']) == pytest.approx(float(norm), rel=1e-4)
+    scale = min(1.0, 0.5 / (float(norm) + 1e-6))
+    sub = [None if g is None else g * scale for g in sub]
+    if rule == 'sum':
+        expected = [b if a is None else a if b is None else a + b for a, b in zip(sub, sup)]
+    else:
+        expected = project_conflict(sub, sup)
+    for change, g in zip(moved(model, before), expected):
+        torch.testing.assert_close(change, torch.zeros_like(change) if g is None else g,
+                                   rtol=1e-3, atol=1e-5)
+
+
+CASES = [(space, name) for space in list_spaces() for name in SAMPLERS
+         if name != 'bank' or not isinstance(get_space(space), SlotSpace)]
+
+
+@pytest.mark.parametrize(('space', 'name'), CASES)
+def test_two_steps_of_every_sampler(space, name):
+    sampler = dict(type=name)
+    if name in ('levels', 'bank'):
+        largest = count(tiny(space), 'largest').macs
+        sampler.update(levels=(0.3 * largest, 0.5 * largest), tolerance=0.1 * largest,
+                       count_args={})
+    distill = dict(smallest='mean') if name in ('levels', 'bank') else {}
+    model = build(space, sampler=sampler, distill=distill, agc=0.1)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    optimizer = wrapper(model)
+    for step in range(2):
+        losses = model.train_step(batch(step), optimizer)
+        assert all(v.isfinite() for v in losses.values())
+    assert any(m.any() for m in moved(model, before))
+    if name == 'bank':
+        entries = [e for level in model.sampler.bank.entries for e in level]
+        assert entries and all(score < 0 for _, score in entries)
+    subnet = extract_subnet(model.model.classifier(), model.sampler.space.smallest)
+    assert subnet.eval()(batch()['inputs']).isfinite().all()
+
+
+def test_scoring_moves_no_statistics():
+    model = build('nasvit')
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    choice = next(iter(model.sampler.draw(1)))
+    model._score(choice, batch())
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
+
+
+def test_sources_of_targets():
+    for options, message in (
+            (dict(distill=dict(largest='mean')), "largest = 'mean', allowed: labels, teachers"),
+            (dict(distill=dict(sampled='teachers')), 'teachers=None'),
+            (dict(distill=dict(temperature=0)), 'temperature = 0'),
+            (dict(conflict=dict(rule='both')), "'both', allowed: sum, project"),
+            (dict(sampler=dict(type='random')), "'random', allowed: sandwich")):
+        with pytest.raises(ValueError, match=message):
+            build('nasvit', **options)
+    model = build('nasvit', sampler=dict(type='uniform'), distill=dict(sampled='largest'))
+    with pytest.raises(ValueError, match="learns from 'largest', and none came before"):
+        model.train_step(batch(), wrapper(model))
+    with pytest.raises(ValueError, match='accumulative_counts'):
+        model.train_step(batch(), wrapper(model, accumulative_counts=2))
+    with pytest.raises(TypeError, match='around Linear: no task adapter'):
+        from nasvit_mm.supernet import task_of
+        task_of(torch.nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="give arch='supernet'"):
+        build('nasvit', model=dict(arch='smallest'))
+
+
+def test_teachers_stay_out_of_checkpoints(tmp_path):
+    """A timm model from a local file; its sharpened probabilities are what is learnt."""
+    import timm
+    torch.manual_seed(3)
+    teacher = timm.create_model('mobilenetv3_small_050', num_classes=1000)
+    torch.save(teacher.state_dict(), tmp_path / 'teacher.pth')
+    model = build('elasticvit', teachers={'mobilenetv3_small_050': str(tmp_path / 'teacher.pth')},
+                  distill=dict(largest='teachers'))
+    assert not any('teacher' in k for k in model.state_dict())
+    assert set(model.state_dict()) == set(build('elasticvit').state_dict())
+    ours = model._teachers[0](batch()['inputs'])[0]
+    torch.testing.assert_close(ours, teacher.eval()(batch()['inputs']))
+    with pytest.raises(FileNotFoundError, match='weights of the teacher .* nowhere'):
+        build('elasticvit', teachers={'mobilenetv3_small_050': 'nowhere.pth'})
+
+
+def test_a_loss_that_is_no_number_stops_with_the_subnet_named(tmp_path):
+    model = build('nasvit')
+    model.dump_dir = tmp_path
+    data = batch()
+    data['inputs'][0] = float('nan')
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    with pytest.raises(NonFiniteLoss, match=r"nan in step 1, of the largest subnet .*'depth'") as e:
+        model.train_step(data, wrapper(model))
+    assert all(not m.any() for m in moved(model, before))
+    dump = torch.load(tmp_path / 'nonfinite_step1.pth', weights_only=True)
+    assert str(tmp_path) in str(e.value) and dump['arch'] == model.sampler.space.largest.to_dict()
+    assert set(dump) == {'state_dict', 'arch', 'phase', 'role', 'batch'}
