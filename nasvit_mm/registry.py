@@ -6,7 +6,8 @@ imports the rooms named in ``locations``: no ``custom_imports`` is needed.
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-__all__ = ['DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'METRICS', 'MODELS', 'TRANSFORMS']
+__all__ = ['DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS',
+           'TRANSFORMS']
 
 
 def _registry(name: str, parent: Registry, *locations: str) -> Registry:
@@ -16,6 +17,7 @@ def _registry(name: str, parent: Registry, *locations: str) -> Registry:
 MODELS = _registry('model', mmengine_registry.MODELS, 'nasvit_mm.backbones',
                    'nasvit_mm.classification', 'nasvit_mm.supernet')
 DATASETS = _registry('dataset', mmengine_registry.DATASETS, 'nasvit_mm.classification')
+LOOPS = _registry('loop', mmengine_registry.LOOPS, 'nasvit_mm.supernet')
 METRICS = _registry('metric', mmengine_registry.METRICS, 'nasvit_mm.classification')
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'nasvit_mm.engine')
 TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'nasvit_mm.engine')

@@ -48,6 +48,20 @@ class Distillation:
         self.temperature = temperature
         self._targets: dict[str, list[torch.Tensor]] = {}
 
+    def check(self, roles: Sequence[str]) -> None:
+        """Check that what the roles of a step learn from comes before them.
+
+        Raises:
+            ValueError: names the role, its source and the sampler's roles.
+        """
+        comes_from = {INPLACE: LARGEST, MEAN: SAMPLED}
+        for i, role in enumerate(roles):
+            source = self.sources[role]
+            if source in comes_from and comes_from[source] not in roles[:i]:
+                raise ValueError(f'distill: {role} = {source!r}, but the sampler has no '
+                                 f'{comes_from[source]} subnet before it; its steps are '
+                                 f'{", ".join(roles)}')
+
     @property
     def needs_teachers(self) -> bool:
         return TEACHERS in self.sources.values()
@@ -71,9 +85,6 @@ class Distillation:
         else:
             if source == MEAN:
                 self._targets[MEAN] = [torch.stack(parts).mean(0) for parts in zip(*self._sampled)]
-            if not self._targets.get(source):
-                raise ValueError(f'the {role} subnet learns from {source!r}, and none came before '
-                                 'it in the step: the sampler does not go with this distillation')
             loss = self._over(adaptive_alpha_divergence, output.logits, self._targets[source])
         probabilities = [z.detach().float().softmax(1) for z in output.logits]
         if role == LARGEST:

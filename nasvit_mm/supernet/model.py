@@ -74,6 +74,7 @@ class Supernet(BaseModel):
         self.distill = Distillation(**(distill or {}))
         # In a list: a module of its own would go into checkpoints and averages.
         self._teachers = [Teachers(teachers)] if teachers else []
+        self.distill.check(self.sampler.roles)
         if self.distill.needs_teachers and not self._teachers:
             raise ValueError("distill learns from 'teachers', and teachers=None")
         self.clip_grad, self.agc = clip_grad, agc

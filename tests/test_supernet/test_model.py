@@ -145,9 +145,12 @@ def test_sources_of_targets():
             (dict(sampler=dict(type='random')), "'random', allowed: sandwich")):
         with pytest.raises(ValueError, match=message):
             build('nasvit', **options)
-    model = build('nasvit', sampler=dict(type='uniform'), distill=dict(sampled='largest'))
-    with pytest.raises(ValueError, match="learns from 'largest', and none came before"):
-        model.train_step(batch(), wrapper(model))
+    for sampler, distill, message in (
+            ('uniform', dict(sampled='largest'), 'no largest subnet before it; .* are sampled'),
+            ('sandwich', dict(smallest='mean'), 'no sampled subnet before it')):
+        with pytest.raises(ValueError, match=message):
+            build('nasvit', sampler=dict(type=sampler), distill=distill)
+    model = build('nasvit')
     with pytest.raises(ValueError, match='accumulative_counts'):
         model.train_step(batch(), wrapper(model, accumulative_counts=2))
     with pytest.raises(TypeError, match='around Linear: no task adapter'):

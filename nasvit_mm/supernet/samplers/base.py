@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class SubnetSampler:
         seed: of all draws.
         phases: of the backbone's weight sharing; with two, steps alternate.
     """
+
+    roles: ClassVar[tuple[str, ...]]  # of a step's subnets, in their order
 
     def __init__(self, space: str | Mapping | Space, seed: int = 0, phases: int = 1) -> None:
         self.space, self.seed, self.phases = get_space(space), seed, phases

@@ -10,7 +10,7 @@ import numpy as np
 
 from nasvit_mm.cost import WindowSampler, count
 from nasvit_mm.spaces import Arch, Space
-from nasvit_mm.supernet.samplers.base import SMALLEST, Choice, SubnetSampler
+from nasvit_mm.supernet.samplers.base import SAMPLED, SMALLEST, Choice, SubnetSampler
 
 LEVELS = tuple(1e6 * m for m in (100, 200, 300, 400, 500, 700, 900, 1200))
 SMALLEST_OF = {200e6: 'elastic_min_200', 400e6: 'elastic_min_400', 800e6: 'elastic_min_800'}
@@ -38,6 +38,8 @@ class LevelSampler(SubnetSampler):
     Raises:
         ValueError: a level that no architecture reaches; names the reachable range.
     """
+
+    roles = (SAMPLED, SMALLEST)
 
     def __init__(self, *args: Any, levels: Sequence[float] = LEVELS, tolerance: float = 10e6,
                  smallest: Mapping[float, Any] | None = None, num: int = 3,

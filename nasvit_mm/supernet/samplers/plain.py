@@ -8,7 +8,7 @@ import numpy as np
 
 from nasvit_mm.cost import count
 from nasvit_mm.spaces import SlotSpace, Space, get_space
-from nasvit_mm.supernet.samplers.base import LARGEST, SMALLEST, Choice, SubnetSampler
+from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST, Choice, SubnetSampler
 
 
 class SandwichSampler(SubnetSampler):
@@ -17,6 +17,8 @@ class SandwichSampler(SubnetSampler):
     Args:
         num_random: how many random ones.
     """
+
+    roles = (LARGEST, SMALLEST, SAMPLED)
 
     def __init__(self, *args: Any, num_random: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -37,6 +39,8 @@ class UniformSampler(SubnetSampler):
         num_random: how many.
     """
 
+    roles = (SAMPLED,)
+
     def __init__(self, *args: Any, num_random: int = 1, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.num_random = num_random
@@ -54,6 +58,8 @@ class SinglePathSampler(SubnetSampler):
             bilateral sharing; else steps alternate.
         identity: probability of an identity in a slot; None: all depths equally often.
     """
+
+    roles = (SAMPLED,)
 
     def __init__(self, *args: Any, both_phases: bool = False, identity: float | None = None,
                  **kwargs: Any) -> None:

@@ -1,0 +1,37 @@
+"""ImageNet-1k with the weak augmentation of NASViT's and ElasticViT's supernets.
+
+data/imagenet/{train,val}/<class>/*.JPEG
+
+RandAugment of one operation at magnitude 1, erasing with probability 0.01: what the papers call
+simplified augmentation.  Mixup and CutMix of alpha 0.01 are in the model's preprocessor.
+"""
+transform = dict(
+    input_size=224,
+    is_training=True,
+    auto_augment='rand-n1-m1-mstd0.5-inc1',
+    interpolation='bicubic',
+    re_prob=0.01,
+    re_mode='pixel')
+train_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    persistent_workers=True,
+    drop_last=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='nasvit_mm.SeededInfiniteSampler', shuffle=True),
+    dataset=dict(
+        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='train',
+        transform=transform))
+val_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    persistent_workers=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='val',
+        transform=dict(input_size=224, is_training=False, interpolation='bicubic', crop_pct=0.875)))
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='nasvit_mm.Accuracy', topk=(1, 5))
+test_evaluator = val_evaluator

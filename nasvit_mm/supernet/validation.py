@@ -1,0 +1,102 @@
+"""Validation of a supernet: some of its subnets, each with batch norm statistics of its own."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from mmengine.dist import broadcast, get_world_size
+from mmengine.evaluator import Evaluator
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from nasvit_mm.nn import ElasticBatchNorm2d, recalibrate_bn
+from nasvit_mm.registry import LOOPS
+from nasvit_mm.supernet.tasks import task_of
+
+
+def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any],
+               phase: int = 0) -> nn.Module:
+    """A copy of a task model with a subnet active, its batch norms recalibrated; ready to evaluate.
+
+    The statistics that a supernet has are a mixture of all subnets' and fit none of them.  The
+    model that is given is left as it is, to the byte, whatever happens.
+
+    Args:
+        model: a model of some task with an elastic backbone.
+        arch: any form that ``Space.arch`` takes.
+        batches: training batches, as the data loader gives them; not used without batch norms.
+    """
+    out, task = copy.deepcopy(model).eval(), task_of(model)
+    out.backbone.set_arch(arch, phase)
+    if any(isinstance(m, (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm))
+           for m in out.modules()):
+        recalibrate_bn(out, batches, lambda m, batch: task.forward(
+            m, m.data_preprocessor(batch, True)))
+    if get_world_size() > 1:
+        for buffer in out.buffers():
+            broadcast(buffer, src=0)
+    return out
+
+
+@LOOPS.register_module()
+class SubnetValLoop(BaseLoop):
+    """Validate subnets of a :class:`nasvit_mm.supernet.Supernet`, one after another.
+
+    Metrics are named ``smallest/accuracy/top1`` and the like.
+
+    Args:
+        subnets: names, or other forms that ``Space.arch`` takes; of the others than names the
+            metrics are called ``subnet0`` and so on.
+        num_calibration: training batches for batch norm statistics (the papers: 64).
+        calibration_dataloader: of those; None: the training loader, without its workers' memory.
+        phase: of the weight sharing.
+    """
+
+    def __init__(self, runner: Runner, dataloader: Any, evaluator: Evaluator | dict | list,
+                 subnets: Sequence[Any] = ('smallest', 'largest'), num_calibration: int = 64,
+                 calibration_dataloader: dict | None = None, phase: int = 0,
+                 fp16: bool = False) -> None:
+        super().__init__(runner, dataloader)
+        self.evaluator = (evaluator if isinstance(evaluator, Evaluator)
+                          else runner.build_evaluator(evaluator))
+        self.evaluator.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+        self.num_calibration, self.phase = num_calibration, phase
+        cfg = copy.deepcopy(calibration_dataloader or runner.cfg.train_dataloader)
+        cfg['persistent_workers'] = False
+        self._calibration_cfg = cfg
+        space = self._model.backbone.space
+        self.subnets = {name if isinstance(name, str) else f'subnet{i}': space.arch(
+            self._model.backbone._plain(name)) for i, name in enumerate(subnets)}
+
+    @property
+    def _model(self) -> nn.Module:
+        model = self.runner.model
+        while is_model_wrapper(model):
+            model = model.module
+        return getattr(model, 'model', model)
+
+    def run(self) -> dict[str, float]:
+        """All subnets; their metrics together."""
+        self.runner.call_hook('before_val')
+        self.runner.call_hook('before_val_epoch')
+        metrics: dict[str, float] = {}
+        for name, arch in self.subnets.items():
+            loader = self.runner.build_dataloader(self._calibration_cfg, seed=self.runner.seed)
+            model = calibrated(self._model, arch, islice(loader, self.num_calibration), self.phase)
+            metrics.update({f'{name}/{k}': v for k, v in self._evaluate(model).items()})
+        self.runner.call_hook('after_val_epoch', metrics=metrics)
+        self.runner.call_hook('after_val')
+        return metrics
+
+    @torch.no_grad()
+    def _evaluate(self, model: nn.Module) -> dict[str, float]:
+        for i, data in enumerate(self.dataloader):
+            self.runner.call_hook('before_val_iter', batch_idx=i, data_batch=data)
+            outputs = model.val_step(data)
+            self.evaluator.process(data_samples=outputs, data_batch=data)
+            self.runner.call_hook('after_val_iter', batch_idx=i, data_batch=data, outputs=outputs)
+        return self.evaluator.evaluate(len(self.dataloader.dataset))

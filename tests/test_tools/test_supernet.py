@@ -1,0 +1,104 @@
+"""Supernets by the command line: train, validate subnets, go on where a run was stopped."""
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.commands import ROOT, error_line, start
+
+CONFIG = """
+_base_ = '{root}/configs/supernet/nasvit_tiny-imagenet20.py'
+model = dict(
+    model=dict(space=dict(_delete_=True, {space}), num_classes=3, data_preprocessor=dict(
+        mixup=dict(num_classes=3))),
+    sampler=dict(_delete_=True, {sampler}), distill=dict(_delete_=True, {distill}))
+loader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root='{data}'))
+train_dataloader = dict(batch_size=4, **loader)
+val_dataloader = dict(batch_size=6, **loader)
+train_cfg = dict(max_iters=4, val_interval=4)
+val_cfg = dict(num_calibration=2)
+param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
+default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
+"""
+KINDS = {
+    'nasvit': ("space='nasvit', restrict=dict(resolution=[32, 48])", "type='sandwich'",
+               "sampled='largest', smallest='largest'"),
+    'elasticvit': ("space='elasticvit', restrict=dict(resolution=[32, 48])",
+                   "type='bank', levels=[12e6, 18e6], tolerance=2e6, num=2, capacity=4",
+                   "smallest='mean'"),
+    'vitas_twins': ("space='vitas_twins', restrict=dict(resolution=32)",
+                    "type='single_path'", ''),
+}
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> Path:
+    root, rng = tmp_path_factory.mktemp('pictures'), np.random.default_rng(0)
+    for split, number in (('train', 8), ('val', 3)):
+        for label, name in enumerate('abc'):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for i in range(number):
+                pixels = rng.integers(60 * label, 60 * label + 80, (64, 64, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f'{i}.png')
+    return root
+
+
+def config(kind: str, data: Path, folder: Path) -> Path:
+    space, sampler, distill = KINDS[kind]
+    path = folder / f'{kind}.py'
+    path.write_text(CONFIG.format(root=ROOT, data=data, space=space, sampler=sampler,
+                                  distill=distill))
+    return path
+
+
+def train(path: Path, folder: Path, *more: str):
+    done = start('train', path, '--work-dir', folder, *more)
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line for line in done.stdout.splitlines() if 'Iter(val)' in line and 'top1' in line]
+    found = dict(re.findall(r'(\w+/accuracy/top1): ([\d.]+)', lines[-1]))
+    return torch.load(folder / 'iter_4.pth', map_location='cpu', weights_only=False), found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('kind', KINDS)
+def test_resume_is_bitwise(kind, data, tmp_path):
+    """Weights, optimizer, step, level, banks: a run stopped after its second step ends equal."""
+    path = config(kind, data, tmp_path)
+    whole, scores = train(path, tmp_path / 'whole')
+    (tmp_path / 'again').mkdir()
+    shutil.copy(tmp_path / 'whole/iter_2.pth', tmp_path / 'again')
+    again, same = train(path, tmp_path / 'again', '--resume')
+    assert whole['supernet'] == again['supernet'] and whole['supernet']['step'] == 4
+    for key, value in whole['state_dict'].items():
+        assert torch.equal(value, again['state_dict'][key]), key
+    ours, theirs = (c['optimizer']['state'] for c in (whole, again))
+    assert ours.keys() == theirs.keys()
+    for key, state in ours.items():
+        assert all(torch.equal(torch.as_tensor(v), torch.as_tensor(theirs[key][k]))
+                   for k, v in state.items())
+    if kind == 'elasticvit':
+        assert any(whole['supernet']['sampler']['bank'])
+    assert set(scores) == {'smallest/accuracy/top1', 'largest/accuracy/top1'} and scores == same
+
+
+@pytest.mark.slow
+def test_an_unreadable_picture_is_named(data, tmp_path):
+    shutil.copytree(data, tmp_path / 'data')
+    (tmp_path / 'data/train/b/3.png').write_bytes(b'no picture')
+    path = config('vitas_twins', tmp_path / 'data', tmp_path)
+    done = start('train', path, '--work-dir', tmp_path / 'run')
+    line = error_line(done.returncode, done.stderr)
+    assert 'b/3.png cannot be read' in line
+
+
+def test_missing_folder(tmp_path):
+    path = config('vitas_twins', tmp_path / 'nowhere', tmp_path)
+    done = start('train', path, '--work-dir', tmp_path / 'run')
+    assert 'nowhere does not exist' in error_line(done.returncode, done.stderr)
