@@ -23,14 +23,21 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
     Args:
         mixup: arguments of ``timm.data.Mixup`` (mixup_alpha, cutmix_alpha, prob, switch_prob,
             label_smoothing, num_classes, ...); None: none.
+        channels_last: memory order of the pictures, and so of all maps; None: on a CPU, where
+            depthwise and 1x1 convolutions train faster by it (benchmarks/supernet_step.py).
     """
 
-    def __init__(self, mixup: Mapping | None = None, non_blocking: bool = False) -> None:
+    def __init__(self, mixup: Mapping | None = None, channels_last: bool | None = None,
+                 non_blocking: bool = False) -> None:
         super().__init__(non_blocking)
         self.mixup = None if mixup is None else Mixup(**mixup)
+        self.channels_last = channels_last
 
     def forward(self, data: Mapping, training: bool = False) -> dict[str, torch.Tensor]:
         data = dict(self.cast_data(data))
+        last = self.channels_last
+        if data['inputs'].device.type == 'cpu' if last is None else last:
+            data['inputs'] = data['inputs'].contiguous(memory_format=torch.channels_last)
         if training and self.mixup is not None:
             if len(data['inputs']) % 2:
                 raise ValueError(f'mixup takes pictures in pairs, got a batch of '

@@ -53,9 +53,10 @@ def wrapper(model: Supernet, **options) -> OptimWrapper:
 def gradients(model: Supernet, choices, loss_of) -> list:
     """Sum of separate backwards."""
     model.zero_grad()
+    inputs = model.model.data_preprocessor(batch(), True)['inputs']
     for choice in choices:
         model.set_arch(choice.arch, choice.phase)
-        loss_of(choice.role, model.model(batch()['inputs'])).backward()
+        loss_of(choice.role, model.model(inputs)).backward()
     out = [None if p.grad is None else p.grad.clone() for p in model.parameters()]
     model.zero_grad()
     return out

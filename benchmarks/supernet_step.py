@@ -1,0 +1,78 @@
+"""One training step of NASViT's supernet beside one of timm's resnet50, and its parts.
+
+    python benchmarks/supernet_step.py
+
+Batch 8 at 224: largest, smallest and two random subnets, in-place distillation, limit, projection,
+AdamW.  The two take turns in one process.
+"""
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import timm
+import torch
+from mmengine.optim import OptimWrapper
+
+from nasvit_mm.registry import MODELS
+from nasvit_mm.supernet import project_conflict
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--batch', type=int, default=8)
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--threads', type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    data = dict(inputs=torch.randn(args.batch, 3, 224, 224),
+                labels=torch.randint(0, 1000, (args.batch,)))
+    model = MODELS.build(dict(
+        type='nasvit_mm.Supernet',
+        model=dict(type='nasvit_mm.ImageClassifier', space='nasvit'),
+        sampler=dict(type='sandwich', num_random=2), conflict=dict(rule='project'),
+        distill=dict(sampled='largest', smallest='largest'), clip_grad=1.0)).train()
+    wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-4))
+    resnet = timm.create_model('resnet50').train()
+    optimizer = torch.optim.AdamW(resnet.parameters(), lr=1e-4)
+
+    def ours() -> None:
+        model.train_step(data, wrapper)
+
+    def theirs() -> None:
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(resnet(data['inputs']), data['labels']).backward()
+        optimizer.step()
+
+    ours(), theirs()
+    times: dict[str, list[float]] = {'ours': [], 'theirs': []}
+    for _ in range(args.rounds):
+        for name, step in (('ours', ours), ('theirs', theirs)):
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+    ratios = [a / b for a, b in zip(times['ours'], times['theirs'])]
+    seconds = statistics.median(times['ours'])
+    baseline = statistics.median(times['theirs'])
+    print(f'supernet step {seconds:.2f} s, resnet50 step {baseline:.2f} s: '
+          f'ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}; '
+          f'batch {args.batch} at 224, {args.threads} threads)')
+
+    sub, sup = ([torch.randn_like(p) for p in model.parameters()] for _ in range(2))
+    for p, g in zip(model.parameters(), sub):
+        p.grad = g
+    spent = []
+    for _ in range(5):
+        start = time.perf_counter()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        project_conflict(sub, sup, inplace=True)
+        spent.append(time.perf_counter() - start)
+    print(f'limit and projection: {statistics.median(spent) * 1e3:.0f} ms, '
+          f'{100 * statistics.median(spent) / seconds:.1f} % of the step')
+
+
+if __name__ == '__main__':
+    main()
