@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import get_rank
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from timm.utils.agc import adaptive_clip_grad
 
+from nasvit_mm.backbones import ElasticBackbone
+from nasvit_mm.engine import UsageError
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import Distillation, Teachers, no_gradient
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number
-from nasvit_mm.supernet.samplers import LARGEST, SAMPLERS, Choice
+from nasvit_mm.supernet.samplers import LARGEST, SAMPLERS, Choice, SubnetSampler
 from nasvit_mm.supernet.tasks import elastic_backbone, task_of
 
 EVERY_STEP_COSINE = 50
@@ -47,7 +50,8 @@ class Supernet(BaseModel):
         log_cosine: every so many steps the cosine similarity of the two gradients is logged.
 
     Raises:
-        TypeError, ValueError: a model without an elastic backbone, an unknown sampler or rule.
+        TypeError: a model without an elastic backbone, or of no known task.
+        UsageError: an unknown sampler, rule or source of targets, or ones that do not go together.
     """
 
     def __init__(self, model: Mapping, sampler: Mapping, conflict: Mapping | None = None,
@@ -61,26 +65,31 @@ class Supernet(BaseModel):
         self.model, self.task = built, task_of(built)
         self.data_preprocessor = built.data_preprocessor
         backbone = elastic_backbone(built)
-        cfg = dict(sampler)
+        try:
+            self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
+            self.conflict = Conflict(**(conflict or {}))
+            self.distill = Distillation(**(distill or {}))
+            self.distill.check(self.sampler.roles)
+            if self.distill.needs_teachers and not teachers:
+                raise ValueError("distill learns from 'teachers', and teachers=None")
+            # In a list: a module of its own would go into checkpoints and averages.
+            self._teachers = [Teachers(teachers)] if teachers else []
+        except (ValueError, TypeError, FileNotFoundError) as error:
+            raise UsageError(f'the supernet cannot be built: {error}') from error
+        self.clip_grad, self.agc = clip_grad, agc
+        self.rank_draws, self.log_cosine = rank_draws, log_cosine
+        self.step, self.steps_per_epoch = 0, 1 << 62  # told by SupernetState
+        self.dump_dir: Path | None = None
+
+    @staticmethod
+    def _build_sampler(cfg: dict, backbone: ElasticBackbone, rank_draws: bool) -> SubnetSampler:
         name = cfg.pop('type', None)
         if name not in SAMPLERS:
             raise ValueError(f'sampler type = {name!r}, allowed: {", ".join(SAMPLERS)}')
         cfg.setdefault('phases', backbone.phases)
         if rank_draws:
-            from mmengine.dist import get_rank
             cfg['seed'] = cfg.get('seed', 0) * 1000 + get_rank()
-        self.sampler = SAMPLERS[name](backbone.space, **cfg)
-        self.conflict = Conflict(**(conflict or {}))
-        self.distill = Distillation(**(distill or {}))
-        # In a list: a module of its own would go into checkpoints and averages.
-        self._teachers = [Teachers(teachers)] if teachers else []
-        self.distill.check(self.sampler.roles)
-        if self.distill.needs_teachers and not self._teachers:
-            raise ValueError("distill learns from 'teachers', and teachers=None")
-        self.clip_grad, self.agc = clip_grad, agc
-        self.rank_draws, self.log_cosine = rank_draws, log_cosine
-        self.step, self.steps_per_epoch = 0, 1 << 62  # told by SupernetState
-        self.dump_dir: Path | None = None
+        return SAMPLERS[name](backbone.space, **cfg)
 
     # ------------------------------------------------------------------ as the wrapped model
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -102,3 +102,11 @@ def test_missing_folder(tmp_path):
     path = config('vitas_twins', tmp_path / 'nowhere', tmp_path)
     done = start('train', path, '--work-dir', tmp_path / 'run')
     assert 'nowhere does not exist' in error_line(done.returncode, done.stderr)
+
+
+def test_unknown_sampler(data, tmp_path):
+    path = config('nasvit', data, tmp_path)
+    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
+                 'model.sampler.type=sandwitch')
+    line = error_line(done.returncode, done.stderr)
+    assert "sampler type = 'sandwitch', allowed: sandwich, uniform" in line
