@@ -49,7 +49,7 @@ param_scheduler = [
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=610 * steps_per_epoch, val_interval=steps_per_epoch)
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'elastic_S1'])
-test_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'elastic_S1'])
+test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'elastic_S1'])
 custom_hooks = [
     dict(type='nasvit_mm.SupernetState'),
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.00015,

@@ -33,6 +33,6 @@ param_scheduler = [
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=300 * steps_per_epoch, val_interval=5 * steps_per_epoch)
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'vitas_b', 'largest'])
-test_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'vitas_b', 'largest'])
+test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'vitas_b', 'largest'])
 custom_hooks = [dict(type='nasvit_mm.SupernetState')]
 auto_scale_lr = dict(enable=False, base_batch_size=1024)

@@ -24,13 +24,14 @@ from nasvit_mm.supernet.samplers import (
     find_identity_probability,
 )
 from nasvit_mm.supernet.tasks import TASKS, TaskAdapter, TaskOutput, task_of
-from nasvit_mm.supernet.validation import SubnetValLoop, calibrated
+from nasvit_mm.supernet.validation import SubnetTestLoop, SubnetValLoop, calibrated
 
 __all__ = [
     'LARGEST', 'SAMPLED', 'SAMPLERS', 'SMALLEST', 'TASKS', 'BankSampler', 'Choice', 'Conflict',
     'Distillation', 'LevelSampler', 'MemoryBank', 'NonFiniteLoss', 'SandwichSampler',
-    'SinglePathSampler', 'SubnetSampler', 'SubnetValLoop', 'Supernet', 'SupernetState',
-    'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler', 'adaptive_alpha_divergence',
-    'calibrated', 'cosine', 'find_identity_probability', 'mixed_teachers', 'project_conflict',
-    'soft_cross_entropy', 'sum_gradients', 'task_of',
+    'SinglePathSampler', 'SubnetSampler', 'SubnetTestLoop', 'SubnetValLoop', 'Supernet',
+    'SupernetState', 'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler',
+    'adaptive_alpha_divergence', 'calibrated', 'cosine',
+    'find_identity_probability', 'mixed_teachers', 'project_conflict', 'soft_cross_entropy',
+    'sum_gradients', 'task_of',
 ]

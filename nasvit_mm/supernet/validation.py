@@ -13,12 +13,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
+from nasvit_mm.engine import UsageError
 from nasvit_mm.nn import ElasticBatchNorm2d, recalibrate_bn
 from nasvit_mm.registry import LOOPS
 from nasvit_mm.supernet.tasks import task_of
 
 
-def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any],
+def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any] | None,
                phase: int = 0) -> nn.Module:
     """A copy of a task model with a subnet active, its batch norms recalibrated; ready to evaluate.
 
@@ -29,11 +30,12 @@ def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[An
         model: a model of some task with an elastic backbone.
         arch: any form that ``Space.arch`` takes.
         batches: training batches, as the data loader gives them; not used without batch norms.
+            None: keep the statistics there are.
     """
     out, task = copy.deepcopy(model).eval(), task_of(model)
     out.backbone.set_arch(arch, phase)
-    if any(isinstance(m, (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm))
-           for m in out.modules()):
+    norms = (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm)
+    if batches is not None and any(isinstance(m, norms) for m in out.modules()):
         recalibrate_bn(out, batches, lambda m, batch: task.forward(
             m, m.data_preprocessor(batch, True)))
     if get_world_size() > 1:
@@ -46,15 +48,20 @@ def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[An
 class SubnetValLoop(BaseLoop):
     """Validate subnets of a :class:`nasvit_mm.supernet.Supernet`, one after another.
 
+    Of a model with one architecture, that one (``'largest'``).
+
     Metrics are named ``smallest/accuracy/top1`` and the like.
 
     Args:
         subnets: names, or other forms that ``Space.arch`` takes; of the others than names the
             metrics are called ``subnet0`` and so on.
-        num_calibration: training batches for batch norm statistics (the papers: 64).
+        num_calibration: training batches for batch norm statistics (the papers: 64); 0: those
+            that the weights come with.
         calibration_dataloader: of those; None: the training loader, without its workers' memory.
         phase: of the weight sharing.
     """
+
+    split = 'val'
 
     def __init__(self, runner: Runner, dataloader: Any, evaluator: Evaluator | dict | list,
                  subnets: Sequence[Any] = ('smallest', 'largest'), num_calibration: int = 64,
@@ -65,8 +72,13 @@ class SubnetValLoop(BaseLoop):
                           else runner.build_evaluator(evaluator))
         self.evaluator.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
         self.num_calibration, self.phase = num_calibration, phase
-        cfg = copy.deepcopy(calibration_dataloader or runner.cfg.train_dataloader)
-        cfg['persistent_workers'] = False
+        cfg = copy.deepcopy(calibration_dataloader or runner.cfg.get('train_dataloader'))
+        if num_calibration and cfg is None:
+            raise UsageError(f'{type(self).__name__}: num_calibration = {num_calibration} training '
+                             'batches, and there is no train_dataloader: give '
+                             'calibration_dataloader')
+        if cfg is not None:
+            cfg['persistent_workers'] = False
         self._calibration_cfg = cfg
         space = self._model.backbone.space
         self.subnets = {name if isinstance(name, str) else f'subnet{i}': space.arch(
@@ -81,22 +93,33 @@ class SubnetValLoop(BaseLoop):
 
     def run(self) -> dict[str, float]:
         """All subnets; their metrics together."""
-        self.runner.call_hook('before_val')
-        self.runner.call_hook('before_val_epoch')
+        self.runner.call_hook(f'before_{self.split}')
+        self.runner.call_hook(f'before_{self.split}_epoch')
         metrics: dict[str, float] = {}
         for name, arch in self.subnets.items():
-            loader = self.runner.build_dataloader(self._calibration_cfg, seed=self.runner.seed)
-            model = calibrated(self._model, arch, islice(loader, self.num_calibration), self.phase)
+            batches = None
+            if self.num_calibration:
+                loader = self.runner.build_dataloader(self._calibration_cfg, seed=self.runner.seed)
+                batches = islice(loader, self.num_calibration)
+            model = calibrated(self._model, arch, batches, self.phase)
             metrics.update({f'{name}/{k}': v for k, v in self._evaluate(model).items()})
-        self.runner.call_hook('after_val_epoch', metrics=metrics)
-        self.runner.call_hook('after_val')
+        self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
+        self.runner.call_hook(f'after_{self.split}')
         return metrics
 
     @torch.no_grad()
     def _evaluate(self, model: nn.Module) -> dict[str, float]:
         for i, data in enumerate(self.dataloader):
-            self.runner.call_hook('before_val_iter', batch_idx=i, data_batch=data)
+            self.runner.call_hook(f'before_{self.split}_iter', batch_idx=i, data_batch=data)
             outputs = model.val_step(data)
             self.evaluator.process(data_samples=outputs, data_batch=data)
-            self.runner.call_hook('after_val_iter', batch_idx=i, data_batch=data, outputs=outputs)
+            self.runner.call_hook(f'after_{self.split}_iter', batch_idx=i, data_batch=data,
+                                  outputs=outputs)
         return self.evaluator.evaluate(len(self.dataloader.dataset))
+
+
+@LOOPS.register_module()
+class SubnetTestLoop(SubnetValLoop):
+    """:class:`SubnetValLoop` as ``test_cfg``."""
+
+    split = 'test'

@@ -10,6 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from nasvit_mm import create_model
+from nasvit_mm.checkpoints import save_weights
+from nasvit_mm.classification import ImageFolder
 from tests.commands import ROOT, error_line, start
 
 CONFIG = """
@@ -96,6 +99,28 @@ def test_an_unreadable_picture_is_named(data, tmp_path):
     done = start('train', path, '--work-dir', tmp_path / 'run')
     line = error_line(done.returncode, done.stderr)
     assert 'b/3.png cannot be read' in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(('family', 'space', 'arch'), [
+    ('nasvit', 'nasvit', 'nasvit_min'), ('elasticvit', 'elasticvit', 'elastic_S1'),
+    ('vitas', 'vitas_deit_block', 'vitas_c')])
+def test_evaluation_of_a_converted_subnet(family, space, arch, data, tmp_path):
+    """tools/test.py with the classification configs: the accuracy of the plain network."""
+    torch.manual_seed(1)
+    net = create_model(space, arch, num_classes=3).eval()
+    save_weights(tmp_path / 'subnet.pth', net.state_dict(), net.space, net.arch)
+    done = start('test', f'configs/cls/{family}_in1k.py', tmp_path / 'subnet.pth', '--work-dir',
+                 tmp_path / 'run', '--cfg-options', 'model.num_classes=3',
+                 'test_cfg.num_calibration=0', f'test_dataloader.dataset.data_root={data}',
+                 'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False')
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = float(re.findall(r'largest/accuracy/top1: ([\d.]+)', done.stdout)[-1])
+    folder = ImageFolder(str(data), 'val', dict(input_size=224, interpolation='bicubic',
+                                                crop_pct=0.875))
+    with torch.no_grad():
+        right = sum(int(net(x['inputs'][None]).argmax()) == x['labels'] for x in folder)
+    assert found == pytest.approx(100 * right / len(folder), abs=0.01)
 
 
 def test_missing_folder(tmp_path):
