@@ -32,7 +32,8 @@ def main(rank: int) -> None:
             twin.zero_grad()
             for choice in list(sampler.draw(1))[group]:
                 twin.set_arch(choice.arch, choice.phase)
-                twin.task.forward(twin.model, half).loss.backward()
+                ready = twin.model.data_preprocessor(half, True)
+                twin.task.forward(twin.model, ready).loss.backward()
             parts.append([None if p.grad is None else p.grad.clone() for p in twin.parameters()])
         sets.append(parts)
 
