@@ -74,7 +74,9 @@ class ImageClassifier(BaseModel):
 
     def classifier(self) -> ElasticClassifier:
         """The plain network, of the same modules: what extraction takes."""
-        return ElasticClassifier(self.backbone, self.head, self.resize).train(self.training)
+        net = ElasticClassifier(self.backbone, self.head, self.resize)
+        net.training = self.training  # not train(): flags of single norms are not to be touched
+        return net
 
     def forward(self, inputs: torch.Tensor, labels: torch.Tensor | None = None,
                 targets: torch.Tensor | None = None, mode: str = 'tensor') -> Any:
