@@ -11,7 +11,7 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 # Before anything of mmcv and mmseg: it also serves mmcv._ext where that was not compiled.
-from nasvit_mm.engine import DataError, UsageError, check_architectures
+from nasvit_mm.engine import DataError, UsageError, check_architectures, end_processes
 
 # custom_imports of a config finds modules of the folder the command is started in.
 sys.path.append(os.getcwd())
@@ -21,6 +21,7 @@ def run(main: Callable[[], None]) -> None:
     """Run a command; a mistake of the user becomes one line on stderr and the exit code 2."""
     try:
         main()
+        end_processes()
     except UsageError as error:
         # One line, not one of every process; what is wrong with a batch only one of them knows.
         if isinstance(error, DataError) or os.environ.get('RANK', '0') == '0':
@@ -91,8 +92,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def _nearby_configs(name: str) -> str:
-    found = sorted(str(path) for folder in ('configs/seg', 'configs/det', 'configs/demo')
-                   for path in Path(folder).glob('*.py'))
+    found = sorted(str(path) for path in Path('configs').glob('[a-z]*/*.py'))
     if found:
         return f' (from {Path.cwd()}); there are: {", ".join(found)}'
     return f' (from {Path.cwd()}); start the command in the folder that holds configs/'

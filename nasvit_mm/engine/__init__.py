@@ -1,16 +1,16 @@
 """What training adds to mmengine: reproducible data and steps; mistakes named before they cost."""
-from nasvit_mm.engine.buffers import ShareBuffers
+from nasvit_mm.engine.buffers import ShareBuffers, share_buffers
 from nasvit_mm.engine.checks import CheckData
 from nasvit_mm.engine.data_files import check_data
 from nasvit_mm.engine.errors import DataError, UsageError, shown_path
-from nasvit_mm.engine.models import build_model, check_architectures, check_channels
+from nasvit_mm.engine.models import build_model, check_architectures, check_channels, unwrapped
 from nasvit_mm.engine.options import (
     check_schedule,
     enable_amp,
     enable_auto_scale_lr,
     enable_tensorboard,
 )
-from nasvit_mm.engine.processes import start_processes
+from nasvit_mm.engine.processes import end_processes, start_processes
 from nasvit_mm.engine.seeding import (
     Draw,
     SeededInfiniteSampler,
@@ -29,7 +29,7 @@ __all__ = [
     'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms',
     'SeededInfiniteSampler', 'ShareBuffers', 'UsageError', 'build_model', 'check_architectures',
     'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data',
-    'check_schedule', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
-    'latest_checkpoint', 'load_weights', 'seed_everything', 'shown_path',
-    'start_processes',
+    'check_schedule', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard', 'end_processes',
+    'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers', 'shown_path',
+    'start_processes', 'unwrapped',
 ]

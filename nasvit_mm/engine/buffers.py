@@ -6,8 +6,16 @@ from typing import Any
 
 from mmengine.dist import broadcast, get_world_size
 from mmengine.hooks import Hook
+from torch import nn
 
 from nasvit_mm.registry import HOOKS
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes the buffers of the first one."""
+    if get_world_size() > 1:
+        for buffer in model.buffers():
+            broadcast(buffer, src=0)
 
 
 @HOOKS.register_module()
@@ -19,6 +27,4 @@ class ShareBuffers(Hook):
     """
 
     def before_val(self, runner: Any) -> None:
-        if get_world_size() > 1:
-            for buffer in runner.model.buffers():
-                broadcast(buffer, src=0)
+        share_buffers(runner.model)

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import nn
 
 from nasvit_mm.engine.errors import DataError
+from nasvit_mm.engine.models import unwrapped
 from nasvit_mm.registry import HOOKS
 
 
@@ -59,9 +59,7 @@ def _leaves(dataset: Any) -> Iterator[Any]:
 
 def _head(model: nn.Module) -> nn.Module | None:
     """The segmentation head; of several the last, whose output is the prediction."""
-    while is_model_wrapper(model):
-        model = model.module
-    head = getattr(model, 'decode_head', None)
+    head = getattr(unwrapped(model), 'decode_head', None)
     head = head[-1] if isinstance(head, nn.ModuleList) else head
     return head if hasattr(head, 'num_classes') else None
 

@@ -42,6 +42,13 @@ def _own_modules(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
             yield from _own_modules(value, f'{where}.{i}')
 
 
+def unwrapped(model: nn.Module, *also: type) -> nn.Module:
+    """The model inside wrappers for several processes, and inside other wrappers of these types."""
+    while is_model_wrapper(model) or isinstance(model, also):
+        model = model.module
+    return model
+
+
 def build_model(cfg: Config) -> nn.Module:
     """The config's model for one process, in evaluation mode; weights as it is initialised."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
@@ -60,8 +67,7 @@ def check_channels(model: nn.Module) -> None:
 
     In OpenMMLab the config says both; a mistake would show as a shape error inside a convolution.
     """
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
+    model = unwrapped(model, BaseTTAModel)
     given = getattr(getattr(model, 'backbone', None), 'out_channels', None)
     taker = 'neck' if getattr(model, 'neck', None) is not None else 'decode_head'
     module = getattr(model, taker, None)

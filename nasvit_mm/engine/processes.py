@@ -1,13 +1,16 @@
-"""Starting a process group, on CPUs too."""
+"""Starting and ending a process group, on CPUs too."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import barrier, is_distributed
 from mmengine.logging import print_log
+from torch.distributed import destroy_process_group
 
 from nasvit_mm.compat import init_distributed
 from nasvit_mm.engine.errors import UsageError
@@ -29,6 +32,18 @@ def start_processes(cfg: Config) -> None:
     if changed:
         print_log('no GPU: batch norms outside the backbone keep statistics of their own process, '
                   "for torch's SyncBatchNorm runs on GPUs only", logger='current')
+
+
+def end_processes() -> None:
+    """Leave the process group in order; without one, nothing.
+
+    For all processes at the end of their work, when no model of several processes is referred to
+    any more: one that exits with gloo's threads running may be aborted by the C++ runtime.
+    """
+    if is_distributed():
+        gc.collect()  # the runner holds itself, and the wrapped model with its reducer
+        barrier()
+        destroy_process_group()
 
 
 def _foreign_norms(node: Any) -> Iterator[Any]:

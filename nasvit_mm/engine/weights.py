@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.model import BaseTTAModel
 from mmengine.runner import CheckpointLoader, find_latest_checkpoint, load_checkpoint
 from torch import nn
 
 from nasvit_mm.engine.errors import UsageError, shown_path
+from nasvit_mm.engine.models import unwrapped
 
 # Training checkpoints hold numpy numbers in their log history.  Naming these types lets torch load
 # such a file in its safe mode, where mmengine would warn at length and fall back to the unsafe one.
@@ -63,9 +64,7 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
     state = content.get('state_dict', content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not any(torch.is_tensor(v) for v in state.values()):
         raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
-    while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
-        model = model.module
-    wanted = model.state_dict()
+    wanted = unwrapped(model, BaseTTAModel).state_dict()
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
     extra = [k for k in state if k not in wanted and not k.endswith('num_batches_tracked')]
