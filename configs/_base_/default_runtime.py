@@ -1,34 +1,14 @@
-"""Runtime of every config: registry scope, processes, hooks, logs, pictures."""
+"""Runtime of every segmentation config: registry scope, checks, pictures."""
+_base_ = 'runtime.py'
 default_scope = 'mmseg'
 # Serves mmcv's compiled operations where mmcv was installed without them.
 custom_imports = dict(imports=['nasvit_mm.compat'], allow_failed_imports=False)
 
-env_cfg = dict(
-    cudnn_benchmark=True,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),  # without a GPU the tools start gloo instead
-)
-randomness = dict(seed=0)
-
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=16000, max_keep_ckpts=3, save_best='mIoU'),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
-    # A resumed run repeats what the uninterrupted one would have done, bit by bit (with the sampler
-    # and the first transform of the data sets).
-    seeding=dict(type='nasvit_mm.SeedIterations'),
+    checkpoint=dict(interval=16000, save_best='mIoU'),
     share_buffers=dict(type='nasvit_mm.ShareBuffers'),
     check_data=dict(type='nasvit_mm.CheckData'),
     visualization=dict(type='SegVisualizationHook'))
-
-vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(by_epoch=False)
-log_level = 'INFO'
-load_from = None
-resume = False
+visualizer = dict(type='SegLocalVisualizer')
 
 tta_model = dict(type='SegTTAModel')
