@@ -1,7 +1,7 @@
 """The networks, one file per family, registered as OpenMMLab backbones."""
 from mmengine.registry import MODELS as _ROOT
 
-from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.backbones.base import ElasticBackbone, plain_types
 from nasvit_mm.backbones.classifier import ElasticClassifier, create_model
 from nasvit_mm.backbones.elasticvit import ElasticViT, ElasticViTHead
 from nasvit_mm.backbones.nasvit import NASViT, NASViTHead
@@ -9,7 +9,7 @@ from nasvit_mm.backbones.vitas import ViTAS, ViTASHead
 from nasvit_mm.backbones.vitas_twins import TwinsViTAS, TwinsViTASHead
 
 __all__ = ['FAMILIES', 'ElasticBackbone', 'ElasticClassifier', 'ElasticViT', 'NASViT',
-           'TwinsViTAS', 'ViTAS', 'create_model']
+           'TwinsViTAS', 'ViTAS', 'create_model', 'plain_types']
 
 # Space -> (backbone, classification head).
 FAMILIES = {space: family for family in (

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -234,8 +233,8 @@ class ElasticBackbone(BaseModule):
             KeyError, ValueError, TypeError, OSError: an unknown space or architecture, or a space
                 of another family.
         """
-        arch = cls._plain(arch)
-        whole = get_space(cls._space_of(arch) if space is None else cls._plain(space))
+        arch = plain_types(arch)
+        whole = get_space(cls._space_of(arch) if space is None else plain_types(space))
         if whole.name not in cls.spaces:
             raise ValueError(f'{cls.__name__} serves {", ".join(cls.spaces)}, not the space '
                              f'{whole.name!r}')
@@ -259,16 +258,14 @@ class ElasticBackbone(BaseModule):
                              f'0..{len(self.strides) - 1} (strides {self.strides})')
         return indices
 
-    @staticmethod
-    def _plain(x: Any) -> Any:
-        """mmengine's ConfigDict and lists of a config to plain types."""
-        if isinstance(x, Space | Arch | str | Path):
-            return x
-        if isinstance(x, Mapping):
-            return {k: ElasticBackbone._plain(v) for k, v in x.items()}
-        if isinstance(x, Sequence):
-            return [ElasticBackbone._plain(v) for v in x]
-        return x
+
+def plain_types(x: Any) -> Any:
+    """mmengine's ConfigDict and lists of a config as dict and list; the rest as it is."""
+    if isinstance(x, Mapping) and not isinstance(x, Arch):
+        return {k: plain_types(v) for k, v in x.items()}
+    if isinstance(x, Sequence) and not isinstance(x, str):
+        return [plain_types(v) for v in x]
+    return x
 
 
 def read_norm_cfg(norm_cfg: Mapping | None) -> tuple[dict[str, Any], bool]:

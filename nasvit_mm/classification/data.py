@@ -47,9 +47,6 @@ class ImageFolder(_ImageFolder):
             self.samples = _some_per_class(self.samples, num_per_class)
         self.metainfo = dict(classes=tuple(self.classes))
 
-    def __len__(self) -> int:
-        return len(self.samples)
-
     def __getitem__(self, index: int) -> dict[str, Any]:
         """``dict(inputs=(3, H, W) float, labels=int)``."""
         if isinstance(index, Draw):

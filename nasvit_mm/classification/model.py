@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from timm.data import Mixup
 
-from nasvit_mm.backbones import ElasticBackbone, ElasticClassifier, create_model
+from nasvit_mm.backbones import FAMILIES, ElasticClassifier, create_model, plain_types
 from nasvit_mm.registry import MODELS
+from nasvit_mm.spaces import Space, get_space
 
 
 @MODELS.register_module()
@@ -66,11 +67,20 @@ class ImageClassifier(BaseModel):
                  init_cfg: Mapping | None = None, **kwargs: Any) -> None:
         super().__init__(data_preprocessor or dict(type='nasvit_mm.ClassificationPreprocessor'),
                          init_cfg)
-        supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
-        plain = ElasticBackbone._plain
-        net = create_model(plain(space), None if supernet else plain(arch), num_classes, **kwargs)
+        space = self.read_space(arch, space)
+        net = create_model(space, space.largest if space.is_single else None, num_classes, **kwargs)
         self.backbone, self.head, self.resize = net.backbone, net.head, net.resize
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
+
+    @staticmethod
+    def read_space(arch: Any, space: Any) -> Space:
+        """What is built for the arguments ``arch`` and ``space``.
+
+        Raises:
+            KeyError, ValueError, TypeError, OSError: an unknown space or architecture.
+        """
+        space = get_space(plain_types(space))
+        return FAMILIES[space.name][0].read_space(arch, space)
 
     def classifier(self) -> ElasticClassifier:
         """The plain network, of the same modules: what extraction takes."""

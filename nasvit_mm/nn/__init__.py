@@ -19,7 +19,7 @@ from nasvit_mm.nn.norms import (
                                  ElasticTokenNorm,
                                  frozen_statistics,
 )
-from nasvit_mm.nn.recalibrate import recalibrate_bn
+from nasvit_mm.nn.recalibrate import batch_norms, recalibrate_bn
 from nasvit_mm.nn.sharing import SHARING, num_phases, shared_span
 from nasvit_mm.nn.span import AxisSpan, Span, joined, recorded_takes, take
 from nasvit_mm.nn.transformer import TransformerBlock, init_linear
@@ -30,6 +30,6 @@ __all__ = [
     'ElasticDepthwiseConv2d', 'ElasticLayerNorm', 'ElasticLayerNorm2d', 'ElasticLinear',
     'ElasticMlp', 'ElasticScale', 'ElasticTokenNorm', 'ElasticUpsample2d', 'MBConv', 'MBConvPlan',
     'RelativePositionBias', 'Span', 'SqueezeExcite', 'TransformerBlock', 'attend', 'attend_by_rows',
-    'frozen_statistics', 'init_linear', 'join_windows', 'joined', 'num_phases', 'recalibrate_bn',
-    'recorded_takes', 'shared_span', 'split_windows', 'take', 'window_mask',
+    'batch_norms', 'frozen_statistics', 'init_linear', 'join_windows', 'joined', 'num_phases',
+    'recalibrate_bn', 'recorded_takes', 'shared_span', 'split_windows', 'take', 'window_mask',
 ]

@@ -9,6 +9,12 @@ from torch import nn
 from nasvit_mm.nn.norms import ElasticBatchNorm2d
 
 
+def batch_norms(model: nn.Module) -> list[nn.Module]:
+    """All batch norms in a model, elastic or plain."""
+    return [m for m in model.modules()
+            if isinstance(m, (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm))]
+
+
 @torch.no_grad()
 def recalibrate_bn(model: nn.Module, batches: Iterable,
                    forward: Callable[[nn.Module, object], object] | None = None) -> int:
@@ -29,8 +35,7 @@ def recalibrate_bn(model: nn.Module, batches: Iterable,
     Raises:
         ValueError: no batch.
     """
-    norms = [m for m in model.modules()
-             if isinstance(m, (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm))]
+    norms = batch_norms(model)
     modes = {m: m.training for m in model.modules()}
     momenta = [m.momentum for m in norms]
     before = [{k: b.clone() for k, b in m.named_buffers()} for m in norms]

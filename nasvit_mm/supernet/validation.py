@@ -7,14 +7,14 @@ from itertools import islice
 from typing import Any
 
 import torch
-from mmengine.dist import broadcast, get_world_size
 from mmengine.evaluator import Evaluator
-from mmengine.model import is_model_wrapper
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner, ValLoop
+from mmengine.runner.amp import autocast
 from torch import nn
 
-from nasvit_mm.engine import UsageError
-from nasvit_mm.nn import ElasticBatchNorm2d, recalibrate_bn
+from nasvit_mm.backbones import plain_types
+from nasvit_mm.engine import UsageError, share_buffers, unwrapped
+from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
 from nasvit_mm.supernet.tasks import task_of
 
@@ -34,18 +34,15 @@ def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[An
     """
     out, task = copy.deepcopy(model).eval(), task_of(model)
     out.backbone.set_arch(arch, phase)
-    norms = (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm)
-    if batches is not None and any(isinstance(m, norms) for m in out.modules()):
+    if batches is not None and batch_norms(out):
         recalibrate_bn(out, batches, lambda m, batch: task.forward(
             m, m.data_preprocessor(batch, True)))
-    if get_world_size() > 1:
-        for buffer in out.buffers():
-            broadcast(buffer, src=0)
+    share_buffers(out)
     return out
 
 
 @LOOPS.register_module()
-class SubnetValLoop(BaseLoop):
+class SubnetValLoop(ValLoop):
     """Validate subnets of a :class:`nasvit_mm.supernet.Supernet`, one after another.
 
     Of a model with one architecture, that one (``'largest'``).
@@ -59,6 +56,7 @@ class SubnetValLoop(BaseLoop):
             that the weights come with.
         calibration_dataloader: of those; None: the training loader, without its workers' memory.
         phase: of the weight sharing.
+        fp16: evaluate in mixed precision.
     """
 
     split = 'val'
@@ -67,10 +65,7 @@ class SubnetValLoop(BaseLoop):
                  subnets: Sequence[Any] = ('smallest', 'largest'), num_calibration: int = 64,
                  calibration_dataloader: dict | None = None, phase: int = 0,
                  fp16: bool = False) -> None:
-        super().__init__(runner, dataloader)
-        self.evaluator = (evaluator if isinstance(evaluator, Evaluator)
-                          else runner.build_evaluator(evaluator))
-        self.evaluator.dataset_meta = getattr(self.dataloader.dataset, 'metainfo', None)
+        super().__init__(runner, dataloader, evaluator, fp16)
         self.num_calibration, self.phase = num_calibration, phase
         cfg = copy.deepcopy(calibration_dataloader or runner.cfg.get('train_dataloader'))
         if num_calibration and cfg is None:
@@ -82,13 +77,11 @@ class SubnetValLoop(BaseLoop):
         self._calibration_cfg = cfg
         space = self._model.backbone.space
         self.subnets = {name if isinstance(name, str) else f'subnet{i}': space.arch(
-            self._model.backbone._plain(name)) for i, name in enumerate(subnets)}
+            plain_types(name)) for i, name in enumerate(subnets)}
 
     @property
     def _model(self) -> nn.Module:
-        model = self.runner.model
-        while is_model_wrapper(model):
-            model = model.module
+        model = unwrapped(self.runner.model)
         return getattr(model, 'model', model)
 
     def run(self) -> dict[str, float]:
@@ -111,7 +104,8 @@ class SubnetValLoop(BaseLoop):
     def _evaluate(self, model: nn.Module) -> dict[str, float]:
         for i, data in enumerate(self.dataloader):
             self.runner.call_hook(f'before_{self.split}_iter', batch_idx=i, data_batch=data)
-            outputs = model.val_step(data)
+            with autocast(enabled=self.fp16):
+                outputs = model.val_step(data)
             self.evaluator.process(data_samples=outputs, data_batch=data)
             self.runner.call_hook(f'after_{self.split}_iter', batch_idx=i, data_batch=data,
                                   outputs=outputs)

@@ -135,3 +135,12 @@ def test_unknown_sampler(data, tmp_path):
                  'model.sampler.type=sandwitch')
     line = error_line(done.returncode, done.stderr)
     assert "sampler type = 'sandwitch', allowed: sandwich, uniform" in line
+
+
+@pytest.mark.parametrize(('option', 'named'), [
+    ('model.arch=nasvit_minn', "model.arch: unknown nasvit architecture 'nasvit_minn'"),
+    ('model.space=nasvitt', "unknown space 'nasvitt'")])
+def test_unknown_architecture_to_evaluate(option, named, tmp_path):
+    done = start('test', 'configs/cls/nasvit_in1k.py', tmp_path / 'no.pth', '--cfg-options', option)
+    line = error_line(done.returncode, done.stderr)
+    assert named in line and 'did you mean nasvit' in line
