@@ -1,13 +1,13 @@
 """Backbones whose checkpoints say by which rules their weights are shared."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 
 from nasvit_mm.backbones.base import ElasticBackbone
-from nasvit_mm.nn import SHARING, num_phases
+from nasvit_mm.nn import SHARING, Span, num_phases, shared_span
 
 
 class Rule(NamedTuple):
@@ -58,6 +58,13 @@ class RuledBackbone(ElasticBackbone):
     def sharing(self) -> str:
         """Name of the weight sharing."""
         return self._rules['sharing']
+
+    def _shared(self, widths: Sequence[int], value: int) -> Span:
+        """Channels of one of some widths, in the active phase."""
+        return self._span(widths, widths.index(value))
+
+    def _span(self, widths: Sequence[int], index: int) -> Span:
+        return shared_span(self.sharing, widths, index, self.phase)
 
     def rebuild(self, arch: Any) -> RuledBackbone:
         return type(self)(arch=arch, space=self.space, **self._options, **self._rules)

@@ -30,7 +30,6 @@ from nasvit_mm.nn import (
     init_linear,
     join_windows,
     joined,
-    shared_span,
     split_windows,
     take,
     window_mask,
@@ -120,7 +119,6 @@ class Attention(nn.Module):
         width: maximum token width.
         inner: maximum width of q, of k and of v.
         heads: choices of the head number.
-        table: side of the largest window.
     """
 
     def __init__(self, width: int, inner: int, heads: tuple[int, ...]) -> None:
@@ -270,14 +268,16 @@ class ViTAS(RuledBackbone):
         init_linear(self)
 
     def _plan(self, arch: Arch) -> ViTASPlan:
-        channels = self._shared('width', 0, arch.width)
+        field = self.space.field
+        channels = self._shared(field('width').choices[0], arch.width)
         last = max(1, len(arch.heads) - 1)
         blocks = []
         for slot, heads in enumerate(arch.heads):
             if heads == IDENTITY:
                 continue
-            inner = self._shared('qkv_width', slot, arch.qkv_width[slot], divisor=3)
-            hidden = self._shared('mlp_width', slot, arch.mlp_width[slot])
+            inner = self._shared([width // 3 for width in field('qkv_width').choices[slot]],
+                                 arch.qkv_width[slot] // 3)
+            hidden = self._shared(field('mlp_width').choices[slot], arch.mlp_width[slot])
             if self._rules['qk_rows'] == 'joint':
                 rows: AxisSpan = inner.scaled(2)
             else:
@@ -287,11 +287,6 @@ class ViTAS(RuledBackbone):
                 channels, heads, inner, rows, hidden, self._scale(arch.width, inner.width, heads),
                 self.drop_path_rate * slot / last)))
         return ViTASPlan(arch.patch_size, channels, tuple(blocks))
-
-    def _shared(self, name: str, position: int, value: int, divisor: int = 1) -> Span:
-        choices = self.space.field(name).choices[position]
-        widths = [c // divisor for c in choices]
-        return shared_span(self.sharing, widths, choices.index(value), self.phase)
 
     def _scale(self, width: int, inner: int, heads: int) -> float:
         rule = self._rules['attention_scale']

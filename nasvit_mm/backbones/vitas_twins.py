@@ -26,7 +26,6 @@ from nasvit_mm.nn import (
     attend,
     init_linear,
     join_windows,
-    shared_span,
     split_windows,
     window_mask,
 )
@@ -237,13 +236,9 @@ class TwinsViTAS(RuledBackbone):
                                  for name in ('heads', 'head_dim', 'mlp_width'))
         # v serves all head numbers: its candidates are the pairs of a number and a dimension.
         pairs = sorted((h * d, h, d) for h in numbers if h != IDENTITY for d in dims)
-        inner = shared_span(self.sharing, [p[0] for p in pairs],
-                            pairs.index((heads * dim, heads, dim)), self.phase)
+        inner = self._span([p[0] for p in pairs], pairs.index((heads * dim, heads, dim)))
         return BlockPlan(channels, heads, self._shared([heads * d for d in dims], heads * dim),
                          inner, self._shared(hidden, arch.mlp_width[slot]), drop)
-
-    def _shared(self, choices: Any, value: int) -> Span:
-        return shared_span(self.sharing, choices, list(choices).index(value), self.phase)
 
     def _output_spans(self, plan: TwinsPlan) -> list[Span]:
         return [plan.stages[i].channels for i in self.out_indices]

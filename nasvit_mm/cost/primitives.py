@@ -73,6 +73,10 @@ def window_pairs(grid: tuple[Any, Any], largest: int, attention: str) -> Any:
     """
     if attention == 'global':
         return (grid[0] * grid[1]) ** 2
-    side = [window_side(n, largest) for n in grid]
-    windows = -(-grid[0] // side[0]) * -(-grid[1] // side[1])
-    return windows * (side[0] * side[1]) ** 2
+    side = tuple(window_side(n, largest) for n in grid)
+    return num_windows(grid, side) * (side[0] * side[1]) ** 2
+
+
+def num_windows(grid: tuple[Any, Any], side: tuple[Any, Any]) -> Any:
+    """Windows of ``side`` that cover a grid, both (height, width)."""
+    return -(-grid[0] // side[0]) * -(-grid[1] // side[1])

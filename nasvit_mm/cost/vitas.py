@@ -5,7 +5,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nasvit_mm.cost.primitives import Tally, conv, depthwise, linear, mlp, norm, tap
+from nasvit_mm.cost.primitives import (
+    Tally,
+    conv,
+    depthwise,
+    linear,
+    mlp,
+    norm,
+    num_windows,
+    tap,
+)
 from nasvit_mm.spaces import vitas as facts
 from nasvit_mm.spaces.geometry import window_side
 
@@ -51,8 +60,8 @@ def _pairs(grid: tuple[np.ndarray, np.ndarray], trained: np.ndarray, attention: 
     tokens = grid[0] * grid[1] + 1
     if attention != 'window':
         return tokens ** 2
-    side = [window_side(n, trained) for n in grid]
-    windows, area = -(-grid[0] // side[0]) * -(-grid[1] // side[1]), side[0] * side[1]
+    side = tuple(window_side(n, trained) for n in grid)
+    windows, area = num_windows(grid, side), side[0] * side[1]
     return np.where(windows == 1, tokens ** 2, windows * area * (area + 1) + tokens)
 
 

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nasvit_mm.cost.primitives import Tally, conv, depthwise, linear, mlp, norm, tap
+from nasvit_mm.cost.primitives import (
+    Tally,
+    conv,
+    depthwise,
+    linear,
+    mlp,
+    norm,
+    num_windows,
+    tap,
+)
 from nasvit_mm.spaces import vitas_twins as facts
 
 OUT_INDICES = (0, 1, 2, 3)
@@ -49,7 +58,7 @@ def _local(stage: facts.Stage, width: np.ndarray, inner: np.ndarray,
            grid: tuple[np.ndarray, np.ndarray]) -> Tally:
     """In windows; tokens that pad them count in the products of queries and keys."""
     tokens, area = grid[0] * grid[1], facts.WINDOW ** 2
-    windows = -(-grid[0] // facts.WINDOW) * -(-grid[1] // facts.WINDOW)
+    windows = num_windows(grid, (facts.WINDOW, facts.WINDOW))
     return (norm(width) + linear(width, 3 * inner, tokens) + linear(inner, width, tokens)
             + Tally(2 * windows * area ** 2 * inner))
 

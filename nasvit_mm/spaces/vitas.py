@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nasvit_mm.spaces.arch import Arch
 from nasvit_mm.spaces.slots import IDENTITY, SlotSpace
 from nasvit_mm.spaces.space import Field
 
@@ -62,7 +63,7 @@ class ViTASSpace(SlotSpace):
         Raises:
             ValueError: widths that no genome can say (ViTAS-C's, in the space of 16 slots).
         """
-        arch, full = self.arch(arch), {f.name: f.choices for f in self.table}
+        arch, full = self.arch(arch), self._full_choices()
         operators = [full['patch_size'][0].index(arch.patch_size)]
         operators += [len(HEADS) if h == IDENTITY else HEADS.index(h) for h in arch.heads]
         ratios = [full['width'][0].index(arch.width)]
@@ -70,7 +71,7 @@ class ViTASSpace(SlotSpace):
             ratios += [full[name][slot].index(arch[name][slot]) for name in self.slot_fields]
         return [*operators, 0, 0, *ratios]
 
-    def as_executed(self, genome: Sequence[int] | str) -> Any:
+    def as_executed(self, genome: Sequence[int] | str) -> Arch:
         """The architecture that the public supernet really runs for a genome.
 
         There an identity does not take its pair of ratios out of the list, though the counter, the
@@ -78,11 +79,15 @@ class ViTASSpace(SlotSpace):
         widths of an earlier one.  For comparison with the released code only.
         """
         arch = self.arch(genome)
-        pairs = iter(list(zip(arch.qkv_width, arch.mlp_width)))
+        pairs = zip(arch.qkv_width, arch.mlp_width)
         widths = {slot: next(pairs) for slot, h in enumerate(arch.heads) if h != IDENTITY}
         widths |= {slot: next(pairs) for slot, h in enumerate(arch.heads) if h == IDENTITY}
         inner, hidden = zip(*(widths[slot] for slot in range(self.slots)))
         return self.arch(arch.replace(qkv_width=inner, mlp_width=hidden))
+
+    def _full_choices(self) -> dict[str, tuple]:
+        """Of the whole space, which genomes count in, where this one may be restricted."""
+        return {f.name: f.choices for f in self.table}
 
     def _from_text(self, text: str) -> list[int] | None:
         words = text.split()
@@ -95,7 +100,7 @@ class ViTASSpace(SlotSpace):
         if len(genome) != 3 * n + 4:
             raise ValueError(f"{self.name}: the authors' genome has {3 * n + 4} genes ({n + 3} "
                              f'operators and {2 * n + 1} ratios), got {len(genome)}')
-        full = {f.name: f.choices for f in self.table}
+        full = self._full_choices()
         heads = (*HEADS, IDENTITY) if IDENTITY in full['heads'][0] else HEADS
         allowed = [len(full['patch_size'][0]), *[len(heads)] * n, 1, 1, *[RATIOS] * (2 * n + 1)]
         for i, (gene, choices) in enumerate(zip(genome, allowed)):
