@@ -4,7 +4,7 @@ The rules have names: ``'sum'`` adds them, ``'project'`` is NASViT's gradient pr
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,7 +75,7 @@ def _products(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch
     return torch.stack([a @ b for a, b in flat]), torch.stack([a @ a for a, _ in flat])
 
 
-def _combined(sub: Gradients, sup: Gradients, coefficients: object,
+def _combined(sub: Gradients, sup: Gradients, coefficients: Iterator[torch.Tensor] | None,
               inplace: bool) -> list[torch.Tensor | None]:
     out: list[torch.Tensor | None] = []
     for a, b in zip(sub, sup):

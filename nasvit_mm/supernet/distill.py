@@ -1,12 +1,10 @@
 """What the networks of a step learn from: labels, teachers, or one another."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import nn
 
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
@@ -47,6 +45,7 @@ class Distillation:
             raise ValueError(f'temperature = {temperature}, must be above 0')
         self.temperature = temperature
         self._targets: dict[str, list[torch.Tensor]] = {}
+        self._sampled: list[list[torch.Tensor]] = []
 
     def check(self, roles: Sequence[str]) -> None:
         """Check that what the roles of a step learn from comes before them.
@@ -68,12 +67,11 @@ class Distillation:
 
     def begin(self, teachers: Sequence[torch.Tensor] | None) -> None:
         """A new step, with the teachers' logits where there are any."""
-        self._targets = {}
+        self._targets, self._sampled = {}, []
         if self.needs_teachers:
             if not teachers:
                 raise ValueError("'teachers' are to be learnt from, and there are none")
             self._targets[TEACHERS] = [mixed_teachers(teachers, self.temperature)]
-        self._sampled: list[list[torch.Tensor]] = []
 
     def loss(self, role: str, output: TaskOutput) -> torch.Tensor:
         """Of a subnet's forward; remembers what others of the step learn from."""
@@ -81,24 +79,27 @@ class Distillation:
         if source == LABELS:
             loss = output.loss
         elif source == TEACHERS:
-            loss = self._over(soft_cross_entropy, output.logits, self._targets[TEACHERS])
+            loss = _over(soft_cross_entropy, output.logits, self._targets[TEACHERS])
         else:
             if source == MEAN:
                 self._targets[MEAN] = [torch.stack(parts).mean(0) for parts in zip(*self._sampled)]
-            loss = self._over(adaptive_alpha_divergence, output.logits, self._targets[source])
-        probabilities = [z.detach().float().softmax(1) for z in output.logits]
-        if role == LARGEST:
-            self._targets[INPLACE] = probabilities
-        elif role == SAMPLED:
-            self._sampled.append(probabilities)
+            loss = _over(adaptive_alpha_divergence, output.logits, self._targets[source])
+        if role == LARGEST and INPLACE in self.sources.values():
+            self._targets[INPLACE] = _probabilities(output)
+        elif role == SAMPLED and MEAN in self.sources.values():
+            self._sampled.append(_probabilities(output))
         return loss
 
-    @staticmethod
-    def _over(function: Any, logits: Sequence[torch.Tensor],
-              targets: Sequence[torch.Tensor]) -> torch.Tensor:
-        if len(logits) != len(targets):
-            raise ValueError(f'{len(logits)} outputs and targets for {len(targets)}')
-        return sum(function(z.float(), t) for z, t in zip(logits, targets))
+
+def _probabilities(output: TaskOutput) -> list[torch.Tensor]:
+    return [z.detach().float().softmax(1) for z in output.logits]
+
+
+def _over(function: Callable, logits: Sequence[torch.Tensor],
+          targets: Sequence[torch.Tensor]) -> torch.Tensor:
+    if len(logits) != len(targets):
+        raise ValueError(f'{len(logits)} outputs and targets for {len(targets)}')
+    return sum(function(z.float(), t) for z, t in zip(logits, targets))
 
 
 class Teachers:
@@ -130,11 +131,3 @@ class Teachers:
             if next(model.parameters()).device != inputs.device:
                 self.models[i] = model.to(inputs.device)
         return [model(inputs) for model in self.models]
-
-
-def no_gradient(model: nn.Module) -> list[torch.Tensor | None]:
-    """Take the gradients off the parameters."""
-    out = [p.grad for p in model.parameters()]
-    for p in model.parameters():
-        p.grad = None
-    return out

@@ -4,9 +4,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from nasvit_mm.engine import unwrapped
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.supernet.model import Supernet
 
@@ -38,14 +39,11 @@ def steps_per_epoch(runner: Any) -> int:
     """Steps in which the data are seen once."""
     loader = runner.train_dataloader
     batch = getattr(loader, 'batch_size', None) or loader.batch_sampler.batch_size
-    from mmengine.dist import get_world_size
     return max(1, len(loader.dataset) // (batch * get_world_size()))
 
 
 def _supernet(runner: Any) -> Supernet:
-    model = runner.model
-    while is_model_wrapper(model):
-        model = model.module
+    model = unwrapped(runner.model)
     if not isinstance(model, Supernet):
         raise TypeError(f'the hook SupernetState is for a Supernet, not {type(model).__name__}')
     return model

@@ -16,12 +16,10 @@ from nasvit_mm.engine import UsageError
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet.conflict import Conflict, cosine
-from nasvit_mm.supernet.distill import Distillation, Teachers, no_gradient
-from nasvit_mm.supernet.reduce import mean_gradients, mean_number
+from nasvit_mm.supernet.distill import Distillation, Teachers
+from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
 from nasvit_mm.supernet.samplers import LARGEST, SAMPLERS, Choice, SubnetSampler
 from nasvit_mm.supernet.tasks import elastic_backbone, task_of
-
-EVERY_STEP_COSINE = 50
 
 
 class NonFiniteLoss(RuntimeError):
@@ -47,7 +45,7 @@ class Supernet(BaseModel):
             network's is not clipped); None: no limit.
         agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
         rank_draws: every process draws subnets of its own; else all draw the same.
-        log_cosine: every so many steps the cosine similarity of the two gradients is logged.
+        log_cosine: every so many steps the cosine of the two gradients is logged; 0: never.
 
     Raises:
         TypeError: a model without an elastic backbone, or of no known task.
@@ -58,7 +56,7 @@ class Supernet(BaseModel):
                  distill: Mapping | None = None,
                  teachers: Sequence[str] | Mapping[str, str] | None = None,
                  clip_grad: float | None = None, agc: float | None = None,
-                 rank_draws: bool = False, log_cosine: int = EVERY_STEP_COSINE,
+                 rank_draws: bool = False, log_cosine: int = 50,
                  init_cfg: Mapping | None = None) -> None:
         built = MODELS.build(model)
         super().__init__(None, init_cfg)
@@ -124,7 +122,7 @@ class Supernet(BaseModel):
         largest = None
         for choice in self.sampler.draw(self.step, epoch):
             if largest is None and losses.get(LARGEST):
-                largest = no_gradient(self.model)
+                largest = take_gradients(list(self.model.parameters()))
             self.set_arch(choice.arch, choice.phase)
             with optim_wrapper.optim_context(self):
                 output = self.task.forward(self.model, ready)
@@ -154,9 +152,8 @@ class Supernet(BaseModel):
             logged['grad_norm'] = norm
         if largest is not None:
             if self.log_cosine and self.step % self.log_cosine == 0:
-                logged['cosine'] = torch.tensor(cosine([p.grad for p in parameters], largest))
-            combined = self.conflict([p.grad for p in parameters], largest, epoch)
-            for p, g in zip(parameters, combined):
+                logged['cosine'] = torch.tensor(cosine(subnets, largest))
+            for p, g in zip(parameters, self.conflict(subnets, largest, epoch)):
                 p.grad = g
         if self.agc is not None:
             adaptive_clip_grad([p for p in parameters if p.grad is not None], self.agc)

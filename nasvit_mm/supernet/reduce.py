@@ -4,11 +4,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.distributed as dist
+from mmengine.dist import all_reduce, all_reduce_params, get_world_size
 
 
-def world_size() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+def take_gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor | None]:
+    """Take the gradients off the parameters."""
+    out = [p.grad for p in parameters]
+    for p in parameters:
+        p.grad = None
+    return out
 
 
 def mean_gradients(gradients: Sequence[torch.Tensor | None],
@@ -21,33 +25,20 @@ def mean_gradients(gradients: Sequence[torch.Tensor | None],
         same: whether all processes reach the same parameters; if not, one that only some reach
             gets the mean with zeros of the others, and one that none reaches stays None.
     """
-    out, size = list(gradients), world_size()
-    if size == 1:
+    out = list(gradients)
+    if get_world_size() == 1:
         return out
     if not same:
-        mask = torch.tensor([float(g is not None) for g in out], device=like[0].device)
-        dist.all_reduce(mask)
+        reached = torch.tensor([float(g is not None) for g in out], device=like[0].device)
+        all_reduce(reached)
         out = [torch.zeros_like(p) if g is None and m > 0 else g
-               for g, p, m in zip(out, like, mask.tolist())]
-    kinds: dict[torch.dtype, list[torch.Tensor]] = {}
-    for g in out:
-        if g is not None:
-            kinds.setdefault(g.dtype, []).append(g)
-    for group in kinds.values():
-        flat = torch.cat([g.flatten() for g in group])
-        dist.all_reduce(flat)
-        flat /= size
-        start = 0
-        for g in group:
-            g.copy_(flat[start:start + g.numel()].view_as(g))
-            start += g.numel()
+               for g, p, m in zip(out, like, reached.tolist())]
+    all_reduce_params([g for g in out if g is not None], op='mean')
     return out
 
 
 def mean_number(value: torch.Tensor) -> float:
     """Mean of a scalar over all processes."""
-    if world_size() == 1:
-        return float(value)
     value = value.detach().clone()
-    dist.all_reduce(value)
-    return float(value) / world_size()
+    all_reduce(value, op='mean')
+    return float(value)

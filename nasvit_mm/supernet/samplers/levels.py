@@ -72,12 +72,8 @@ class LevelSampler(SubnetSampler):
         """The smallest subnet of a level."""
         if not self._floors:
             return self.space.smallest
-        lower, last = 0.0, list(self._floors)[-1]
-        for key in self._floors:
-            if lower + 2 * self.tolerance < level <= key + 2 * self.tolerance or key == last:
-                return self._floors[key]
-            lower = key
-        raise AssertionError('unreachable')
+        key = next((k for k in self._floors if level <= k + 2 * self.tolerance), max(self._floors))
+        return self._floors[key]
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
         # As the released code, which seeds Python's and numpy's generators by the step.
