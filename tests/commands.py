@@ -19,6 +19,21 @@ def start(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
+def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script by torchrun, in two processes on the CPU."""
+    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    return subprocess.run(
+        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
+         str(script), *arguments], capture_output=True, text=True, env=env)
+
+
+def agree(script: Path, *arguments: str) -> None:
+    """Both of two processes must say that they agree."""
+    done = two_processes(script, *arguments)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert 'rank 0 agrees' in done.stdout and 'rank 1 agrees' in done.stdout
+
+
 def begin(tool: str, *arguments: str | Path) -> subprocess.Popen[str]:
     script = tool if '/' in tool else f'tools/{tool}.py'
     python = [sys.executable] if script.endswith('.py') else []

@@ -1,10 +1,7 @@
 """What is special in the ViTAS networks: sharing, private weights, rules, any size."""
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +17,7 @@ from nasvit_mm.backbones.vitas_twins import LocalAttention
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.nn import SHARING, Span, recorded_takes, take, windows
 from nasvit_mm.spaces.geometry import window_side
+from tests.commands import agree
 from tests.families import backbone, classifier, small
 
 PLAIN = ['vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base']
@@ -129,12 +127,7 @@ def test_unused_private_weights_rest(space):
 
 
 def test_unused_private_weights_rest_in_two_processes():
-    script = Path(__file__).parent / 'private_weights_script.py'
-    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone',
-                           '--nproc_per_node', '2', str(script)], capture_output=True, text=True,
-                          env={**os.environ, 'PYTHONPATH': str(Path.cwd()), 'OMP_NUM_THREADS': '1'})
-    assert done.returncode == 0, done.stderr
-    assert 'rank 0 agrees' in done.stdout and 'rank 1 agrees' in done.stdout
+    agree(Path(__file__).parent / 'private_weights_script.py')
 
 
 # ------------------------------------------------------------------ rules in the checkpoint

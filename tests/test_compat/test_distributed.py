@@ -14,6 +14,7 @@ import torch  # noqa: E402
 
 import nasvit_mm  # noqa: E402
 from nasvit_mm.compat import check_amp, init_distributed  # noqa: E402
+from tests.commands import two_processes  # noqa: E402
 
 NO_GPU = not torch.cuda.is_available()
 
@@ -66,14 +67,7 @@ def script(tmp_path):
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize('backend', ['', 'nccl'])  # nccl is what every stock config names
 def test_two_processes_of_torchrun(script, backend):
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
-    done = subprocess.run(
-        [*command, script, 'pytorch', backend],
-        capture_output=True,
-        text=True,
-        timeout=150,
-        env=environment(),
-    )
+    done = two_processes(script, 'pytorch', backend)
     assert done.returncode == 0, done.stderr
     assert 'backend gloo size 2' in done.stdout
 

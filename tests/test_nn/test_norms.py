@@ -1,9 +1,6 @@
 """Elastic batch norm (against torch's), the joint norm, recalibration."""
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +16,7 @@ from nasvit_mm.nn import (
     frozen_statistics,
     recalibrate_bn,
 )
+from tests.commands import agree
 
 
 @pytest.mark.parametrize('span', [Span(0, 4, 6), Span(0, 6, 6), Span(1, 3, 6), Span(4, 4, 6)])
@@ -111,9 +109,4 @@ def test_recalibration_without_data_or_with_an_error_changes_nothing():
 
 
 def test_synchronised_statistics_of_two_processes():
-    script = Path(__file__).parent / 'sync_bn_script.py'
-    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone',
-                           '--nproc_per_node', '2', str(script)], capture_output=True, text=True,
-                          env={**os.environ, 'PYTHONPATH': str(Path.cwd()), 'OMP_NUM_THREADS': '1'})
-    assert done.returncode == 0, done.stderr
-    assert 'rank 0 agrees' in done.stdout and 'rank 1 agrees' in done.stdout
+    agree(Path(__file__).parent / 'sync_bn_script.py')
