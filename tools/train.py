@@ -62,7 +62,8 @@ def main() -> None:
     engine.check_channels(runner.model)
     if resume_from is not None:
         engine.check_checkpoint_fits(runner.model, resume_from, cfg)
-    runner.train()
+    with engine.disk_errors(cfg.work_dir):
+        runner.train()
 
 
 if __name__ == '__main__':

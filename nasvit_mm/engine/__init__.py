@@ -2,6 +2,7 @@
 from nasvit_mm.engine.buffers import ShareBuffers, share_buffers
 from nasvit_mm.engine.checks import CheckData
 from nasvit_mm.engine.data_files import check_data
+from nasvit_mm.engine.disk import disk_errors
 from nasvit_mm.engine.errors import DataError, UsageError, shown_path
 from nasvit_mm.engine.models import build_model, check_architectures, check_channels, unwrapped
 from nasvit_mm.engine.options import (
@@ -29,7 +30,7 @@ __all__ = [
     'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms',
     'SeededInfiniteSampler', 'ShareBuffers', 'UsageError', 'build_model', 'check_architectures',
     'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data',
-    'check_schedule', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard', 'end_processes',
-    'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers', 'shown_path',
-    'start_processes', 'unwrapped',
+    'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
+    'end_processes', 'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers',
+    'shown_path', 'start_processes', 'unwrapped',
 ]

@@ -124,6 +124,9 @@ class Teachers:
                                   file=str(file))))).eval().requires_grad_(False)
             for name, file in files.items()]
 
+    def __deepcopy__(self, memo: dict) -> Teachers:
+        return self  # they never change: a moving average of the supernet needs none of its own
+
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
         """(N, 3, H, W) -> logits of each, (N, classes)."""

@@ -194,8 +194,11 @@ class Supernet(BaseModel):
         where = ''
         if self.dump_dir is not None:
             path = self.dump_dir / f'nonfinite_step{self.step}.pth'
-            torch.save(dict(state_dict=self.state_dict(), arch=choice.arch.to_dict(),
-                            phase=choice.phase, role=choice.role, batch=data), path)
-            where = f'; weights and batch are in {path}'
+            try:
+                torch.save(dict(state_dict=self.state_dict(), arch=choice.arch.to_dict(),
+                                phase=choice.phase, role=choice.role, batch=data), path)
+                where = f'; weights and batch are in {path}'
+            except (OSError, RuntimeError) as error:  # torch's for a full disk is the latter
+                where = f'; weights and batch could not be written to {path}: {error}'
         raise NonFiniteLoss(f'the loss is {float(loss)} in step {self.step}, of the {choice.role} '
                             f'subnet {choice.arch.to_dict()}, phase {choice.phase}{where}')

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
 from nasvit_mm import get_space, list_spaces
 from nasvit_mm.checkpoints import extract_subnet
@@ -102,6 +102,46 @@ def test_a_step_is_its_parts(space, rule):
     for change, g in zip(moved(model, before), expected):
         torch.testing.assert_close(change, torch.zeros_like(change) if g is None else g,
                                    rtol=1e-3, atol=1e-5)
+
+
+class ScaledWrapper(AmpOptimWrapper):
+    """Loss scaling on a CPU, where mmengine's wrapper refuses to be built."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, scale: float) -> None:
+        OptimWrapper.__init__(self, optimizer)
+        self._scale_update_param, self.cast_dtype = None, torch.bfloat16
+        self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=scale)
+
+    def optim_context(self, model):
+        return OptimWrapper.optim_context(self, model)
+
+
+def scaled(model: Supernet, scale: float) -> ScaledWrapper:
+    return ScaledWrapper(torch.optim.SGD(model.parameters(), lr=1.0), scale)
+
+
+@pytest.mark.parametrize('rule', ['sum', 'project'])
+def test_loss_scaling_changes_no_step(rule):
+    """Limit and projection see gradients of the loss, not of the scaled one."""
+    options = dict(conflict=dict(rule=rule), clip_grad=0.5)
+    plain, model = build('nasvit', **options), build('nasvit', **options)
+    plain.train_step(batch(), wrapper(plain))
+    model.train_step(batch(), scaled(model, 1024.0))
+    for (name, p), q in zip(plain.named_parameters(), model.parameters()):
+        torch.testing.assert_close(q, p, rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize('role', [LARGEST, SMALLEST])
+def test_an_overflow_skips_the_step_and_lowers_the_scale(role, monkeypatch):
+    """Of the largest network too, whose gradients the scaler does not look at."""
+    model = build('nasvit', clip_grad=0.5)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    optim, loss_of = scaled(model, 1024.0), model.distill.loss
+    monkeypatch.setattr(model.distill, 'loss', lambda r, output: loss_of(r, output) * (
+        1e36 if r == role else 1.0))  # times 1024: beyond float32
+    model.train_step(batch(), optim)
+    assert optim.loss_scaler.get_scale() == 512.0
+    assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
 
 
 CASES = [(space, name) for space in list_spaces() for name in SAMPLERS

@@ -28,6 +28,9 @@ train_cfg = dict(max_iters=4, val_interval=4)
 val_cfg = dict(num_calibration=2)
 param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
 default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
+custom_hooks = [
+    dict(type='nasvit_mm.SupernetState'),
+    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.5, update_buffers=True)]
 """
 KINDS = {
     'nasvit': ("space='nasvit', restrict=dict(resolution=[32, 48])", "type='sandwich'",
@@ -81,6 +84,7 @@ def test_resume_is_bitwise(kind, data, tmp_path):
     assert whole['supernet'] == again['supernet'] and whole['supernet']['step'] == 4
     for key, value in whole['state_dict'].items():
         assert torch.equal(value, again['state_dict'][key]), key
+    assert _moved(whole) and not _differing(whole['ema_state_dict'], again['ema_state_dict'])
     ours, theirs = (c['optimizer']['state'] for c in (whole, again))
     assert ours.keys() == theirs.keys()
     for key, state in ours.items():
@@ -89,6 +93,29 @@ def test_resume_is_bitwise(kind, data, tmp_path):
     if kind == 'elasticvit':
         assert any(whole['supernet']['sampler']['bank'])
     assert set(scores) == {'smallest/accuracy/top1', 'largest/accuracy/top1'} and scores == same
+
+
+def _differing(ours: dict, theirs: dict) -> list[str]:
+    return [key for key, value in ours.items() if not torch.equal(value, theirs[key])]
+
+
+def _moved(checkpoint: dict) -> list[str]:
+    """Weights that are not their moving average: the average is a network of its own."""
+    average = {key.removeprefix('module.'): value
+               for key, value in checkpoint['ema_state_dict'].items()}
+    return _differing(checkpoint['state_dict'], average)
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_named(data, tmp_path):
+    """The second checkpoint finds no space; the first stays, and the run goes on from it."""
+    path = config('vitas_twins', data, tmp_path)
+    train_cfg = 'model.model.space.restrict.width=[[8],[16],[32],[64]]'
+    limited = start('tests/test_tools/limited_train.py', path, '--work-dir', tmp_path / 'run',
+                    '--cfg-options', train_cfg)
+    line = error_line(limited.returncode, limited.stderr)
+    assert f'no space to write {tmp_path}' in line and 'iter_2.pth' in line and '--resume' in line
+    train(path, tmp_path / 'run', '--resume', '--cfg-options', train_cfg)
 
 
 @pytest.mark.slow
