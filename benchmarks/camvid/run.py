@@ -13,12 +13,13 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _runs import ROOT, axes_style, scalars, tool  # noqa: E402
+
 ITERATIONS = 2000
 ROWS = {  # name -> config
     'nasvit_min': 'configs/seg/nasvit_camvid.py',
@@ -63,13 +64,6 @@ def run(row: str, seed: int, folder: Path) -> None:
     print(f'{row} seed {seed}: {test_metrics(folder)["mIoU"]:.2f} mIoU on test', flush=True)
 
 
-def tool(name: str, *arguments: str | Path) -> None:
-    command = [sys.executable, str(ROOT / 'tools' / f'{name}.py'), *map(str, arguments)]
-    print('$', *command[1:], flush=True)
-    subprocess.run(command, cwd=ROOT, check=True,
-                   env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.DEVNULL)
-
-
 def test_metrics(folder: Path) -> dict:
     """What tools/test.py wrote, {} before."""
     found = sorted((folder / 'test').glob('*/*.json'))
@@ -79,15 +73,11 @@ def test_metrics(folder: Path) -> dict:
 def curves(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
     """Training loss and validation mIoU by iteration, over all parts of a resumed run."""
     losses, scores = {}, {}
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        if path.is_relative_to(folder / 'test'):
-            continue
-        for line in path.read_text().splitlines():
-            record = json.loads(line)
-            if 'loss' in record:
-                losses[record['step']] = record['loss']
-            elif 'mIoU' in record:
-                scores[record['step']] = record['mIoU']
+    for record in scalars(folder):
+        if 'loss' in record:
+            losses[record['step']] = record['loss']
+        elif 'mIoU' in record:
+            scores[record['step']] = record['mIoU']
     return losses, scores
 
 
@@ -155,8 +145,7 @@ def plot(results: dict[str, dict], path: Path) -> None:
     right.set(xlabel='iteration', ylabel='validation mIoU')
     right.legend(frameon=False)
     for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.spines[['top', 'right']].set_visible(False)
+        axes_style(axes)
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=130)
 

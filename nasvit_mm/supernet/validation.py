@@ -52,6 +52,7 @@ class SubnetValLoop(ValLoop):
     Args:
         subnets: names, or other forms that ``Space.arch`` takes; of the others than names the
             metrics are called ``subnet0`` and so on.
+        num_random: validate so many random ones too, ``random0`` and so on, the same every time.
         num_calibration: training batches for batch norm statistics (the papers: 64); 0: those
             that the weights come with.
         calibration_dataloader: of those; None: the training loader, without its workers' memory.
@@ -62,9 +63,9 @@ class SubnetValLoop(ValLoop):
     split = 'val'
 
     def __init__(self, runner: Runner, dataloader: Any, evaluator: Evaluator | dict | list,
-                 subnets: Sequence[Any] = ('smallest', 'largest'), num_calibration: int = 64,
-                 calibration_dataloader: dict | None = None, phase: int = 0,
-                 fp16: bool = False) -> None:
+                 subnets: Sequence[Any] = ('smallest', 'largest'), num_random: int = 0,
+                 num_calibration: int = 64, calibration_dataloader: dict | None = None,
+                 phase: int = 0, fp16: bool = False) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
         self.num_calibration, self.phase = num_calibration, phase
         cfg = copy.deepcopy(calibration_dataloader or runner.cfg.get('train_dataloader'))
@@ -76,8 +77,12 @@ class SubnetValLoop(ValLoop):
             cfg['persistent_workers'] = False
         self._calibration_cfg = cfg
         space = self._model.backbone.space
-        self.subnets = {name if isinstance(name, str) else f'subnet{i}': space.arch(
-            plain_types(name)) for i, name in enumerate(subnets)}
+        try:
+            self.subnets = {name if isinstance(name, str) else f'subnet{i}': space.arch(
+                plain_types(name)) for i, name in enumerate(subnets)}
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            raise UsageError(f'{self.split}_cfg.subnets: {error.args[0]}') from error
+        self.subnets |= {f'random{i}': arch for i, arch in enumerate(space.sample(0, num_random))}
 
     @property
     def _model(self) -> nn.Module:

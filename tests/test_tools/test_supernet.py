@@ -171,3 +171,11 @@ def test_unknown_architecture_to_evaluate(option, named, tmp_path):
     done = start('test', 'configs/cls/nasvit_in1k.py', tmp_path / 'no.pth', '--cfg-options', option)
     line = error_line(done.returncode, done.stderr)
     assert named in line and 'did you mean nasvit' in line
+
+
+def test_validation_of_a_subnet_outside_the_space(data, tmp_path):
+    path = config('nasvit', data, tmp_path)
+    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
+                 'val_cfg.subnets=[nasvit_max]')
+    assert "val_cfg.subnets: unknown nasvit architecture 'nasvit_max'" in error_line(
+        done.returncode, done.stderr)

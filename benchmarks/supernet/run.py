@@ -1,0 +1,150 @@
+"""What the papers' methods change, on CIFAR-10: supernets with and without them, several seeds.
+
+    python benchmarks/supernet/run.py                             # all: some five hours on 2 cores
+    python benchmarks/supernet/run.py nasvit/project --seeds 0    # one run, 10 minutes on a core
+    python benchmarks/supernet/run.py --report                    # table of what has run, plot
+
+The arms of an experiment have the same data, schedule and number of forwards; they differ in what
+their name says.  Every run ends in the validation of the smallest, the largest and the same eight
+random subnets, with recalibrated batch norms.  A run that was stopped goes on where it was.
+Results lie in work_dirs/supernet/EXPERIMENT/ARM/seedN; --report writes docs/supernet.json and
+docs/supernet.png.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _runs import ROOT, axes_style, scalars, tool  # noqa: E402
+
+NASVIT, ELASTICVIT, TWINS = (
+    f'configs/supernet/{name}_cifar10.py' for name in ('nasvit', 'elasticvit', 'vitas_twins'))
+SHARING = 'model.model.sharing='
+ARMS = {  # experiment/arm -> config, overrides
+    'nasvit/sum': (NASVIT, ['model.conflict.rule=sum']),
+    'nasvit/project': (NASVIT, []),
+    'elasticvit/uniform': ('benchmarks/supernet/elasticvit_uniform.py', []),
+    'elasticvit/levels': (ELASTICVIT, ['model.sampler.type=levels']),
+    'elasticvit/bank': (ELASTICVIT, []),
+    'vitas/ordinal': (TWINS, [SHARING + 'ordinal']),
+    # Two forwards a step, as in the public code: half the steps.
+    'vitas/bilateral': (TWINS, [SHARING + 'bilateral', 'model.sampler.both_phases=True']),
+    'vitas/cyclic': (TWINS, []),
+}
+ITERATIONS = {'nasvit': 600, 'elasticvit': 600, 'vitas': 1000}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('arms', nargs='*', metavar='ARM', help=f'of {", ".join(ARMS)} (all)')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/supernet')
+    parser.add_argument('--report', action='store_true', help='no training')
+    args = parser.parse_args()
+    unknown = set(args.arms) - set(ARMS)
+    if unknown:
+        parser.error(f'unknown arm {", ".join(sorted(unknown))}; there are {", ".join(ARMS)}')
+    if args.report:
+        report(args.work_dir)
+        return
+    for seed in args.seeds:
+        for arm in args.arms or ARMS:
+            run(arm, seed, args.work_dir / arm / f'seed{seed}')
+
+
+def steps(arm: str) -> int:
+    return ITERATIONS[arm.split('/')[0]] // (2 if arm == 'vitas/bilateral' else 1)
+
+
+def run(arm: str, seed: int, folder: Path) -> None:
+    """Train what is not trained yet."""
+    config, overrides = ARMS[arm]
+    if not scores(folder, steps(arm)):
+        tool('train', config, '--work-dir', folder, '--resume', '--cfg-options',
+             f'randomness.seed={seed}', f'model.sampler.seed={seed}',
+             f'train_cfg.max_iters={steps(arm)}', f'train_cfg.val_interval={steps(arm)}',
+             'default_hooks.checkpoint.interval=100', 'default_hooks.checkpoint.max_keep_ckpts=1',
+             *overrides)
+    found = scores(folder, steps(arm))
+    print(f'{arm} seed {seed}: ' + ', '.join(f'{k} {v:.1f}' for k, v in found.items()), flush=True)
+
+
+def scores(folder: Path, step: int) -> dict[str, float]:
+    """Top-1 after the last step: smallest, largest, mean of the random ones; {} before."""
+    for record in scalars(folder):
+        if 'smallest/accuracy/top1' in record and record['step'] == step:
+            random = [v for k, v in record.items() if re.match(r'random\d+/accuracy/top1', k)]
+            return dict(smallest=record['smallest/accuracy/top1'],
+                        largest=record['largest/accuracy/top1'],
+                        random=sum(random) / len(random))
+    return {}
+
+
+def minutes(folder: Path) -> float:
+    """Of all training steps."""
+    found = {r['step']: r['time'] for r in scalars(folder) if 'loss' in r}
+    return sum(found.values()) / max(1, len(found)) * max(found, default=0) / 60
+
+
+def cosines(folder: Path) -> dict[int, float]:
+    """Cosine of the largest network's gradient and the other subnets', by step."""
+    return {r['step']: r['cosine'] for r in scalars(folder) if 'cosine' in r}
+
+
+def report(work_dir: Path) -> None:
+    """Print the table, write docs/supernet.json and docs/supernet.png."""
+    import numpy as np
+    results = {}
+    for arm in ARMS:
+        folders = {int(re.search(r'\d+$', f.name)[0]): f for f in (work_dir / arm).glob('seed*')}
+        done = {seed: dict(scores(f, steps(arm)), minutes=minutes(f), cosines=cosines(f))
+                for seed, f in sorted(folders.items()) if scores(f, steps(arm))}
+        if done:
+            results[arm] = done
+    print('| supernet | smallest | largest | 8 random | seeds | minutes a run |\n'
+          '|---|---|---|---|---|---|')
+    for arm, runs in results.items():
+        cells = []
+        for kind in ('smallest', 'largest', 'random'):
+            values = np.array([r[kind] for r in runs.values()])
+            cells.append(f'{values.mean():.1f}' + (
+                f' ± {values.std(ddof=1):.1f}' if len(values) > 1 else ''))
+        spent = np.mean([r['minutes'] for r in runs.values()])
+        print(f'| `{arm}` | {" | ".join(cells)} | {len(runs)} | {spent:.0f} |')
+    plot(results, ROOT / 'docs/supernet.png')
+    (ROOT / 'docs/supernet.json').write_text(json.dumps(results, indent=1) + '\n')
+
+
+def plot(results: dict[str, dict], path: Path) -> None:
+    """Top-1 of every seed by kind of subnet, a panel an experiment."""
+    import matplotlib
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    experiments = list(dict.fromkeys(arm.split('/')[0] for arm in results))
+    figure, panels = plt.subplots(1, len(experiments), figsize=(4 * len(experiments), 3.6),
+                                  layout='constrained', squeeze=False)
+    kinds = ('smallest', 'random', 'largest')
+    for axes, experiment in zip(panels[0], experiments):
+        arms = [arm for arm in results if arm.startswith(f'{experiment}/')]
+        for i, arm in enumerate(arms):
+            runs = list(results[arm].values())
+            places = [k + (i - (len(arms) - 1) / 2) * 0.22 for k in range(len(kinds))]
+            for run in runs:
+                axes.plot(places, [run[kind] for kind in kinds], 'o', color=f'C{i}', alpha=0.6)
+            axes.plot(places, [sum(run[kind] for run in runs) / len(runs) for kind in kinds], '_',
+                      color=f'C{i}', markersize=16, label=arm.split('/')[1])
+        axes.set(title=experiment, xticks=range(len(kinds)), xticklabels=kinds,
+                 xlabel='subnet', ylabel='top-1 on CIFAR-10 (part)')
+        axes.legend(frameon=False)
+        axes_style(axes)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == '__main__':
+    main()
