@@ -28,7 +28,7 @@ ARMS = {  # experiment/arm -> config, overrides
     'nasvit/sum': (NASVIT, ['model.conflict.rule=sum']),
     'nasvit/project': (NASVIT, []),
     'elasticvit/uniform': ('benchmarks/supernet/elasticvit_uniform.py', []),
-    'elasticvit/levels': (ELASTICVIT, ['model.sampler.type=levels']),
+    'elasticvit/levels': ('benchmarks/supernet/elasticvit_levels.py', []),
     'elasticvit/bank': (ELASTICVIT, []),
     'vitas/ordinal': (TWINS, [SHARING + 'ordinal']),
     # Two forwards a step, as in the public code: half the steps.

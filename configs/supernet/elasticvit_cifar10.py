@@ -21,6 +21,7 @@ model = dict(
         data_preprocessor=dict(mixup=dict(num_classes=num_classes))),
     sampler=dict(
         levels=[8e6, 12e6, 16e6, 20e6, 24e6, 30e6], tolerance=1e6, count_args=dict(),
+        capacity=30, exploit_every=1,  # for two epochs instead of six hundred
         smallest={int(12e6): 'smallest', int(20e6): smallest_400, int(30e6): smallest_800}),
     distill=dict(sampled='labels'),
     teachers=None)
