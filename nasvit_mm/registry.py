@@ -7,7 +7,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 __all__ = ['DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS',
-           'TRANSFORMS']
+           'SUBNET_EVALUATORS', 'TRANSFORMS']
 
 
 def _registry(name: str, parent: Registry, *locations: str) -> Registry:
@@ -22,3 +22,5 @@ METRICS = _registry('metric', mmengine_registry.METRICS, 'nasvit_mm.classificati
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'nasvit_mm.engine')
 TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'nasvit_mm.engine')
 HOOKS = _registry('hook', mmengine_registry.HOOKS, 'nasvit_mm.engine', 'nasvit_mm.supernet')
+# What measures a candidate of a search; OpenMMLab has no registry for it.
+SUBNET_EVALUATORS = Registry('subnet evaluator', scope='nasvit_mm', locations=['nasvit_mm.search'])

@@ -17,6 +17,11 @@ from nasvit_mm.engine import DataError, UsageError, check_architectures, end_pro
 sys.path.append(os.getcwd())
 
 
+def is_first() -> bool:
+    """Whether this is the only process, or the first of several."""
+    return os.environ.get('RANK', '0') == '0'
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a command; a mistake of the user becomes one line on stderr and the exit code 2."""
     try:
@@ -24,7 +29,7 @@ def run(main: Callable[[], None]) -> None:
         end_processes()
     except UsageError as error:
         # One line, not one of every process; what is wrong with a batch only one of them knows.
-        if isinstance(error, DataError) or os.environ.get('RANK', '0') == '0':
+        if isinstance(error, DataError) or is_first():
             print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
 

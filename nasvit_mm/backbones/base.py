@@ -143,9 +143,16 @@ class ElasticBackbone(BaseModule):
     @property
     def out_channels(self) -> list[int]:
         """Channels of every output for the active architecture."""
+        return self._channels(self.plan)
+
+    def _channels(self, plan: Any) -> list[int]:
         if self.taps is not None:
             return [tap.proj.out_channels for tap in self.taps]
-        return [span.width for span in self._output_spans(self.plan)]
+        return [span.width for span in self._output_spans(plan)]
+
+    def channels_of(self, arch: Any) -> list[int]:
+        """``out_channels`` that another architecture of the space would have."""
+        return self._channels(self._plan(self.space.arch(arch)))
 
     @property
     def out_strides(self) -> list[int]:

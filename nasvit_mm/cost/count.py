@@ -47,7 +47,7 @@ def count(space: str | Mapping | Space, archs: Any,
           input_size: int | tuple[int, int] | None = None, part: str = 'classifier',
           out_indices: Sequence[int] | None = None, attention: str = 'auto',
           num_classes: int = 1000, out_width: int | Sequence[int] | None = None,
-          counter: str = 'true') -> Cost:
+          counter: str = 'true', stage_norm: bool = False) -> Cost:
     """Multiply-adds and parameters, equal to a trace of the built module to the last unit.
 
     Args:
@@ -63,6 +63,7 @@ def count(space: str | Mapping | Space, archs: Any,
         out_width: taps of the backbone, one width or one per output.
         counter: ``'true'``, or ``'authors'``: the formula of the family's released code, whose
             figures its papers' levels mean (of the classifier; parameters are the true ones).
+        stage_norm: of the Twins-like backbone.
 
     Returns:
         A :class:`Cost` of ints for one architecture, of arrays for a list or matrix.
@@ -98,8 +99,12 @@ def count(space: str | Mapping | Space, archs: Any,
         having = [name for name, f in FAMILIES.items() if hasattr(f, 'authors_macs')]
         raise ValueError(f"counter = 'authors' counts classifiers of {', '.join(having)}, not "
                          f'{part}s of {space.name}')
+    if stage_norm and (part != 'backbone' or space.name != 'vitas_twins'):
+        raise ValueError(f'stage_norm belongs to backbones of vitas_twins, not to {part}s of '
+                         f'{space.name}')
     parts = family.tally(fields, height, width, out_indices=indices, attention=attention,
-                         num_classes=num_classes, out_width=out_width and tuple(out_width))
+                         num_classes=num_classes, out_width=out_width and tuple(out_width),
+                         **(dict(stage_norm=True) if stage_norm else {}))
     n = len(genes)
     macs = {k: _full(t.macs, n) for k, t in parts.items()}
     params = {k: _full(t.params, n) for k, t in parts.items()}

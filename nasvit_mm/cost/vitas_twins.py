@@ -24,7 +24,7 @@ MIN_SIZE = facts.MIN_SIZE
 
 def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarray, *,
           out_indices: tuple[int, ...] | None, attention: str, num_classes: int,
-          out_width: tuple[int, ...] | None) -> dict[str, Tally]:
+          out_width: tuple[int, ...] | None, stage_norm: bool = False) -> dict[str, Tally]:
     """Cost per part of the network; arguments as of ``cost.nasvit.tally``.
 
     Local and reduced attention are what they are at any size: ``attention`` changes nothing.
@@ -45,6 +45,8 @@ def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarra
             block += mlp(channels, fields['mlp_width'][:, slot], tokens)
             parts[f'{stage.name}.{j}'] = block * (heads > 0)
         parts[f'peg{i}'] = depthwise(channels, tokens, 3, bias=True)
+        if stage_norm:
+            parts[f'norm{i}'] = norm(channels)
         cin, before = channels, before + stage.slots
     if out_indices is None:
         parts['head'] = norm(cin) + linear(cin, num_classes, 1)

@@ -9,12 +9,13 @@ the few outside are drawn again: what comes out is uniform over the architecture
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasvit_mm.cost.count import count
+from nasvit_mm.cost.count import Cost, count
 from nasvit_mm.spaces import Space, get_space
 
 CELLS = 200  # of the grid within the window
@@ -60,7 +61,9 @@ class WindowSampler:
     Args:
         space: name of a space, its ``to_dict()`` form, or a Space.
         low, high: bounds of the multiply-adds, both included.
-        count_args: of :func:`nasvit_mm.cost.count`: input_size, part, attention, counter, ...
+        cost: gene matrix -> :class:`Cost`, of anything whose parts depend on few genes each; None:
+            :func:`nasvit_mm.cost.count`.
+        count_args: of that: input_size, part, attention, counter, ...
 
     Raises:
         ValueError: no architecture can lie in the window; names the reachable range.
@@ -70,9 +73,9 @@ class WindowSampler:
     """
 
     def __init__(self, space: str | Mapping | Space, low: float, high: float,
-                 **count_args: Any) -> None:
+                 cost: Callable[[np.ndarray], Cost] | None = None, **count_args: Any) -> None:
         self.space, self.low, self.high = get_space(space), low, high
-        self._args = count_args
+        self._cost = cost or partial(count, self.space, **count_args)
         if not low <= high:
             raise ValueError(f'window from {low:g} to {high:g}: the lower bound is the larger one')
         scopes = self._scopes()
@@ -99,7 +102,7 @@ class WindowSampler:
 
     # ------------------------------------------------------------------ what depends on what
     def _macs(self, genes: np.ndarray) -> dict[str, np.ndarray]:
-        return count(self.space, genes, **self._args).breakdown
+        return self._cost(genes).breakdown
 
     def _scopes(self) -> dict[str, set[int]]:
         """Part -> genes that its multiply-adds depend on, found by changing one gene at a time."""
@@ -230,7 +233,7 @@ class WindowSampler:
             drawn = np.concatenate([self._backward(table, rng, k)
                                     for table, k in zip(self._tables, of_table) if k])
             drawn = rng.permutation(drawn)
-            macs = count(self.space, drawn, **self._args).macs
+            macs = self._cost(drawn).macs
             drawn = drawn[(self.low <= macs) & (macs <= self.high)]
             found.append(drawn)
             missing -= len(drawn)
@@ -266,7 +269,7 @@ class WindowSampler:
         return genes
 
     def _unreachable(self) -> str:
-        smallest, largest = (count(self.space, getattr(self.space, name), **self._args).macs
-                             for name in ('smallest', 'largest'))
+        smallest, largest = self._cost(
+            self.space.genes([self.space.smallest, self.space.largest])).macs
         return (f'no {self.space.name} architecture has from {self.low:g} to {self.high:g} MACs; '
                 f'the smallest has {smallest:g}, the largest {largest:g}')

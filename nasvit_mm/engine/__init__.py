@@ -4,7 +4,13 @@ from nasvit_mm.engine.checks import CheckData
 from nasvit_mm.engine.data_files import check_data
 from nasvit_mm.engine.disk import disk_errors
 from nasvit_mm.engine.errors import DataError, UsageError, shown_path
-from nasvit_mm.engine.models import build_model, check_architectures, check_channels, unwrapped
+from nasvit_mm.engine.models import (
+    build_model,
+    check_architectures,
+    check_channels,
+    fit_channels,
+    unwrapped,
+)
 from nasvit_mm.engine.options import (
     check_schedule,
     enable_amp,
@@ -31,6 +37,6 @@ __all__ = [
     'SeededInfiniteSampler', 'ShareBuffers', 'UsageError', 'build_model', 'check_architectures',
     'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data',
     'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
-    'end_processes', 'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers',
-    'shown_path', 'start_processes', 'unwrapped',
+    'end_processes', 'fit_channels', 'latest_checkpoint', 'load_weights', 'seed_everything',
+    'share_buffers', 'shown_path', 'start_processes', 'unwrapped',
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,25 @@ def build_model(cfg: Config) -> nn.Module:
         raise UsageError(f'the model cannot be built: {str(error).splitlines()[0]}') from error
     check_channels(model)
     return model
+
+
+def fit_channels(cfg: Config, widths: Sequence[int]) -> None:
+    """Set what neck, or heads, take to the widths that the backbone gives, in the config.
+
+    Args:
+        widths: channels of the backbone's outputs, in order.
+    """
+    model, widths = cfg.model, [int(w) for w in widths]
+    if model.get('neck'):
+        takers = [model.neck]
+    else:
+        heads = [model.get(name) for name in ('decode_head', 'auxiliary_head')]
+        takers = [h for head in heads if head for h in (head if isinstance(head, list) else [head])]
+    for taker in takers:
+        index = taker.get('in_index', None if isinstance(taker.get('in_channels'), int)
+                          else list(range(len(widths))))
+        index = -1 if index is None else index
+        taker.in_channels = widths[index] if isinstance(index, int) else [widths[i] for i in index]
 
 
 def check_channels(model: nn.Module) -> None:

@@ -75,6 +75,25 @@ class SlotSpace(Space):
                 out['heads'][slot] = out['heads'][slot] if i < len(real) else IDENTITY
         return self.arch(arch.replace(**{name: tuple(values) for name, values in out.items()}))
 
+    def canonical_genes(self, genes: np.ndarray) -> np.ndarray:
+        """As :meth:`canonical`; where a block's choice is none of its new slot, the nearest."""
+        genes, values = genes.copy(), self._values(genes)
+        rows = np.arange(len(genes))[:, None]
+        heads = self.first_gene('heads')
+        for group in self.groups:
+            slots = np.array(group)
+            real = values[:, heads + slots] != IDENTITY
+            order = np.argsort(~real, axis=1, kind='stable')
+            real = np.take_along_axis(real, order, 1)
+            for name in ('heads', *self.slot_fields):
+                first = self.first_gene(name)
+                moved = values[rows, first + slots[order]]
+                for i, slot in enumerate(group):
+                    choices = np.array(self.choices[first + slot])
+                    nearest = np.abs(moved[:, i, None] - choices).argmin(1)
+                    genes[:, first + slot] = np.where(real[:, i], nearest, 0)
+        return genes
+
     def depths(self, arch: Any) -> tuple[int, ...]:
         """Number of blocks in every group of slots."""
         heads = self.arch(arch).heads

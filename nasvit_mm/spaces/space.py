@@ -241,6 +241,10 @@ class Space:
         """The normal form: genes without effect set to a fixed value."""
         return self.arch(arch)
 
+    def canonical_genes(self, genes: np.ndarray) -> np.ndarray:
+        """As :meth:`canonical`, for a gene matrix (n, num_genes)."""
+        return genes
+
     # ------------------------------------------------------------------ genes
     def genes(self, arch: Any) -> np.ndarray:
         """Gene vector (num_genes,) int64 of one architecture, matrix (n, num_genes) of a list."""

@@ -1,0 +1,129 @@
+"""A search by a config file."""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
+
+from nasvit_mm.backbones import plain_types
+from nasvit_mm.engine import UsageError, check_checkpoint_exists
+from nasvit_mm.search.algorithms import Algorithm, build_algorithm
+from nasvit_mm.search.archive import NAME
+from nasvit_mm.search.problem import Problem
+from nasvit_mm.search.task import DenseTask
+from nasvit_mm.spaces import Arch, Space, get_space
+
+KEYS = {'space', 'task', 'input_size', 'objectives', 'constraints', 'evaluator', 'algorithm',
+        'initial', 'seed'}
+OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a config asks for.
+
+    Attributes:
+        problem, algorithm: built.
+        evaluator: ``dict(type=, ...)``, None where all objectives are costs.
+        identity: what makes the search this one, JSON types.
+    """
+
+    problem: Problem
+    algorithm: Algorithm
+    evaluator: dict[str, Any] | None
+    identity: dict[str, Any]
+
+
+def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
+    """Check a search's config and build it, evaluator apart.
+
+    Keys: ``space``; ``task``, a config file or mapping with the dense model (a file's path is
+    relative to the search's config); ``input_size``; ``objectives``, ``constraints`` of
+    :class:`Problem`; ``evaluator``; ``algorithm``; ``initial``, architectures to begin with: a
+    list, a supernet's checkpoint with memory banks, or the archive of another search; ``seed``.
+
+    Args:
+        path: of the config file.
+
+    Raises:
+        UsageError: names the key, the value and what is allowed.
+    """
+    unknown = sorted(set(cfg.keys()) - KEYS - OTHERS)
+    if unknown:
+        raise UsageError(f'unknown key {", ".join(unknown)} in the search config; there are '
+                         f'{", ".join(sorted(KEYS))}')
+    for key in ('space', 'objectives', 'algorithm'):
+        if cfg.get(key) is None:
+            raise UsageError(f'the search config has no {key}')
+    try:
+        space = get_space(plain_types(cfg.space))
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f'space: {error.args[0]}') from error
+    task_cfg = _task(cfg.get('task'), path)
+    task = None if task_cfg is None else DenseTask(task_cfg, space)
+    problem = Problem(space, plain_types(cfg.objectives), plain_types(cfg.get('constraints', [])),
+                      task, plain_types(cfg.get('input_size')))
+    options, seed = plain_types(cfg.algorithm), cfg.get('seed', 0)
+    initial = _initial(cfg.get('initial'), space)
+    algorithm = build_algorithm(dict(options, **({'initial': initial} if initial else {})),
+                                problem, seed)
+    evaluator = plain_types(cfg.get('evaluator')) if problem.evaluated else None
+    if evaluator is not None:
+        evaluator['imports'] = list(plain_types(cfg.get('custom_imports', {})).get('imports', []))
+    identity = dict(
+        space=space.to_dict(), input_size=problem.input_size,
+        task=None if task is None else plain_types(task.cfg.model),
+        objectives=[o._asdict() for o in problem.objectives],
+        constraints=[c._asdict() for c in problem.constraints], evaluator=evaluator,
+        # More generations go on where fewer ended.
+        algorithm={k: v for k, v in options.items() if k != 'generations'},
+        initial=[a if isinstance(a, str) else space.arch(a).to_dict() for a in initial], seed=seed)
+    return SearchPlan(problem, algorithm, evaluator, json.loads(json.dumps(identity, default=str)))
+
+
+def _task(given: Any, path: str | Path | None) -> Config | None:
+    if given is None or isinstance(given, Mapping):
+        return given if given is None else Config(plain_types(given))
+    for folder in ([Path(path).parent] if path else []) + [Path()]:
+        if (folder / given).is_file():
+            return Config.fromfile(folder / given)
+    raise UsageError(f'task: the config {given} does not exist')
+
+
+def _initial(given: Any, space: Space) -> Sequence[Any]:
+    """Architectures out of a list, a checkpoint's memory banks, or an archive."""
+    if given is None or (not isinstance(given, str) and isinstance(given, Sequence)):
+        try:
+            return [space.arch(a) for a in plain_types(given) or ()]
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            raise UsageError(f'initial: {error.args[0]}') from error
+    if Path(given).name == NAME:
+        if not Path(given).is_file():
+            raise UsageError(f'initial: the archive {given} does not exist')
+        lines = Path(given).read_text().splitlines()[1:]
+        return _members(space, [json.loads(line)['arch'] for line in lines])
+    check_checkpoint_exists(given)
+    content = CheckpointLoader.load_checkpoint(given, map_location='cpu', logger='silent')
+    state = content.get('supernet', {})
+    banks = state.get('sampler', {}).get('bank')
+    if not banks:
+        raise UsageError(f'initial: the checkpoint {given} has no memory banks (of the sampler '
+                         'bank)')
+    ranked = sorted((entry for bank in banks for entry in bank), key=lambda e: -e[1])
+    return _members(space, [arch for arch, _ in ranked])
+
+
+def _members(space: Space, archs: Sequence[Mapping]) -> list[Arch]:
+    """Those that are of the searched space, which may be smaller than where they come from."""
+    out = []
+    for arch in archs:
+        try:
+            out.append(space.arch(arch))
+        except ValueError:
+            continue
+    return out

@@ -1,0 +1,171 @@
+"""What is measured of a candidate that is within its budget."""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from nasvit_mm.engine import (
+    UsageError,
+    check_architectures,
+    check_checkpoint_exists,
+    check_data,
+    load_weights,
+    seed_everything,
+)
+from nasvit_mm.registry import MODELS, SUBNET_EVALUATORS
+from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.supernet import calibrated
+
+
+class SubnetEvaluator:
+    """Base: figures of one architecture, the same in whatever order candidates come.
+
+    Args:
+        space: what is searched.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+
+    def __call__(self, arch: Arch) -> dict[str, float]:
+        """Figures by name, finite."""
+        raise NotImplementedError
+
+
+@SUBNET_EVALUATORS.register_module()
+class SupernetEvaluator(SubnetEvaluator):
+    """The task's metric of the supernet's subnet, with batch norms recalibrated, no training.
+
+    Metrics are named as the task names them (``accuracy/top1``, ``mIoU``).
+
+    Args:
+        config: of the supernet's training: its model, data and metric.
+        checkpoint: its weights.
+        dataloader: changes of ``val_dataloader``, for held-out pictures: the validation set is for
+            the final figure, not for choosing.
+        calibration_dataloader: changes of ``train_dataloader``, whose first batches recalibrate.
+        num_calibration: how many of them; 0 where the network has no batch norms.
+        phase: of the weight sharing.
+        seed: of the augmentation of those batches.
+        cfg_options: changes of the config.
+        cache: keep all batches in memory; pictures are then read once, and not for each candidate.
+
+    Raises:
+        UsageError: a file that is not there, a checkpoint of another model, a supernet that does
+            not hold the searched space.
+    """
+
+    def __init__(self, space: Space, config: str, checkpoint: str,
+                 dataloader: Mapping | None = None, calibration_dataloader: Mapping | None = None,
+                 num_calibration: int = 32, phase: int = 0, seed: int = 0,
+                 cfg_options: Mapping | None = None, cache: bool = True) -> None:
+        super().__init__(space)
+        if not Path(config).is_file():
+            raise UsageError(f'evaluator.config {config} does not exist')
+        check_checkpoint_exists(checkpoint)
+        cfg = Config.fromfile(config)
+        cfg.merge_from_dict(dict(cfg_options or {}))
+        cfg.merge_from_dict({'val_dataloader': dict(dataloader or {}),
+                             'train_dataloader': dict(calibration_dataloader or {})})
+        cfg.launcher = 'none'
+        for loader in (cfg.val_dataloader, cfg.train_dataloader):
+            loader.update(num_workers=0, persistent_workers=False)
+        check_architectures(cfg)
+        check_data(cfg, 'train', 'val')
+        init_default_scope(cfg.get('default_scope', 'mmengine'))
+        if cfg.model.get('teachers'):
+            cfg.model.teachers = None
+            cfg.model.distill = {}
+        model = MODELS.build(cfg.model)
+        load_weights(model, checkpoint, cfg)
+        self.model = getattr(model, 'model', model).eval()
+        self._check_space()
+        if torch.cuda.is_available():
+            self.model.cuda()
+        self.cfg, self.num_calibration, self.phase, self.seed = cfg, num_calibration, phase, seed
+        self.cache, self._batches, self._meta = cache, {}, None
+
+    def _check_space(self) -> None:
+        theirs = self.model.backbone.space
+        if theirs.name != self.space.name:
+            raise UsageError(f'the supernet is of the space {theirs.name}, the search of '
+                             f'{self.space.name}')
+        for ours, field in zip(self.space.fields, theirs.fields):
+            for label, wanted, having in zip(ours.labels, ours.choices, field.choices):
+                if not set(wanted) <= set(having):
+                    raise UsageError(f'the supernet has {label} of {", ".join(map(str, having))}, '
+                                     f'the search asks for {", ".join(map(str, wanted))}: restrict '
+                                     'the searched space')
+
+    def _loader(self, split: str, number: int | None = None) -> Sequence[Any] | Any:
+        if split in self._batches:
+            return self._batches[split]
+        loader = Runner.build_dataloader(self.cfg[f'{split}_dataloader'], seed=self.seed)
+        self._meta = getattr(loader.dataset, 'metainfo', None)
+        batches = islice(loader, number)
+        if self.cache:
+            batches = self._batches[split] = list(batches)
+        return batches
+
+    @torch.no_grad()
+    def __call__(self, arch: Arch) -> dict[str, float]:
+        calibration = self._loader('train', self.num_calibration) if self.num_calibration else None
+        seed_everything(self.seed)  # mixup
+        model = calibrated(self.model, arch, calibration, self.phase)
+        batches, metrics = self._loader('val'), self.cfg.val_evaluator
+        evaluator, number = Evaluator(metrics if isinstance(metrics, list) else [metrics]), 0
+        evaluator.dataset_meta = self._meta
+        for batch in batches:
+            outputs = model.val_step(batch)
+            number += len(outputs)
+            evaluator.process(data_samples=outputs, data_batch=batch)
+        return {k: float(v) for k, v in evaluator.evaluate(number).items()}
+
+
+@lru_cache(maxsize=2)
+def _evaluator(cfg: str) -> SubnetEvaluator:
+    options = json.loads(cfg)
+    for module in options.pop('imports', ()):
+        import_module(module)
+    return build_evaluator(options, get_space(options.pop('space')))
+
+
+def build_evaluator(cfg: Mapping[str, Any], space: Space) -> SubnetEvaluator:
+    """``dict(type=name, ...)`` to an evaluator of a space.
+
+    Raises:
+        UsageError: an unknown type or argument.
+    """
+    options = dict(cfg)
+    name = options.pop('type', None)
+    kind = SUBNET_EVALUATORS.get(str(name).removeprefix('nasvit_mm.'))
+    if kind is None:
+        raise UsageError(f'evaluator type = {name!r}, allowed: '
+                         f'{", ".join(sorted(SUBNET_EVALUATORS.module_dict))}; custom_imports '
+                         'names the module of one of your own')
+    try:
+        return kind(space, **options)
+    except TypeError as error:
+        raise UsageError(f'evaluator {name}: {error}') from error
+
+
+def evaluate(cfg: str, arch: Mapping[str, Any]) -> dict[str, float]:
+    """Figures of an architecture, in whatever process: the evaluator is built once in each.
+
+    Args:
+        cfg: JSON of ``dict(type=, space=, imports=[modules], ...)``.
+        arch: ``Arch.to_dict()``.
+    """
+    evaluator = _evaluator(cfg)
+    return evaluator(evaluator.space.arch(arch))
