@@ -19,7 +19,7 @@ __all__ = ['Arch', 'Space', '__version__', 'create_model', 'get_space', 'list_sp
 _HOME = {'Arch': 'spaces', 'Space': 'spaces', 'get_space': 'spaces', 'list_spaces': 'spaces',
          'create_model': 'backbones'}
 _ROOMS = ('backbones', 'checkpoints', 'classification', 'compat', 'cost', 'datasets', 'deploy',
-          'engine', 'nn', 'registry', 'spaces', 'supernet')
+          'engine', 'nn', 'registry', 'search', 'spaces', 'supernet')
 
 
 def __getattr__(name: str) -> Any:

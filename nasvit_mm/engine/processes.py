@@ -28,7 +28,7 @@ def start_processes(cfg: Config) -> None:
     # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
-    changed = sum(_plain_batch_norm(part) for part in _foreign_norms(cfg.model))
+    changed = sum(_plain_batch_norm(part) for part in _foreign_norms(cfg.get('model')))
     if changed:
         print_log('no GPU: batch norms outside the backbone keep statistics of their own process, '
                   "for torch's SyncBatchNorm runs on GPUs only", logger='current')

@@ -44,6 +44,8 @@ class Archive:
                              'with it, or another --work-dir')
         if write:
             Path(folder).mkdir(parents=True, exist_ok=True)
+            if not self.path.exists() or not self.path.stat().st_size:
+                self.ahead_path.unlink(missing_ok=True)  # of nobody knows what
         self._read()
         self._file = self._ahead_file = None
 
@@ -108,20 +110,24 @@ class Archive:
             raise ValueError(f'line {index} comes after line {len(self.lines) - 1}')
         self.lines.append(json.loads(json.dumps(record)))
         if self.write:
-            if self._file is None:
-                empty = not self.path.exists() or not self.path.stat().st_size
-                self._file = self.path.open('ab')
-                if empty:
-                    self._file.write(_line(self.identity))
-            self._file.write(_line(record))
+            self._open().write(_line(record))
+
+    def _open(self) -> Any:
+        if self._file is None:
+            self._file = self.path.open('ab')
+            if not self.path.stat().st_size:
+                self._file.write(_line(self.identity))
+        return self._file
 
     def keep(self, index: int, arch: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Keep a result that came before its turn safe."""
+        record = self._ahead[index] = dict(index=index, arch=arch, metrics=metrics)
         if self.write:
             if self._ahead_file is None:
+                self._open().flush()  # whose results these are
                 self._ahead_file = self.ahead_path.open('ab')
                 self._ahead_file.write(b'\n')  # after a line that was cut off
-            self._ahead_file.write(_line(dict(index=index, arch=arch, metrics=metrics)))
+            self._ahead_file.write(_line(record))
             self._ahead_file.flush()
 
     def flush(self) -> None:

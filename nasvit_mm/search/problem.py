@@ -148,7 +148,7 @@ class Problem:
         if not len(genes):
             return np.zeros(0, bool)
         costs = self.costs(genes)
-        out = self.space.obeys(genes)
+        out = self.space.usable(genes)
         for constraint in self.constraints:
             out &= constraint.holds(costs[constraint.metric])
         return out

@@ -99,6 +99,10 @@ class SlotSpace(Space):
         heads = self.arch(arch).heads
         return tuple(sum(heads[slot] != IDENTITY for slot in group) for group in self.groups)
 
+    def usable(self, genes: np.ndarray) -> np.ndarray:
+        """Those with a block, too."""
+        return super().usable(genes) & (self.columns(genes)['heads'] != IDENTITY).any(1)
+
     # ------------------------------------------------------------------ extremes
     def _extreme(self, end: int) -> Arch:
         fields = {}

@@ -127,6 +127,10 @@ class Space:
             out &= link.allowed[genes[:, link.first], genes[:, link.second]]
         return out
 
+    def usable(self, genes: np.ndarray) -> np.ndarray:
+        """Which rows of a gene matrix are networks of use that obey all rules, (n,) bool."""
+        return self.obeys(genes)
+
     @property
     def is_single(self) -> bool:
         """Whether one architecture is left."""

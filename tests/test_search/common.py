@@ -1,0 +1,39 @@
+"""What the tests of the search share."""
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from nasvit_mm.cost import count
+from nasvit_mm.search import Algorithm, Archive, Problem, build_algorithm, search
+from nasvit_mm.spaces import Space
+from tests.families import small
+
+TOY = dict(type='Toy', imports=['tests.test_search.toy'])
+OBJECTIVES = [dict(metric='score'), dict(metric='macs')]
+
+
+def budget(space: Space) -> tuple[float, float]:
+    """The middle of what random architectures cost."""
+    costs = sorted(count(space, space.sample(0, 200)).macs)
+    return float(costs[60]), float(costs[140])
+
+
+@cache
+def problem(space: str = 'nasvit') -> Problem:
+    low, high = budget(small(space))
+    return Problem(small(space), OBJECTIVES, [dict(metric='macs', low=low, high=high)])
+
+
+def algorithm(of: Problem, name: str = 'nsga2', seed: int = 0, **options) -> Algorithm:
+    sizes = dict(population=12, generations=3)
+    if name in ('nasvit', 'elasticvit'):
+        sizes.update(mutations=6, crossovers=6)
+    return build_algorithm(dict(sizes, type=name, **options), of, seed)
+
+
+def run(folder: Path, name: str = 'nsga2', resume: bool = False, evaluator: dict | None = None,
+        backend=None, identity: dict | None = None, **options) -> list[dict]:
+    of = problem()
+    archive = Archive(folder, identity or dict(search=name), resume)
+    return search(of, algorithm(of, name, **options), archive, evaluator or TOY, backend)

@@ -1,0 +1,122 @@
+"""Costs of whole dense models, budgets, and drawing within them."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+
+from nasvit_mm import get_space, list_spaces
+from nasvit_mm.cost import count, count_model
+from nasvit_mm.engine import UsageError, build_model
+from nasvit_mm.search import DenseTask, Problem
+from tests.families import small
+from tests.test_search.common import problem
+
+SEG = Path(__file__).resolve().parents[2] / 'configs/seg'
+TASKS = [('nasvit_ade20k', 'nasvit', (512, 512)), ('nasvit_cityscapes', 'nasvit', (512, 1024)),
+         ('elasticvit_ade20k', 'elasticvit', (512, 512)),
+         ('vitas_ade20k', 'vitas_twins', (512, 512)),
+         ('vitas_ade20k_upernet', 'vitas_twins', (512, 512)),
+         ('vitas_deit_ade20k', 'vitas_deit_small', (496, 512))]
+
+
+def task(name: str, space: str, **backbone) -> DenseTask:
+    cfg = Config.fromfile(SEG / f'{name}.py')
+    cfg.model.backbone.update(backbone)
+    return DenseTask(cfg, get_space(space))
+
+
+@pytest.mark.parametrize(('name', 'space', 'size'), TASKS)
+def test_the_formula_is_the_trace_of_the_built_model(name, space, size):
+    of = task(name, space)
+    genes = of.space.uniform_genes(5, 2)
+    total, head = of.total(genes, size), of.head(genes, size)
+    for i, arch in enumerate(of.space.from_genes(genes)):
+        traced = count_model(build_model(of.config(arch)), size)
+        assert (total.macs[i], total.params[i]) == (traced.total_macs, traced.total_params)
+        assert head.macs[i] == traced.total_macs - traced.macs['backbone']
+        assert sum(total.breakdown.values())[i] == total.macs[i]
+
+
+def test_a_tap_makes_the_head_the_same_for_all():
+    of = task('nasvit_ade20k', 'nasvit', out_width=32)
+    genes = of.space.uniform_genes(0, 50)
+    assert len(set(of.head(genes, (256, 256)).macs)) == 1
+    assert len(set(of.total(genes, (256, 256)).macs)) > 1
+
+
+def test_a_task_of_another_family_is_refused():
+    with pytest.raises(UsageError, match="'nasvit_mm.NASViT', which does not serve .*vitas_twins"):
+        task('nasvit_ade20k', 'vitas_twins')
+
+
+def test_named_costs():
+    of = Problem(get_space('nasvit'), ['macs'], [
+        dict(metric='backbone.params', high=20e6), dict(metric='classifier.macs', low=1),
+        dict(metric='macs@512x1024', low=1), dict(metric='head.macs', low=1)],
+        task('nasvit_ade20k', 'nasvit'), (512, 512))
+    genes = of.space.uniform_genes(0, 4)
+    costs = of.costs(genes)
+    assert (costs['classifier.macs'] == count('nasvit', genes).macs).all()
+    assert (costs['macs'] == of.task.total(genes, (512, 512)).macs).all()
+    assert (costs['macs@512x1024'] == of.task.total(genes, (512, 1024)).macs).all()
+    assert (costs['backbone.params'] == of.task.backbone(genes, (512, 512)).params).all()
+    assert (costs['head.macs'] == of.task.head(genes, (512, 512)).macs).all()
+    assert of.evaluated == []
+
+
+@pytest.mark.parametrize('space', list_spaces())
+def test_draws_lie_in_a_rare_window(space):
+    """The slimmest thousandth: no draw by trial would find it in time."""
+    of = small(space)
+    drawn = of.sample_genes(0, 2000)
+    costs = np.sort(count(of, drawn[of.usable(drawn)]).macs)
+    low, high = float(costs[1]), float(costs[3])
+    within = Problem(of, ['macs'], [dict(metric='macs', low=low, high=high)])
+    genes = within.sample(np.random.default_rng(0), 200)
+    macs = count(of, genes).macs
+    assert ((low <= macs) & (macs <= high)).all() and of.obeys(genes).all()
+    assert len({row.tobytes() for row in genes}) > 20
+
+
+@pytest.mark.parametrize('space', list_spaces())
+def test_two_constraints(space):
+    of = problem(space)
+    macs = of.constraints[0]
+    params = sorted(count(of.space, of.sample(np.random.default_rng(0), 100)).params)
+    both = Problem(of.space, ['score'], [macs._asdict(), dict(metric='params', high=params[50])])
+    genes = both.sample(np.random.default_rng(1), 30)
+    assert both.feasible(genes).all() and count(of.space, genes).params.max() <= params[50]
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    (dict(constraints=[dict(metric='macs', high=1e6)]), r'at most 1e\+06: the space reaches from'),
+    (dict(constraints=[dict(metric='macs', low=1e12)]), 'at least 1e'),
+    (dict(constraints=[dict(metric='macs', low=3e8, high=2e8)]), 'the lower bound is the larger'),
+    (dict(constraints=[dict(metric='mIoU', low=3)]), 'only costs'),
+    (dict(constraints=[dict(metric='macs', max=3)]), r'expected dict\(metric=, low=, high=\)'),
+    (dict(objectives=[]), 'no objectives'),
+    (dict(objectives=[dict(metric='macs', goal='low')]), "'low', allowed: min, max"),
+    (dict(objectives=['backbone.macs']), 'the search has none: give task'),
+    (dict(objectives=['neck.macs']), "part 'neck', allowed: total, backbone"),
+])
+def test_mistakes(options, message):
+    options = dict(dict(objectives=['macs']), **options)
+    with pytest.raises(UsageError, match=message):
+        Problem(get_space('nasvit'), **options)
+
+
+def test_constraints_that_exclude_each_other():
+    of = get_space('nasvit')
+    costs = count(of, [of.smallest, of.largest])
+    both = Problem(of, ['macs'], [dict(metric='macs', high=float(costs.macs[0]) * 1.05),
+                                  dict(metric='params', low=float(costs.params[1]) * 0.98)])
+    with pytest.raises(UsageError, match='meets all constraints together: macs at most'):
+        both.sample(np.random.default_rng(0), 3)
+
+
+def test_a_task_needs_a_size():
+    with pytest.raises(UsageError, match='no input_size'):
+        Problem(get_space('nasvit'), ['macs'], task=task('nasvit_ade20k', 'nasvit'))

@@ -1,0 +1,181 @@
+"""tools/search.py: a real supernet, a kill, ranks, mistakes."""
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from nasvit_mm.engine import UsageError, seed_everything
+from nasvit_mm.registry import MODELS
+from nasvit_mm.search import SupernetEvaluator, read_search
+from nasvit_mm.supernet import calibrated
+from tests.commands import ROOT, begin, error_line, start
+from tests.test_tools.supernets import config, pictures
+
+COSTS = """
+space = 'nasvit'
+task = '{root}/configs/seg/nasvit_ade20k.py'
+input_size = (512, 512)
+objectives = [dict(metric='params', goal='max'), 'macs']
+constraints = [dict(metric='macs', high={high})]
+algorithm = dict(type='nsga2', population=16, generations=4)
+"""
+TOY = """
+custom_imports = dict(imports=['tests.test_search.toy'])
+space = 'vitas_twins'
+objectives = ['score', 'macs']
+constraints = [dict(metric='macs', high=3e9)]
+evaluator = dict(type='Toy', seconds={seconds})
+algorithm = dict(type='vitas', population=6, generations=4)
+"""
+
+
+def costs(folder: Path, high: float = 5e9) -> Path:
+    path = folder / 'costs.py'
+    path.write_text(COSTS.format(root=ROOT, high=high))
+    return path
+
+
+def toy(folder: Path, seconds: float = 0.0) -> Path:
+    path = folder / 'toy.py'
+    path.write_text(TOY.format(seconds=seconds))
+    return path
+
+
+def archive(folder: Path) -> bytes:
+    return (folder / 'archive.jsonl').read_bytes()
+
+
+@pytest.fixture(scope='module')
+def supernet(tmp_path_factory) -> tuple[Path, Path]:
+    """Config and checkpoint of a small, untrained supernet."""
+    folder = tmp_path_factory.mktemp('supernet')
+    path = config('nasvit', pictures(folder / 'data'), folder)
+    seed_everything(0)
+    model = MODELS.build(Config.fromfile(path).model)
+    torch.save(dict(state_dict=model.state_dict()), folder / 'iter_4.pth')
+    return path, folder / 'iter_4.pth'
+
+
+def test_the_supernet_evaluator(supernet):
+    """In any order the same, and what the subnet gives; the supernet is left as it was."""
+    path, checkpoint = supernet
+    space = MODELS.build(Config.fromfile(path).model).model.backbone.space
+    evaluate = SupernetEvaluator(space, str(path), str(checkpoint), num_calibration=2)
+    before = {k: v.clone() for k, v in evaluate.model.state_dict().items()}
+    archs = [space.smallest, *space.sample(0, 2)]
+    found = [evaluate(arch) for arch in archs]
+    again = SupernetEvaluator(space, str(path), str(checkpoint), num_calibration=2, cache=False)
+    assert [again(arch) for arch in archs[::-1]] == found[::-1]
+    assert all(torch.equal(before[k], v) for k, v in evaluate.model.state_dict().items())
+    assert set(found[0]) == {'accuracy/top1'}
+    seed_everything(0)
+    net = calibrated(evaluate.model, archs[1], evaluate._batches['train'])
+    right = [o['scores'].argmax() == o['label'] for batch in evaluate._batches['val']
+             for o in net.val_step(batch)]
+    assert found[1]['accuracy/top1'] == pytest.approx(100 * sum(right) / len(right))
+
+
+def test_a_supernet_of_a_smaller_space_is_refused(supernet):
+    path, checkpoint = supernet
+    from nasvit_mm import get_space
+    with pytest.raises(UsageError, match='the supernet has resolution of 32, 48, the search asks'):
+        SupernetEvaluator(get_space('nasvit'), str(path), str(checkpoint))
+
+
+@pytest.mark.slow
+def test_search_of_a_supernet_under_a_dense_budget(supernet, tmp_path):
+    path, checkpoint = supernet
+    file = tmp_path / 'search.py'
+    file.write_text(COSTS.format(root=ROOT, high=6e9).replace(
+        "'nasvit'\n", "dict(space='nasvit', restrict=dict(resolution=[32, 48]))\n", 1).replace(
+        "dict(metric='params', goal='max')", "'accuracy/top1'").replace(
+        'population=16, generations=4', 'population=3, generations=2') + (
+        f"evaluator = dict(type='SupernetEvaluator', config='{path}', checkpoint='{checkpoint}', "
+        'num_calibration=1)\n'))
+    done = start('search', file, '--work-dir', tmp_path / 'run')
+    assert done.returncode == 0, done.stderr[-3000:]
+    front = json.loads((tmp_path / 'run/front.json').read_text())
+    lines = archive(tmp_path / 'run').splitlines()[1:]
+    assert len(lines) == 6 and front and all(r['costs']['macs'] <= 6e9 for r in front)
+    assert 'The front' in done.stdout and 'accuracy/top1' in done.stdout
+
+
+def test_costs_only_and_the_report(tmp_path):
+    done = start('search', costs(tmp_path), '--work-dir', tmp_path / 'run')
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = [json.loads(line) for line in archive(tmp_path / 'run').splitlines()[1:]]
+    assert len(records) == 64
+    page = (tmp_path / 'run/report.html').read_text()
+    data = json.loads(page.split('id="data">')[1].split('</script>')[0])
+    assert data['records'] == records and 'http' not in page.replace('http://www.w3.org', '')
+    assert (tmp_path / 'run/front.png').stat().st_size > 10_000
+    again = start('search', costs(tmp_path), '--work-dir', tmp_path / 'run')
+    assert 'give --resume' in error_line(again.returncode, again.stderr)
+    other = start('search', costs(tmp_path, 4e9), '--work-dir', tmp_path / 'run', '--resume')
+    assert 'of another search: constraints differ' in error_line(other.returncode, other.stderr)
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_goes_on(tmp_path):
+    path = toy(tmp_path, 0.1)
+    done = start('search', path, '--work-dir', tmp_path / 'whole')
+    assert done.returncode == 0, done.stderr[-3000:]
+    process = begin('search', path, '--work-dir', tmp_path / 'cut')
+    while not (tmp_path / 'cut/archive.jsonl').exists() or (
+            archive(tmp_path / 'cut').count(b'\n') < 9):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert archive(tmp_path / 'cut').count(b'\n') < 25
+    again = start('search', path, '--work-dir', tmp_path / 'cut', '--resume', '--workers', 2)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert 'candidates are in' in again.stdout
+    assert archive(tmp_path / 'cut') == archive(tmp_path / 'whole')
+
+
+@pytest.mark.slow
+def test_two_ranks(tmp_path):
+    path = toy(tmp_path, 0.05)
+    alone = start('search', path, '--work-dir', tmp_path / 'alone')
+    assert alone.returncode == 0, alone.stderr[-3000:]
+    ranks = start('tools/dist_search.sh', path, 2, '--work-dir', tmp_path / 'ranks')
+    assert ranks.returncode == 0, ranks.stderr[-3000:]
+    assert archive(tmp_path / 'ranks') == archive(tmp_path / 'alone')
+    assert os.path.exists(tmp_path / 'ranks/report.html')
+
+
+@pytest.mark.parametrize(('change', 'message'), [
+    ("constraints = [dict(metric='macs', high=1e9)]", 'the space reaches from'),
+    ("objective = ['macs']", 'unknown key objective in the search config'),
+    ("task = 'seg/none.py'", 'task: the config seg/none.py does not exist'),
+    ("objectives = ['mIoU']", "'mIoU' needs an evaluator"),
+    ("space = 'nasvits'", "space: unknown space 'nasvits'"),
+    ("initial = 'none.pth'", 'checkpoint none.pth '),
+    ("evaluator = dict(type='Oracle'); objectives = ['mIoU']", "evaluator type = 'Oracle'"),
+])
+def test_mistakes(change, message, tmp_path):
+    path = costs(tmp_path)
+    path.write_text(path.read_text() + change)
+    done = start('search', path, '--work-dir', tmp_path / 'run')
+    assert message in error_line(done.returncode, done.stderr)
+
+
+def test_memory_banks_begin_the_search(tmp_path):
+    from nasvit_mm import get_space
+    space = get_space('nasvit')
+    archs = space.sample(0, 40)
+    banks = [[[a.to_dict(), float(i)] for i, a in enumerate(archs)]]
+    torch.save(dict(state_dict={}, supernet=dict(sampler=dict(bank=banks))), tmp_path / 'iter.pth')
+    path = costs(tmp_path)
+    path.write_text(path.read_text() + f"initial = '{tmp_path / 'iter.pth'}'\n")
+    plan = read_search(Config.fromfile(path), path)
+    genes = space.genes(archs[::-1])
+    fits = genes[plan.problem.feasible(genes)]
+    assert len(fits) > 2 and (plan.algorithm.ask()[:len(fits)] == fits[:16]).all()
