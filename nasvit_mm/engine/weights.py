@@ -48,10 +48,14 @@ def check_checkpoint_exists(path: str) -> None:
                             f'{folder} holds no *.pth; tools/train.py writes them to its work dir'))
 
 
-def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
+def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config,
+                          prefixes: str = r'module\.') -> None:
     """Check that a checkpoint holds exactly the model's entries.
 
     mmengine only warns of a mismatch and goes on with random weights.
+
+    Args:
+        prefixes: pattern of what the file's keys may begin with and the model's do not.
 
     Raises:
         UsageError: says what differs, and which backbone the file was trained with if it tells.
@@ -65,7 +69,7 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
     if not isinstance(state, Mapping) or not any(torch.is_tensor(v) for v in state.values()):
         raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
     wanted = unwrapped(model, BaseTTAModel).state_dict()
-    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    state = {re.sub(f'^{prefixes}', '', key): value for key, value in state.items()}
     missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
     extra = [k for k in state if k not in wanted and not k.endswith('num_batches_tracked')]
     shapes = [f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
@@ -76,7 +80,7 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
                 for found, what in ((shapes, 'entries have another shape'),
                                     (missing, 'of the model are missing in the file'),
                                     (extra, 'of the file are unknown to the model')) if found]
-    backbone = cfg.model.get('backbone') or cfg.model.get('module', {}).get('backbone')
+    backbone = cfg.model.get('backbone') or cfg.model.get('module', {}).get('backbone') or cfg.model
     raise UsageError(
         f'checkpoint {path} does not fit the model of the config, of {len(wanted)} entries: '
         f'{"; ".join(problems)}. The config expects {_describe(backbone)}'
@@ -84,10 +88,11 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config) -> None:
         'checkpoint), or another checkpoint')
 
 
-def load_weights(model: nn.Module, path: str, cfg: Config) -> None:
-    """Load a checkpoint that must fit."""
-    check_checkpoint_fits(model, path, cfg)
-    load_checkpoint(model, path, map_location='cpu', strict=False, logger='silent')
+def load_weights(model: nn.Module, path: str, cfg: Config, prefixes: str = r'module\.') -> None:
+    """Load a checkpoint that must fit; arguments of :func:`check_checkpoint_fits`."""
+    check_checkpoint_fits(model, path, cfg, prefixes)
+    load_checkpoint(model, path, map_location='cpu', strict=False, logger='silent',
+                    revise_keys=[(f'^{prefixes}', '')])
 
 
 def _trained_with(content: Mapping) -> str:
@@ -102,7 +107,7 @@ def _trained_with(content: Mapping) -> str:
 def _describe(backbone: Any) -> str:
     if not isinstance(backbone, Mapping):
         return 'another model'
-    arch = backbone.get('arch', backbone.get('depth', ''))
+    arch = backbone.get('arch', backbone.get('space', backbone.get('depth', '')))
     return f'{backbone.get("type")} {arch!r}' if arch != '' else str(backbone.get('type'))
 
 

@@ -18,6 +18,7 @@ from nasvit_mm.search.evaluators import (
     evaluate,
 )
 from nasvit_mm.search.execute import Ranks, Serial, Workers
+from nasvit_mm.search.export import CONFIG, Exported, export_subnet, sha256
 from nasvit_mm.search.loop import front, search
 from nasvit_mm.search.metrics import CostMetric
 from nasvit_mm.search.operators import (
@@ -32,10 +33,10 @@ from nasvit_mm.search.report import front_table, write_report
 from nasvit_mm.search.task import DenseTask, FeatureMaps
 
 __all__ = [
-    'ALGORITHMS', 'NSGA2', 'OPERATORS', 'Algorithm', 'Archive', 'Constraint', 'CostMetric',
-    'DenseTask', 'FeatureMaps', 'FieldOperators', 'LevelEvolution', 'Objective', 'Operators',
-    'ParetoEvolution', 'PolynomialOperators', 'Problem', 'RandomSearch', 'Ranks', 'SearchPlan',
-    'Serial', 'SubnetEvaluator', 'SupernetEvaluator', 'UniformOperators', 'ViTASEvolution',
-    'Workers', 'build_algorithm', 'build_evaluator', 'evaluate', 'front', 'front_table',
-    'read_search', 'search', 'write_report',
+    'ALGORITHMS', 'CONFIG', 'NSGA2', 'OPERATORS', 'Algorithm', 'Archive', 'Constraint',
+    'CostMetric', 'DenseTask', 'Exported', 'FeatureMaps', 'FieldOperators', 'LevelEvolution',
+    'Objective', 'Operators', 'ParetoEvolution', 'PolynomialOperators', 'Problem', 'RandomSearch',
+    'Ranks', 'SearchPlan', 'Serial', 'SubnetEvaluator', 'SupernetEvaluator', 'UniformOperators',
+    'ViTASEvolution', 'Workers', 'build_algorithm', 'build_evaluator', 'evaluate',
+    'export_subnet', 'front', 'front_table', 'read_search', 'search', 'sha256', 'write_report',
 ]

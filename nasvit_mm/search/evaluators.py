@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from nasvit_mm.engine import (
@@ -20,12 +19,11 @@ from nasvit_mm.engine import (
     check_architectures,
     check_checkpoint_exists,
     check_data,
-    load_weights,
     seed_everything,
 )
-from nasvit_mm.registry import MODELS, SUBNET_EVALUATORS
+from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.spaces import Arch, Space, get_space
-from nasvit_mm.supernet import calibrated
+from nasvit_mm.supernet import calibrated, load_supernet
 
 
 class SubnetEvaluator:
@@ -83,13 +81,7 @@ class SupernetEvaluator(SubnetEvaluator):
             loader.update(num_workers=0, persistent_workers=False)
         check_architectures(cfg)
         check_data(cfg, 'train', 'val')
-        init_default_scope(cfg.get('default_scope', 'mmengine'))
-        if cfg.model.get('teachers'):
-            cfg.model.teachers = None
-            cfg.model.distill = {}
-        model = MODELS.build(cfg.model)
-        load_weights(model, checkpoint, cfg)
-        self.model = getattr(model, 'model', model).eval()
+        self.model = load_supernet(checkpoint, cfg)
         self._check_space()
         if torch.cuda.is_available():
             self.model.cuda()

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -73,21 +73,26 @@ class DenseTask:
         if space.name not in getattr(kind, 'spaces', ()):
             raise UsageError(f'the backbone of the task is {backbone.get("type")!r}, which does '
                              f'not serve the space {space.name!r}')
-        self.cfg.model.backbone.pop('init_cfg', None)
+        init = backbone.get('init_cfg')
+        if isinstance(init, Mapping) and init.get('type') == 'Pretrained':  # of one architecture
+            self.cfg.model.backbone.pop('init_cfg')
         self._maps: dict[tuple[Size, int], list[Size]] = {}
         self._formulas: dict[tuple[Size, int], tuple[_Formula, _Formula]] = {}
 
     def config(self, arch: Any) -> Config:
         """The task's config with a candidate for its backbone."""
         cfg, arch = copy.deepcopy(self.cfg), self.space.arch(arch)
-        cfg.model.backbone.update(arch=arch.to_dict(), space=self.space.name)
+        space = self.space.to_dict()  # restricted, it may allow what the whole one does not
+        cfg.model.backbone.update(arch=arch.to_dict(),
+                                  space=space if 'restrict' in space else self.space.name)
         fit_channels(cfg, self._net.channels_of(arch))
         return cfg
 
     # ------------------------------------------------------------------ the backbone
     @cached_property
     def _net(self) -> nn.Module:
-        options = dict(plain_types(self.cfg.model.backbone), arch='supernet', space=self.space)
+        options = dict(plain_types(self.cfg.model.backbone), arch='supernet', space=self.space,
+                       init_cfg=None)
         with torch.device('meta'):
             return MODELS.build(options).eval()
 

@@ -2,6 +2,7 @@
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
 from nasvit_mm.supernet.distill import Distillation, Teachers
 from nasvit_mm.supernet.hooks import SupernetState
+from nasvit_mm.supernet.loading import load_supernet
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     mixed_teachers,
@@ -31,7 +32,7 @@ __all__ = [
     'Distillation', 'LevelSampler', 'MemoryBank', 'NonFiniteLoss', 'SandwichSampler',
     'SinglePathSampler', 'SubnetSampler', 'SubnetTestLoop', 'SubnetValLoop', 'Supernet',
     'SupernetState', 'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler',
-    'adaptive_alpha_divergence', 'calibrated', 'cosine',
-    'find_identity_probability', 'mixed_teachers', 'project_conflict', 'soft_cross_entropy',
-    'sum_gradients', 'task_of',
+    'adaptive_alpha_divergence', 'calibrated', 'cosine', 'find_identity_probability',
+    'load_supernet', 'mixed_teachers', 'project_conflict', 'soft_cross_entropy', 'sum_gradients',
+    'task_of',
 ]

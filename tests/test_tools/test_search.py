@@ -19,8 +19,8 @@ from tests.commands import ROOT, begin, error_line, start
 from tests.test_tools.supernets import config, pictures
 
 COSTS = """
-space = 'nasvit'
-task = '{root}/configs/seg/nasvit_ade20k.py'
+space = {space}
+task = '{task}'
 input_size = (512, 512)
 objectives = [dict(metric='params', goal='max'), 'macs']
 constraints = [dict(metric='macs', high={high})]
@@ -36,9 +36,13 @@ algorithm = dict(type='vitas', population=6, generations=4)
 """
 
 
-def costs(folder: Path, high: float = 5e9) -> Path:
+SMALLER = dict(space='nasvit', restrict=dict(resolution=[32, 48]))  # of the supernet below
+
+
+def costs(folder: Path, high: float = 5e9, space: str | dict = 'nasvit',
+          task: Path = ROOT / 'configs/seg/nasvit_ade20k.py') -> Path:
     path = folder / 'costs.py'
-    path.write_text(COSTS.format(root=ROOT, high=high))
+    path.write_text(COSTS.format(space=repr(space), task=task, high=high))
     return path
 
 
@@ -58,8 +62,9 @@ def supernet(tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp('supernet')
     path = config('nasvit', pictures(folder / 'data'), folder)
     seed_everything(0)
-    model = MODELS.build(Config.fromfile(path).model)
-    torch.save(dict(state_dict=model.state_dict()), folder / 'iter_4.pth')
+    cfg = Config.fromfile(path)
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(),
+                    meta=dict(cfg=cfg.pretty_text)), folder / 'iter_4.pth')
     return path, folder / 'iter_4.pth'
 
 
@@ -92,9 +97,8 @@ def test_a_supernet_of_a_smaller_space_is_refused(supernet):
 @pytest.mark.slow
 def test_search_of_a_supernet_under_a_dense_budget(supernet, tmp_path):
     path, checkpoint = supernet
-    file = tmp_path / 'search.py'
-    file.write_text(COSTS.format(root=ROOT, high=6e9).replace(
-        "'nasvit'\n", "dict(space='nasvit', restrict=dict(resolution=[32, 48]))\n", 1).replace(
+    file = costs(tmp_path, 6e9, SMALLER)
+    file.write_text(file.read_text().replace(
         "dict(metric='params', goal='max')", "'accuracy/top1'").replace(
         'population=16, generations=4', 'population=3, generations=2') + (
         f"evaluator = dict(type='SupernetEvaluator', config='{path}', checkpoint='{checkpoint}', "
@@ -179,3 +183,50 @@ def test_memory_banks_begin_the_search(tmp_path):
     genes = space.genes(archs[::-1])
     fits = genes[plan.problem.feasible(genes)]
     assert len(fits) > 2 and (plan.algorithm.ask()[:len(fits)] == fits[:16]).all()
+
+
+@pytest.fixture(scope='module')
+def demo(tmp_path_factory) -> Path:
+    """Pictures of a task, in ADE20K's layout."""
+    from nasvit_mm.datasets import write_ade20k
+    root = tmp_path_factory.mktemp('task') / 'ADEChallengeData2016'
+    write_ade20k(root, 6, 2, height=64, width=64, progress=False)
+    return root
+
+
+@pytest.mark.slow
+def test_export_and_train(supernet, demo, tmp_path):
+    """Search, export the best, and its config trains as it is."""
+    _, checkpoint = supernet
+    path = costs(tmp_path, 5e9, SMALLER, tmp_path / 'task.py')
+    (tmp_path / 'task.py').write_text(
+        f"_base_ = '{ROOT}/configs/demo/nasvit_demo.py'\n"
+        f"data = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root='{demo}'))\n"
+        'train_dataloader = dict(batch_size=2, **data)\nval_dataloader = data\n'
+        'test_dataloader = data\ntrain_cfg = dict(max_iters=2, val_interval=2)\n'
+        "param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]\n")
+    done = start('search', path, '--work-dir', tmp_path / 'run')
+    assert done.returncode == 0, done.stderr[-3000:]
+    exported = start('export_subnet', path, '--work-dir', tmp_path / 'run', '--checkpoint',
+                     checkpoint, '--best', 'macs', '--out', tmp_path / 'out',
+                     '--num-calibration', 2)
+    assert exported.returncode == 0, exported.stderr[-3000:]
+    assert 'recalibrated on 4 training pictures' in exported.stdout
+    front = json.loads((tmp_path / 'run/front.json').read_text())
+    cheapest = min(front, key=lambda r: r['costs']['macs'])
+    assert f'- candidate: {cheapest["index"]}\n' in (tmp_path / 'out/README.md').read_text()
+    trained = start('train', tmp_path / 'out/config.py')
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    assert 'loaded from' in trained.stdout and 'mIoU' in trained.stdout
+    assert (tmp_path / 'out/train/iter_2.pth').is_file()
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    ((), 'holds no candidate: run tools/search.py'),
+    (('--arch', 'nasvit_mid', '--from-scratch'), "unknown nasvit architecture 'nasvit_mid'"),
+    (('--arch', 'nasvit_min'), 'the search has no supernet: give --checkpoint'),
+    (('--arch', 'nasvit_min', '--checkpoint', 'none.pth'), 'checkpoint none.pth '),
+])
+def test_mistakes_of_an_export(arguments, message, tmp_path):
+    done = start('export_subnet', costs(tmp_path), '--work-dir', tmp_path / 'run', *arguments)
+    assert message in error_line(done.returncode, done.stderr)

@@ -1,0 +1,164 @@
+"""Hand a candidate over to training: weights, architecture, a config that uses them, a card."""
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from torch import nn
+
+from nasvit_mm.checkpoints import extract_state, save_weights
+from nasvit_mm.engine import UsageError, build_model, check_data
+from nasvit_mm.nn import batch_norms, recalibrate_bn
+from nasvit_mm.search.task import DenseTask, Size
+from nasvit_mm.spaces import Arch
+from nasvit_mm.version import __version__
+
+WEIGHTS, ARCH, CONFIG, CARD = 'weights.pth', 'arch.json', 'config.py', 'README.md'
+TAKERS = ('neck', 'decode_head', 'rpn_head', 'bbox_head', 'roi_head')  # named on the card
+
+
+class Exported(NamedTuple):
+    """What :func:`export_subnet` wrote.
+
+    Attributes:
+        paths: of the files.
+        norms: one sentence about the batch norm statistics.
+        calibrated: whether they are of this subnet, or there are none.
+    """
+
+    paths: list[Path]
+    norms: str
+    calibrated: bool
+
+
+def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
+                  supernet: nn.Module | None = None, phase: int = 0, num_calibration: int = 64,
+                  origin: Mapping[str, Any] | None = None) -> Exported:
+    """Write ``weights.pth``, ``arch.json``, ``config.py`` and a model card.
+
+    The config is the task's with the subnet for its backbone, complete in itself; it finds the
+    weights beside it, so the folder can be moved.
+
+    Args:
+        folder: made where it is not there.
+        task: the dense model, its training and its data.
+        arch: any form that ``Space.arch`` takes.
+        size: (H, W) of the costs on the card.
+        supernet: a model with the elastic backbone that the weights are sliced out of; None: no
+            weights, the config trains from scratch.
+        phase: of the weight sharing.
+        num_calibration: batches of the task's training pictures by which batch norm statistics are
+            recalibrated; 0, or pictures that are not there: those of the supernet stay, which fit
+            no subnet, and the card says so.
+        origin: more lines of the card.
+
+    Raises:
+        UsageError: the supernet does not hold the architecture.
+    """
+    folder, arch = Path(folder), task.space.arch(arch)
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg, paths = task.config(arch), []
+    norms, calibrated = 'Without weights: `config.py` trains from scratch.', True
+    if supernet is not None:
+        state = _sliced(supernet.backbone, arch, phase)
+        norms, calibrated = _recalibrate(cfg, state, num_calibration)
+        save_weights(folder / WEIGHTS, state, task.space, arch, bn_recalibrated=calibrated,
+                     **dict(origin or {}))
+        paths.append(folder / WEIGHTS)
+    _write(folder / ARCH, json.dumps(arch.to_dict(), indent=1) + '\n')
+    _write(folder / CONFIG, _config_text(cfg, arch, supernet is not None))
+    _write(folder / CARD, _card(folder, task, arch, size, norms, origin or {}))
+    return Exported([*paths, folder / ARCH, folder / CONFIG, folder / CARD], norms, calibrated)
+
+
+def _sliced(backbone: nn.Module, arch: Arch, phase: int) -> dict[str, torch.Tensor]:
+    try:
+        backbone.space.arch(arch.to_dict())
+    except ValueError as error:
+        raise UsageError(f'the supernet does not hold {arch}: {error}') from error
+    return extract_state(backbone, backbone.state_dict(), arch, phase)
+
+
+def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tuple[str, bool]:
+    """Bring the statistics in a backbone's state to the task's pictures; what came of it."""
+    cfg = copy.deepcopy(cfg)
+    model = build_model(cfg)
+    if not batch_norms(model.backbone):
+        return 'The backbone has no batch norms: nothing to recalibrate.', True
+    not_done = ('**Batch norm statistics are the supernet\'s, a mixture that fits no subnet.** '
+                'Fine-tuning mends them; do not judge these weights as they are.')
+    if not number:
+        return f'{not_done} (Recalibration was switched off.)', False
+    try:
+        check_data(cfg, 'train')
+    except UsageError as error:
+        return f'{not_done} ({error})', False
+    model.backbone.load_state_dict(state, strict=False)  # the dense one may end at an earlier stage
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    if torch.cuda.is_available():
+        model.cuda()
+    recalibrate_bn(model.backbone, islice(loader, number), lambda net, batch: net(
+        model.data_preprocessor(batch, True)['inputs']))
+    for key, value in model.backbone.state_dict().items():
+        if key in state and 'running_' in key:
+            state[key] = value.cpu()
+    pictures = number * cfg.train_dataloader.batch_size
+    return (f'Batch norm statistics were recalibrated on {pictures} training pictures of the task '
+            f'({number} batches).'), True
+
+
+def _config_text(cfg: Config, arch: Arch, has_weights: bool) -> str:
+    cfg = copy.deepcopy(cfg)
+    cfg.work_dir = '{{ fileDirname }}/train'
+    if has_weights:
+        cfg.model.backbone.init_cfg = dict(
+            type='Pretrained', checkpoint='{{ fileDirname }}/' + WEIGHTS)
+    return (f'"""{cfg.model.type} with a searched backbone of {arch.space}; see {CARD}.\n\n'
+            f'    python tools/train.py {CONFIG}\n"""\n' + cfg.pretty_text)
+
+
+def _card(folder: Path, task: DenseTask, arch: Arch, size: Size, norms: str,
+          origin: Mapping[str, Any]) -> str:
+    genes = task.space.genes([arch])
+    costs = {name: getattr(task, part)(genes, size) for name, part in (
+        ('backbone', 'backbone'), ('neck and head', 'head'), ('**total**', 'total'))}
+    model = task.cfg.model
+    takers = [model[name].type for name in TAKERS if model.get(name)]
+    lines = [f'# {model.type} with a searched backbone of {arch.space}', '', '```', str(arch),
+             '```', '', f'| at {size[0]} x {size[1]} | MACs | parameters |', '|---|---:|---:|']
+    lines += [f'| {name} | {cost.macs[0] / 1e9:.3f} G | {cost.params[0] / 1e6:.2f} M |'
+              for name, cost in costs.items()]
+    lines += ['', f'Neck and head: {", ".join(takers)}. MACs: multiply-adds, with attention.', '',
+              '## Weights', '', norms, '', '## Where it comes from', '']
+    lines += [f'- {key}: {value}' for key, value in origin.items()]
+    lines += [f'- written by nasvit_mm {__version__}, torch {torch.__version__}',
+              '- weights stay under the licence of the supernet they were sliced out of', '',
+              '## Use', '', '```', f'python tools/train.py {folder / CONFIG}',
+              f'python tools/test.py {folder / CONFIG} {folder}/train/CHECKPOINT.pth', '```', '',
+              f'`{ARCH}` alone is a value of `arch=` of the backbone.', '']
+    return '\n'.join(lines)
+
+
+def sha256(path: str | Path) -> str:
+    """Of a file, the first 16 digits."""
+    digest = hashlib.sha256()
+    with Path(path).open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + '.part')
+    draft.write_text(text)
+    os.replace(draft, path)

@@ -1,0 +1,55 @@
+"""A trained supernet out of its checkpoint."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from torch import nn
+
+from nasvit_mm.engine import UsageError, check_checkpoint_exists, load_weights
+from nasvit_mm.registry import MODELS
+from nasvit_mm.supernet.tasks import elastic_backbone
+
+
+def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
+    """The task model that a supernet was trained in, in evaluation mode, with its weights.
+
+    Args:
+        checkpoint: of tools/train.py (with averaged weights where the run had them), or what
+            tools/convert_checkpoint.py wrote of the authors' file.
+        cfg: the config it was trained with; None: the one that the checkpoint carries.  Samplers,
+            teachers and the like are not built.
+
+    Raises:
+        UsageError: no such file, one of another model, or not of a supernet.
+    """
+    check_checkpoint_exists(checkpoint)
+    cfg = cfg or _carried(checkpoint)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    cfg = Config(dict(model=cfg.model.get('model') or cfg.model))
+    model = MODELS.build(cfg.model)
+    try:
+        elastic_backbone(model)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f'{checkpoint} is not of a supernet: {error}') from error
+    load_weights(model, checkpoint, cfg, prefixes=r'(module\.)?(model\.)?')
+    return model.eval()
+
+
+def _carried(checkpoint: str) -> Config:
+    """The config in a checkpoint; of a converted one, the classifier of its space."""
+    try:
+        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
+        meta = content.get('meta') or {}
+    except Exception as error:  # whatever the unpickler meets in a file that is something else
+        raise UsageError(f'{checkpoint} cannot be read as a checkpoint ({error})') from error
+    if isinstance(meta.get('cfg'), str):
+        return Config.fromstring(meta['cfg'], '.py')
+    if isinstance(meta.get('space'), Mapping) and meta.get('arch') is None:
+        classes = [v.shape[0] for k, v in content['state_dict'].items()
+                   if k.endswith('head.classifier.weight')]
+        return Config(dict(model=dict(type='nasvit_mm.ImageClassifier', space=meta['space'],
+                                      num_classes=classes[0])))
+    raise UsageError(f'{checkpoint} does not say what supernet it is of: give its config')

@@ -1,0 +1,137 @@
+"""Export: the folder's config builds what the supernet computes, calibrated or loudly not."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from nasvit_mm import get_space
+from nasvit_mm.checkpoints import save_weights
+from nasvit_mm.classification import ImageClassifier
+from nasvit_mm.datasets import write_ade20k
+from nasvit_mm.engine import UsageError, build_model, seed_everything
+from nasvit_mm.nn import batch_norms, recalibrate_bn
+from nasvit_mm.search import DenseTask, export_subnet
+from nasvit_mm.supernet import load_supernet
+from tests.commands import ROOT
+from tests.families import small
+
+TASKS = {'nasvit': 'nasvit_ade20k', 'elasticvit': 'elasticvit_ade20k',
+         'vitas_twins': 'vitas_ade20k', 'vitas_deit_small': 'vitas_deit_ade20k'}
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp('export') / 'ADEChallengeData2016'
+    write_ade20k(root, 6, 2, height=64, width=64, progress=False)
+    return root
+
+
+def task(space: str, data: Path | None = None) -> DenseTask:
+    cfg = Config.fromfile(ROOT / f'configs/seg/{TASKS[space]}.py')
+    if space == 'vitas_twins':
+        cfg.model.backbone.stage_norm = False  # the classifier has none to compare with
+    if data is not None:
+        cfg.merge_from_dict({'train_dataloader.dataset.data_root': str(data),
+                             'train_dataloader.batch_size': 3})
+        size = dict(type='Resize', scale=(64, 64))
+        cfg.train_dataloader.dataset.pipeline = [
+            dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True),
+            size, dict(type='PackSegInputs')]
+        cfg.model.data_preprocessor.size = (64, 64)
+    return DenseTask(cfg, small(space))
+
+
+def supernet(space: str) -> ImageClassifier:
+    seed_everything(0)
+    return ImageClassifier(small(space).to_dict(), num_classes=5).eval()
+
+
+@pytest.mark.parametrize('space', TASKS)
+def test_what_is_written(space, data, tmp_path):
+    net, of = supernet(space), task(space, data)
+    arch = of.space.sample(3, 1)[0]
+    before = {k: v.clone() for k, v in net.state_dict().items()}
+    done = export_subnet(tmp_path, of, arch, (64, 64), net, num_calibration=2,
+                         origin=dict(candidate=7))
+    assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
+    assert done.calibrated and all(path.is_file() for path in done.paths)
+    assert of.space.arch(json.loads((tmp_path / 'arch.json').read_text())) == arch
+    card = (tmp_path / 'README.md').read_text()
+    total = of.total(of.space.genes([arch]), (64, 64))
+    assert f'{total.macs[0] / 1e9:.3f} G' in card and 'candidate: 7' in card
+
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    model = build_model(cfg)
+    model.backbone.init_weights()
+    norms = batch_norms(model.backbone)
+    if norms:  # the same as: the supernet's subnet, its statistics on the same pictures
+        net.backbone.set_arch(arch)
+        loader = Runner.build_dataloader(dict(cfg.train_dataloader, num_workers=0,
+                                              persistent_workers=False), seed=0)
+        batches = [model.data_preprocessor(b, True)['inputs'] for b, _ in zip(loader, range(2))]
+        recalibrate_bn(net.backbone, batches)
+        assert 'recalibrated on 6 training pictures' in done.norms
+    net.backbone.set_arch(arch)
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        theirs = net.backbone(x)[-1]
+        ours = model.backbone.eval()(x)[-1]
+    if space != 'vitas_deit_small':  # its outputs go through a pyramid that is new
+        assert (ours - theirs).abs().max() < 1e-4 * theirs.abs().max()
+
+
+def test_pictures_that_are_not_there(tmp_path):
+    done = export_subnet(tmp_path, task('nasvit'), 'smallest', (64, 64), supernet('nasvit'))
+    card = (tmp_path / 'README.md').read_text()
+    assert not done.calibrated and "Batch norm statistics are the supernet's" in card
+    assert 'does not exist' in card
+    weights = torch.load(tmp_path / 'weights.pth', weights_only=True)
+    assert weights['meta']['bn_recalibrated'] is False
+
+
+def test_from_scratch(tmp_path):
+    done = export_subnet(tmp_path, task('nasvit'), 'smallest', (64, 64))
+    assert not (tmp_path / 'weights.pth').exists() and done.calibrated
+    assert 'Pretrained' not in (tmp_path / 'config.py').read_text()
+
+
+def test_the_folder_can_be_moved(tmp_path):
+    export_subnet(tmp_path / 'a', task('nasvit'), 'smallest', (64, 64), supernet('nasvit'),
+                  num_calibration=0)
+    (tmp_path / 'a').rename(tmp_path / 'b')
+    cfg = Config.fromfile(tmp_path / 'b/config.py')
+    assert cfg.model.backbone.init_cfg.checkpoint == str(tmp_path / 'b/weights.pth')
+    build_model(cfg).backbone.init_weights()
+
+
+def test_an_architecture_the_supernet_does_not_hold(tmp_path):
+    net = ImageClassifier(get_space('nasvit').only('nasvit_min').to_dict(), num_classes=5)
+    with pytest.raises(UsageError, match='the supernet does not hold'):
+        export_subnet(tmp_path, task('nasvit'), 'largest', (64, 64), net)
+
+
+@pytest.mark.parametrize('space', TASKS)
+def test_a_converted_supernet_says_what_it_is(space, tmp_path):
+    net = supernet(space)
+    save_weights(tmp_path / 'official.pth', net.state_dict(), net.backbone.space, None)
+    again = load_supernet(str(tmp_path / 'official.pth'))
+    assert again.backbone.space == net.backbone.space
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
+
+
+def test_files_that_are_no_supernets(tmp_path):
+    (tmp_path / 'text.pth').write_text('no')
+    with pytest.raises(UsageError, match='cannot be read as a checkpoint'):
+        load_supernet(str(tmp_path / 'text.pth'))
+    torch.save(dict(state_dict=supernet('nasvit').state_dict()), tmp_path / 'bare.pth')
+    with pytest.raises(UsageError, match='does not say what supernet it is of'):
+        load_supernet(str(tmp_path / 'bare.pth'))
+    cfg = Config(dict(model=dict(type='nasvit_mm.ImageClassifier', space='nasvit',
+                                 arch='nasvit_min', num_classes=5)))
+    with pytest.raises(UsageError, match='is not of a supernet'):
+        load_supernet(str(tmp_path / 'bare.pth'), cfg)
