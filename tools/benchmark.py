@@ -4,6 +4,13 @@
 
 For any segmentation config of this project and of mmseg.  Both run the same network on the same
 picture, and their logits are compared.  On a GPU PyTorch only.
+
+    python tools/benchmark.py configs/search/nasvit_ade20k_5g.py --build-table latency.json
+
+measures, once on this device, the blocks of a whole search space inside the task's model (CONFIG: a
+search's, or a segmentation config with a backbone of this project), and says how well the table
+predicts networks it has not seen.  A search with latency = 'latency.json' in its config then has
+the metric 'latency', in milliseconds.
 """
 
 from __future__ import annotations
@@ -17,14 +24,18 @@ from typing import Any
 import _common  # first: it makes the OpenMMLab packages importable
 import numpy as np
 import torch
+from mmengine.config import Config
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from nasvit_mm import engine
+from nasvit_mm import search as nas
 from nasvit_mm.cost import count_model
 from nasvit_mm.cost.measure import PeakMemory, measure_seconds
 from nasvit_mm.deploy import Logits, export_onnx
 
+UNSEEN = 30  # networks to check a latency table by
 BACKENDS = ('pytorch', 'compile', 'onnxruntime')
 
 
@@ -43,6 +54,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--channels-last', action='store_true', help="PyTorch's memory format")
     parser.add_argument('--half', action='store_true', help='half precision, on a GPU')
     parser.add_argument('--onnx', metavar='FILE', help='keep the exported graph there')
+    parser.add_argument('--build-table', metavar='FILE', help='a latency table for searches')
+    parser.add_argument('--networks', type=int, default=64, metavar='N',
+                        help='that the table is built from (%(default)s)')
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     _common.add_cfg_options(parser)
     return parser.parse_args()
@@ -52,13 +66,16 @@ def main() -> None:
     args = parse_args()
     check(args)
     cfg = _common.load_config(args)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.build_table:
+        build_table(args, cfg)
+        return
     size = _common.input_size(args, cfg)
     model = engine.build_model(cfg)
     if args.checkpoint:
         engine.check_checkpoint_exists(args.checkpoint)
         engine.load_weights(model, args.checkpoint, cfg)
-    if args.threads:
-        torch.set_num_threads(args.threads)
     cost = count_model(model, size)
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(args.batch_size, 3, *size, generator=generator)
@@ -108,8 +125,9 @@ def check(args: argparse.Namespace) -> None:
         raise engine.UsageError(f'--device {args.device}: torch sees no GPU here')
     if args.half and not on_gpu:
         raise engine.UsageError('--half needs a GPU')
-    if args.batch_size < 1 or args.rounds < 1 or (args.threads or 1) < 1:
-        raise engine.UsageError('--batch-size, --rounds and --threads must be at least 1')
+    if min(args.batch_size, args.rounds, args.networks, args.threads or 1) < 1:
+        raise engine.UsageError('--batch-size, --rounds, --networks and --threads must be at '
+                                'least 1')
     if args.backends is None:
         args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
     elif on_gpu and 'onnxruntime' in args.backends:
@@ -135,6 +153,24 @@ def onnxruntime_call(model: torch.nn.Module, size: tuple[int, int], pictures: to
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     feed = {session.get_inputs()[0].name: pictures.numpy()}
     return lambda: session.run(None, feed)[0]
+
+
+def build_table(args: argparse.Namespace, cfg: Config) -> None:
+    """Measure the blocks of a space, write the table, say how good it is."""
+    task, size = nas.read_task(cfg, args.config)
+    if args.shape or size is None:
+        size = _common.input_size(args, task.cfg)
+    with Progress(console=Console(stderr=True)) as bar:
+        shown = bar.add_task('networks')
+        table = nas.build_latency_table(
+            task, size, args.device, args.networks, UNSEEN, args.rounds, args.batch_size,
+            lambda done, of: bar.update(shown, completed=done, total=of))
+    with engine.disk_errors(args.build_table):
+        table.save(args.build_table)
+    print(f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
+          f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads')
+    print(f'{table.check["networks"]} networks it has not seen: Kendall tau '
+          f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}')
 
 
 def device_name(args: argparse.Namespace) -> str:

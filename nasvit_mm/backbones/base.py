@@ -118,6 +118,13 @@ class ElasticBackbone(BaseModule):
         """Channels of every output in ``out_indices``."""
         raise NotImplementedError
 
+    def blocks_of(self, arch: Any) -> list[tuple[str, Any]]:
+        """Place and plan of every block that a forward of an architecture runs, in order.
+
+        Blocks of one place and equal widths do the same work.
+        """
+        raise NotImplementedError
+
     def _stem_and_stages(self) -> list[nn.Module]:
         """The stem, then every stage built: what ``frozen_stages`` counts."""
         raise NotImplementedError

@@ -35,6 +35,13 @@ class HybridBackbone(ElasticBackbone):
     def _output_spans(self, plan: Plan) -> list[Span]:
         return [plan.stages[self.output_stages[i]][0].cout for i in self.out_indices]
 
+    def blocks_of(self, arch: Any) -> list[tuple[str, Any]]:
+        plan = self._plan(self.space.arch(arch))
+        stem = [('stem', block) for block in getattr(plan.stem, 'blocks', ())]
+        return stem + [(f'stage{i}.{"rest" if j else "first"}', block)
+                       for i, stage in enumerate(plan.stages[:self.num_stages])
+                       for j, block in enumerate(stage)]
+
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(N, 3, H, W) -> one map per output."""
         self._check_input(x)

@@ -297,6 +297,10 @@ class ViTAS(RuledBackbone):
     def _output_spans(self, plan: ViTASPlan) -> list[Span]:
         return [plan.channels] * len(self.out_indices)
 
+    def blocks_of(self, arch: Any) -> list[tuple[str, Any]]:
+        plan = self._plan(self.space.arch(arch))
+        return [(f'patch{plan.patch_size}', block) for _, block in plan.blocks]
+
     def _stem_and_stages(self) -> list[nn.Module]:
         return [self.stems, *self.blocks]
 

@@ -243,6 +243,11 @@ class TwinsViTAS(RuledBackbone):
     def _output_spans(self, plan: TwinsPlan) -> list[Span]:
         return [plan.stages[i].channels for i in self.out_indices]
 
+    def blocks_of(self, arch: Any) -> list[tuple[str, Any]]:
+        plan = self._plan(self.space.arch(arch))
+        return [(f'stage{i}.{"local" if facts.is_local(j) else "global"}', block)
+                for i, stage in enumerate(plan.stages) for j, block in stage.blocks]
+
     def _stem_and_stages(self) -> list[nn.Module]:
         stages = [nn.ModuleList([blocks, peg]) for blocks, peg in zip(self.stages, self.pegs)]
         for i, embed in enumerate(self.embeds):

@@ -10,7 +10,7 @@ from nasvit_mm.search.algorithms import (
     build_algorithm,
 )
 from nasvit_mm.search.archive import Archive
-from nasvit_mm.search.config import SearchPlan, read_search
+from nasvit_mm.search.config import SearchPlan, read_search, read_task
 from nasvit_mm.search.evaluators import (
     SubnetEvaluator,
     SupernetEvaluator,
@@ -19,6 +19,7 @@ from nasvit_mm.search.evaluators import (
 )
 from nasvit_mm.search.execute import Ranks, Serial, Workers
 from nasvit_mm.search.export import CONFIG, Exported, export_subnet, sha256
+from nasvit_mm.search.latency import LatencyTable, build_latency_table
 from nasvit_mm.search.loop import front, search
 from nasvit_mm.search.metrics import CostMetric
 from nasvit_mm.search.operators import (
@@ -34,9 +35,10 @@ from nasvit_mm.search.task import DenseTask, FeatureMaps
 
 __all__ = [
     'ALGORITHMS', 'CONFIG', 'NSGA2', 'OPERATORS', 'Algorithm', 'Archive', 'Constraint',
-    'CostMetric', 'DenseTask', 'Exported', 'FeatureMaps', 'FieldOperators', 'LevelEvolution',
-    'Objective', 'Operators', 'ParetoEvolution', 'PolynomialOperators', 'Problem', 'RandomSearch',
-    'Ranks', 'SearchPlan', 'Serial', 'SubnetEvaluator', 'SupernetEvaluator', 'UniformOperators',
-    'ViTASEvolution', 'Workers', 'build_algorithm', 'build_evaluator', 'evaluate',
-    'export_subnet', 'front', 'front_table', 'read_search', 'search', 'sha256', 'write_report',
+    'CostMetric', 'DenseTask', 'Exported', 'FeatureMaps', 'FieldOperators', 'LatencyTable',
+    'LevelEvolution', 'Objective', 'Operators', 'ParetoEvolution', 'PolynomialOperators',
+    'Problem', 'RandomSearch', 'Ranks', 'SearchPlan', 'Serial', 'SubnetEvaluator',
+    'SupernetEvaluator', 'UniformOperators', 'ViTASEvolution', 'Workers', 'build_algorithm',
+    'build_evaluator', 'build_latency_table', 'evaluate', 'export_subnet', 'front', 'front_table',
+    'read_search', 'read_task', 'search', 'sha256', 'write_report',
 ]

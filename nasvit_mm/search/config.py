@@ -12,14 +12,16 @@ from mmengine.runner import CheckpointLoader
 
 from nasvit_mm.backbones import plain_types
 from nasvit_mm.engine import UsageError, check_checkpoint_exists
+from nasvit_mm.registry import MODELS
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.archive import NAME
+from nasvit_mm.search.latency import LatencyTable
 from nasvit_mm.search.problem import Problem
-from nasvit_mm.search.task import DenseTask
+from nasvit_mm.search.task import DenseTask, Size
 from nasvit_mm.spaces import Arch, Space, get_space
 
 KEYS = {'space', 'task', 'input_size', 'objectives', 'constraints', 'evaluator', 'algorithm',
-        'initial', 'seed'}
+        'initial', 'latency', 'seed'}
 OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
 
 
@@ -45,7 +47,8 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     Keys: ``space``; ``task``, a config file or mapping with the dense model (a file's path is
     relative to the search's config); ``input_size``; ``objectives``, ``constraints`` of
     :class:`Problem`; ``evaluator``; ``algorithm``; ``initial``, architectures to begin with: a
-    list, a supernet's checkpoint with memory banks, or the archive of another search; ``seed``.
+    list, a supernet's checkpoint with memory banks, or the archive of another search; ``latency``,
+    the file of a :class:`LatencyTable`; ``seed``.
 
     Args:
         path: of the config file.
@@ -60,14 +63,16 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     for key in ('space', 'objectives', 'algorithm'):
         if cfg.get(key) is None:
             raise UsageError(f'the search config has no {key}')
-    try:
-        space = get_space(plain_types(cfg.space))
-    except (KeyError, ValueError, TypeError) as error:
-        raise UsageError(f'space: {error.args[0]}') from error
-    task_cfg = _task(cfg.get('task'), path)
+    space = _space(cfg.space)
+    task_cfg = _task_config(cfg.get('task'), path)
     task = None if task_cfg is None else DenseTask(task_cfg, space)
+    size, table = plain_types(cfg.get('input_size')), cfg.get('latency')
+    if table is not None:
+        if task is None or size is None:
+            raise UsageError('latency is of a task at its input_size: the config lacks one of them')
+        table = LatencyTable.load(table, task, tuple(size))
     problem = Problem(space, plain_types(cfg.objectives), plain_types(cfg.get('constraints', [])),
-                      task, plain_types(cfg.get('input_size')))
+                      task, size, table)
     options, seed = plain_types(cfg.algorithm), cfg.get('seed', 0)
     initial = _initial(cfg.get('initial'), space)
     algorithm = build_algorithm(dict(options, **({'initial': initial} if initial else {})),
@@ -82,11 +87,40 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
         constraints=[c._asdict() for c in problem.constraints], evaluator=evaluator,
         # More generations go on where fewer ended.
         algorithm={k: v for k, v in options.items() if k != 'generations'},
+        latency=table and dict(table.about, digest=table.digest),
         initial=[a if isinstance(a, str) else space.arch(a).to_dict() for a in initial], seed=seed)
     return SearchPlan(problem, algorithm, evaluator, json.loads(json.dumps(identity, default=str)))
 
 
-def _task(given: Any, path: str | Path | None) -> Config | None:
+def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, Size | None]:
+    """Task and input size of a search's config, or of a dense model's with the whole space.
+
+    Raises:
+        UsageError: no task in it, or a model without a backbone of this project.
+    """
+    if cfg.get('space') is not None:
+        task = _task_config(cfg.get('task'), path)
+        if task is None:
+            raise UsageError('the search config has no task')
+        size = plain_types(cfg.get('input_size'))
+        return DenseTask(task, _space(cfg.space)), size and tuple(size)
+    backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
+    kind = MODELS.get(str(backbone.get('type')).removeprefix('nasvit_mm.'))
+    if not hasattr(kind, 'read_space'):
+        raise UsageError(f'the backbone of the config is {backbone.get("type")!r}, none of this '
+                         'project')
+    name = kind.read_space(backbone.get('arch'), backbone.get('space')).name
+    return DenseTask(cfg, get_space(name)), None
+
+
+def _space(given: Any) -> Space:
+    try:
+        return get_space(plain_types(given))
+    except (KeyError, ValueError, TypeError) as error:
+        raise UsageError(f'space: {error.args[0]}') from error
+
+
+def _task_config(given: Any, path: str | Path | None) -> Config | None:
     if given is None or isinstance(given, Mapping):
         return given if given is None else Config(plain_types(given))
     for folder in ([Path(path).parent] if path else []) + [Path()]:

@@ -65,8 +65,8 @@ def search(problem: Problem, algorithm: Algorithm, archive: Archive,
     return records
 
 
-def _by_candidate(costs: Mapping[str, np.ndarray], n: int) -> list[dict[str, int]]:
-    return [{name: int(values[i]) for name, values in costs.items()} for i in range(n)]
+def _by_candidate(costs: Mapping[str, np.ndarray], n: int) -> list[dict[str, float]]:
+    return [{name: values[i].item() for name, values in costs.items()} for i in range(n)]
 
 
 def _figures(problem: Problem, archive: Archive, first: int, archs: Sequence[dict], evaluator: str,

@@ -1,10 +1,11 @@
-"""Names of costs: ``macs``, ``backbone.params``, ``classifier.macs@224x224``."""
+"""Names of costs: ``macs``, ``backbone.params``, ``classifier.macs@224x224``, ``latency``."""
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
 KINDS = ('macs', 'params')
+LATENCY = 'latency'  # of the whole model, in milliseconds, by a table
 PARTS = ('total', 'backbone', 'head', 'classifier')
 FORM = re.compile(r'(?:(\w+)\.)?(\w+)(?:@(\d+)x(\d+))?')
 
@@ -15,7 +16,7 @@ class CostMetric(NamedTuple):
     Attributes:
         part: ``'total'`` is backbone, neck and head of the task; ``'head'`` neck and head;
             ``'classifier'`` the image classifier of the architecture.
-        kind: ``'macs'`` or ``'params'``.
+        kind: ``'macs'``, ``'params'`` or ``'latency'``.
         size: (height, width) of the picture; None: the task's, of a classifier the architecture's.
     """
 
@@ -32,6 +33,8 @@ class CostMetric(NamedTuple):
         Raises:
             ValueError: a part that there is not, or one of a task where there is none.
         """
+        if name == LATENCY:
+            return cls('total', LATENCY)
         match = FORM.fullmatch(name)
         if match is None or match[2] not in KINDS:
             return None

@@ -10,7 +10,8 @@ import numpy as np
 
 from nasvit_mm.cost import Cost, WindowSampler, count
 from nasvit_mm.engine import UsageError
-from nasvit_mm.search.metrics import CostMetric
+from nasvit_mm.search.latency import LatencyTable
+from nasvit_mm.search.metrics import LATENCY, CostMetric
 from nasvit_mm.search.task import DenseTask
 from nasvit_mm.spaces import Arch, Space
 
@@ -61,6 +62,7 @@ class Problem:
         task: the dense model whose costs count; None: the image classifier.
         input_size: side or (height, width) at which costs are counted where their name has no
             size; None: of a task an error, of a classifier the architecture's resolution.
+        latency: of the metric ``latency``.
 
     Raises:
         UsageError: no objective, an unknown name or goal, a constraint that nothing can meet (the
@@ -69,8 +71,9 @@ class Problem:
 
     def __init__(self, space: Space, objectives: Sequence[Any], constraints: Sequence[Any] = (),
                  task: DenseTask | None = None,
-                 input_size: int | Sequence[int] | None = None) -> None:
-        self.space, self.task = space, task
+                 input_size: int | Sequence[int] | None = None,
+                 latency: LatencyTable | None = None) -> None:
+        self.space, self.task, self.latency = space, task, latency
         size = (input_size, input_size) if isinstance(input_size, int) else input_size
         self.input_size = None if size is None else (int(size[0]), int(size[1]))
         if task is not None and size is None:
@@ -90,6 +93,9 @@ class Problem:
             found = CostMetric.read(name, self.task is not None)
         except ValueError as error:
             raise UsageError(str(error)) from error
+        if name == LATENCY and self.latency is None:
+            raise UsageError("the metric 'latency' needs a table of your device: latency = FILE, "
+                             'which tools/benchmark.py CONFIG --build-table FILE writes')
         self.metrics[name] = found
         return found
 
@@ -125,7 +131,7 @@ class Problem:
 
     # ------------------------------------------------------------------ costs
     def cost(self, name: str, genes: np.ndarray) -> Cost:
-        """The cost that a metric is a part of, for a gene matrix."""
+        """The cost in multiply-adds or parameters that a metric is of, for a gene matrix."""
         metric = self.metrics[name]
         size = metric.size or self.input_size
         if metric.part == 'classifier':
@@ -136,7 +142,9 @@ class Problem:
         """Name -> (n,) of all costs that objectives and constraints name."""
         out, known = {}, {}
         for name, metric in self.metrics.items():
-            if metric is not None:
+            if name == LATENCY:
+                out[name] = self.latency.milliseconds(genes)
+            elif metric is not None:
                 key = metric.part, metric.size
                 if key not in known:
                     known[key] = self.cost(name, genes)
@@ -157,7 +165,7 @@ class Problem:
         space = self.space
         genes = np.concatenate([space.genes([space.smallest, space.largest]),
                                 space.uniform_genes(0, 256)])
-        values = getattr(self.cost(constraint.metric, genes), self.metrics[constraint.metric].kind)
+        values = self.costs(genes)[constraint.metric]
         low, high = values.min(), values.max()
         if (constraint.high is not None and constraint.high < low) or (
                 constraint.low is not None and constraint.low > high):
@@ -197,7 +205,8 @@ class Problem:
         """A sampler of the constraint that leaves least, if that is little."""
         genes = self.space.sample_genes(0, PROBES)
         costs = self.costs(genes)
-        left = {c: c.holds(costs[c.metric]).mean() for c in self.constraints}
+        left = {c: c.holds(costs[c.metric]).mean() for c in self.constraints
+                if c.metric != LATENCY}  # which has no closed form to draw by
         if not left or min(left.values()) > RARE:
             return None
         tightest = min(left, key=left.get)

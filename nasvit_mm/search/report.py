@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nasvit_mm.search.loop import front
+from nasvit_mm.search.metrics import LATENCY
 from nasvit_mm.search.problem import Problem
 
 TEMPLATE = Path(__file__).with_name('report.html')
@@ -52,6 +53,7 @@ def _draw(path: Path, problem: Problem, records: Records, best: Records, x: str,
     import matplotlib.pyplot as plt
     figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
     scale, unit = (1e9, ' (G)') if x.split('@')[0].endswith('macs') else (1.0, '')
+    unit = ' (ms)' if x == LATENCY else unit
     axes.plot([_value(r, x) / scale for r in records], [_value(r, y) for r in records], '.',
               color='#6a8fb5', alpha=0.5, label=f'{len(records)} candidates')
     ends = sorted((_value(r, x) / scale, _value(r, y)) for r in best)

@@ -85,12 +85,13 @@ class DenseTask:
         space = self.space.to_dict()  # restricted, it may allow what the whole one does not
         cfg.model.backbone.update(arch=arch.to_dict(),
                                   space=space if 'restrict' in space else self.space.name)
-        fit_channels(cfg, self._net.channels_of(arch))
+        fit_channels(cfg, self.net.channels_of(arch))
         return cfg
 
     # ------------------------------------------------------------------ the backbone
     @cached_property
-    def _net(self) -> nn.Module:
+    def net(self) -> nn.Module:
+        """The backbone of the whole space, without weights."""
         options = dict(plain_types(self.cfg.model.backbone), arch='supernet', space=self.space,
                        init_cfg=None)
         with torch.device('meta'):
@@ -98,7 +99,7 @@ class DenseTask:
 
     def backbone(self, genes: np.ndarray, size: Size) -> Cost:
         """Of the backbone alone, for a gene matrix (n, num_genes)."""
-        net = self._net
+        net = self.net
         return count(self.space, genes, size, part='backbone', out_indices=net.out_indices,
                      attention=net.attention, out_width=self.cfg.model.backbone.get('out_width'),
                      stage_norm=getattr(net, 'stage_norm', False))
@@ -109,7 +110,7 @@ class DenseTask:
         space = self.space
         archs = [space.smallest, space.largest, *space.from_genes(space.uniform_genes(0, 64))]
         genes = space.genes(archs)
-        seen = np.array([self._net.channels_of(a) for a in archs])
+        seen = np.array([self.net.channels_of(a) for a in archs])
         values = np.array([[c[i] for c, i in zip(space.choices, row)] for row in genes])
         out = []
         for i, widths in enumerate(seen.T):
@@ -188,7 +189,7 @@ class DenseTask:
     def _sizes(self, size: Size, patch: int) -> list[Size]:
         """(height, width) of every output."""
         if (size, patch) not in self._maps:
-            arch, net = self.space.smallest, self._net
+            arch, net = self.space.smallest, self.net
             if 'patch_size' in arch.to_dict():
                 arch = arch.replace(patch_size=self.space.field('patch_size').choices[0][patch])
             net.set_arch(arch)

@@ -230,3 +230,19 @@ def test_export_and_train(supernet, demo, tmp_path):
 def test_mistakes_of_an_export(arguments, message, tmp_path):
     done = start('export_subnet', costs(tmp_path), '--work-dir', tmp_path / 'run', *arguments)
     assert message in error_line(done.returncode, done.stderr)
+
+
+@pytest.mark.slow
+def test_a_latency_table_of_this_machine_and_a_search_by_it(tmp_path):
+    path = costs(tmp_path)
+    path.write_text(path.read_text().replace('512, 512', '64, 64').replace('high=5000000000.0',
+                                                                         'high=1e9'))
+    table = tmp_path / 'latency.json'
+    built = start('benchmark', path, '--build-table', table, '--networks', 3, '--rounds', 1)
+    assert built.returncode == 0, built.stderr[-3000:]
+    assert '30 networks it has not seen: Kendall tau' in built.stdout
+    path.write_text(path.read_text().replace("'macs']", "'latency']") + f"latency = '{table}'\n")
+    done = start('search', path, '--work-dir', tmp_path / 'run')
+    assert done.returncode == 0, done.stderr[-3000:]
+    records = [json.loads(line) for line in archive(tmp_path / 'run').splitlines()[1:]]
+    assert all(r['costs']['latency'] > 0 for r in records)

@@ -1,0 +1,339 @@
+"""Latency of any candidate out of a table of blocks, measured once on the user's device."""
+from __future__ import annotations
+
+import copy
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
+from itertools import combinations_with_replacement
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nasvit_mm.backbones import ElasticBackbone, plain_types
+from nasvit_mm.deploy import Logits
+from nasvit_mm.engine import UsageError, build_model, shown_path
+from nasvit_mm.search.task import DenseTask, Size
+from nasvit_mm.spaces import Arch
+
+WARMUP = 2  # calls that are not timed
+POOL = 2000  # random candidates out of which those to be measured are chosen
+BLOCK_PARTS = ('stage', 'mb', 'block')  # parts of a cost that are blocks of the table
+WHICH = ('depth', 'row', 'tokens')  # in a plan: which entries are read, not how many
+Progress = Callable[[int, int], None]
+
+
+class LatencyTable:
+    """Milliseconds of every block of a space in one dense model, on one device.
+
+    A candidate's latency is the sum over its blocks, and what is left (stem, embeddings, neck,
+    head) is linear in the multiply-adds of these parts.  A block that was not measured is
+    interpolated between those that were in the same place, by a polynomial of the second degree
+    in their widths.
+
+    Attributes:
+        about: what was measured and where, JSON types.
+        check: of networks that the table had not seen: ``kendall_tau``, ``mean_error`` (relative)
+            and how many.
+    """
+
+    def __init__(self, task: DenseTask, about: Mapping[str, Any], blocks: Mapping[str, float],
+                 rest: Mapping[str, float], check: Mapping[str, float]) -> None:
+        self.task, self.about, self.check = task, dict(about), dict(check)
+        self.blocks, self.rest = dict(blocks), dict(rest)
+        self._fits: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._known: dict[Any, float] = {}
+
+    # ------------------------------------------------------------------ prediction
+    def milliseconds(self, genes: np.ndarray) -> np.ndarray:
+        """Of a batch as it was measured, for a gene matrix (n, num_genes); (n,) float."""
+        net, out = self.task.net, np.zeros(len(genes))
+        for i, arch in enumerate(self.task.space.from_genes(genes)):
+            for block in net.blocks_of(arch):
+                if block not in self._known:
+                    self._known[block] = self._block(*block)
+                out[i] += self._known[block]
+        out += _features(self.task, genes, self.about['input_size'], self.rest)
+        return out.round(4)
+
+    def _block(self, place: str, plan: Any) -> float:
+        kind, numbers = _group(place, plan), _numbers(plan)
+        known = self.blocks.get(_key(kind, numbers))
+        if known is not None:
+            return known
+        if kind not in self._fits:
+            rows = [_read(key) for key in self.blocks if key.startswith(kind + '(')]
+            times = [self.blocks[key] for key in self.blocks if key.startswith(kind + '(')]
+            if not rows:
+                raise UsageError(f'the latency table has no block {kind}: build it again')
+            self._fits[kind] = _fitted(np.array([_polynomial(r) for r in rows]), np.array(times))
+        weights, scale = self._fits[kind]
+        return float((_polynomial(numbers.values()) / scale) @ weights)
+
+    # ------------------------------------------------------------------ file
+    @property
+    def digest(self) -> str:
+        """Of the times."""
+        return sha256(json.dumps([self.blocks, self.rest]).encode()).hexdigest()[:16]
+
+    def save(self, path: str | Path) -> None:
+        """As JSON."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        content = dict(about=self.about, check=self.check, rest=self.rest, blocks=self.blocks)
+        Path(path).write_text(json.dumps(content, indent=1) + '\n')
+
+    @classmethod
+    def load(cls, path: str | Path, task: DenseTask, size: Size) -> LatencyTable:
+        """Read a table that must be of this task.
+
+        Raises:
+            UsageError: no such file, no table, or one of another space, model or input size.
+        """
+        if not Path(path).is_file():
+            raise UsageError(f'the latency table {shown_path(path)} does not exist: '
+                             'tools/benchmark.py CONFIG --build-table writes it')
+        try:
+            content = json.loads(Path(path).read_text())
+            table = cls(task, **content)
+            wanted = _about(task, size)
+            differing = [key for key in wanted if table.about[key] != wanted[key]]
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError(f'{path} is no latency table ({error})') from error
+        if differing == ['space'] and table.about['space'] == {'space': task.space.name}:
+            differing = []  # of the whole space, of which a part is searched
+        if differing:
+            key = differing[0]
+            raise UsageError(f'the latency table {path} is of another {key}: '
+                             f'{table.about[key]!r}, here {wanted[key]!r}; build one for this task')
+        return table
+
+
+def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networks: int = 64,
+                        unseen: int = 30, rounds: int = 10, batch_size: int = 1,
+                        progress: Progress | None = None) -> LatencyTable:
+    """Measure blocks where they run: inside whole models, as they are deployed.
+
+    Architectures are chosen so that they show as many different blocks as they can; further random
+    ones tell how well the table predicts.  Every timed call comes right after one of the smallest
+    network, and counts by the ratio of the two, so that a machine that is slower for a while (its
+    clock, its other users) does not make some candidates look slow.
+
+    Args:
+        size: (H, W) of the pictures.
+        networks: models to build and measure.
+        unseen: more models, for the check; 0: none.
+        rounds: timed calls of each.
+        progress: ``progress(done, of)``.
+    """
+    space, known, rests, chosen = task.space, {}, [], _covering(task, networks)
+    strangers = [a for a in space.sample(1, 4 * unseen) if a not in set(chosen)][:unseen]
+    pictures = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
+    stopwatch = _Stopwatch(task, pictures.to(device), rounds)
+    for i, arch in enumerate(chosen):
+        total, blocks = stopwatch.measure(arch)
+        for (place, plan), time_ in zip(task.net.blocks_of(arch), blocks, strict=True):
+            known.setdefault(_key(_group(place, plan), _numbers(plan)), []).append(time_)
+        rests.append(total - sum(blocks))
+        if progress:
+            progress(i + 1, len(chosen) + len(strangers))
+    about = dict(_about(task, size), batch_size=batch_size, device=_name(device),
+                 threads=torch.get_num_threads(), torch=torch.__version__, networks=len(chosen))
+    table = LatencyTable(task, about, {k: median(v) for k, v in sorted(known.items())},
+                         _fit_rest(task, space.genes(chosen), size, np.array(rests)), {})
+    if strangers:
+        found = []
+        for i, arch in enumerate(strangers):
+            found.append(stopwatch.measure(arch)[0])
+            if progress:
+                progress(len(chosen) + i + 1, len(chosen) + len(strangers))
+        table.check.update(compare(table.milliseconds(space.genes(strangers)), np.array(found)))
+    return table
+
+
+def compare(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
+    """How well predictions rank and hit measurements."""
+    from scipy.stats import kendalltau
+    return dict(networks=len(measured), kendall_tau=float(kendalltau(predicted, measured)[0]),
+                mean_error=float(np.mean(np.abs(predicted / measured - 1))))
+
+
+# ---------------------------------------------------------------------- measuring
+class _Stopwatch:
+    """Times models of a task, each call beside one of a reference."""
+
+    def __init__(self, task: DenseTask, pictures: torch.Tensor, rounds: int) -> None:
+        self.task, self.pictures, self.rounds = task, pictures, rounds
+        self.reference = self._built(task.space.smallest)
+        times = [self._timed(*self.reference)[0] for _ in range(WARMUP + 3 * rounds)]
+        self.usual = median(times[WARMUP:])
+
+    def measure(self, arch: Arch) -> tuple[float, list[float]]:
+        """Milliseconds of a model, and of its blocks in the order of their run; medians."""
+        model, totals, blocks = self._built(arch), [], []
+        for round_ in range(-WARMUP, self.rounds):
+            now = self._timed(*self.reference)[0]
+            total, parts = self._timed(*model)
+            if round_ >= 0:
+                totals.append(total / now)
+                blocks.append([part / now for part in parts])
+        return (self.usual * median(totals),
+                [self.usual * median(times) for times in zip(*blocks)])
+
+    def _built(self, arch: Arch) -> tuple[nn.Module, _Clock]:
+        model = build_model(self.task.config(arch)).to(self.pictures.device)
+        clock = _Clock(model.backbone, self.pictures.is_cuda)
+        return Logits(model, tuple(self.pictures.shape[2:])), clock
+
+    @torch.inference_mode()
+    def _timed(self, call: nn.Module, clock: _Clock) -> tuple[float, list[float]]:
+        clock.begin()
+        call(self.pictures)
+        return clock.end()
+
+
+class _Clock:
+    """Times whole calls and the blocks in them."""
+
+    def __init__(self, backbone: ElasticBackbone, cuda: bool) -> None:
+        self.cuda, self.spans = cuda, []
+
+        def run(block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
+            start = self._now()
+            out = block(x, *args)
+            self.spans.append((start, self._now()))
+            return out
+        backbone._run = run  # of this one model, which is thrown away
+
+    def _now(self) -> Any:
+        if not self.cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
+
+    def begin(self) -> None:
+        self.spans = []
+        self.start = self._now()
+
+    def end(self) -> tuple[float, list[float]]:
+        whole = (self.start, self._now())
+        if self.cuda:
+            torch.cuda.synchronize()
+        return self._between(*whole), [self._between(*span) for span in self.spans]
+
+    def _between(self, start: Any, end: Any) -> float:
+        return start.elapsed_time(end) if self.cuda else 1e3 * (end - start)
+
+
+def _covering(task: DenseTask, number: int) -> list[Arch]:
+    """Architectures, one after the other the one that shows most blocks not shown before."""
+    space = task.space
+    genes = np.concatenate([space.uniform_genes(0, POOL), space.genes([space.smallest,
+                                                                       space.largest])])
+    pool = space.from_genes(genes[space.usable(genes)])
+    shown = [{(place, tuple(_numbers(plan).items())) for place, plan in task.net.blocks_of(a)}
+             for a in pool]
+    seen, chosen = set(), []
+    for _ in range(min(number, len(pool))):
+        best = max(range(len(pool)), key=lambda i: len(shown[i] - seen))
+        seen |= shown.pop(best)
+        chosen.append(pool.pop(best))
+    return chosen
+
+
+# ---------------------------------------------------------------------- blocks by name
+def _numbers(plan: Any) -> dict[str, int]:
+    """What of a block's plan its time depends on."""
+    return {name: _number(value) for name, value in plan._asdict().items()
+            if name not in WHICH and not isinstance(value, float)}
+
+
+def _number(value: Any) -> int:
+    if value is None:
+        return 0
+    if hasattr(value, 'width'):
+        return value.width
+    return sum(map(_number, value)) if isinstance(value, tuple) else int(value)
+
+
+def _group(place: str, plan: Any) -> str:
+    return f'{place} {type(plan).__name__.removesuffix("Plan")}'
+
+
+def _key(group: str, numbers: Mapping[str, int]) -> str:
+    return f'{group}({", ".join(f"{k}={v}" for k, v in numbers.items())})'
+
+
+def _read(key: str) -> list[int]:
+    return [int(part.split('=')[1]) for part in key[key.index('(') + 1:-1].split(', ')]
+
+
+# ---------------------------------------------------------------------- fits
+def _polynomial(numbers: Iterable[int]) -> np.ndarray:
+    numbers = [float(n) for n in numbers]
+    return np.array([1.0, *numbers, *(a * b for a, b in combinations_with_replacement(numbers, 2))])
+
+
+def _fitted(features: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights, none negative, by the relative error; what the features are divided by."""
+    from scipy.optimize import nnls
+    scale = np.maximum(np.abs(features).max(0), 1e-12)
+    weights, _ = nnls(features / scale / times[:, None], np.ones(len(times)))
+    return weights, scale
+
+
+def _rest_parts(task: DenseTask, genes: np.ndarray, size: Size) -> dict[str, np.ndarray]:
+    """Name -> GMACs of what is no block."""
+    parts = task.total(genes, tuple(size)).breakdown
+    return {name: np.asarray(values) / 1e9 for name, values in parts.items()
+            if not name.startswith(BLOCK_PARTS)}
+
+
+def _fit_rest(task: DenseTask, genes: np.ndarray, size: Size,
+              times: np.ndarray) -> dict[str, float]:
+    """Part -> milliseconds a GMAC; ``''``: those of every candidate."""
+    parts = {name: values for name, values in _rest_parts(task, genes, size).items()
+             if np.ptp(values) > 0}
+    features = np.stack([np.ones(len(genes)), *parts.values()], 1)
+    weights, scale = _fitted(features, np.maximum(times, 1e-6))
+    return dict(zip(['', *parts], map(float, weights / scale)))
+
+
+def _features(task: DenseTask, genes: np.ndarray, size: Sequence[int],
+              rest: Mapping[str, float]) -> np.ndarray:
+    parts = _rest_parts(task, genes, size)
+    return sum((parts[name] * weight for name, weight in rest.items() if name),
+               np.full(len(genes), rest['']))
+
+
+# ---------------------------------------------------------------------- what it is of
+def _about(task: DenseTask, size: Size) -> dict[str, Any]:
+    model = copy.deepcopy(plain_types(task.cfg.model))
+    for key in ('arch', 'space', 'init_cfg', 'drop_path_rate', 'frozen_stages', 'norm_eval',
+                'with_cp'):
+        model['backbone'].pop(key, None)
+    parts = {key: _without_widths(model[key]) for key in ('backbone', 'neck', 'decode_head')
+             if model.get(key)}
+    return json.loads(json.dumps(dict(space=task.space.to_dict(), input_size=list(size),
+                                      model=dict(type=model['type'], **parts)), default=str))
+
+
+def _without_widths(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in part.items() if k not in ('in_channels', 'loss_decode', 'init_cfg')}
+
+
+def _name(device: str) -> str:
+    if device.startswith('cuda'):
+        return torch.cuda.get_device_name(device)
+    return next((line.split(':')[1].strip() for line in _cpu_lines()
+                 if line.startswith('model name')), 'cpu')
+
+
+def _cpu_lines() -> list[str]:
+    path = Path('/proc/cpuinfo')
+    return path.read_text().splitlines() if path.exists() else []

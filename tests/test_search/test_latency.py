@@ -1,0 +1,119 @@
+"""Latency tables: every block is known or interpolated, sums are right, files fit their task."""
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from nasvit_mm.engine import UsageError, build_model
+from nasvit_mm.search import DenseTask, LatencyTable, Problem, build_latency_table, latency
+from tests.commands import ROOT
+from tests.families import small
+
+TASKS = {'nasvit': 'nasvit_ade20k', 'elasticvit': 'elasticvit_ade20k',
+         'vitas_twins': 'vitas_ade20k', 'vitas_deit_small': 'vitas_deit_ade20k'}
+SIZE = (64, 96)
+
+
+def task(space: str) -> DenseTask:
+    return DenseTask(Config.fromfile(ROOT / f'configs/seg/{TASKS[space]}.py'), small(space))
+
+
+def block_time(place: str, plan) -> float:
+    """A device whose time goes by products of a block's widths."""
+    numbers = list(latency._numbers(plan).values())
+    return len(place) + 1e-3 * sum(numbers) + 1e-5 * numbers[0] * numbers[-1]
+
+
+class Device(latency._Stopwatch):
+    """In the place of the real one: times by formula, no noise."""
+
+    def __init__(self, task, pictures, rounds) -> None:
+        self.task, self.size = task, tuple(pictures.shape[2:])
+
+    def measure(self, arch):
+        blocks = [block_time(*block) for block in self.task.net.blocks_of(arch)]
+        head = self.task.head(self.task.space.genes([arch]), self.size).macs[0]
+        return 5 + 30 * head / 1e9 + sum(blocks), blocks
+
+
+@pytest.mark.parametrize('space', TASKS)
+def test_a_device_of_known_times(space, monkeypatch):
+    """Also of networks that it has not seen, whose blocks are partly new."""
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    of = task(space)
+    table = build_latency_table(of, SIZE, networks=40)
+    assert table.check['networks'] == 30
+    assert table.check['kendall_tau'] > 0.98 and table.check['mean_error'] < 0.01
+    arch = of.space.smallest
+    found = table.milliseconds(of.space.genes([arch, of.space.largest]))
+    assert found[0] == pytest.approx(Device(of, torch.zeros(1, 3, *SIZE), 1).measure(arch)[0],
+                                     rel=0.02)
+    assert found[0] < found[1]
+
+
+@pytest.mark.parametrize('space', TASKS)
+def test_every_block_of_a_forward_is_counted(space):
+    """What ``blocks_of`` says is what runs, in its order."""
+    of = task(space)
+    for arch in [of.space.smallest, *of.space.sample(0, 2)]:
+        model, seen = build_model(of.config(arch)), []
+        model.backbone._run = lambda block, x, *args, seen=seen: (
+            seen.append(next(a for a in args if hasattr(a, '_asdict'))), block(x, *args))[1]
+        with torch.no_grad():
+            model.backbone(torch.zeros(1, 3, *SIZE))
+        expected = [latency._numbers(plan) for _, plan in of.net.blocks_of(arch)]
+        assert [latency._numbers(plan) for plan in seen] == expected
+
+
+def test_a_real_device(tmp_path):
+    of = task('nasvit')
+    table = build_latency_table(of, SIZE, networks=3, unseen=2, rounds=2)
+    assert table.check['networks'] == 2 and min(table.blocks.values()) > 0
+    assert table.milliseconds(of.space.genes([of.space.largest]))[0] > 1
+    table.save(tmp_path / 'table.json')
+    again = LatencyTable.load(tmp_path / 'table.json', task('nasvit'), SIZE)
+    genes = of.space.uniform_genes(0, 20)
+    assert (again.milliseconds(genes) == table.milliseconds(genes)).all()
+    assert again.digest == table.digest
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    build_latency_table(task('nasvit'), SIZE, networks=20).save(tmp_path / 'table.json')
+    return tmp_path / 'table.json'
+
+
+def test_latency_as_metric(file):
+    of = task('nasvit')
+    table = LatencyTable.load(file, of, SIZE)
+    half = float(np.median(table.milliseconds(of.space.uniform_genes(0, 100))))
+    problem = Problem(of.space, ['latency', dict(metric='macs', goal='max')],
+                      [dict(metric='latency', high=half)], of, SIZE, table)
+    genes = problem.sample(np.random.default_rng(0), 30)
+    assert (table.milliseconds(genes) <= half).all()
+    assert problem.evaluated == []
+    with pytest.raises(UsageError, match='latency at most 0.1: the space reaches from'):
+        Problem(of.space, ['macs'], [dict(metric='latency', high=0.1)], of, SIZE, table)
+    with pytest.raises(UsageError, match="the metric 'latency' needs a table of your device"):
+        Problem(of.space, ['latency'], [], of, SIZE)
+
+
+def test_tables_of_something_else(file, tmp_path):
+    with pytest.raises(UsageError, match='is of another input_size: .64, 96., here .64, 64.'):
+        LatencyTable.load(file, task('nasvit'), (64, 64))
+    other = task('nasvit')
+    other.cfg.model.decode_head.channels = 96
+    with pytest.raises(UsageError, match='is of another model'):
+        LatencyTable.load(file, other, SIZE)
+    with pytest.raises(UsageError, match='is of another space'):
+        LatencyTable.load(file, task('elasticvit'), SIZE)
+    with pytest.raises(UsageError, match='does not exist: tools/benchmark.py'):
+        LatencyTable.load(tmp_path / 'none.json', other, SIZE)
+    (tmp_path / 'list.json').write_text(json.dumps(dict(blocks={})))
+    with pytest.raises(UsageError, match='is no latency table'):
+        LatencyTable.load(tmp_path / 'list.json', other, SIZE)
