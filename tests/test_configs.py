@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SEGMENTATION = sorted(
     str(path.relative_to(ROOT))
-    for folder in ('configs/seg', 'configs/demo', 'benchmarks/camvid')
-    for path in (ROOT / folder).glob('*.py')
+    for pattern in ('configs/seg/*.py', 'configs/demo/*_demo.py', 'benchmarks/camvid/*.py')
+    for path in ROOT.glob(pattern)
     if '_base_ =' in path.read_text(encoding='utf-8')
 )
 

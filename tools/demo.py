@@ -1,10 +1,12 @@
-"""The whole way on built-in pictures: data, training, evaluation, pictures of the result.
+"""The whole way on built-in pictures: supernet, search, export, fine-tuning, mIoU, pictures.
 
     python tools/demo.py [--quick]
 
-Draws a small data set in ADE20K's layout, trains a NASViT subnet for segmentation with
-configs/demo/nasvit_demo.py (ADE20K's config over that data), evaluates it beside a baseline that
-never looks at the picture, and saves overlays.  No download, no GPU; some minutes on two cores.
+Draws two small data sets, trains a NASViT supernet on single objects (configs/demo/
+nasvit_supernet.py), searches a backbone under a budget for the whole segmentation model
+(nasvit_search.py), exports it, fine-tunes it on scenes in ADE20K's layout (nasvit_demo.py),
+evaluates it beside a baseline that never looks at the picture, and saves overlays.  No download, no
+GPU; some minutes on two cores.  A demo that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
+import re
 import subprocess
 import sys
 import time
@@ -24,10 +28,11 @@ from mmengine.runner import find_latest_checkpoint
 from PIL import Image, ImageDraw, ImageFont
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
-from nasvit_mm.datasets import ADE20K_INDEX, write_ade20k
+from nasvit_mm.datasets import ADE20K_INDEX, write_ade20k, write_patches
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = 'configs/demo/nasvit_demo.py'
+CONFIGS = Path('configs/demo')
+SHOWN = re.compile(r'Iter\(|^[┃│].*|Batch norm.*')  # of what the tools print
 UNLABELLED = 0  # in ADE20K's annotations; other values are class index + 1
 NUM_VALUES = 151
 
@@ -36,33 +41,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--quick', action='store_true',
-                        help='a quarter of the training: shows that all works, not how well')
-    parser.add_argument('--work-dir', default='work_dirs/demo',
-                        help='folder of checkpoints, logs and pictures (%(default)s)')
+                        help='a quarter of the work: shows that all runs, not how well')
+    parser.add_argument('--work-dir', help='folder of checkpoints, logs and pictures '
+                        '(work_dirs/demo, work_dirs/demo_quick)')
     parser.add_argument('--pictures', type=int, default=8, help='overlays to draw (%(default)s)')
     args = parser.parse_args()
-    start = time.time()
+    start, part = time.time(), 4 if args.quick else 1
+    work_dir = (ROOT / (args.work_dir or f'work_dirs/demo{"_quick" * args.quick}')).resolve()
 
-    cfg = Config.fromfile(ROOT / CONFIG)
-    data = ROOT / cfg.data_root
-    print(f'[1/4] demo data in {data}', flush=True)
-    written = write_ade20k(data)
-    print(f'      {written.counts["train"]} pictures to train on, {written.counts["val"]} to '
-          f'validate on, {"drawn now" if written.fresh else "there already"}')
+    task = Config.fromfile(ROOT / CONFIGS / 'nasvit_demo.py')
+    supernet = Config.fromfile(ROOT / CONFIGS / 'nasvit_supernet.py')
+    search = Config.fromfile(ROOT / CONFIGS / 'nasvit_search.py')
+    data, patches = ROOT / task.data_root, ROOT / supernet.data_root
+    print(f'[1/6] demo data in {data.parent}', flush=True)
+    for written, what in ((write_patches(patches), 'scenes for patches'),
+                          (write_ade20k(data), 'scenes')):
+        print(f'      {written.counts["train"]} {what} to train on, {written.counts["val"]} to '
+              f'validate on, {"drawn now" if written.fresh else "there already"}')
 
-    work_dir = (ROOT / args.work_dir).resolve()
-    iterations = cfg.train_cfg.max_iters // (4 if args.quick else 1)
-    print(f'[2/4] training {cfg.model.backbone.type} {cfg.model.backbone.arch!r}, {iterations} '
-          f'iterations of {cfg.train_dataloader.batch_size} pictures', flush=True)
-    call('train', CONFIG, '--work-dir', str(work_dir), '--cfg-options',
-         f'train_cfg.max_iters={iterations}', f'train_cfg.val_interval={iterations}')
+    steps = supernet.train_cfg.max_iters // part
+    print(f'[2/6] training the supernet of {supernet.model.model.space.space}, {steps} steps of '
+          f'{supernet.train_dataloader.batch_size} patches through 4 subnets', flush=True)
+    call('train', CONFIGS / 'nasvit_supernet.py', '--work-dir', work_dir / 'supernet', '--resume',
+         '--cfg-options', *schedule(steps))
 
-    checkpoint = find_latest_checkpoint(str(work_dir))
+    generations = max(2, search.algorithm.generations // part)
+    limit, (height, width) = search.constraints[0].high / 1e9, search.input_size
+    print(f'[3/6] searching {generations * search.algorithm.population} candidates under '
+          f'{limit:.2f} GMACs of backbone and head at {height} x {width}', flush=True)
+    given = [f'evaluator.checkpoint={work_dir}/supernet/iter_{steps}.pth',
+             f'algorithm.generations={generations}']
+    call('search', CONFIGS / 'nasvit_search.py', '--work-dir', work_dir / 'search', '--resume',
+         '--cfg-options', *given)
+
+    print('[4/6] exporting the best of the front', flush=True)
+    call('export_subnet', CONFIGS / 'nasvit_search.py', '--work-dir', work_dir / 'search', '--out',
+         work_dir / 'export', '--cfg-options', *given)
+
+    exported, iterations = work_dir / 'export/config.py', task.train_cfg.max_iters // part
+    print(f'[5/6] fine-tuning it for segmentation, {iterations} iterations of '
+          f'{task.train_dataloader.batch_size} pictures', flush=True)
+    call('train', exported, '--resume', '--cfg-options', *schedule(iterations))
+
+    checkpoint = find_latest_checkpoint(str(work_dir / 'export/train'))
     predictions = work_dir / 'predictions'
-    print(f'[3/4] evaluating {checkpoint}', flush=True)
-    call('test', CONFIG, checkpoint, '--work-dir', str(work_dir), '--out', str(predictions))
-
-    print('[4/4] drawing overlays', flush=True)
+    print(f'[6/6] evaluating {checkpoint}, drawing overlays', flush=True)
+    call('test', exported, checkpoint, '--work-dir', work_dir / 'test', '--out', predictions)
     truth = read_maps(data / 'annotations/validation')
     predicted = read_maps(predictions)
     prior = label_prior(read_maps(data / 'annotations/training').values())
@@ -80,23 +104,28 @@ def main() -> None:
           f'{100 * floor:.2f} by the baseline, '
           'the most frequent training label of each pixel place')
     print('(drawn pictures: these figures say nothing about ADE20K)')
-    print(f'\noverlays     {overlays}\nlabel maps   {predictions}\ncheckpoint   {checkpoint}\n'
-          f'logs         {work_dir}\n{time.time() - start:.0f} s in all')
+    print(f'\nthe search   {work_dir / "search/report.html"}\nthe model    '
+          f'{work_dir / "export/README.md"}\noverlays     {overlays}\nlabel maps   {predictions}\n'
+          f'checkpoint   {checkpoint}\nlogs         {work_dir}\n{time.time() - start:.0f} s in all')
 
 
-def call(tool: str, *arguments: str) -> None:
+def schedule(iterations: int) -> list[str]:
+    return [f'train_cfg.max_iters={iterations}', f'train_cfg.val_interval={iterations}']
+
+
+def call(tool: str, *arguments: str | Path) -> None:
     """Run tools/<tool>.py and show its progress lines; all of it where it fails."""
-    command = [sys.executable, str(ROOT / 'tools' / f'{tool}.py'), *arguments]
+    command = [sys.executable, *map(str, (ROOT / 'tools' / f'{tool}.py', *arguments))]
     shown = ' '.join(str(Path(a).relative_to(ROOT)) if a.startswith(str(ROOT)) else a
                      for a in command[1:])
     print(f'      $ python {shown}', flush=True)
     lines = []
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT) as process:
+                          stderr=subprocess.STDOUT, env=dict(os.environ, COLUMNS='150')) as process:
         for line in process.stdout:
             lines.append(line)
-            if 'Iter(' in line:
-                print('      ' + line[line.index('Iter('):].rstrip(), flush=True)
+            if found := SHOWN.search(line):
+                print('      ' + line[found.start():].rstrip(), flush=True)
     if process.returncode:
         sys.stderr.writelines(lines[-40:])
         sys.exit(process.returncode)

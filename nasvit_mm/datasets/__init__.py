@@ -4,6 +4,7 @@ from .ade20k import ADE20K_INDEX, write_ade20k
 from .cityscapes import CITYSCAPES_INDEX, write_cityscapes
 from .classes import CLASSES, THINGS, VOID, Label
 from .folder import Written
+from .patches import write_patches
 from .scenes import Instance, Scene, render_scene
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     'render_scene',
     'write_ade20k',
     'write_cityscapes',
+    'write_patches',
 ]

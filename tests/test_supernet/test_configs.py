@@ -13,17 +13,19 @@ from mmengine.optim import build_optim_wrapper
 from nasvit_mm.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted(p.name for p in (ROOT / 'configs/supernet').glob('*.py'))
+CONFIGS = sorted(str(path.relative_to(ROOT / 'configs'))
+                 for pattern in ('supernet/*.py', 'demo/*_supernet.py')
+                 for path in (ROOT / 'configs').glob(pattern))
 
 
 def test_there_are_configs():
-    assert {f'{name}_in1k.py' for name in ('nasvit', 'elasticvit', 'vitas', 'vitas_twins')} <= set(
-        CONFIGS)
+    families = 'nasvit', 'elasticvit', 'vitas', 'vitas_twins'
+    assert {f'supernet/{name}_in1k.py' for name in families} <= set(CONFIGS)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_config(name):
-    path = ROOT / 'configs/supernet' / name
+    path = ROOT / 'configs' / name
     cfg = Config.fromfile(path)
     text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
     command = re.search(r'(?:train\.py|dist_train\.sh) (\S+)', text)
