@@ -14,22 +14,48 @@ FILES = ['tests/test_spaces/test_space.py', 'tests/test_cost/test_count.py',
          'tests/test_backbones/test_families.py', 'tests/test_backbones/test_pretrained.py']
 
 
-def example() -> str:
-    """All Python of the section."""
+def example(heading: str, blocks: int) -> str:
+    """All Python of a section."""
     text = (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8')
-    section = text.split('### A worked example')[1].split('\n## ')[0]
-    blocks = re.findall(r'```python\n(.*?)```', section, re.S)
-    assert len(blocks) == 3
-    return '\n\n'.join(blocks)
+    section = re.split(r'\n#+ ', text.split(heading)[1])[0]
+    found = re.findall(r'```python\n(.*?)```', section, re.S)
+    assert len(found) == blocks
+    return '\n\n'.join(found)
+
+
+def passed(code: str, name: str, folder: Path, *files: str) -> int:
+    """How many tests of a name pass with the code imported; none may fail."""
+    (folder / 'the_example.py').write_text(code, encoding='utf-8')
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-q', '-p', 'the_example', '-k', name,
+         '-p', 'no:cacheprovider', *files],
+        cwd=ROOT, env=dict(os.environ, PYTHONPATH=paths), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return int(re.search(r'(\d+) passed', done.stdout)[1])
 
 
 @pytest.mark.slow
-def test_example_passes_the_family_tests(tmp_path: Path) -> None:
-    (tmp_path / 'ladder_example.py').write_text(example(), encoding='utf-8')
-    paths = os.pathsep.join([str(tmp_path), str(ROOT)])
-    done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-q', '-p', 'ladder_example', '-k', 'ladder',
-         '-p', 'no:cacheprovider', *FILES],
-        cwd=ROOT, env=dict(os.environ, PYTHONPATH=paths), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-5000:]
-    assert int(re.search(r'(\d+) passed', done.stdout)[1]) > 130
+def test_a_family(tmp_path: Path) -> None:
+    assert passed(example('### A worked example', 3), 'ladder', tmp_path, *FILES) > 130
+
+
+@pytest.mark.slow
+def test_a_sampler(tmp_path: Path) -> None:
+    code = example('## Adding a sampler', 1)
+    assert passed(code, 'ladder', tmp_path, 'tests/test_supernet/test_samplers.py') > 4
+
+
+@pytest.mark.slow
+def test_an_algorithm_and_an_evaluator(tmp_path: Path) -> None:
+    code = example('## Adding a search algorithm', 1)
+    assert passed(code, 'climb', tmp_path, 'tests/test_search/test_algorithms.py') > 4
+    config = tmp_path / 'search.py'
+    config.write_text("custom_imports = dict(imports=['the_example'])\nspace = 'nasvit'\n"
+                      "objectives = ['narrowness', 'macs']\nevaluator = dict(type='Narrow')\n"
+                      "algorithm = dict(type='climb', population=5, generations=3)\n")
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
+    command = [sys.executable, 'tools/search.py', str(config), '--work-dir', str(tmp_path / 'run')]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len((tmp_path / 'run/archive.jsonl').read_text().splitlines()) == 16

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 
-RULES = ('sum', 'project')
 SCOPES = ('tensor', 'global')
 EPS, LARGEST_COEFFICIENT = 1e-6, 2.0
 
@@ -51,9 +50,11 @@ def project_conflict(sub: Gradients, sup: Gradients, *, scope: str = 'tensor',
     return _combined(sub, sup, iter(coefficients), inplace)
 
 
-def sum_gradients(sub: Gradients, sup: Gradients, *,
+def sum_gradients(sub: Gradients, sup: Gradients, *, scope: str = 'tensor',
                   inplace: bool = False) -> list[torch.Tensor | None]:
-    """Add two sets of gradients; arguments as of :func:`project_conflict`."""
+    """Add two sets of gradients; arguments as of :func:`project_conflict`, ``scope`` of no
+    consequence.
+    """
     return _combined(sub, sup, None, inplace)
 
 
@@ -90,12 +91,16 @@ def _combined(sub: Gradients, sup: Gradients, coefficients: Iterator[torch.Tenso
     return out
 
 
+# By the names that configs use: ``rule(sub, sup, scope=, inplace=)``.
+RULES = {'sum': sum_gradients, 'project': project_conflict}
+
+
 @dataclass(frozen=True)
 class Conflict:
     """A rule with its schedule.
 
     Args:
-        rule: ``'project'`` or ``'sum'``.
+        rule: ``'project'``, ``'sum'`` or another name of :data:`RULES`.
         scope: of the projection, see :func:`project_conflict`.
         start_epoch: epochs (from 0) before it only add; NASViT's code projects from epoch 101 on.
 
@@ -115,6 +120,5 @@ class Conflict:
 
     def __call__(self, sub: Gradients, sup: Gradients, epoch: int) -> list[torch.Tensor | None]:
         """Combined gradients of a step, written into those of ``sub``."""
-        if self.rule == 'sum' or epoch < self.start_epoch:
-            return sum_gradients(sub, sup, inplace=True)
-        return project_conflict(sub, sup, scope=self.scope, inplace=True)
+        rule = RULES['sum' if epoch < self.start_epoch else self.rule]
+        return rule(sub, sup, scope=self.scope, inplace=True)
