@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -120,6 +122,12 @@ def test_costs_only_and_the_report(tmp_path):
     data = json.loads(page.split('id="data">')[1].split('</script>')[0])
     assert data['records'] == records and 'http' not in page.replace('http://www.w3.org', '')
     assert (tmp_path / 'run/front.png').stat().st_size > 10_000
+    if shutil.which('chromium'):  # what its script makes of them
+        dom = subprocess.run(
+            ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--dump-dom',
+             f'file://{tmp_path}/run/report.html'], capture_output=True, text=True, timeout=120)
+        assert dom.stdout.count('<circle') == 64 and dom.stdout.count('<polyline') == 2
+        assert dom.stdout.count('class="arch"') == len(data['front'])
     again = start('search', costs(tmp_path), '--work-dir', tmp_path / 'run')
     assert 'give --resume' in error_line(again.returncode, again.stderr)
     other = start('search', costs(tmp_path, 4e9), '--work-dir', tmp_path / 'run', '--resume')
