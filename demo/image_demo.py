@@ -1,9 +1,10 @@
-"""Segment pictures with a trained model, through mmseg's MMSegInferencer.
+"""Segment pictures, or find objects in them, with a trained model: mmseg's MMSegInferencer, mmdet's
+DetInferencer.
 
     python demo/image_demo.py PICTURE CONFIG --weights CHECKPOINT [--out-dir outputs]
 
-PICTURE is a file, a folder or a URL.  Coloured pictures go to OUT_DIR/vis, label maps to
-OUT_DIR/pred.
+PICTURE is a file, a folder or a URL.  Drawn pictures go to OUT_DIR/vis, label maps to OUT_DIR/pred,
+detections as JSON to OUT_DIR/preds.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--opacity', type=float, default=0.6,
                         help='of the drawn classes, 0 to 1 (%(default)s)')
     parser.add_argument('--with-labels', action='store_true', help='write the names of classes')
+    parser.add_argument('--score', type=float, default=0.3,
+                        help='of the boxes that are drawn, at least (%(default)s)')
     parser.add_argument('--show', action='store_true', help='show the pictures in windows')
     _common.add_cfg_options(parser)
     return parser.parse_args()
@@ -44,6 +47,22 @@ def class_names(cfg: Config) -> dict[str, Any]:
     return dict(classes=meta['classes'], palette=meta['palette'])
 
 
+def segment(args: argparse.Namespace, cfg: Config) -> str:
+    from mmseg.apis import MMSegInferencer
+    inferencer = MMSegInferencer(cfg, args.weights, device=args.device, **class_names(cfg))
+    inferencer(args.picture, out_dir=args.out_dir, opacity=args.opacity, show=args.show,
+               with_labels=args.with_labels)
+    return f'label maps: {Path(args.out_dir, "pred")}'
+
+
+def detect(args: argparse.Namespace, cfg: Config) -> str:
+    from mmdet.apis import DetInferencer
+    inferencer = DetInferencer(cfg, args.weights, device=args.device)
+    inferencer(args.picture, out_dir=args.out_dir, pred_score_thr=args.score, show=args.show,
+               no_save_pred=False, print_result=False)
+    return f'detections: {Path(args.out_dir, "preds")}'
+
+
 def main() -> None:
     args = parse_args()
     if '://' not in args.picture and not Path(args.picture).exists():
@@ -52,14 +71,10 @@ def main() -> None:
         raise engine.UsageError(f'--opacity {args.opacity}: expected a number in (0, 1]')
     cfg = _common.load_config(args)
     engine.check_checkpoint_exists(args.weights)
-    # MMSegInferencer itself would only warn of weights that do not fit, and draw noise.
+    # The inferencers would only warn of weights that do not fit, and draw noise.
     engine.check_checkpoint_fits(engine.build_model(cfg), args.weights, cfg)
-
-    from mmseg.apis import MMSegInferencer
-    inferencer = MMSegInferencer(cfg, args.weights, device=args.device, **class_names(cfg))
-    inferencer(args.picture, out_dir=args.out_dir, opacity=args.opacity, show=args.show,
-               with_labels=args.with_labels)
-    print(f'pictures: {Path(args.out_dir, "vis")}, label maps: {Path(args.out_dir, "pred")}')
+    written = (detect if cfg.get('default_scope') == 'mmdet' else segment)(args, cfg)
+    print(f'pictures: {Path(args.out_dir, "vis")}, {written}')
 
 
 if __name__ == '__main__':

@@ -59,12 +59,15 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--shape', type=int, nargs='+', metavar=('H', 'W'),
         help='size of the picture that the network sees, one number for a square '
-             "(the config's training crop)")
+             "(the config's training crop, or of a detector its test size)")
 
 
 def input_size(args: argparse.Namespace, cfg: Config) -> tuple[int, int]:
-    """Height and width of ``--shape``, else of the config's training crop."""
-    shape = args.shape or cfg.model.get('data_preprocessor', {}).get('size') or cfg.get('crop_size')
+    """Height and width of ``--shape``, else of the config's training crop, or of a detector the
+    wide picture that its test pipeline makes, padded.
+    """
+    shape = (args.shape or cfg.model.get('data_preprocessor', {}).get('size')
+             or cfg.get('crop_size') or _test_size(cfg))
     if shape is None:
         raise UsageError('the config names no input size: give --shape H W, for example '
                          '--shape 512 512')
@@ -73,6 +76,14 @@ def input_size(args: argparse.Namespace, cfg: Config) -> tuple[int, int]:
         raise UsageError(f'--shape {" ".join(map(str, shape))}: expected H W, or one number for '
                          'both, of at least 32 pixels')
     return shape[0], shape[-1]
+
+
+def _test_size(cfg: Config) -> tuple[int, int] | None:
+    divisor = cfg.model.get('data_preprocessor', {}).get('pad_size_divisor', 1)
+    for step in cfg.get('test_pipeline', ()):
+        if step.get('type') == 'Resize' and step.get('keep_ratio') and step.get('scale'):
+            return tuple(-(-side // divisor) * divisor for side in sorted(step.scale))
+    return None
 
 
 def load_config(args: argparse.Namespace) -> Config:

@@ -1,9 +1,10 @@
 """Multiply-adds and parameters of a config's model: backbone, neck, head, total.
 
     python tools/get_flops.py configs/seg/nasvit_ade20k.py [--shape 512 512] [--json]
+    python tools/get_flops.py configs/det/nasvit_coco.py               # at its 800 x 1344
 
-For any config of this project and of mmseg.  Attention is counted.  The figures are MACs
-(multiply-adds), what papers call FLOPs; torch's own counter prints twice that.
+For any segmentor and detector of this project, of mmseg and of mmdet.  Attention is counted.  The
+figures are MACs (multiply-adds), what papers call FLOPs; torch's own counter prints twice that.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     python tools/test.py CONFIG CHECKPOINT [--show-dir DIR] [--out DIR] [--tta] ...
 
-The same flags as mmseg's tool.  Unlike there, a checkpoint that does not fit the model is an error.
+The same flags as mmseg's and mmdet's tool.  Unlike there, a checkpoint that does not fit the model
+is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='file of configs/')
     parser.add_argument('checkpoint', help='file or URL')
-    parser.add_argument('--out', metavar='DIR', help='write predicted label maps there')
+    parser.add_argument('--out', metavar='DIR', help='write predicted label maps there, or of a '
+                        "detector its boxes and masks in COCO's JSON")
     parser.add_argument('--show', action='store_true', help='show predictions in windows')
     parser.add_argument(
         '--show-dir', metavar='DIR',
@@ -35,12 +37,12 @@ def parse_args() -> argparse.Namespace:
 
 
 def draw(cfg: Config, args: argparse.Namespace) -> None:
-    """Turn on mmseg's visualization hook."""
+    """Turn on the visualization hook of mmseg or mmdet."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         raise engine.UsageError(
             '--show and --show-dir need default_hooks.visualization in the config: '
-            "dict(type='SegVisualizationHook')")
+            "dict(type='SegVisualizationHook'), of a detector dict(type='DetVisualizationHook')")
     hook.draw = True
     if args.show:
         hook.show, hook.wait_time = True, args.wait_time
@@ -57,11 +59,15 @@ def augment(cfg: Config) -> None:
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
 
-def write_maps(cfg: Config, folder: str) -> None:
-    """Have the metric write its label maps."""
+def write_results(cfg: Config, folder: str) -> None:
+    """Have the metric write label maps, or detections."""
     many = isinstance(cfg.test_evaluator, (list, tuple))
     for evaluator in cfg.test_evaluator if many else [cfg.test_evaluator]:
-        evaluator['output_dir'], evaluator['keep_results'] = folder, True
+        if evaluator['type'].endswith('CocoMetric'):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
+        else:
+            evaluator['output_dir'], evaluator['keep_results'] = folder, True
 
 
 def main() -> None:
@@ -74,7 +80,7 @@ def main() -> None:
     if args.tta:
         augment(cfg)
     if args.out:
-        write_maps(cfg, args.out)
+        write_results(cfg, args.out)
     cfg.load_from, cfg.resume = None, False
     engine.start_processes(cfg)
 

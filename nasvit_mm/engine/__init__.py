@@ -20,6 +20,7 @@ from nasvit_mm.engine.options import (
 from nasvit_mm.engine.processes import end_processes, start_processes
 from nasvit_mm.engine.seeding import (
     Draw,
+    SeededEpochSampler,
     SeededInfiniteSampler,
     SeedIterations,
     SeedTransforms,
@@ -33,7 +34,7 @@ from nasvit_mm.engine.weights import (
 )
 
 __all__ = [
-    'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms',
+    'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms', 'SeededEpochSampler',
     'SeededInfiniteSampler', 'ShareBuffers', 'UsageError', 'build_model', 'check_architectures',
     'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data',
     'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',

@@ -18,12 +18,13 @@ from nasvit_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class CheckData(Hook):
-    """Check the data sets of a segmentation run.
+    """Check the data sets of a segmentation or detection run.
 
     Before the run: every data set (validation too, which else fails after hours) has an
-    annotation for every picture, and the head as many classes as the data.  With every batch: all
-    labels are classes of the head or ignored.  torch's own message for a wrong label is an index
-    assertion on the GPU, and mmseg's metric counts it in silence.
+    annotation for every picture, or a picture for every annotation, and the head as many classes
+    as the data.  With every batch: all labels are classes of the head or ignored.  torch's own
+    message for a wrong label is an index assertion on the GPU, and mmseg's metric counts it in
+    silence.
 
     Raises:
         DataError: names what is wrong, and what to do.
@@ -57,31 +58,56 @@ def _leaves(dataset: Any) -> Iterator[Any]:
             yield from _leaves(one)
 
 
-def _head(model: nn.Module) -> nn.Module | None:
-    """The segmentation head; of several the last, whose output is the prediction."""
-    head = getattr(unwrapped(model), 'decode_head', None)
-    head = head[-1] if isinstance(head, nn.ModuleList) else head
-    return head if hasattr(head, 'num_classes') else None
+def _head(model: nn.Module) -> tuple[str, nn.Module] | None:
+    """Name and module of the head that knows the classes; of several the last, whose output is the
+    prediction.
+    """
+    for name in ('decode_head', 'roi_head.bbox_head', 'bbox_head'):
+        head = unwrapped(model)
+        for part in name.split('.'):
+            head = getattr(head, part, None)
+        head = head[-1] if isinstance(head, nn.ModuleList) else head
+        if hasattr(head, 'num_classes'):
+            return name, head
+    return None
 
 
 def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
-    head, classes = _head(model), getattr(dataset, 'metainfo', {}).get('classes')
-    if head is not None and classes is not None and len(classes) != head.num_classes:
+    found, classes = _head(model), getattr(dataset, 'metainfo', {}).get('classes')
+    if found is None or classes is None:
+        return
+    name, head = found
+    kind = type(dataset).__name__
+    if len(classes) != head.num_classes:
         raise DataError(
-            f'the {split} data set ({type(dataset).__name__}) has {len(classes)} classes, the head '
-            f'num_classes={head.num_classes}; set model.decode_head.num_classes={len(classes)}, or '
+            f'the {split} data set ({kind}) has {len(classes)} classes, the head '
+            f'num_classes={head.num_classes}; set model.{name}.num_classes={len(classes)}, or '
             'name the classes of your data in metainfo=dict(classes=...) of the data set')
+    if getattr(dataset, 'coco', None) is not None and len(dataset.cat_ids) != len(classes):
+        # mmdet would leave them out and shift the numbers of the others.
+        there = [c['name'] for c in dataset.coco.dataset['categories']]
+        unknown = [c for c in classes if c not in there]
+        raise DataError(
+            f'{dataset.ann_file} has no category {", ".join(unknown[:5])}, a class of the {split} '
+            f'data set ({kind}); it has {", ".join(there[:90])}: name those in metainfo=dict('
+            f'classes=...) of the data set, and their number in model.{name}.num_classes')
 
 
 def _check_files(dataset: Any, split: str) -> None:
-    if not hasattr(dataset, 'seg_map_suffix') or getattr(dataset, 'backend_args', None):
-        return  # not segmentation, or not on this machine's disk
+    if getattr(dataset, 'backend_args', None):
+        return  # not on this machine's disk
     kind = type(dataset).__name__
+    if not len(dataset):
+        raise DataError(f'the {split} data set ({kind}) has no picture with annotations; classes: '
+                        f'{", ".join(dataset.metainfo.get("classes", ()))}')
     missing = []
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
-        if 'seg_map_path' in info and not Path(info['seg_map_path']).is_file():
+        if info.get('seg_map_path') and not Path(info['seg_map_path']).is_file():
             missing.append(info)
+        elif 'instances' in info and not Path(info['img_path']).is_file():
+            raise DataError(f'{info["img_path"]} does not exist, though the annotations of the '
+                            f'{split} data set ({kind}, {dataset.ann_file}) name it')
     if missing:
         raise DataError(
             f'{len(missing)} of {len(dataset)} pictures of the {split} data set ({kind}) have no '
@@ -91,10 +117,11 @@ def _check_files(dataset: Any, split: str) -> None:
 
 
 def _check_labels(batch: Any, model: nn.Module) -> None:
-    head = _head(model)
+    found = _head(model)
     samples = batch.get('data_samples', ()) if isinstance(batch, dict) else ()
-    if head is None:
+    if found is None:
         return
+    _, head = found
     for sample in samples:
         labels = getattr(sample, 'gt_sem_seg', None)
         if labels is None:

@@ -28,6 +28,18 @@ def check_data(cfg: Config, *splits: str) -> None:
             continue
         for where, dataset in _datasets(cfg[key].get('dataset'), f'{key}.dataset'):
             _check_dataset(where, dataset)
+        _check_metric(cfg, split)
+
+
+def _check_metric(cfg: Config, split: str) -> None:
+    """COCO's metric reads annotations of its own, after the first epoch."""
+    metrics = cfg.get(f'{split}_evaluator') or ()
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
+        path = metric.get('ann_file') if metric else None
+        if path and not metric.get('backend_args') and not Path(path).is_file():
+            raise UsageError(f'{shown_path(path)} does not exist ({split}_evaluator.ann_file, '
+                             f'{metric.type}): name the annotations of '
+                             f'{split}_dataloader.dataset there')
 
 
 def _datasets(dataset: Any, where: str) -> Iterator[tuple[str, Mapping]]:

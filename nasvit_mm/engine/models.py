@@ -52,7 +52,8 @@ def unwrapped(model: nn.Module, *also: type) -> nn.Module:
 def build_model(cfg: Config) -> nn.Module:
     """The config's model for one process, in evaluation mode; weights as it is initialised."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    cfg.model.pretrained = None  # mmseg's configs would download weights here
+    if 'pretrained' in cfg.model:
+        cfg.model.pretrained = None  # mmseg's configs would download weights here
     try:
         with contextlib.redirect_stdout(sys.stderr):  # OneDL's mmseg prints what it did not find
             model = revert_sync_batchnorm(MMENGINE_MODELS.build(cfg.model)).eval()

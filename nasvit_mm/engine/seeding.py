@@ -2,7 +2,8 @@
 
 Three parts, one for each thing that draws random numbers in a training run:
 
-* `SeededInfiniteSampler` (and `Draw`): the order of the pictures is a function of the epoch;
+* `SeededInfiniteSampler` or `SeededEpochSampler`, with `Draw`: the order of the pictures is a
+  function of the epoch;
 * `SeedTransforms`, first in the pipeline: the augmentation is a function of epoch and picture;
 * `SeedIterations`, a hook: dropout and drop path are functions of iteration and process.
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_dist_info, sync_random_seed
 from mmengine.hooks import Hook
 from torch.utils.data import Sampler
@@ -109,6 +111,17 @@ class SeededInfiniteSampler(Sampler):
 
     def set_epoch(self, epoch: int) -> None:
         """Nothing to do: epochs follow one another within one iteration."""
+
+
+@DATA_SAMPLERS.register_module()
+class SeededEpochSampler(DefaultSampler):
+    """mmengine's sampler for loops by epochs, whose order is a function of (seed, epoch) already;
+    indices are `Draw`s.
+    """
+
+    def __iter__(self) -> Iterator[Draw]:
+        for index in super().__iter__():
+            yield Draw(index, (self.seed, self.epoch, index))
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,7 @@
+"""Mask R-CNN with Twins-SVT-S on COCO: the short name of the config below, which says more.
+
+MACs at 800 x 1344:  backbone 88.64 G, neck 54.71 G, head 120.44 G, total 263.78 G.
+
+    tools/dist_train.sh configs/det/vitas_coco_mask.py 8
+"""
+_base_ = './mask-rcnn_twins-svt-s_fpn_8xb2-1x_coco.py'
