@@ -2,8 +2,9 @@
 
     python tools/benchmark.py configs/seg/nasvit_ade20k.py [--shape 512 512] [--threads 2]
 
-For any segmentation config of this project and of mmseg.  Both run the same network on the same
-picture, and their logits are compared.  On a GPU PyTorch only.
+For any segmentor and detector of this project, of mmseg and of mmdet; of a detector what its heads
+say, before boxes are chosen.  Both run the same network on the same picture, and their logits are
+compared.  On a GPU PyTorch only.
 
     python tools/benchmark.py configs/search/nasvit_ade20k_5g.py --build-table latency.json
 

@@ -3,8 +3,8 @@
     python tools/train.py configs/seg/nasvit_ade20k.py [--work-dir DIR] [--resume] [--amp] ...
     tools/dist_train.sh CONFIG 8                    # 8 GPUs; tools/slurm_train.sh for a cluster
 
-The same flags as mmseg's and mmdet's tool.  A run that was killed goes on with --resume as if it had
-not been: the same batches in the same order, bit-equal weights on the same machine.
+The same flags as mmseg's and mmdet's tool.  A run that was killed goes on with --resume as if it
+had not been: the same batches in the same order, bit-equal weights on the same machine.
 """
 
 from __future__ import annotations

@@ -1,30 +1,22 @@
 """RetinaNet with the smallest NASViT subnet on the built-in demo data, small enough for a CPU.
 
-The RetinaNet of configs/det/nasvit_coco.py with a pyramid of 64 channels, from scratch, on pictures
-of 288 x 192 in COCO's layout with people, cars, buses and boats.
+The small RetinaNet of configs/det/nasvit_bccd.py with a pyramid of 64 channels, from scratch, on
+pictures of 288 x 192 in COCO's layout with people, cars, buses and boats.
 
 MACs at 192 x 288:  backbone 0.30 G, neck 0.05 G, head 0.22 G, total 0.56 G.
 
     python tools/demo_data.py --layout coco
     python tools/train.py configs/demo/nasvit_detection.py
 """
-_base_ = '../det/nasvit_coco.py'
+_base_ = '../det/nasvit_bccd.py'
 data_root = 'data/demo/coco/'
 classes = ('person', 'car', 'bus', 'boat')
 model = dict(
-    backbone=dict(
-        arch='nasvit_min',
-        drop_path_rate=0.0,
-        init_cfg=[  # from scratch: not as the identity, see configs/seg/nasvit_camvid.py
-            dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0),
-            dict(type='Constant', layer='ElasticScale', val=4.0)
-        ]),
-    neck=dict(in_channels=[32, 64, 160, 208], out_channels=64),
+    neck=dict(out_channels=64),
     bbox_head=dict(
         num_classes=len(classes),
         in_channels=64,
         feat_channels=64,
-        stacked_convs=2,
         # Objects here are small: half of COCO's sizes.
         anchor_generator=dict(octave_base_scale=2)))
 train_pipeline = [
@@ -46,24 +38,18 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
 dataset = dict(data_root=data_root, metainfo=dict(classes=classes))
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=1,
-    dataset=dict(pipeline=train_pipeline, **dataset))
-val_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline, **dataset))
+train_dataloader = dict(dataset=dict(
+    ann_file='annotations/instances_train2017.json',
+    data_prefix=dict(img='train2017/'),
+    pipeline=train_pipeline,
+    **dataset))
+val_dataloader = dict(dataset=dict(
+    ann_file='annotations/instances_val2017.json',
+    data_prefix=dict(img='val2017/'),
+    pipeline=test_pipeline,
+    **dataset))
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-3, weight_decay=0.01),
-    clip_grad=dict(max_norm=10.0),
-    paramwise_cfg=dict(custom_keys=dict(scale_=dict(lr_mult=10.0))))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=30),
-    dict(
-        type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=0, end=16,
-        convert_to_iter_based=True),
-]
-train_cfg = dict(max_epochs=16, val_interval=8)
+train_cfg = dict(val_interval=8)
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=4))
-auto_scale_lr = dict(base_batch_size=4)

@@ -1,41 +1,58 @@
-"""Segmentors as ONNX graphs."""
+"""Dense models as plain functions of pictures, and as ONNX graphs."""
 from __future__ import annotations
 
 import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from nasvit_mm.cost import prediction
+
 
 class Logits(nn.Module):
-    """A segmentor as a plain function: normalised pictures (N, 3, H, W) -> logits (N, K, H, W).
+    """A dense model as a plain function of normalised pictures (N, 3, H, W).
+
+    Of a segmentor the logits (N, K, H, W); of a detector all that its heads say before boxes are
+    chosen, flattened and joined, (N, M).
 
     Args:
-        model: mmseg segmentor.
+        model: mmseg segmentor or mmdet detector, see :func:`nasvit_mm.cost.count_model`.
         input_size: (height, width) in pixels.
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int]) -> None:
         super().__init__()
         self.model = model
-        size = tuple(input_size)
-        self.metas = [dict(img_shape=size, ori_shape=size, pad_shape=size)]
+        self.prediction = prediction(model, tuple(input_size))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        return self.model.encode_decode(pictures, self.metas)
+        out = self.prediction(self.model, pictures)
+        if isinstance(out, Tensor):
+            return out
+        return torch.cat([t.reshape(len(pictures), -1) for t in _tensors(out)], 1)
+
+
+def _tensors(nested: Any) -> Iterator[Tensor]:
+    if isinstance(nested, Tensor):
+        yield nested
+    else:
+        for part in nested:
+            yield from _tensors(part)
 
 
 def export_onnx(model: nn.Module, input_size: tuple[int, int], path: str | Path) -> Path:
-    """Write a segmentor's `Logits` as an ONNX graph: any batch size, one height and width.
+    """Write a model's `Logits` as an ONNX graph: any batch size, one height and width.
 
     Normalisation is not in it: the input is what the model's data preprocessor gives.
 
     Args:
-        model: mmseg segmentor on the CPU, in evaluation mode.
+        model: segmentor or detector of one stage, on the CPU, in evaluation mode.
         input_size: (height, width) in pixels.
         path: file to write.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,14 +84,27 @@ def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
             f'the {split} data set ({kind}) has {len(classes)} classes, the head '
             f'num_classes={head.num_classes}; set model.{name}.num_classes={len(classes)}, or '
             'name the classes of your data in metainfo=dict(classes=...) of the data set')
-    if getattr(dataset, 'coco', None) is not None and len(dataset.cat_ids) != len(classes):
-        # mmdet would leave them out and shift the numbers of the others.
-        there = [c['name'] for c in dataset.coco.dataset['categories']]
-        unknown = [c for c in classes if c not in there]
+    if hasattr(dataset, 'cat_ids'):
+        _check_categories(dataset, list(classes), f'the {split} data set ({kind})', name)
+
+
+def _check_categories(dataset: Any, classes: list[str], which: str, head: str) -> None:
+    """mmdet leaves out classes that the file does not have, and numbers the others in the order of
+    the file, whatever names they then go by.
+    """
+    content = json.loads(Path(dataset.ann_file).read_text(encoding='utf-8'))
+    there = {c['id']: c['name'] for c in content['categories']}
+    unknown = [c for c in classes if c not in there.values()]
+    if unknown:
         raise DataError(
-            f'{dataset.ann_file} has no category {", ".join(unknown[:5])}, a class of the {split} '
-            f'data set ({kind}); it has {", ".join(there[:90])}: name those in metainfo=dict('
-            f'classes=...) of the data set, and their number in model.{name}.num_classes')
+            f'{dataset.ann_file} has no category {", ".join(unknown[:5])}, a class of {which}; it '
+            f'has {", ".join(there.values())}: name those in metainfo=dict(classes=...) of the '
+            f'data set, and their number in model.{head}.num_classes')
+    order = [there[i] for i in dataset.cat_ids]
+    if order != classes:
+        raise DataError(
+            f'the classes of {which} are in another order than in {dataset.ann_file}: give '
+            f'metainfo=dict(classes={tuple(order)})')
 
 
 def _check_files(dataset: Any, split: str) -> None:

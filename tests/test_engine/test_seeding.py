@@ -134,3 +134,20 @@ def test_iterations_are_seeded(monkeypatch) -> None:
     found = {after(3), after(4), after(3, seed=1)}
     monkeypatch.setattr('nasvit_mm.engine.seeding.get_dist_info', lambda: (1, 2))
     assert len({*found, after(3)}) == 4, 'dropout differs between processes'
+
+
+def test_epochs_of_draws() -> None:
+    """By (seed, epoch) and nothing else; with mmengine's order."""
+    from mmengine.dataset import DefaultSampler
+
+    from nasvit_mm.engine import SeededEpochSampler
+    ours, theirs = (kind(range(SIZE), seed=5) for kind in (SeededEpochSampler, DefaultSampler))
+    orders = []
+    for epoch in (0, 3, 3):
+        ours.set_epoch(epoch)
+        theirs.set_epoch(epoch)
+        found = list(ours)
+        assert [int(d) for d in found] == list(theirs)
+        assert [d.key for d in found] == [(5, epoch, int(d)) for d in found]
+        orders.append(found)
+    assert orders[1] == orders[2] != orders[0]
