@@ -160,3 +160,43 @@ def test_annotations_that_are_missing(data: Path, tmp_path: Path) -> None:
     assert 'none.json' in message and 'val_evaluator.ann_file' in message
     run = start('train', RETINANET, '--work-dir', tmp_path, *options(tmp_path / 'absent'))
     assert str(tmp_path / 'absent') in error_line(run.returncode, run.stderr)
+
+
+@pytest.mark.slow
+def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
+    """Out of a supernet into a detector: its config runs in a fresh process."""
+    from mmengine.config import Config
+
+    from nasvit_mm import get_space
+    from nasvit_mm.classification import ImageClassifier
+    from nasvit_mm.engine import seed_everything
+    from nasvit_mm.search import DenseTask, export_subnet
+    from tests.commands import ROOT
+    seed_everything(0)
+    cfg = Config.fromfile(ROOT / RETINANET)
+    pairs = [option.split('=', 1) for option in options(data, 1)[1:]]
+    cfg.merge_from_dict({k: int(v) if v.isdigit() else v for k, v in pairs if '.' in k
+                         and k.split('.')[-1] in ('data_root', 'ann_file', 'num_workers')})
+    cfg.merge_from_dict({f'{loader}.persistent_workers': False for loader in LOADERS})
+    task = DenseTask(cfg, get_space('nasvit'))
+    done = export_subnet(tmp_path, task, task.space.sample(0, 1)[0], (192, 288),
+                         ImageClassifier('nasvit', num_classes=3), num_calibration=1)
+    assert done.calibrated and 'RetinaHead' in (tmp_path / 'README.md').read_text()
+    run = start('train', tmp_path / 'config.py', '--cfg-options', 'train_cfg.max_epochs=1',
+                'train_cfg.val_interval=1')
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert 'loaded from' in run.stdout and (tmp_path / 'train/epoch_1.pth').is_file()
+
+
+@pytest.mark.slow
+def test_it_learns(tmp_path: Path) -> None:
+    """Three quarters of the demo's schedule: far from what chance would find."""
+    from nasvit_mm.datasets import write_coco
+    write_coco(tmp_path / 'coco', progress=False)
+    found = options(tmp_path / 'coco', 12)
+    keep = [o for o in found if not o.startswith(('param_scheduler.0', 'train_dataloader.batch',
+                                                  'train_cfg.val', 'model.'))]
+    run = start('train', RETINANET, '--work-dir', tmp_path / 'w', *keep,
+                'train_cfg.val_interval=12')
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert float(re.findall(r'coco/bbox_mAP_50: ([\d.]+)', run.stdout)[-1]) > 0.08
