@@ -76,6 +76,9 @@ class Distillation:
     def loss(self, role: str, output: TaskOutput) -> torch.Tensor:
         """Of a subnet's forward; remembers what others of the step learn from."""
         source = self.sources[role]
+        if source != LABELS and not output.logits:
+            raise ValueError(f'{role} = {source!r}, and the task gives nothing to distil: '
+                             "'labels' is left")
         if source == LABELS:
             loss = output.loss
         elif source == TEACHERS:
@@ -84,6 +87,8 @@ class Distillation:
             if source == MEAN:
                 self._targets[MEAN] = [torch.stack(parts).mean(0) for parts in zip(*self._sampled)]
             loss = _over(adaptive_alpha_divergence, output.logits, self._targets[source])
+        if source != LABELS:
+            loss = loss + output.rest
         if role == LARGEST and INPLACE in self.sources.values():
             self._targets[INPLACE] = _probabilities(output)
         elif role == SAMPLED and MEAN in self.sources.values():

@@ -15,12 +15,15 @@ class TaskOutput(NamedTuple):
     """Of one forward.
 
     Attributes:
-        logits: what is distilled, each (N, classes, ...).
+        logits: what is distilled, each (N, classes, ...); none where nothing can be.
         loss: with the task's own labels, a scalar.
+        rest: the part of it that the logits do not say (of a detector the boxes), which a subnet
+            that learns from another one keeps.
     """
 
     logits: tuple[torch.Tensor, ...]
     loss: torch.Tensor
+    rest: torch.Tensor | float = 0.0
 
 
 class TaskAdapter:
@@ -64,7 +67,78 @@ class ClassificationTask(TaskAdapter):
         return -nn.functional.cross_entropy(model(data['inputs']), data['labels'])
 
 
-TASKS = [ClassificationTask]
+class SegmentationTask(TaskAdapter):
+    """mmseg's ``EncoderDecoder``; logits of the decode head, (N, classes, H, W).
+
+    Auxiliary heads train with labels whatever the subnet learns from.
+    """
+
+    @staticmethod
+    def fits(model: nn.Module) -> bool:
+        return hasattr(model, 'encode_decode') and not isinstance(
+            getattr(model, 'decode_head', None), (nn.ModuleList, type(None)))
+
+    def forward(self, model: nn.Module, data: Mapping[str, Any]) -> TaskOutput:
+        maps, samples = model.extract_feat(data['inputs']), data['data_samples']
+        logits = model.decode_head(maps)
+        loss = _summed(model.decode_head.loss_by_feat(logits, samples))
+        rest = 0.0
+        if model.with_auxiliary_head:
+            rest = _summed(model._auxiliary_head_forward_train(maps, samples))
+        return TaskOutput((logits,), loss + rest, rest)
+
+    def score(self, model: nn.Module, data: Mapping[str, Any]) -> torch.Tensor:
+        logits = model.decode_head(model.extract_feat(data['inputs']))
+        return -_summed(model.decode_head.loss_by_feat(logits, data['data_samples']))
+
+
+class OneStageTask(TaskAdapter):
+    """mmdet's detectors of one stage with class scores by a sigmoid (RetinaNet).
+
+    The logits are maps of every level as choices between a class and not the class,
+    (N, 2, anchors * classes, H, W): their softmax is the sigmoid.
+    """
+
+    @staticmethod
+    def fits(model: nn.Module) -> bool:
+        head = getattr(model, 'bbox_head', None)
+        return hasattr(head, 'loss_by_feat') and getattr(head, 'use_sigmoid_cls', False)
+
+    def forward(self, model: nn.Module, data: Mapping[str, Any]) -> TaskOutput:
+        from mmdet.models.utils import unpack_gt_instances
+        outputs = model.bbox_head(model.extract_feat(data['inputs']))
+        instances, ignored, metas = unpack_gt_instances(data['data_samples'])
+        losses = model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
+        loss = _summed(losses)
+        classes = _summed({k: v for k, v in losses.items() if 'cls' in k})
+        return TaskOutput(tuple(torch.stack([z, torch.zeros_like(z)], 1) for z in outputs[0]),
+                          loss, loss - classes)
+
+    def score(self, model: nn.Module, data: Mapping[str, Any]) -> torch.Tensor:
+        return -self.forward(model, data).loss
+
+
+class TwoStageTask(TaskAdapter):
+    """mmdet's detectors of two stages (Mask R-CNN): their losses only, nothing to distil."""
+
+    @staticmethod
+    def fits(model: nn.Module) -> bool:
+        return getattr(model, 'roi_head', None) is not None
+
+    def forward(self, model: nn.Module, data: Mapping[str, Any]) -> TaskOutput:
+        return TaskOutput((), _summed(model.loss(data['inputs'], data['data_samples'])))
+
+    def score(self, model: nn.Module, data: Mapping[str, Any]) -> torch.Tensor:
+        return -self.forward(model, data).loss
+
+
+def _summed(losses: Mapping[str, Any]) -> torch.Tensor:
+    """As mmengine's ``parse_losses``: what has 'loss' in its name, lists summed."""
+    return sum(v.mean() if torch.is_tensor(v) else sum(part.mean() for part in v)
+               for name, v in losses.items() if 'loss' in name)
+
+
+TASKS = [ClassificationTask, SegmentationTask, OneStageTask, TwoStageTask]
 
 
 def task_of(model: nn.Module) -> TaskAdapter:
