@@ -7,12 +7,12 @@ AdamW.  The two take turns in one process.
 """
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 
 import timm
 import torch
+from _timing import parser
 from mmengine.optim import OptimWrapper
 
 from nasvit_mm.registry import MODELS
@@ -20,12 +20,10 @@ from nasvit_mm.supernet import project_conflict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--batch', type=int, default=8)
-    parser.add_argument('--rounds', type=int, default=5)
-    parser.add_argument('--threads', type=int, default=2)
-    args = parser.parse_args()
+    arguments = parser(__doc__)
+    arguments.add_argument('--batch', type=int, default=8)
+    arguments.set_defaults(rounds=5)
+    args = arguments.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     data = dict(inputs=torch.randn(args.batch, 3, 224, 224),
