@@ -22,7 +22,6 @@ from nasvit_mm import get_space
 from nasvit_mm.datasets import write_patches
 from nasvit_mm.registry import MODELS, SUBNET_EVALUATORS
 from nasvit_mm.search import Archive, Problem, Serial, SubnetEvaluator, build_algorithm, search
-from nasvit_mm.supernet import load_supernet
 
 ROOT = Path(__file__).resolve().parents[1]
 COSTS = """
@@ -33,7 +32,6 @@ objectives = [dict(metric='params', goal='max'), 'macs']
 constraints = [dict(metric='macs', high=5e9)]
 algorithm = dict(type='nsga2', population=512, generations=20)
 """
-CANDIDATES = 24
 
 
 @SUBNET_EVALUATORS.register_module()
@@ -84,7 +82,6 @@ def real(folder: Path) -> None:
     config = ROOT / 'configs/demo/nasvit_supernet.py'
     cfg = Config.fromfile(config)
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), folder / 'supernet.pth')
-    load_supernet(str(folder / 'supernet.pth'), cfg)
     problem = Problem(space, ['accuracy/top1', 'macs'], [dict(metric='macs', high=40e6)])
     evaluators = {
         'nothing': dict(type='Instant'),

@@ -103,9 +103,10 @@ def main() -> None:
         with bar.bar:
             records = nas.search(plan.problem, plan.algorithm, archive, plan.evaluator, where, bar)
         if _common.is_first():
-            written = nas.write_report(cfg.work_dir, plan.problem, records,
+            best = nas.front(plan.problem, records)
+            written = nas.write_report(cfg.work_dir, plan.problem, records, best,
                                        f'{args.config}: {plan.problem.space.name}', plan.identity)
-            console.print(nas.front_table(plan.problem, nas.front(plan.problem, records)))
+            console.print(nas.front_table(plan.problem, best))
             console.print('\n'.join(map(str, [archive.path, *written])))
         if isinstance(where, nas.Ranks):
             where.meet('end')  # the store lives in one of them

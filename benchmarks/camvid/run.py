@@ -9,16 +9,14 @@ writes docs/camvid.json and docs/camvid.png.
 """
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import re
 import sys
 from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, scalars, tool  # noqa: E402
+from _runs import ROOT, axes_style, main, scalars, seeds, tested, tool, with_spread  # noqa: E402
 
 ITERATIONS = 2000
 ROWS = {  # name -> config
@@ -33,25 +31,6 @@ ROWS = {  # name -> config
 SIZE = (360, 480)  # of a whole picture, for latency
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('rows', nargs='*', metavar='ROW', help=f'of {", ".join(ROWS)} (all)')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/camvid')
-    parser.add_argument('--report', action='store_true', help='no training')
-    args = parser.parse_args()
-    unknown = set(args.rows) - set(ROWS)
-    if unknown:
-        parser.error(f'unknown row {", ".join(sorted(unknown))}; there are {", ".join(ROWS)}')
-    if args.report:
-        report(args.work_dir)
-        return
-    for seed in args.seeds:
-        for row in args.rows or ROWS:
-            run(row, seed, args.work_dir / row / f'seed{seed}')
-
-
 def run(row: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet, then test what is not tested yet."""
     checkpoint = folder / f'iter_{ITERATIONS}.pth'
@@ -59,15 +38,9 @@ def run(row: str, seed: int, folder: Path) -> None:
         tool('train', ROWS[row], '--work-dir', folder, '--resume', '--cfg-options',
              f'randomness.seed={seed}', f'train_cfg.max_iters={ITERATIONS}',
              'default_hooks.checkpoint.interval=250')
-    if not test_metrics(folder):
+    if not tested(folder):
         tool('test', ROWS[row], checkpoint, '--work-dir', folder / 'test')
-    print(f'{row} seed {seed}: {test_metrics(folder)["mIoU"]:.2f} mIoU on test', flush=True)
-
-
-def test_metrics(folder: Path) -> dict:
-    """What tools/test.py wrote, {} before."""
-    found = sorted((folder / 'test').glob('*/*.json'))
-    return json.loads(found[-1].read_text()) if found else {}
+    print(f'{row} seed {seed}: {tested(folder)["mIoU"]:.2f} mIoU on test', flush=True)
 
 
 def curves(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
@@ -83,12 +56,10 @@ def curves(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
 
 def report(work_dir: Path) -> None:
     """Print the table, write docs/camvid.json and docs/camvid.png."""
-    import numpy as np
     results = {}
     for row, config in ROWS.items():
-        folders = {int(re.search(r'\d+$', f.name)[0]): f for f in (work_dir / row).glob('seed*')}
-        tests = {seed: test_metrics(f)['mIoU'] for seed, f in sorted(folders.items())
-                 if test_metrics(f)}
+        folders = seeds(work_dir / row)
+        tests = {seed: tested(f)['mIoU'] for seed, f in folders.items() if tested(f)}
         if tests:
             drawn = {seed: curves(folders[seed]) for seed in tests}
             results[row] = dict(config=config, test_miou=tests, curves=drawn)
@@ -96,10 +67,9 @@ def report(work_dir: Path) -> None:
     print(f'| model | MACs at 352 x 352 | parameters | test mIoU | latency at '
           f'{SIZE[0]} x {SIZE[1]} |\n|---|---|---|---|---|')
     for row, result in results.items():
-        scores = np.array(list(result['test_miou'].values()))
-        spread = f' ± {scores.std(ddof=1):.1f}' if len(scores) > 1 else ''
+        scores = result['test_miou'].values()
         print(f'| `{row}` | {result["macs"] / 1e9:.2f} G | {result["params"] / 1e6:.2f} M | '
-              f'{scores.mean():.1f}{spread} ({len(scores)} seeds) | {result["ms"]:.0f} ms |')
+              f'{with_spread(scores)} ({len(scores)} seeds) | {result["ms"]:.0f} ms |')
     plot(results, ROOT / 'docs/camvid.png')
     (ROOT / 'docs/camvid.json').write_text(json.dumps(results, indent=1) + '\n')
 
@@ -151,4 +121,4 @@ def plot(results: dict[str, dict], path: Path) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(__doc__, 'row', ROWS, ROOT / 'work_dirs/camvid', run, report)

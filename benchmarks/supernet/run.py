@@ -12,14 +12,13 @@ docs/supernet.png.
 """
 from __future__ import annotations
 
-import argparse
 import json
 import re
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, scalars, tool  # noqa: E402
+from _runs import ROOT, axes_style, main, scalars, seeds, tool, with_spread  # noqa: E402
 
 NASVIT, ELASTICVIT, TWINS = (
     f'configs/supernet/{name}_cifar10.py' for name in ('nasvit', 'elasticvit', 'vitas_twins'))
@@ -36,25 +35,6 @@ ARMS = {  # experiment/arm -> config, overrides
     'vitas/cyclic': (TWINS, []),
 }
 ITERATIONS = {'nasvit': 600, 'elasticvit': 600, 'vitas': 1000}
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('arms', nargs='*', metavar='ARM', help=f'of {", ".join(ARMS)} (all)')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/supernet')
-    parser.add_argument('--report', action='store_true', help='no training')
-    args = parser.parse_args()
-    unknown = set(args.arms) - set(ARMS)
-    if unknown:
-        parser.error(f'unknown arm {", ".join(sorted(unknown))}; there are {", ".join(ARMS)}')
-    if args.report:
-        report(args.work_dir)
-        return
-    for seed in args.seeds:
-        for arm in args.arms or ARMS:
-            run(arm, seed, args.work_dir / arm / f'seed{seed}')
 
 
 def steps(arm: str) -> int:
@@ -101,19 +81,15 @@ def report(work_dir: Path) -> None:
     import numpy as np
     results = {}
     for arm in ARMS:
-        folders = {int(re.search(r'\d+$', f.name)[0]): f for f in (work_dir / arm).glob('seed*')}
         done = {seed: dict(scores(f, steps(arm)), minutes=minutes(f), cosines=cosines(f))
-                for seed, f in sorted(folders.items()) if scores(f, steps(arm))}
+                for seed, f in seeds(work_dir / arm).items() if scores(f, steps(arm))}
         if done:
             results[arm] = done
     print('| supernet | smallest | largest | 8 random | seeds | minutes a run |\n'
           '|---|---|---|---|---|---|')
     for arm, runs in results.items():
-        cells = []
-        for kind in ('smallest', 'largest', 'random'):
-            values = np.array([r[kind] for r in runs.values()])
-            cells.append(f'{values.mean():.1f}' + (
-                f' ± {values.std(ddof=1):.1f}' if len(values) > 1 else ''))
+        cells = [with_spread(r[kind] for r in runs.values())
+                 for kind in ('smallest', 'largest', 'random')]
         spent = np.mean([r['minutes'] for r in runs.values()])
         print(f'| `{arm}` | {" | ".join(cells)} | {len(runs)} | {spent:.0f} |')
     plot(results, ROOT / 'docs/supernet.png')
@@ -147,4 +123,4 @@ def plot(results: dict[str, dict], path: Path) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    main(__doc__, 'arm', ARMS, ROOT / 'work_dirs/supernet', run, report)

@@ -17,7 +17,6 @@ from mmengine.runner import Runner
 from nasvit_mm.engine import (
     UsageError,
     check_architectures,
-    check_checkpoint_exists,
     check_data,
     seed_everything,
 )
@@ -71,7 +70,6 @@ class SupernetEvaluator(SubnetEvaluator):
         super().__init__(space)
         if not Path(config).is_file():
             raise UsageError(f'evaluator.config {config} does not exist')
-        check_checkpoint_exists(checkpoint)
         cfg = Config.fromfile(config)
         cfg.merge_from_dict(dict(cfg_options or {}))
         cfg.merge_from_dict({'val_dataloader': dict(dataloader or {}),

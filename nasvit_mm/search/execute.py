@@ -71,11 +71,10 @@ class Ranks(Serial):
 
     Args:
         store: of torch.distributed, common to all ranks.
-        rank: of this process.
     """
 
-    def __init__(self, store: Any, rank: int) -> None:
-        self.store, self.rank, self.batch = store, rank, 0
+    def __init__(self, store: Any) -> None:
+        self.store, self.batch = store, 0
         store.set_timeout(WAIT)
 
     @classmethod
@@ -85,15 +84,14 @@ class Ranks(Serial):
         The group itself is given up again: what runs in an evaluation takes this process for one
         that is alone.
         """
-        from mmengine.dist import get_rank
         from torch.distributed import destroy_process_group
         from torch.distributed.distributed_c10d import _get_default_store
 
         from nasvit_mm.engine import start_processes
         start_processes(cfg)
-        rank, store = get_rank(), _get_default_store()
+        store = _get_default_store()
         destroy_process_group()
-        return cls(store, rank)
+        return cls(store)
 
     def run(self, evaluator: str, archs: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
         self.batch += 1

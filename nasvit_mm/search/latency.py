@@ -4,7 +4,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -58,7 +58,8 @@ class LatencyTable:
                 if block not in self._known:
                     self._known[block] = self._block(*block)
                 out[i] += self._known[block]
-        out += _features(self.task, genes, self.about['input_size'], self.rest)
+        parts = _rest_parts(self.task, genes, self.about['input_size'])
+        out += self.rest[''] + sum(parts[n] * w for n, w in self.rest.items() if n)
         return out.round(4)
 
     def _block(self, place: str, plan: Any) -> float:
@@ -67,11 +68,11 @@ class LatencyTable:
         if known is not None:
             return known
         if kind not in self._fits:
-            rows = [_read(key) for key in self.blocks if key.startswith(kind + '(')]
-            times = [self.blocks[key] for key in self.blocks if key.startswith(kind + '(')]
-            if not rows:
+            alike = {k: v for k, v in self.blocks.items() if k.startswith(kind + '(')}
+            if not alike:
                 raise UsageError(f'the latency table has no block {kind}: build it again')
-            self._fits[kind] = _fitted(np.array([_polynomial(r) for r in rows]), np.array(times))
+            self._fits[kind] = _fitted(np.array([_polynomial(_read(key)) for key in alike]),
+                                       np.array(list(alike.values())))
         weights, scale = self._fits[kind]
         return float((_polynomial(numbers.values()) / scale) @ weights)
 
@@ -302,13 +303,6 @@ def _fit_rest(task: DenseTask, genes: np.ndarray, size: Size,
     features = np.stack([np.ones(len(genes)), *parts.values()], 1)
     weights, scale = _fitted(features, np.maximum(times, 1e-6))
     return dict(zip(['', *parts], map(float, weights / scale)))
-
-
-def _features(task: DenseTask, genes: np.ndarray, size: Sequence[int],
-              rest: Mapping[str, float]) -> np.ndarray:
-    parts = _rest_parts(task, genes, size)
-    return sum((parts[name] * weight for name, weight in rest.items() if name),
-               np.full(len(genes), rest['']))
 
 
 # ---------------------------------------------------------------------- what it is of

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nasvit_mm.search.loop import front
 from nasvit_mm.search.metrics import LATENCY
 from nasvit_mm.search.problem import Problem
 
@@ -16,11 +15,14 @@ SHOWN = 20  # lines of the table in the terminal
 Records = Sequence[Mapping[str, Any]]
 
 
-def write_report(folder: str | Path, problem: Problem, records: Records, title: str,
-                 identity: Mapping[str, Any]) -> list[Path]:
-    """Write ``front.json``, ``front.png`` and ``report.html``; their paths."""
+def write_report(folder: str | Path, problem: Problem, records: Records, best: Records,
+                 title: str, identity: Mapping[str, Any]) -> list[Path]:
+    """Write ``front.json``, ``front.png`` and ``report.html``; their paths.
+
+    Args:
+        best: the :func:`front` of the records.
+    """
     folder = Path(folder)
-    best = front(problem, records)
     written = [folder / name for name in ('front.json', 'front.png', 'report.html')]
     written[0].write_text(json.dumps(best, indent=1) + '\n')
     x, y = _axes(problem)

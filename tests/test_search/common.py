@@ -9,6 +9,9 @@ from nasvit_mm.search import Algorithm, Archive, Problem, build_algorithm, searc
 from nasvit_mm.spaces import Space
 from tests.families import small
 
+# A segmentation config of every kind of space.
+TASKS = {'nasvit': 'nasvit_ade20k', 'elasticvit': 'elasticvit_ade20k',
+         'vitas_twins': 'vitas_ade20k', 'vitas_deit_small': 'vitas_deit_ade20k'}
 TOY = dict(type='Toy', imports=['tests.test_search.toy'])
 OBJECTIVES = [dict(metric='score'), dict(metric='macs')]
 

@@ -19,9 +19,7 @@ from nasvit_mm.search import DenseTask, export_subnet
 from nasvit_mm.supernet import load_supernet
 from tests.commands import ROOT
 from tests.families import small
-
-TASKS = {'nasvit': 'nasvit_ade20k', 'elasticvit': 'elasticvit_ade20k',
-         'vitas_twins': 'vitas_ade20k', 'vitas_deit_small': 'vitas_deit_ade20k'}
+from tests.test_search.common import TASKS
 
 
 @pytest.fixture(scope='module')

@@ -12,9 +12,8 @@ from nasvit_mm.engine import UsageError, build_model
 from nasvit_mm.search import DenseTask, LatencyTable, Problem, build_latency_table, latency
 from tests.commands import ROOT
 from tests.families import small
+from tests.test_search.common import TASKS
 
-TASKS = {'nasvit': 'nasvit_ade20k', 'elasticvit': 'elasticvit_ade20k',
-         'vitas_twins': 'vitas_ade20k', 'vitas_deit_small': 'vitas_deit_ade20k'}
 SIZE = (64, 96)
 
 

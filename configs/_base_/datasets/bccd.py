@@ -6,7 +6,7 @@ data/bccd/annotations/{train,val,test}.json
 github.com/Shenggan/BCCD_Dataset (MIT), in COCO's JSON with its own split.  For other data:
 change data_root, files and classes here, and num_classes in the model.
 """
-dataset_type = 'CocoDataset'
+_base_ = 'coco.py'
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
 train_pipeline = [
@@ -26,48 +26,29 @@ test_pipeline = [
         type='PackDetInputs',
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
+dataset = dict(data_root=data_root, metainfo=metainfo)
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='nasvit_mm.SeededEpochSampler', shuffle=True),
+    batch_sampler=None,  # all pictures have one shape
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
         ann_file='annotations/train.json',
         data_prefix=dict(img='images/train/'),
-        filter_cfg=dict(filter_empty_gt=True, min_size=32),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+        **dataset))
 val_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
         ann_file='annotations/val.json',
         data_prefix=dict(img='images/val/'),
-        test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+        **dataset))
 test_dataloader = dict(
-    batch_size=1,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
         ann_file='annotations/test.json',
         data_prefix=dict(img='images/test/'),
-        test_mode=True,
-        pipeline=test_pipeline))
-val_evaluator = dict(
-    type='CocoMetric', ann_file=data_root + 'annotations/val.json', metric='bbox')
-test_evaluator = dict(
-    type='CocoMetric', ann_file=data_root + 'annotations/test.json', metric='bbox')
+        pipeline=test_pipeline,
+        **dataset))
+val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
+test_evaluator = dict(ann_file=data_root + 'annotations/test.json')
