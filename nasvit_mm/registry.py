@@ -16,7 +16,8 @@ def _registry(name: str, parent: Registry, *locations: str) -> Registry:
 
 MODELS = _registry('model', mmengine_registry.MODELS, 'nasvit_mm.backbones',
                    'nasvit_mm.classification', 'nasvit_mm.supernet')
-DATASETS = _registry('dataset', mmengine_registry.DATASETS, 'nasvit_mm.classification')
+DATASETS = _registry('dataset', mmengine_registry.DATASETS, 'nasvit_mm.classification',
+                     'nasvit_mm.engine')
 LOOPS = _registry('loop', mmengine_registry.LOOPS, 'nasvit_mm.supernet')
 METRICS = _registry('metric', mmengine_registry.METRICS, 'nasvit_mm.classification')
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'nasvit_mm.engine')

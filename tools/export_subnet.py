@@ -10,7 +10,8 @@ pictures.  Then
 
     python tools/train.py OUT/config.py
 
-fine-tunes as it is.
+fine-tunes as it is.  Out of a supernet that was trained in the task itself comes the whole model,
+measured again as in the search.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from rich.console import Console
 
 from nasvit_mm import engine
 from nasvit_mm import search as nas
-from nasvit_mm.supernet import load_supernet
+from nasvit_mm.supernet import load_supernet, read_supernet_config
+
+NUM_CALIBRATION = 64  # batches, as the papers have it
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,8 +45,9 @@ def parse_args() -> argparse.Namespace:
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument('--checkpoint', help="of the supernet (the search's)")
     weights.add_argument('--from-scratch', action='store_true', help='write no weights')
-    parser.add_argument('--num-calibration', type=int, default=64, metavar='N', help='batches of '
-                        "the task's training pictures for batch norms; 0: none (%(default)s)")
+    parser.add_argument('--num-calibration', type=int, metavar='N', help="batches of the task's "
+                        f'training pictures for batch norms; 0: none ({NUM_CALIBRATION}, of a '
+                        'whole model as in the search)')
     parser.add_argument('--phase', type=int, help='of the weight sharing')
     _common.add_shape(parser)
     parser.add_argument('--work-dir', help='of the search (work_dirs/<name of the config>)')
@@ -59,37 +63,80 @@ def main() -> None:
     if problem.task is None:
         raise engine.UsageError(f'{args.config} names no task, whose training the backbone would '
                                 'be handed to: give it by --cfg-options task=CONFIG')
-    if args.num_calibration < 0:
+    if args.num_calibration is not None and args.num_calibration < 0:
         raise engine.UsageError(f'--num-calibration {args.num_calibration}: expected at least 0')
-    arch, origin = choose(args, cfg, plan)
-    options = plan.evaluator or {}
-    checkpoint = args.checkpoint or options.get('checkpoint')
-    supernet = None
-    if not args.from_scratch:
-        supernet = read_supernet(args, checkpoint, options)
-        origin |= {'supernet': f'{checkpoint} (sha256 {nas.sha256(checkpoint)}...)'}
+    arch, origin, figures = choose(args, cfg, plan)
     out = args.out or Path(cfg.work_dir, f'export_{origin.get("candidate", "arch")}')
     size = _common.input_size(args, problem.task.cfg) if args.shape else problem.input_size
-    phase = options.get('phase', 0) if args.phase is None else args.phase
     with engine.disk_errors(out):
-        done = nas.export_subnet(out, problem.task, arch, size, supernet, phase,
-                                 args.num_calibration, origin)
+        done = export(args, plan, arch, out, size, origin)
     norms = done.norms.replace('*', '')
     if done.calibrated:
         print(norms)
     else:
-        Console(stderr=True).print(f'WARNING: {norms}', style='bold red', markup=False)
+        warn(norms)
+    compare(args, figures, done.measured)
     print('\n'.join(map(str, done.paths)))
     print(f'Now: python tools/train.py {out / nas.CONFIG}')
 
 
+def export(args: argparse.Namespace, plan: nas.SearchPlan, arch: Any, out: Path,
+           size: tuple[int, int], origin: dict[str, Any]) -> nas.Exported:
+    task, options = plan.problem.task, plan.evaluator or {}
+    if args.from_scratch:
+        return nas.export_subnet(out, task, arch, size, origin=origin)
+    checkpoint = args.checkpoint or options.get('checkpoint')
+    if checkpoint is None:
+        raise engine.UsageError('the search has no supernet: give --checkpoint, or --from-scratch '
+                                'for a config without weights')
+    own = args.checkpoint is None  # another one may be of another training
+    cfg = read_supernet_config(checkpoint, options.get('config') if own else None)
+    cfg.merge_from_dict(dict(options.get('cfg_options') or {}) if own else {})
+    in_task = 'backbone' in nas.standalone(cfg).model  # not of a classifier
+    source = task_evaluator(args, plan, checkpoint) if in_task else load_supernet(checkpoint, cfg)
+    origin |= {'supernet': f'{checkpoint} (sha256 {nas.sha256(checkpoint)}...)'}
+    if in_task:
+        return nas.export_model(out, task, arch, size, source, origin)
+    phase = options.get('phase', 0) if args.phase is None else args.phase
+    number = NUM_CALIBRATION if args.num_calibration is None else args.num_calibration
+    return nas.export_subnet(out, task, arch, size, source, phase, number, origin)
+
+
+def task_evaluator(args: argparse.Namespace, plan: nas.SearchPlan,
+                   checkpoint: str) -> nas.SupernetEvaluator:
+    """The search's, or where it has none, one by the config in the checkpoint."""
+    options = {k: v for k, v in (plan.evaluator or {}).items() if k != 'imports'}
+    if str(options.get('type')).removeprefix('nasvit_mm.') != 'SupernetEvaluator':
+        options = dict(type='SupernetEvaluator', config=None)
+    options |= {k: getattr(args, k) for k in ('num_calibration', 'phase')
+                if getattr(args, k) is not None}
+    return nas.build_evaluator(dict(options, checkpoint=checkpoint), plan.problem.space)
+
+
+def compare(args: argparse.Namespace, found: Mapping[str, float],
+            measured: Mapping[str, float]) -> None:
+    """Say whether a whole model is as good as the search found it."""
+    if not measured:
+        return
+    print(f'Measured of these weights: {nas.listed(measured)}')
+    same = args.checkpoint is args.num_calibration is args.phase is None
+    differ = {k: v for k, v in found.items() if measured.get(k, v) != v}
+    if same and differ:
+        warn(f'the search had {nas.listed(differ)}: data, weights or packages are not what they '
+             'were')
+
+
+def warn(text: str) -> None:
+    Console(stderr=True).print(f'WARNING: {text}', style='bold red', markup=False)
+
+
 def choose(args: argparse.Namespace, cfg: Config,
-           plan: nas.SearchPlan) -> tuple[Any, dict[str, Any]]:
-    """The architecture, and what the card says of it."""
+           plan: nas.SearchPlan) -> tuple[Any, dict[str, Any], Mapping[str, float]]:
+    """The architecture, what the card says of it, and what the search measured."""
     problem = plan.problem
     if args.arch is not None:
         try:
-            return problem.space.arch(args.arch), {'chosen': f'by hand: {args.arch}'}
+            return problem.space.arch(args.arch), {'chosen': f'by hand: {args.arch}'}, {}
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise engine.UsageError(f'--arch: {error.args[0]}') from error
     archive = nas.Archive(cfg.work_dir, plan.identity, resume=True, write=False)
@@ -104,7 +151,7 @@ def choose(args: argparse.Namespace, cfg: Config,
         record = records[args.candidate]
     else:
         record = best(args, problem, nas.front(problem, records))
-    return record['arch'], describe(record, path, args.config)
+    return record['arch'], describe(record, path, args.config), record['metrics']
 
 
 def best(args: argparse.Namespace, problem: nas.Problem,
@@ -117,21 +164,8 @@ def best(args: argparse.Namespace, problem: nas.Problem,
 
 
 def describe(record: Mapping[str, Any], path: Path, config: str) -> dict[str, Any]:
-    figures = {**record['metrics'], **record['costs']}
     return {'candidate': record['index'], 'search': config, 'archive': str(path),
-            'measured in the search': ', '.join(f'{k} {v:.6g}' for k, v in figures.items())}
-
-
-def read_supernet(args: argparse.Namespace, checkpoint: str | None,
-                  options: Mapping[str, Any]) -> Any:
-    if checkpoint is None:
-        raise engine.UsageError('the search has no supernet: give --checkpoint, or --from-scratch '
-                                'for a config without weights')
-    own = not args.checkpoint and options.get('config')
-    cfg = Config.fromfile(options['config']) if own else None
-    if own:
-        cfg.merge_from_dict(dict(options.get('cfg_options') or {}))
-    return load_supernet(checkpoint, cfg)
+            'measured in the search': nas.listed({**record['metrics'], **record['costs']})}
 
 
 if __name__ == '__main__':

@@ -34,7 +34,7 @@ from nasvit_mm.nn import (
     window_mask,
 )
 from nasvit_mm.registry import MODELS
-from nasvit_mm.spaces import Arch, Space
+from nasvit_mm.spaces import Arch
 from nasvit_mm.spaces import nasvit as facts
 from nasvit_mm.spaces.geometry import window_side
 
@@ -177,7 +177,7 @@ class NASViT(HybridBackbone):
     def _build(self) -> None:
         space, top = self.space, self.space.largest
         plan = self._plan(top)
-        rows, depths = _scale_rows(space), space.field('depth').choices
+        rows, depths = facts.scale_rows(space), space.field('depth').choices
         widths, kernels = space.field('width').choices, top.kernel_size
         self.stem = ElasticConv2d(3, plan.stem.size, 3, stride=2)
         self.stem_bn = self._norm(plan.stem.size)
@@ -199,7 +199,7 @@ class NASViT(HybridBackbone):
 
     def _plan(self, arch: Arch) -> Plan:
         space, top = self.space, self.space.largest
-        rows, depths = _scale_rows(space), space.field('depth').choices
+        rows, depths = facts.scale_rows(space), space.field('depth').choices
         cin = Span.prefix(arch.width[0], top.width[0])
         stem, stages, position = cin, [], 0
         total = max(1, sum(arch.depth[:self.num_stages]) - 1)
@@ -256,9 +256,3 @@ class NASViTHead(nn.Module):
         x = F.silu(self.expand_bn(self.expand(x, channels, wide), wide))
         x = F.silu(self.mix(x.mean((2, 3)), wide, last))
         return self.classifier(self.dropout(x), last, Span.whole(self.classifier.out_features))
-
-
-def _scale_rows(space: Space) -> list[list[int]]:
-    """Per stage, the layer-scale rows that the resolutions of the space can select."""
-    return [sorted({facts.scale_row(r, i) for r in space.field('resolution').choices[0]})
-            for i in range(len(facts.STAGES))]

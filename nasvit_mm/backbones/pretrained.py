@@ -15,7 +15,8 @@ def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None)
     Args:
         filename: path or URL that mmengine's CheckpointLoader takes.
         prefix: keep only keys that begin with it, and cut it off.  None: ``'backbone.'`` where the
-            file has such keys, else none.
+            file has such keys, ``'model.backbone.'`` (of a supernet's training) where it has
+            those, else none.
 
     What is new in a dense model (taps; of ViTAS the pyramid) may be absent from the file; anything
     else must be there in the right shape.
@@ -30,8 +31,9 @@ def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None)
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
             break
-    if prefix is None and any(k.startswith('backbone.') for k in state):
-        prefix = 'backbone.'
+    if prefix is None:
+        prefix = next((p for p in ('backbone.', 'model.backbone.')
+                       if any(k.startswith(p) for k in state)), None)
     if prefix:
         prefix = prefix.rstrip('.') + '.'
         state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}

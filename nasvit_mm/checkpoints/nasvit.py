@@ -109,7 +109,7 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
 
 def _scale_rows(table: torch.Tensor, stage: int, space: Space) -> torch.Tensor:
     """(10, 8, C) by depth and tokens modulo 8 -> the depths and rows that the space can select."""
-    rows = sorted({facts.scale_row(r, stage) for r in space.field('resolution').choices[0]})
+    rows = facts.scale_rows(space)[stage]
     return table[list(space.field('depth').choices[stage])][:, rows]
 
 

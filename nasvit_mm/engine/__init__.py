@@ -9,6 +9,7 @@ from nasvit_mm.engine.models import (
     check_architectures,
     check_channels,
     fit_channels,
+    task_model,
     unwrapped,
 )
 from nasvit_mm.engine.options import (
@@ -26,18 +27,21 @@ from nasvit_mm.engine.seeding import (
     SeedTransforms,
     seed_everything,
 )
+from nasvit_mm.engine.split import SplitDataset
 from nasvit_mm.engine.weights import (
     check_checkpoint_exists,
     check_checkpoint_fits,
+    check_pretrained,
     latest_checkpoint,
     load_weights,
 )
 
 __all__ = [
     'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms', 'SeededEpochSampler',
-    'SeededInfiniteSampler', 'ShareBuffers', 'UsageError', 'build_model', 'check_architectures',
-    'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data',
-    'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
-    'end_processes', 'fit_channels', 'latest_checkpoint', 'load_weights', 'seed_everything',
-    'share_buffers', 'shown_path', 'start_processes', 'unwrapped',
+    'SeededInfiniteSampler', 'ShareBuffers', 'SplitDataset', 'UsageError', 'build_model',
+    'check_architectures', 'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits',
+    'check_data', 'check_pretrained', 'check_schedule', 'disk_errors', 'enable_amp',
+    'enable_auto_scale_lr', 'enable_tensorboard', 'end_processes', 'fit_channels',
+    'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers', 'shown_path',
+    'start_processes', 'task_model', 'unwrapped',
 ]

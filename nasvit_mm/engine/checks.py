@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from nasvit_mm.engine.errors import DataError
-from nasvit_mm.engine.models import unwrapped
+from nasvit_mm.engine.models import task_model
 from nasvit_mm.registry import HOOKS
 
 
@@ -64,7 +64,7 @@ def _head(model: nn.Module) -> tuple[str, nn.Module] | None:
     prediction.
     """
     for name in ('decode_head', 'roi_head.bbox_head', 'bbox_head'):
-        head = unwrapped(model)
+        head = task_model(model)
         for part in name.split('.'):
             head = getattr(head, part, None)
         head = head[-1] if isinstance(head, nn.ModuleList) else head

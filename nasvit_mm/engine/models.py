@@ -49,6 +49,12 @@ def unwrapped(model: nn.Module, *also: type) -> nn.Module:
     return model
 
 
+def task_model(model: nn.Module) -> nn.Module:
+    """The model that predicts: inside wrappers for several processes, and inside a supernet."""
+    model = unwrapped(model)
+    return getattr(model, 'model', model)
+
+
 def build_model(cfg: Config) -> nn.Module:
     """The config's model for one process, in evaluation mode; weights as it is initialised."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,33 @@ def check_checkpoint_exists(path: str) -> None:
         raise UsageError(f'checkpoint {shown_path(path)} does not exist; '
                          + (f'there are: {", ".join(there)}' if there else
                             f'{folder} holds no *.pth; tools/train.py writes them to its work dir'))
+
+
+def check_pretrained(cfg: Config) -> None:
+    """Check that the weights that parts of the model begin with are there; URLs pass.
+
+    Raises:
+        UsageError: names the key and the file.
+    """
+    for where, part in _parts(cfg.get('model'), 'model'):
+        path = part['init_cfg'].get('checkpoint')
+        if (part['init_cfg'].get('type') == 'Pretrained' and path and '://' not in path
+                and not Path(path).is_file()):
+            raise UsageError(
+                f'the weights {shown_path(path)} do not exist ({where}.init_cfg.checkpoint): train '
+                'them (the docstring of the config says by what), name other ones, or begin at '
+                f'random: --cfg-options {where}.init_cfg=None')
+
+
+def _parts(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
+    if isinstance(node, Mapping):
+        if isinstance(node.get('init_cfg'), Mapping):
+            yield where, node
+        for key, value in node.items():
+            yield from _parts(value, f'{where}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from _parts(value, f'{where}.{i}')
 
 
 def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config,

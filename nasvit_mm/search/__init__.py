@@ -18,7 +18,14 @@ from nasvit_mm.search.evaluators import (
     evaluate,
 )
 from nasvit_mm.search.execute import Ranks, Serial, Workers
-from nasvit_mm.search.export import CONFIG, Exported, export_subnet, sha256
+from nasvit_mm.search.export import (
+    CONFIG,
+    Exported,
+    export_model,
+    export_subnet,
+    listed,
+    sha256,
+)
 from nasvit_mm.search.latency import LatencyTable, build_latency_table
 from nasvit_mm.search.loop import front, search
 from nasvit_mm.search.metrics import CostMetric
@@ -31,7 +38,7 @@ from nasvit_mm.search.operators import (
 )
 from nasvit_mm.search.problem import Constraint, Objective, Problem
 from nasvit_mm.search.report import front_table, write_report
-from nasvit_mm.search.task import DenseTask, FeatureMaps
+from nasvit_mm.search.task import DenseTask, FeatureMaps, standalone
 
 __all__ = [
     'ALGORITHMS', 'CONFIG', 'NSGA2', 'OPERATORS', 'Algorithm', 'Archive', 'Constraint',
@@ -39,6 +46,7 @@ __all__ = [
     'LevelEvolution', 'Objective', 'Operators', 'ParetoEvolution', 'PolynomialOperators',
     'Problem', 'RandomSearch', 'Ranks', 'SearchPlan', 'Serial', 'SubnetEvaluator',
     'SupernetEvaluator', 'UniformOperators', 'ViTASEvolution', 'Workers', 'build_algorithm',
-    'build_evaluator', 'build_latency_table', 'evaluate', 'export_subnet', 'front', 'front_table',
-    'read_search', 'read_task', 'search', 'sha256', 'write_report',
+    'build_evaluator', 'build_latency_table', 'evaluate', 'export_model', 'export_subnet', 'front',
+    'front_table', 'listed', 'read_search', 'read_task', 'search', 'sha256', 'standalone',
+    'write_report',
 ]

@@ -17,7 +17,7 @@ from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.archive import NAME
 from nasvit_mm.search.latency import LatencyTable
 from nasvit_mm.search.problem import Problem
-from nasvit_mm.search.task import DenseTask, Size
+from nasvit_mm.search.task import DenseTask, Size, standalone
 from nasvit_mm.spaces import Arch, Space, get_space
 
 KEYS = {'space', 'task', 'input_size', 'objectives', 'constraints', 'evaluator', 'algorithm',
@@ -104,6 +104,7 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
             raise UsageError('the search config has no task')
         size = plain_types(cfg.get('input_size'))
         return DenseTask(task, _space(cfg.space)), size and tuple(size)
+    cfg = standalone(cfg)
     backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
     kind = MODELS.get(str(backbone.get('type')).removeprefix('nasvit_mm.'))
     if not hasattr(kind, 'read_space'):

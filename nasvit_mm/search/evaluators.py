@@ -1,18 +1,21 @@
 """What is measured of a candidate that is within its budget."""
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import lru_cache
 from importlib import import_module
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
 from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from torch import nn
 
 from nasvit_mm.engine import (
     UsageError,
@@ -22,7 +25,7 @@ from nasvit_mm.engine import (
 )
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.spaces import Arch, Space, get_space
-from nasvit_mm.supernet import calibrated, load_supernet
+from nasvit_mm.supernet import calibrated, load_supernet, read_supernet_config
 
 
 class SubnetEvaluator:
@@ -47,10 +50,13 @@ class SupernetEvaluator(SubnetEvaluator):
     Metrics are named as the task names them (``accuracy/top1``, ``mIoU``).
 
     Args:
-        config: of the supernet's training: its model, data and metric.
+        config: of the supernet's training: its model, data and metric; None: the one that the
+            checkpoint carries.
         checkpoint: its weights.
-        dataloader: changes of ``val_dataloader``, for held-out pictures: the validation set is for
-            the final figure, not for choosing.
+        split: of the config, ``<split>_dataloader`` and ``<split>_evaluator``: ``'held_out'`` where
+            it names pictures that are held out of training, for the validation set is for the
+            final figure, not for choosing.
+        dataloader: changes of that data loader.
         calibration_dataloader: changes of ``train_dataloader``, whose first batches recalibrate.
         num_calibration: how many of them; 0 where the network has no batch norms.
         phase: of the weight sharing.
@@ -60,25 +66,30 @@ class SupernetEvaluator(SubnetEvaluator):
 
     Raises:
         UsageError: a file that is not there, a checkpoint of another model, a supernet that does
-            not hold the searched space.
+            not hold the searched space, a split that the config does not have.
     """
 
-    def __init__(self, space: Space, config: str, checkpoint: str,
+    def __init__(self, space: Space, config: str | None, checkpoint: str, split: str = 'val',
                  dataloader: Mapping | None = None, calibration_dataloader: Mapping | None = None,
                  num_calibration: int = 32, phase: int = 0, seed: int = 0,
                  cfg_options: Mapping | None = None, cache: bool = True) -> None:
         super().__init__(space)
-        if not Path(config).is_file():
-            raise UsageError(f'evaluator.config {config} does not exist')
-        cfg = Config.fromfile(config)
+        cfg = read_supernet_config(checkpoint, config)
         cfg.merge_from_dict(dict(cfg_options or {}))
-        cfg.merge_from_dict({'val_dataloader': dict(dataloader or {}),
+        self.pictures, self.metric = f'{split}_dataloader', f'{split}_evaluator'
+        for key in (self.pictures, self.metric):
+            if cfg.get(key) is None:
+                there = sorted(k.removesuffix('_dataloader') for k in cfg
+                               if k.endswith('_dataloader'))
+                raise UsageError(f'evaluator.split = {split!r}, but the config of the supernet has '
+                                 f'no {key}; it has {", ".join(there)}')
+        cfg.merge_from_dict({self.pictures: dict(dataloader or {}),
                              'train_dataloader': dict(calibration_dataloader or {})})
         cfg.launcher = 'none'
-        for loader in (cfg.val_dataloader, cfg.train_dataloader):
+        for loader in (cfg[self.pictures], cfg.train_dataloader):
             loader.update(num_workers=0, persistent_workers=False)
         check_architectures(cfg)
-        check_data(cfg, 'train', 'val')
+        check_data(cfg, 'train', split)
         self.model = load_supernet(checkpoint, cfg)
         self._check_space()
         if torch.cuda.is_available():
@@ -98,29 +109,52 @@ class SupernetEvaluator(SubnetEvaluator):
                                      f'the search asks for {", ".join(map(str, wanted))}: restrict '
                                      'the searched space')
 
-    def _loader(self, split: str, number: int | None = None) -> Sequence[Any] | Any:
-        if split in self._batches:
-            return self._batches[split]
-        loader = Runner.build_dataloader(self.cfg[f'{split}_dataloader'], seed=self.seed)
+    def _loader(self, key: str, number: int | None = None) -> Sequence[Any] | Any:
+        if key in self._batches:
+            return self._batches[key]
+        loader = Runner.build_dataloader(self.cfg[key], seed=self.seed)
         self._meta = getattr(loader.dataset, 'metainfo', None)
         batches = islice(loader, number)
         if self.cache:
-            batches = self._batches[split] = list(batches)
+            batches = self._batches[key] = list(batches)
         return batches
 
-    @torch.no_grad()
     def __call__(self, arch: Arch) -> dict[str, float]:
-        calibration = self._loader('train', self.num_calibration) if self.num_calibration else None
+        return self.measure(self.subnet(arch))
+
+    def subnet(self, arch: Arch) -> nn.Module:
+        """The task model of one architecture, recalibrated; the same whenever it is asked for."""
+        batches = None
+        if self.num_calibration:
+            batches = self._loader('train_dataloader', self.num_calibration)
         seed_everything(self.seed)  # mixup
-        model = calibrated(self.model, arch, calibration, self.phase)
-        batches, metrics = self._loader('val'), self.cfg.val_evaluator
+        return calibrated(self.model, arch, batches, self.phase)
+
+    @torch.no_grad()
+    def measure(self, model: nn.Module) -> dict[str, float]:
+        """Figures of any model of the task on the pictures of the search."""
+        batches, metrics = self._loader(self.pictures), self.cfg[self.metric]
         evaluator, number = Evaluator(metrics if isinstance(metrics, list) else [metrics]), 0
         evaluator.dataset_meta = self._meta
         for batch in batches:
             outputs = model.val_step(batch)
             number += len(outputs)
             evaluator.process(data_samples=outputs, data_batch=batch)
-        return {k: float(v) for k, v in evaluator.evaluate(number).items()}
+        with _quiet():
+            return {k: float(v) for k, v in evaluator.evaluate(number).items()}
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tables of classes that a metric prints and logs for every candidate."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,13 +17,17 @@ from mmengine.runner import Runner
 from torch import nn
 
 from nasvit_mm.checkpoints import extract_state, save_weights
-from nasvit_mm.engine import UsageError, build_model, check_data
+from nasvit_mm.engine import UsageError, build_model, check_data, load_weights
 from nasvit_mm.nn import batch_norms, recalibrate_bn
+from nasvit_mm.search.evaluators import SupernetEvaluator
 from nasvit_mm.search.task import DenseTask, Size
 from nasvit_mm.spaces import Arch
 from nasvit_mm.version import __version__
 
 WEIGHTS, ARCH, CONFIG, CARD = 'weights.pth', 'arch.json', 'config.py', 'README.md'
+BESIDE = '{{ fileDirname }}/' + WEIGHTS  # in a config, the folder that it is in
+NOT_DONE = ('**Batch norm statistics are the supernet\'s, a mixture that fits no subnet.** '
+            'Fine-tuning mends them; do not judge these weights as they are.')
 TAKERS = ('neck', 'decode_head', 'rpn_head', 'bbox_head', 'roi_head')  # named on the card
 
 
@@ -33,11 +38,13 @@ class Exported(NamedTuple):
         paths: of the files.
         norms: one sentence about the batch norm statistics.
         calibrated: whether they are of this subnet, or there are none.
+        measured: of a whole model, its figures on the pictures of the search.
     """
 
     paths: list[Path]
     norms: str
     calibrated: bool
+    measured: Mapping[str, float] = MappingProxyType({})
 
 
 def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
@@ -66,18 +73,65 @@ def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     """
     folder, arch = Path(folder), task.space.arch(arch)
     folder.mkdir(parents=True, exist_ok=True)
-    cfg, paths = task.config(arch), []
+    cfg = task.config(arch)
     norms, calibrated = 'Without weights: `config.py` trains from scratch.', True
     if supernet is not None:
         state = _sliced(supernet.backbone, arch, phase)
         norms, calibrated = _recalibrate(cfg, state, num_calibration)
         save_weights(folder / WEIGHTS, state, task.space, arch, bn_recalibrated=calibrated,
                      **dict(origin or {}))
-        paths.append(folder / WEIGHTS)
+        cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=BESIDE)
+    paths = _describe(folder, task, cfg, arch, size, norms, origin or {})
+    if supernet is not None:
+        paths.insert(0, folder / WEIGHTS)
+    return Exported(paths, norms, calibrated)
+
+
+def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
+                 evaluator: SupernetEvaluator, origin: Mapping[str, Any] | None = None) -> Exported:
+    """:func:`export_subnet` of a supernet that was trained in the task: the whole task model.
+
+    Backbone, neck and head, batch norms recalibrated as in the search.  What was written is read
+    again and measured on the pictures of the search, so that the card has the figure of these very
+    files.
+
+    Args:
+        evaluator: of the search.
+
+    Raises:
+        UsageError: the supernet is of another model than the task.
+    """
+    folder, arch = Path(folder), task.space.arch(arch)
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg = task.config(arch)
+    model, origin = evaluator.subnet(arch), dict(origin or {})
+    save_weights(folder / WEIGHTS, {k: v.cpu() for k, v in model.state_dict().items()}, task.space,
+                 arch, **origin)
+    written = build_model(copy.deepcopy(cfg))
+    load_weights(written, str(folder / WEIGHTS), cfg)
+    measured = evaluator.measure(written.to(next(model.parameters()).device))
+    origin['measured of these weights, on the pictures of the search'] = listed(measured)
+    number, norms = evaluator.num_calibration, 'The whole model, which has no batch norms.'
+    if batch_norms(model):
+        norms = ('The whole model; batch norm statistics were recalibrated as in the search, on '
+                 f'{number} batches of training pictures.') if number else NOT_DONE
+    cfg.load_from = BESIDE
+    paths = _describe(folder, task, cfg, arch, size, norms, origin)
+    return Exported([folder / WEIGHTS, *paths], norms, norms != NOT_DONE, measured)
+
+
+def listed(figures: Mapping[str, float]) -> str:
+    """Figures in a line."""
+    return ', '.join(f'{k} {v:.6g}' for k, v in figures.items())
+
+
+def _describe(folder: Path, task: DenseTask, cfg: Config, arch: Arch, size: Size, norms: str,
+              origin: Mapping[str, Any]) -> list[Path]:
+    """Architecture, config and card."""
     _write(folder / ARCH, json.dumps(arch.to_dict(), indent=1) + '\n')
-    _write(folder / CONFIG, _config_text(cfg, arch, supernet is not None))
-    _write(folder / CARD, _card(folder, task, arch, size, norms, origin or {}))
-    return Exported([*paths, folder / ARCH, folder / CONFIG, folder / CARD], norms, calibrated)
+    _write(folder / CONFIG, _config_text(cfg, arch))
+    _write(folder / CARD, _card(folder, task, arch, size, norms, origin))
+    return [folder / name for name in (ARCH, CONFIG, CARD)]
 
 
 def _sliced(backbone: nn.Module, arch: Arch, phase: int) -> dict[str, torch.Tensor]:
@@ -94,14 +148,12 @@ def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tu
     model = build_model(cfg)
     if not batch_norms(model.backbone):
         return 'The backbone has no batch norms: nothing to recalibrate.', True
-    not_done = ('**Batch norm statistics are the supernet\'s, a mixture that fits no subnet.** '
-                'Fine-tuning mends them; do not judge these weights as they are.')
     if not number:
-        return f'{not_done} (Recalibration was switched off.)', False
+        return f'{NOT_DONE} (Recalibration was switched off.)', False
     try:
         check_data(cfg, 'train')
     except UsageError as error:
-        return f'{not_done} ({error})', False
+        return f'{NOT_DONE} ({error})', False
     model.backbone.load_state_dict(state, strict=False)  # the dense one may end at an earlier stage
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
@@ -117,12 +169,8 @@ def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tu
             f'({number} batches).'), True
 
 
-def _config_text(cfg: Config, arch: Arch, has_weights: bool) -> str:
-    cfg = copy.deepcopy(cfg)
+def _config_text(cfg: Config, arch: Arch) -> str:
     cfg.work_dir = '{{ fileDirname }}/train'
-    if has_weights:
-        cfg.model.backbone.init_cfg = dict(
-            type='Pretrained', checkpoint='{{ fileDirname }}/' + WEIGHTS)
     return (f'"""{cfg.model.type} with a searched backbone of {arch.space}; see {CARD}.\n\n'
             f'    python tools/train.py {CONFIG}\n"""\n' + cfg.pretty_text)
 

@@ -50,6 +50,24 @@ class _Formula(NamedTuple):
         return out | {f'head[{i}]': widths[:, i] * s for i, s in enumerate(self.slopes)}
 
 
+def standalone(cfg: Config) -> Config:
+    """The config of the model that a supernet's config trains subnets of; another one as it is.
+
+    Data, schedule and metric stay; what is the supernet's alone (loops over subnets, hook) goes.
+    """
+    if str((cfg.get('model') or {}).get('type')).removeprefix('nasvit_mm.') != 'Supernet':
+        return cfg
+    cfg = copy.deepcopy(cfg)
+    cfg.model = cfg.model.model
+    cfg.val_cfg, cfg.test_cfg = dict(type='ValLoop'), dict(type='TestLoop')
+    cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', ())
+                        if hook.type != 'nasvit_mm.SupernetState']
+    saving = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if '/' in str(saving.get('save_best')):  # SUBNET/METRIC
+        saving.save_best = saving.save_best.partition('/')[2]
+    return cfg
+
+
 class DenseTask:
     """A dense model whose backbone is searched: what any candidate would cost in it.
 
@@ -58,7 +76,8 @@ class DenseTask:
     with the trace of other candidates.
 
     Args:
-        cfg: a config with ``model``, whose backbone is one of this project's.
+        cfg: a config with ``model``, whose backbone is one of this project's; or one that trains
+            a supernet of such a model.
         space: what is searched; one that the backbone serves.
 
     Raises:
@@ -67,8 +86,8 @@ class DenseTask:
     """
 
     def __init__(self, cfg: Config, space: Space) -> None:
-        self.cfg, self.space = copy.deepcopy(cfg), space
-        backbone = (cfg.get('model') or {}).get('backbone') or {}
+        self.cfg, self.space = copy.deepcopy(standalone(cfg)), space
+        backbone = (self.cfg.get('model') or {}).get('backbone') or {}
         kind = MODELS.get(str(backbone.get('type')).removeprefix('nasvit_mm.'))
         if space.name not in getattr(kind, 'spaces', ()):
             raise UsageError(f'the backbone of the task is {backbone.get("type")!r}, which does '

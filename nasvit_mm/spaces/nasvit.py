@@ -94,3 +94,15 @@ def stage_sizes(side: Any) -> list[Any]:
 def scale_row(resolution: int, stage: int) -> int:
     """Layer-scale row of a stage: number of tokens at the *training* resolution, modulo 8."""
     return stage_sizes(resolution)[stage + 1] ** 2 % SCALE_ROWS
+
+
+def scale_rows(space: Space) -> list[list[int]]:
+    """Per stage the layer-scale rows that a network for a space has.
+
+    A supernet has all that a square can be modulo 8, whatever its resolutions, so that one for
+    some resolutions can begin with the weights of one for others.
+    """
+    if not space.is_single:
+        return [sorted({n * n % SCALE_ROWS for n in range(SCALE_ROWS)})] * len(STAGES)
+    resolution, = space.field('resolution').choices[0]
+    return [[scale_row(resolution, stage)] for stage in range(len(STAGES))]

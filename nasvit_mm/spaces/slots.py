@@ -6,6 +6,7 @@ paper names the purpose and the idea; its exact form is not public, and this one
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import comb
 from typing import Any, ClassVar
 
@@ -102,6 +103,19 @@ class SlotSpace(Space):
     def usable(self, genes: np.ndarray) -> np.ndarray:
         """Those with a block, too."""
         return super().usable(genes) & (self.columns(genes)['heads'] != IDENTITY).any(1)
+
+    def exchanged(self, genes: np.ndarray, other: np.ndarray, name: str,
+                  positions: Sequence[str] | None = None) -> np.ndarray:
+        """As of other spaces; blocks beyond the depth that an architecture has are the other's."""
+        if name != 'depth':
+            return super().exchanged(genes, other, name, positions)
+        heads, out = self.first_gene('heads'), genes.copy()
+        for slot in range(len(self.field('heads').choices)):
+            columns = [self.first_gene(n) + slot for n in ('heads', *self.slot_fields)]
+            theirs = self._values(other[None])[0, heads + slot] == IDENTITY
+            rows = np.flatnonzero(theirs | (self._values(genes)[:, heads + slot] == IDENTITY))
+            out[np.ix_(rows, columns)] = other[columns]
+        return out
 
     # ------------------------------------------------------------------ extremes
     def _extreme(self, end: int) -> Arch:

@@ -306,6 +306,21 @@ class Space:
             row[:len(choices)] = choices
         return out
 
+    def exchanged(self, genes: np.ndarray, other: np.ndarray, name: str,
+                  positions: Sequence[str] | None = None) -> np.ndarray:
+        """Genes (n, num_genes) with the widths, or the depths, of another architecture.
+
+        Args:
+            other: its genes, (num_genes,).
+            name: ``'width'`` or ``'depth'``.
+            positions: of that field; None: all.
+        """
+        field, out = self.field(name), genes.copy()
+        places = [field.positions.index(p) for p in positions or field.positions] or [0]
+        columns = np.array(places) + self.first_gene(name)
+        out[:, columns] = other[columns]
+        return out
+
     # ------------------------------------------------------------------ sampling
     def sample(self, rng: np.random.Generator | int, n: int | None = None) -> Arch | list[Arch]:
         """Draw canonical architectures: one, or a list of ``n``.

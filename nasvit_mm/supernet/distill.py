@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
@@ -25,7 +26,7 @@ class Distillation:
     ``'labels'``: the task's own loss; ``'teachers'``: cross-entropy with the mean of the external
     teachers' sharpened probabilities; ``'largest'``: adaptive alpha-divergence to the largest
     network's probabilities of the same step; ``'mean'``: the same to the mean of the step's
-    sampled subnets (ElasticViT's smallest).
+    sampled subnets (ElasticViT's smallest).  Maps are brought to the grid of the one that learns.
 
     Args:
         largest, sampled, smallest: one of these each.
@@ -85,7 +86,9 @@ class Distillation:
             loss = _over(soft_cross_entropy, output.logits, self._targets[TEACHERS])
         else:
             if source == MEAN:
-                self._targets[MEAN] = [torch.stack(parts).mean(0) for parts in zip(*self._sampled)]
+                self._targets[MEAN] = [
+                    torch.stack([_resized(p, parts[0].shape) for p in parts]).mean(0)
+                    for parts in zip(*self._sampled)]
             loss = _over(adaptive_alpha_divergence, output.logits, self._targets[source])
         if source != LABELS:
             loss = loss + output.rest
@@ -104,7 +107,15 @@ def _over(function: Callable, logits: Sequence[torch.Tensor],
           targets: Sequence[torch.Tensor]) -> torch.Tensor:
     if len(logits) != len(targets):
         raise ValueError(f'{len(logits)} outputs and targets for {len(targets)}')
-    return sum(function(z.float(), t) for z, t in zip(logits, targets))
+    return sum(function(z.float(), _resized(t, z.shape)) for z, t in zip(logits, targets))
+
+
+def _resized(target: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Probabilities on the grid of another map: networks of other patch sizes have other grids."""
+    if target.shape == shape:
+        return target
+    flat = target.flatten(1, -3)
+    return F.interpolate(flat, shape[-2:], mode='bilinear', align_corners=False).view(shape)
 
 
 class Teachers:

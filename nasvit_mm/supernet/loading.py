@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -11,6 +12,24 @@ from torch import nn
 from nasvit_mm.engine import UsageError, check_checkpoint_exists, load_weights
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet.tasks import elastic_backbone
+
+
+def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
+    """The config that a supernet was trained with.
+
+    Args:
+        checkpoint: as of :func:`load_supernet`.
+        config: file; None: what the checkpoint carries.
+
+    Raises:
+        UsageError: a file that is not there, or a checkpoint that carries none.
+    """
+    if config is None:
+        check_checkpoint_exists(checkpoint)
+        return _carried(checkpoint)
+    if not Path(config).is_file():
+        raise UsageError(f"the supernet's config {config} does not exist")
+    return Config.fromfile(config)
 
 
 def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
@@ -26,7 +45,7 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
         UsageError: no such file, one of another model, or not of a supernet.
     """
     check_checkpoint_exists(checkpoint)
-    cfg = cfg or _carried(checkpoint)
+    cfg = cfg or read_supernet_config(checkpoint)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     cfg = Config(dict(model=cfg.model.get('model') or cfg.model))
     model = MODELS.build(cfg.model)

@@ -46,6 +46,7 @@ class Supernet(BaseModel):
         agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
         rank_draws: every process draws subnets of its own; else all draw the same.
         log_cosine: every so many steps the cosine of the two gradients is logged; 0: never.
+        data_preprocessor: of the model, where its own config has none.
 
     Raises:
         TypeError: a model without an elastic backbone, or of no known task.
@@ -57,7 +58,10 @@ class Supernet(BaseModel):
                  teachers: Sequence[str] | Mapping[str, str] | None = None,
                  clip_grad: float | None = None, agc: float | None = None,
                  rank_draws: bool = False, log_cosine: int = 50,
+                 data_preprocessor: Mapping | None = None,
                  init_cfg: Mapping | None = None) -> None:
+        if data_preprocessor is not None:
+            model = {'data_preprocessor': data_preprocessor, **model}
         built = MODELS.build(model)
         super().__init__(None, init_cfg)
         self.model, self.task = built, task_of(built)

@@ -1,6 +1,7 @@
 """What differs between tasks in a supernet's step: how to get outputs and losses at once."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import torch
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone
+from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.classification import ImageClassifier
 
 
@@ -51,6 +53,11 @@ class TaskAdapter:
         """
         raise NotImplementedError
 
+    def extract(self, model: nn.Module, arch: Any, phase: int = 0) -> nn.Module:
+        """The model of one architecture: the elastic parts sliced, the others copied."""
+        subnet = extract_subnet(model.backbone, arch, phase)
+        return copy.deepcopy(model, {id(model.backbone): subnet})
+
 
 class ClassificationTask(TaskAdapter):
     """:class:`nasvit_mm.classification.ImageClassifier`."""
@@ -65,6 +72,11 @@ class ClassificationTask(TaskAdapter):
 
     def score(self, model: ImageClassifier, data: Mapping[str, Any]) -> torch.Tensor:
         return -nn.functional.cross_entropy(model(data['inputs']), data['labels'])
+
+    def extract(self, model: ImageClassifier, arch: Any, phase: int = 0) -> ImageClassifier:
+        subnet = extract_subnet(model.classifier(), arch, phase)
+        return copy.deepcopy(model, {id(model.backbone): subnet.backbone,
+                                     id(model.head): subnet.head})
 
 
 class SegmentationTask(TaskAdapter):

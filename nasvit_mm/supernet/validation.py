@@ -13,7 +13,7 @@ from mmengine.runner.amp import autocast
 from torch import nn
 
 from nasvit_mm.backbones import plain_types
-from nasvit_mm.engine import UsageError, share_buffers, unwrapped
+from nasvit_mm.engine import UsageError, share_buffers, task_model
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
 from nasvit_mm.supernet.tasks import task_of
@@ -21,10 +21,11 @@ from nasvit_mm.supernet.tasks import task_of
 
 def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any] | None,
                phase: int = 0) -> nn.Module:
-    """A copy of a task model with a subnet active, its batch norms recalibrated; ready to evaluate.
+    """The task model of one subnet, its batch norms recalibrated; ready to evaluate.
 
-    The statistics that a supernet has are a mixture of all subnets' and fit none of them.  The
-    model that is given is left as it is, to the byte, whatever happens.
+    The statistics that a supernet has are a mixture of all subnets' and fit none of them.  It is a
+    model of its own, with no more weights than the subnet has; the one that is given is left as it
+    is, to the byte, whatever happens.
 
     Args:
         model: a model of some task with an elastic backbone.
@@ -32,8 +33,8 @@ def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[An
         batches: training batches, as the data loader gives them; not used without batch norms.
             None: keep the statistics there are.
     """
-    out, task = copy.deepcopy(model).eval(), task_of(model)
-    out.backbone.set_arch(arch, phase)
+    task = task_of(model)
+    out = task.extract(model, arch, phase).eval()
     if batches is not None and batch_norms(out):
         recalibrate_bn(out, batches, lambda m, batch: task.forward(
             m, m.data_preprocessor(batch, True)))
@@ -86,8 +87,7 @@ class SubnetValLoop(ValLoop):
 
     @property
     def _model(self) -> nn.Module:
-        model = unwrapped(self.runner.model)
-        return getattr(model, 'model', model)
+        return task_model(self.runner.model)
 
     def run(self) -> dict[str, float]:
         """All subnets; their metrics together."""

@@ -176,3 +176,18 @@ def test_a_small_space_has_no_duplicates():
     assert len(genomes) == 64 and len(forms) == space.num_architectures == 1 + 2 + 4 + 8
     networks = {tuple((h, q) for h, q in zip(a.heads, a.qkv_width) if h) for a in genomes}
     assert len(networks) == len(forms)
+
+
+@pytest.mark.parametrize('name', SPACES)
+def test_exchanged_depths_and_widths(name):
+    """Common blocks stay, the number of blocks is the other's, and so are those that are new."""
+    space = get_space(name)
+    archs, other = space.sample(0, 20), space.sample(1)
+    genes, theirs = space.genes(archs), space.genes(other)
+    for arch, out in zip(archs, space.from_genes(space.exchanged(genes, theirs, 'depth'))):
+        assert space.depths(out) == space.depths(other) and out.width == arch.width
+        for slot in range(len(out.heads)):
+            source = arch if arch.heads[slot] and other.heads[slot] else other
+            assert all(out[f][slot] == source[f][slot] for f in ('heads', *space.slot_fields))
+    for arch, out in zip(archs, space.from_genes(space.exchanged(genes, theirs, 'width'))):
+        assert out == arch.replace(width=other.width)

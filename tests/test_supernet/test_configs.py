@@ -9,27 +9,70 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
 
 from nasvit_mm.registry import MODELS
+from nasvit_mm.search import standalone
+from tests.families import small
+from tests.test_supernet.tasks import raw_batch
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted(str(path.relative_to(ROOT / 'configs'))
-                 for pattern in ('supernet/*.py', 'demo/*_supernet.py')
-                 for path in (ROOT / 'configs').glob(pattern))
+ALL = sorted(str(path.relative_to(ROOT / 'configs'))
+             for pattern in ('supernet/*.py', 'demo/*_supernet.py', 'demo/*_dense.py')
+             for path in (ROOT / 'configs').glob(pattern))
+DENSE = [name for name in ALL
+         if 'backbone' in Config.fromfile(ROOT / 'configs' / name).model.model]
+CONFIGS = [name for name in ALL if name not in DENSE]
 
 
 def test_there_are_configs():
     families = 'nasvit', 'elasticvit', 'vitas', 'vitas_twins'
     assert {f'supernet/{name}_in1k.py' for name in families} <= set(CONFIGS)
+    assert {f'supernet/{name}.py' for name in (
+        'nasvit_ade20k', 'nasvit_cityscapes', 'nasvit_camvid', 'vitas_coco')} <= set(DENSE)
+
+
+def read(name: str) -> Config:
+    path = ROOT / 'configs' / name
+    text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
+    command = re.search(r'(?:train\.py|dist_train\.sh) (\S+)', text)
+    assert command and (ROOT / command[1]).is_file()
+    return Config.fromfile(path)
+
+
+@pytest.mark.parametrize('name', DENSE)
+def test_of_a_task(name):
+    """A step; what is held out is of the training pictures; the exported config is of one model."""
+    cfg = read(name)
+    init_default_scope(cfg.default_scope)
+    backbone = cfg.model.model.backbone
+    kind = MODELS.get(backbone.type.removeprefix('nasvit_mm.'))
+    whole = kind.read_space('supernet', backbone.space.to_dict())
+    for subnet in cfg.val_cfg.subnets:
+        assert subnet in ('smallest', 'largest') or subnet in whole.named
+    assert backbone.init_cfg.type == 'Pretrained'
+    backbone.space = small(whole).to_dict()
+    model = MODELS.build(cfg.model).train()
+    data = raw_batch(model.model, (64, 64))
+    losses = model.train_step(data, build_optim_wrapper(model, cfg.optim_wrapper))
+    assert all(v.isfinite() for v in losses.values())
+    assert any(h.type == 'nasvit_mm.SupernetState' for h in cfg.custom_hooks)
+
+    train, held_out = cfg.train_dataloader.dataset, cfg.get('held_out_dataloader')
+    if held_out:
+        held_out = held_out.dataset
+        assert train.every == held_out.every and (train.part, held_out.part) == (
+            'train', 'held_out')
+        for key in ('type', 'data_root', 'data_prefix', 'ann_file', 'filter_cfg', 'test_mode'):
+            assert train.dataset.get(key) == held_out.dataset.get(key)
+    alone = standalone(cfg)
+    assert 'Supernet' not in alone.pretty_text and 'Subnet' not in alone.pretty_text
+    assert alone.model == cfg.model.model
 
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_config(name):
-    path = ROOT / 'configs' / name
-    cfg = Config.fromfile(path)
-    text = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8')))
-    command = re.search(r'(?:train\.py|dist_train\.sh) (\S+)', text)
-    assert command and (ROOT / command[1]).is_file()
+    cfg = read(name)
     cfg.model.model.space.restrict = dict(resolution=[32])
     if cfg.model.get('teachers'):
         cfg.model.teachers = None

@@ -266,8 +266,6 @@ def test_identity_probability():
 
 
 def test_mistakes(tables):
-    with pytest.raises(ValueError, match='width and depth'):
-        make('bank', 'vitas_twins')
     sampler = BankSampler('elasticvit', levels=(200e6,))
     with pytest.raises(ValueError, match='banks of 2 levels, the sampler 1'):
         sampler.load_state_dict(dict(level=0, bank=[[], []]))

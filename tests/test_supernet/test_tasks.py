@@ -1,16 +1,15 @@
 """Task adapters: their loss is the model's own, and what is distilled is what it predicts by."""
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.structures import InstanceData, PixelData
 
 from nasvit_mm.engine import build_model, seed_everything
 from nasvit_mm.supernet import task_of
 from nasvit_mm.supernet.tasks import OneStageTask, SegmentationTask, TwoStageTask
 from tests.commands import ROOT
+from tests.test_supernet.tasks import batch
 
 SIZE = (96, 128)
 CASES = {
@@ -33,36 +32,10 @@ def model_of(path: str):
     return build_model(cfg)
 
 
-def batch(model, classes: int = 3) -> dict:
-    generator = torch.Generator().manual_seed(0)
-    samples = []
-    for _ in range(2):
-        meta = dict(img_shape=SIZE, ori_shape=SIZE, pad_shape=SIZE, batch_input_shape=SIZE,
-                    scale_factor=(1.0, 1.0))
-        if hasattr(model, 'encode_decode'):
-            from mmseg.structures import SegDataSample
-            sample = SegDataSample(metainfo=meta)
-            labels = torch.randint(0, classes, (1, *SIZE), generator=generator)
-            sample.gt_sem_seg = PixelData(data=labels)
-        else:
-            from mmdet.structures import DetDataSample
-            from mmdet.structures.mask import BitmapMasks
-            sample = DetDataSample(metainfo=meta)
-            masks = np.zeros((1, *SIZE), np.uint8)
-            masks[:, 10:60, 10:70] = 1
-            sample.gt_instances = InstanceData(
-                bboxes=torch.tensor([[10., 10., 70., 60.]]), labels=torch.tensor([1]),
-                masks=BitmapMasks(masks, *SIZE))
-            sample.ignored_instances = InstanceData(
-                bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
-        samples.append(sample)
-    return dict(inputs=torch.randn(2, 3, *SIZE, generator=generator), data_samples=samples)
-
-
 @pytest.mark.parametrize('path', CASES)
 def test_the_loss_is_the_models_own(path):
     model = model_of(path)
-    task, data = task_of(model), batch(model)
+    task, data = task_of(model), batch(model, SIZE)
     assert type(task) is CASES[path]
     seed_everything(1)
     output = task.forward(model, data)
@@ -77,12 +50,12 @@ def test_the_loss_is_the_models_own(path):
 
 def test_what_is_distilled():
     model = model_of('configs/demo/nasvit_demo.py')
-    output = task_of(model).forward(model, batch(model))
+    output = task_of(model).forward(model, batch(model, SIZE))
     logits, = output.logits
     assert logits.shape[:2] == (2, 150) and output.rest == 0
 
     model = model_of('configs/demo/nasvit_detection.py')
-    data = batch(model)
+    data = batch(model, SIZE)
     output = task_of(model).forward(model, data)
     scores, _ = model.bbox_head(model.extract_feat(data['inputs']))
     assert len(output.logits) == len(scores) == 5

@@ -83,10 +83,7 @@ class BankSampler(LevelSampler):
             hundred forwards an epoch.
         duplicates: of :class:`MemoryBank`.
         positions: of width and depth that the preference compares; None: all of the space's
-            transformer stages.
-
-    Raises:
-        ValueError: a space without the fields width and depth.
+            stages with an mlp_ratio, of a space without such all.
     """
 
     def __init__(self, *args: Any, capacity: int = 150, capacity_large: int = 50,
@@ -99,16 +96,10 @@ class BankSampler(LevelSampler):
                                 for level in self.levels], duplicates)
         self.exploit, self.exploit_step = exploit, exploit_step
         self.exploit_every, self.candidates, self.refresh = exploit_every, candidates, refresh
-        names = {f.name for f in self.space.fields}
-        if not {'width', 'depth'} <= names:
-            raise ValueError(f'the preference compares width and depth, which the space '
-                             f'{self.space.name} does not have as fields')
         if positions is None:
             positions = next((f.positions for f in self.space.fields if f.name == 'mlp_ratio'),
-                             self.space.field('depth').positions)
-        self._swapped = {name: [self.space.first_gene(name) + field.positions.index(p)
-                                for p in positions]
-                         for name, field in ((n, self.space.field(n)) for n in ('width', 'depth'))}
+                             None)
+        self._positions = positions
 
     def probability(self, epoch: int) -> float:
         """Of exploitation in an epoch (from 0 on)."""
@@ -117,12 +108,10 @@ class BankSampler(LevelSampler):
     def preference(self, archs: Sequence[Arch], anchor: Arch) -> np.ndarray:
         """Smaller is better: MACs with the anchor's widths less MACs with the anchor's depths."""
         genes, theirs = self.space.genes(list(archs)), self.space.genes(anchor)
-        macs = {}
-        for name, columns in self._swapped.items():
-            swapped = genes.copy()
-            swapped[:, columns] = theirs[columns]
-            macs[name] = count(self.space, swapped, **self.count_args).macs
-        return macs['width'] - macs['depth']
+        width, depth = (count(self.space, self.space.exchanged(genes, theirs, name,
+                                                               self._positions),
+                              **self.count_args).macs for name in ('width', 'depth'))
+        return width - depth
 
     def anchor(self) -> Arch:
         """Of the active level: the smallest subnet at the lowest one, else the best of the lowest
