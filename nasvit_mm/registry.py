@@ -6,7 +6,7 @@ imports the rooms named in ``locations``: no ``custom_imports`` is needed.
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
-__all__ = ['DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS',
+__all__ = ['DATASETS', 'DATA_SAMPLERS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'MODEL_WRAPPERS',
            'SUBNET_EVALUATORS', 'TRANSFORMS']
 
 
@@ -16,6 +16,8 @@ def _registry(name: str, parent: Registry, *locations: str) -> Registry:
 
 MODELS = _registry('model', mmengine_registry.MODELS, 'nasvit_mm.backbones',
                    'nasvit_mm.classification', 'nasvit_mm.supernet')
+MODEL_WRAPPERS = _registry('model wrapper', mmengine_registry.MODEL_WRAPPERS,
+                           'nasvit_mm.supernet')
 DATASETS = _registry('dataset', mmengine_registry.DATASETS, 'nasvit_mm.classification',
                      'nasvit_mm.engine')
 LOOPS = _registry('loop', mmengine_registry.LOOPS, 'nasvit_mm.supernet')

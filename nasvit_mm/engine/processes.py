@@ -14,6 +14,7 @@ from torch.distributed import destroy_process_group
 
 from nasvit_mm.compat import init_distributed
 from nasvit_mm.engine.errors import UsageError
+from nasvit_mm.registry import MODELS
 
 
 def start_processes(cfg: Config) -> None:
@@ -23,7 +24,13 @@ def start_processes(cfg: Config) -> None:
         init_distributed(cfg.launcher, backend)
     except RuntimeError as error:
         raise UsageError(str(error)) from error
-    if cfg.launcher == 'none' or get_device() not in ('cpu', 'mps'):
+    if cfg.launcher == 'none':
+        return
+    kind = str((cfg.get('model') or {}).get('type'))
+    if kind.startswith('nasvit_mm.') and cfg.get('model_wrapper_cfg') is None:
+        wrapper = getattr(MODELS.get(kind.removeprefix('nasvit_mm.')), 'wrapper', None)
+        cfg.model_wrapper_cfg = wrapper and dict(type=wrapper)
+    if get_device() not in ('cpu', 'mps'):
         return
     # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.
     if cfg.get('model_wrapper_cfg') is None:
@@ -49,11 +56,11 @@ def end_processes() -> None:
 def _foreign_norms(node: Any) -> Iterator[Any]:
     """Every norm_cfg of modules that are not this project's, whose own norms do run on a CPU."""
     if isinstance(node, Mapping):
-        if str(node.get('type', '')).startswith('nasvit_mm.'):
-            return
+        own = str(node.get('type', '')).startswith('nasvit_mm.')
         for key, value in node.items():
             if key == 'norm_cfg' and isinstance(value, Mapping):
-                yield value
+                if not own:
+                    yield value
             else:
                 yield from _foreign_norms(value)
     elif isinstance(node, (list, tuple)):

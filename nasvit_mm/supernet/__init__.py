@@ -9,6 +9,7 @@ from nasvit_mm.supernet.losses import (
     soft_cross_entropy,
 )
 from nasvit_mm.supernet.model import NonFiniteLoss, Supernet
+from nasvit_mm.supernet.parallel import SupernetParallel
 from nasvit_mm.supernet.samplers import (
     LARGEST,
     SAMPLED,
@@ -31,7 +32,7 @@ __all__ = [
     'LARGEST', 'SAMPLED', 'SAMPLERS', 'SMALLEST', 'TASKS', 'BankSampler', 'Choice', 'Conflict',
     'Distillation', 'LevelSampler', 'MemoryBank', 'NonFiniteLoss', 'SandwichSampler',
     'SinglePathSampler', 'SubnetSampler', 'SubnetTestLoop', 'SubnetValLoop', 'Supernet',
-    'SupernetState', 'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler',
+    'SupernetParallel', 'SupernetState', 'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler',
     'adaptive_alpha_divergence', 'calibrated', 'cosine', 'find_identity_probability',
     'load_supernet', 'mixed_teachers', 'project_conflict', 'read_supernet_config',
     'soft_cross_entropy', 'sum_gradients', 'task_of',

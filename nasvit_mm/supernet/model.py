@@ -53,6 +53,8 @@ class Supernet(BaseModel):
         UsageError: an unknown sampler, rule or source of targets, or ones that do not go together.
     """
 
+    wrapper = 'nasvit_mm.SupernetParallel'  # in several processes
+
     def __init__(self, model: Mapping, sampler: Mapping, conflict: Mapping | None = None,
                  distill: Mapping | None = None,
                  teachers: Sequence[str] | Mapping[str, str] | None = None,
@@ -95,6 +97,9 @@ class Supernet(BaseModel):
 
     # ------------------------------------------------------------------ as the wrapped model
     def forward(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get('mode') == 'loss':  # by mmengine's wrapper for several processes
+            raise RuntimeError('a supernet is trained by its train_step; in several processes give '
+                               f"model_wrapper_cfg=dict(type='{self.wrapper}')")
         return self.model(*args, **kwargs)
 
     def val_step(self, data: Any) -> list:

@@ -121,6 +121,11 @@ def test_from_training_to_fine_tuning(case, tmp_path):
     out = ran('train', folder / 'config.py')
     assert (folder / 'train' / last).is_file() and 'smallest/' not in out
 
+    if case == 'segmentation':
+        done = start('tools/dist_train.sh', config, 2, '--work-dir', tmp_path / 'two')
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert 'loss_smallest' in done.stdout and 'keep statistics of their own' in done.stdout
+
     wrong = start('export_subnet', search, '--work-dir', tmp_path / 'search', '--cfg-options',
                   'evaluator.split=heldout')
     assert 'differ' in error_line(wrong.returncode, wrong.stderr)

@@ -11,6 +11,8 @@ import torch
 from nasvit_mm import create_model
 from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.classification import ImageFolder
+from nasvit_mm.registry import MODELS
+from nasvit_mm.supernet import LARGEST, SAMPLED, SMALLEST
 from tests.commands import error_line, start
 from tests.test_tools.supernets import KINDS, config, pictures
 
@@ -60,6 +62,29 @@ def _moved(checkpoint: dict) -> list[str]:
     average = {key.removeprefix('module.'): value
                for key, value in checkpoint['ema_state_dict'].items()}
     return _differing(checkpoint['state_dict'], average)
+
+
+@pytest.mark.slow
+def test_two_processes(data, tmp_path):
+    """All subnets train, not the largest alone, as by mmengine's own wrapper."""
+    path = config('nasvit', data, tmp_path)
+    done = start('tools/dist_train.sh', path, 2, '--work-dir', tmp_path / 'run')
+    assert done.returncode == 0, done.stderr[-3000:]
+    lines = [line for line in done.stdout.splitlines() if 'Iter(train)' in line]
+    assert len(lines) == 4
+    assert all(f'loss_{role}:' in line for line in lines for role in (LARGEST, SAMPLED, SMALLEST))
+    checkpoint = torch.load(tmp_path / 'run/iter_4.pth', map_location='cpu', weights_only=False)
+    assert checkpoint['supernet']['step'] == 4 and _moved(checkpoint)
+    assert not any(key.startswith('module.') for key in checkpoint['state_dict'])
+
+
+def test_the_step_cannot_be_gone_around():
+    model = MODELS.build(dict(
+        type='nasvit_mm.Supernet', sampler=dict(type='uniform'),
+        model=dict(type='nasvit_mm.ImageClassifier', num_classes=3,
+                   space=dict(space='nasvit', restrict=dict(resolution=[32])))))
+    with pytest.raises(RuntimeError, match='SupernetParallel'):
+        model(torch.zeros(2, 3, 32, 32), mode='loss')
 
 
 @pytest.mark.slow
