@@ -1,0 +1,167 @@
+"""A dense supernet on CamVid against its subnets trained alone: quality, order, hours.
+
+    python benchmarks/dense/run.py --seeds 0   # all below, for hours; stop and start it as you like
+    python benchmarks/dense/run.py project     # one stage
+    python benchmarks/dense/run.py --report    # docs/dense.json, docs/dense.png, the table
+
+Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid.py by either conflict
+rule; `search`, its front by configs/search/nasvit_camvid_miou.py; `alone`, subnets spread over that
+front, each trained alone from the same weights as the supernet (slices of the classification
+supernet, see below), by the same schedule, for as many iterations.
+
+Needs data/camvid (configs/_base_/datasets/camvid.py says how it lies) and the classification
+supernet: python tools/train.py configs/supernet/nasvit_tiny-imagenet20.py
+"""
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from _runs import ROOT, axes_style, main, scalars, seeds, tested, tool  # noqa: E402
+
+ITERATIONS, NUM_ALONE = 1000, 6
+CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
+FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_600.pth'
+STAGES = ('project', 'sum', 'search', 'alone')
+SCHEDULE = [f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERATIONS}',
+            'default_hooks.checkpoint.interval=100']
+
+
+def run(stage: str, seed: int, folder: Path) -> None:
+    """What of a stage is not done yet."""
+    checkpoint = folder.parents[1] / f'project/seed{seed}/iter_{ITERATIONS}.pth'
+    options = ['--cfg-options', f'evaluator.checkpoint={checkpoint}']
+    if stage in ('project', 'sum'):
+        if not (folder / f'iter_{ITERATIONS}.pth').exists():
+            tool('train', CONFIG, '--work-dir', folder, '--resume', '--cfg-options',
+                 f'model.conflict.rule={stage}', f'randomness.seed={seed}',
+                 f'model.sampler.seed={seed}', 'model.log_cosine=10', *SCHEDULE)
+    elif stage == 'search':
+        if not (folder / 'front.json').exists():
+            tool('search', SEARCH, '--work-dir', folder, '--resume', *options)
+    else:
+        search = folder.parents[1] / f'search/seed{seed}'
+        for record in spread(json.loads((search / 'front.json').read_text())):
+            number = record['index']
+            common = [SEARCH, '--work-dir', search, '--candidate', number]
+            subnet, alone = (folder / f'{kind}{number}' for kind in ('subnet', 'alone'))
+            measure(subnet, subnet / 'weights.pth', [*common, '--out', subnet, *options])
+            measure(alone, alone / f'train/iter_{ITERATIONS}.pth',
+                    [*common, '--checkpoint', FEATURES, '--out', alone, *options], seed)
+
+
+def measure(folder: Path, checkpoint: Path, export: list, seed: int | None = None) -> None:
+    """Export, train where a seed is given, test."""
+    if not (folder / 'config.py').exists():
+        tool('export_subnet', *export)
+    if not checkpoint.exists():
+        tool('train', folder / 'config.py', '--resume', '--cfg-options',
+             f'randomness.seed={seed}', *SCHEDULE)
+    if not tested(folder):
+        tool('test', folder / 'config.py', checkpoint, '--work-dir', folder / 'test')
+
+
+def spread(front: list[dict]) -> list[dict]:
+    """Some of the front, from the cheapest to the dearest, evenly by multiply-adds."""
+    front = sorted(front, key=lambda r: r['costs']['macs'])
+    low, high = front[0]['costs']['macs'], front[-1]['costs']['macs']
+    chosen = {}
+    for i in range(NUM_ALONE):
+        wanted = low + (high - low) * i / (NUM_ALONE - 1)
+        record = min((r for r in front if r['index'] not in chosen),
+                     key=lambda r: abs(r['costs']['macs'] - wanted), default=None)
+        if record is not None:
+            chosen[record['index']] = record
+    return list(chosen.values())
+
+
+def hours(folder: Path) -> float:
+    """Of training steps, by the log."""
+    found = {r['step']: r['time'] for r in scalars(folder) if 'loss' in r}
+    return sum(found.values()) / max(1, len(found)) * max(found, default=0) / 3600
+
+
+def rows(work_dir: Path, seed: int) -> list[dict]:
+    """A line for each subnet that was trained alone, by multiply-adds."""
+    search = work_dir / f'search/seed{seed}'
+    records = json.loads((search / 'front.json').read_text())
+    out = []
+    for record in spread(records):
+        subnet, alone = (work_dir / f'alone/seed{seed}/{kind}{record["index"]}'
+                         for kind in ('subnet', 'alone'))
+        val = [r['mIoU'] for r in scalars(alone / 'train') if 'mIoU' in r]
+        if tested(subnet) and tested(alone) and val:
+            out.append(dict(
+                candidate=record['index'], macs=record['costs']['macs'],
+                val=dict(subnet=record['metrics']['mIoU'], alone=val[-1]),
+                test=dict(subnet=tested(subnet)['mIoU'], alone=tested(alone)['mIoU']),
+                hours=hours(alone / 'train')))
+    return out
+
+
+def report(work_dir: Path) -> None:
+    """Print the table, write docs/dense.json and docs/dense.png."""
+    from scipy.stats import kendalltau
+    results = {}
+    for seed in seeds(work_dir / 'alone'):
+        lines = rows(work_dir, seed)
+        print('| MACs at 360 x 480 | val: subnet | alone | test: subnet | alone | hours alone |\n'
+              '|---|---|---|---|---|---|')
+        for line in lines:
+            figures = ' | '.join(f'{line[split][kind]:.1f}' for split in ('val', 'test')
+                                 for kind in ('subnet', 'alone'))
+            print(f'| {line["macs"] / 1e9:.2f} G | {figures} | {line["hours"]:.1f} |')
+        taus = {split: float(kendalltau(*([line[split][kind] for line in lines]
+                                          for kind in ('subnet', 'alone'))).statistic)
+                for split in ('val', 'test')}
+        arms = {}
+        for rule in ('project', 'sum'):
+            found = list(scalars(work_dir / f'{rule}/seed{seed}'))
+            arms[rule] = dict(
+                hours=hours(work_dir / f'{rule}/seed{seed}'),
+                cosines={r['step']: r['cosine'] for r in found if 'cosine' in r},
+                **next(({k: r[k] for k in ('smallest/mIoU', 'largest/mIoU')} for r in
+                        reversed(found) if 'largest/mIoU' in r), {}))
+        print(f'Kendall tau between subnet and alone: {taus}; supernet '
+              f'{arms["project"]["hours"]:.1f} h, alone {sum(r["hours"] for r in lines):.1f} h')
+        for rule, arm in arms.items():
+            cosines = list(arm['cosines'].values())
+            print(f'{rule}: {({k: v for k, v in arm.items() if "mIoU" in k})}, cosine '
+                  f'{sum(cosines) / max(1, len(cosines)):.3f} in the mean')
+        results[seed] = dict(rows=lines, tau=taus, arms=arms)
+    plot(results, work_dir, ROOT / 'docs/dense.png')
+    (ROOT / 'docs/dense.json').write_text(json.dumps(results, indent=1) + '\n')
+
+
+def plot(results: dict[int, dict], work_dir: Path, path: Path) -> None:
+    """Left the candidates, the chosen ones by the supernet's weights and alone; right cosines."""
+    import matplotlib
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
+    for seed, result in results.items():
+        archive = work_dir / f'search/seed{seed}/archive.jsonl'
+        records = [json.loads(line) for line in archive.read_text().splitlines()[1:]]
+        left.plot([r['costs']['macs'] / 1e9 for r in records],
+                  [r['metrics']['mIoU'] for r in records], '.', color='#6a8fb5', alpha=0.5,
+                  label=f'{len(records)} candidates')
+        macs = [row['macs'] / 1e9 for row in result['rows']]
+        for kind, color in (('subnet', '#c8502d'), ('alone', '#3a3a3a')):
+            left.plot(macs, [row['val'][kind] for row in result['rows']], 'o-', color=color,
+                      label={'subnet': 'of them', 'alone': 'the same, trained alone'}[kind])
+        for i, (rule, arm) in enumerate(result['arms'].items()):
+            right.plot([int(s) for s in arm['cosines']], list(arm['cosines'].values()),
+                       color=f'C{i}', label=rule)
+    left.set(xlabel='multiply-adds in total (G)', ylabel='mIoU on val')
+    right.set(xlabel='step', ylabel='cosine of largest and other subnets')
+    for axes in (left, right):
+        axes.legend(frameon=False)
+        axes_style(axes)
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=130)
+
+
+if __name__ == '__main__':
+    main(__doc__, 'stage', dict.fromkeys(STAGES), ROOT / 'work_dirs/dense', run, report)
