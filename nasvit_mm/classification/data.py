@@ -45,6 +45,9 @@ class ImageFolder(_ImageFolder):
                 error)
         if num_per_class is not None:
             self.samples = _some_per_class(self.samples, num_per_class)
+            if not self.samples:
+                raise DataError(f'num_per_class = {num_per_class} leaves no picture of those in '
+                                f'{shown_path(folder)}')
         self.metainfo = dict(classes=tuple(self.classes))
 
     def __getitem__(self, index: int) -> dict[str, Any]:

@@ -14,9 +14,10 @@ model = dict(
     model=dict(space=dict(_delete_=True, {space}), num_classes=3, data_preprocessor=dict(
         mixup=dict(num_classes=3))),
     sampler=dict(_delete_=True, {sampler}), distill=dict(_delete_=True, {distill}))
-loader = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root='{data}'))
-train_dataloader = dict(batch_size=4, **loader)
-val_dataloader = dict(batch_size=6, **loader)
+loader = dict(num_workers=0, persistent_workers=False)
+train_dataloader = dict(
+    batch_size=4, dataset=dict(data_root='{data}', num_per_class=None), **loader)
+val_dataloader = dict(batch_size=6, dataset=dict(data_root='{data}'), **loader)
 train_cfg = dict(max_iters=4, val_interval=4)
 val_cfg = dict(num_calibration=2)
 param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
