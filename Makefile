@@ -58,12 +58,16 @@ $(STAMP): $(PINS) requirements/tested.txt requirements/runtime.txt setup.py
 demo: $(ENV)
 	$(PY) tools/demo.py
 
+# So many processes of one thread each: two threads in one leave half of a small machine idle.
+JOBS ?= 2
+
 # pytest exits with 5 when it selected nothing: no failure for one of the two halves, but one when
 # neither found a test.
 test: $(ENV)
-	@$(PY) -m pytest -m 'not slow' $(PYTEST_ARGS); quick=$$?; \
+	@export OMP_NUM_THREADS=1; run="$(PY) -m pytest -n $(JOBS) --dist loadfile"; \
+	  $$run -m 'not slow' $(PYTEST_ARGS); quick=$$?; \
 	  case $$quick in 0|5) ;; *) exit $$quick;; esac; \
-	  $(PY) -m pytest -m slow $(PYTEST_ARGS); slow=$$?; \
+	  $$run -m slow $(PYTEST_ARGS); slow=$$?; \
 	  test $$slow -eq 5 && exit $$quick || exit $$slow
 
 lint: $(ENV)

@@ -2,6 +2,7 @@
 
     python tools/get_flops.py configs/seg/nasvit_ade20k.py [--shape 512 512] [--json]
     python tools/get_flops.py configs/det/nasvit_coco.py               # at its 800 x 1344
+    python tools/get_flops.py configs/supernet/nasvit_ade20k.py --arch smallest
 
 For any segmentor and detector of this project, of mmseg and of mmdet.  Attention is counted.  The
 figures are MACs (multiply-adds), what papers call FLOPs; torch's own counter prints twice that.
@@ -13,10 +14,12 @@ import argparse
 import json
 
 import _common  # first: it makes the OpenMMLab packages importable
+from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
 from nasvit_mm import engine
+from nasvit_mm import search as nas
 from nasvit_mm.cost import ModelCost, count_model
 
 
@@ -25,6 +28,8 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', help='file of configs/')
     _common.add_shape(parser)
+    parser.add_argument('--arch', help="another architecture for this project's backbone: name, "
+                        "'smallest', 'largest', JSON or YAML file (of a supernet: largest)")
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     _common.add_cfg_options(parser)
     return parser.parse_args()
@@ -32,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = _common.load_config(args)
+    cfg = chosen(args, nas.standalone(_common.load_config(args)))
     cost = count_model(engine.build_model(cfg), _common.input_size(args, cfg))
     if args.json:
         print(json.dumps(dict(
@@ -40,6 +45,21 @@ def main() -> None:
             total_macs=cost.total_macs, total_params=cost.total_params)))
     else:
         Console().print(table(cost, args.config))
+
+
+def chosen(args: argparse.Namespace, cfg: Config) -> Config:
+    """The config with the architecture that is asked for."""
+    if 'backbone' not in cfg.model:
+        raise engine.UsageError(f'{args.config} is of a {cfg.model.type}, no dense model; '
+                                'nasvit_mm.cost.count gives the cost of a classifier')
+    supernet = cfg.model.backbone.get('arch') == 'supernet'
+    if args.arch is None and not supernet:
+        return cfg
+    task, _ = nas.read_task(cfg)
+    try:
+        return task.config(args.arch or 'largest')
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise engine.UsageError(f'--arch: {error.args[0]}') from error
 
 
 def table(cost: ModelCost, config: str) -> Table:

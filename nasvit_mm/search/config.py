@@ -93,7 +93,8 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
 
 
 def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, Size | None]:
-    """Task and input size of a search's config, or of a dense model's with the whole space.
+    """Task and input size of a search's config, or of a dense model's: with a supernet's space, of
+    one architecture with the whole space that it is of.
 
     Raises:
         UsageError: no task in it, or a model without a backbone of this project.
@@ -110,8 +111,8 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
     if not hasattr(kind, 'read_space'):
         raise UsageError(f'the backbone of the config is {backbone.get("type")!r}, none of this '
                          'project')
-    name = kind.read_space(backbone.get('arch'), backbone.get('space')).name
-    return DenseTask(cfg, get_space(name)), None
+    space = kind.read_space(backbone.get('arch'), backbone.get('space'))
+    return DenseTask(cfg, get_space(space.name) if space.is_single else space), None
 
 
 def _space(given: Any) -> Space:

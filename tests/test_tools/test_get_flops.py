@@ -37,6 +37,23 @@ def test_parts_of_our_config() -> None:
     assert found['total_macs'] == head + closed.macs
 
 
+def test_another_architecture() -> None:
+    """Of a config of one, and of a supernet's; the closed forms say the same."""
+    from mmengine.config import Config
+
+    from nasvit_mm.search import read_task
+    for config, arch in (('configs/seg/nasvit_ade20k.py', 'nasvit_min'),
+                         ('configs/supernet/nasvit_ade20k.py', 'smallest')):
+        found = report('get_flops', config, '--arch', arch, '--shape', '96', '128')
+        task, _ = read_task(Config.fromfile(ROOT / config))
+        total = task.total(task.space.genes([task.space.arch(arch)]), (96, 128))
+        assert (found['total_macs'], found['total_params']) == (total.macs[0], total.params[0])
+    run = start('get_flops', 'configs/seg/nasvit_ade20k.py', '--arch', 'nasvit_a9')
+    assert "--arch: " in (line := error_line(run.returncode, run.stderr)) and 'nasvit_a9' in line
+    run = start('get_flops', 'configs/supernet/nasvit_in1k.py')
+    assert 'is of a nasvit_mm.ImageClassifier' in error_line(run.returncode, run.stderr)
+
+
 # Figures of the literature: SiConMo's table (SegFormer), DDRNet's at 1024 x 2048.
 @pytest.mark.parametrize(('config', 'shape', 'gmacs'), [
     ('segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py', (512, 512), 8.4),
