@@ -52,6 +52,8 @@ def test_of_a_task(name):
         assert subnet in ('smallest', 'largest') or subnet in whole.named
     assert backbone.init_cfg.type == 'Pretrained'
     backbone.space = small(whole).to_dict()
+    if cfg.model.model.data_preprocessor.get('size'):  # which it pads to
+        cfg.model.model.data_preprocessor.size = (64, 64)
     model = MODELS.build(cfg.model).train()
     data = raw_batch(model.model, (64, 64))
     losses = model.train_step(data, build_optim_wrapper(model, cfg.optim_wrapper))
