@@ -18,10 +18,26 @@ from nasvit_mm.engine.errors import UsageError
 from nasvit_mm.registry import MODELS
 
 
+def config_parts(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
+    """Every mapping in a config, each before those in it, with its dotted key below ``where``."""
+    if isinstance(node, Mapping):
+        yield where, node
+        for key, value in node.items():
+            yield from config_parts(value, f'{where}.{key}')
+    elif isinstance(node, (list, tuple)):
+        for i, value in enumerate(node):
+            yield from config_parts(value, f'{where}.{i}')
+
+
+def is_own(node: Mapping) -> bool:
+    """Whether the module that a part of a config describes is this project's."""
+    return str(node.get('type', '')).startswith('nasvit_mm.')
+
+
 def check_architectures(cfg: Config) -> None:
     """Check the architectures that the config names for this project's backbones."""
-    for where, node in _own_modules(cfg.get('model'), 'model'):
-        kind = MODELS.get(node['type'].removeprefix('nasvit_mm.'))
+    for where, node in config_parts(cfg.get('model'), 'model'):
+        kind = MODELS.get(node['type'].removeprefix('nasvit_mm.')) if is_own(node) else None
         if kind is None or not hasattr(kind, 'read_space'):
             continue
         try:
@@ -29,17 +45,6 @@ def check_architectures(cfg: Config) -> None:
         except (KeyError, ValueError, TypeError, OSError) as error:
             message = error.args[0] if isinstance(error, KeyError) else error
             raise UsageError(f'{where}.arch: {message}') from error
-
-
-def _own_modules(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
-    if isinstance(node, Mapping):
-        if str(node.get('type', '')).startswith('nasvit_mm.'):
-            yield where, node
-        for key, value in node.items():
-            yield from _own_modules(value, f'{where}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for i, value in enumerate(node):
-            yield from _own_modules(value, f'{where}.{i}')
 
 
 def unwrapped(model: nn.Module, *also: type) -> nn.Module:

@@ -14,6 +14,7 @@ from torch.distributed import destroy_process_group
 
 from nasvit_mm.compat import init_distributed
 from nasvit_mm.engine.errors import UsageError
+from nasvit_mm.engine.models import config_parts, is_own
 from nasvit_mm.registry import MODELS
 
 
@@ -26,16 +27,16 @@ def start_processes(cfg: Config) -> None:
         raise UsageError(str(error)) from error
     if cfg.launcher == 'none':
         return
-    kind = str((cfg.get('model') or {}).get('type'))
-    if kind.startswith('nasvit_mm.') and cfg.get('model_wrapper_cfg') is None:
-        wrapper = getattr(MODELS.get(kind.removeprefix('nasvit_mm.')), 'wrapper', None)
+    model = cfg.get('model') or {}
+    if is_own(model) and cfg.get('model_wrapper_cfg') is None:
+        wrapper = getattr(MODELS.get(model['type'].removeprefix('nasvit_mm.')), 'wrapper', None)
         cfg.model_wrapper_cfg = wrapper and dict(type=wrapper)
     if get_device() not in ('cpu', 'mps'):
         return
     # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
-    changed = sum(_plain_batch_norm(part) for part in _foreign_norms(cfg.get('model')))
+    changed = sum(_plain_batch_norm(part) for part in _foreign_norms(model))
     if changed:
         print_log('no GPU: batch norms outside the backbone keep statistics of their own process, '
                   "for torch's SyncBatchNorm runs on GPUs only", logger='current')
@@ -53,19 +54,11 @@ def end_processes() -> None:
         destroy_process_group()
 
 
-def _foreign_norms(node: Any) -> Iterator[Any]:
+def _foreign_norms(model: Any) -> Iterator[Any]:
     """Every norm_cfg of modules that are not this project's, whose own norms do run on a CPU."""
-    if isinstance(node, Mapping):
-        own = str(node.get('type', '')).startswith('nasvit_mm.')
-        for key, value in node.items():
-            if key == 'norm_cfg' and isinstance(value, Mapping):
-                if not own:
-                    yield value
-            else:
-                yield from _foreign_norms(value)
-    elif isinstance(node, (list, tuple)):
-        for value in node:
-            yield from _foreign_norms(value)
+    for _, part in config_parts(model, 'model'):
+        if isinstance(part.get('norm_cfg'), Mapping) and not is_own(part):
+            yield part['norm_cfg']
 
 
 def _plain_batch_norm(norm_cfg: Any) -> bool:

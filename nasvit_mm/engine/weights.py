@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from mmengine.runner import CheckpointLoader, find_latest_checkpoint, load_check
 from torch import nn
 
 from nasvit_mm.engine.errors import UsageError, shown_path
-from nasvit_mm.engine.models import unwrapped
+from nasvit_mm.engine.models import config_parts, unwrapped
 
 # Training checkpoints hold numpy numbers in their log history.  Naming these types lets torch load
 # such a file in its safe mode, where mmengine would warn at length and fall back to the unsafe one.
@@ -54,25 +54,16 @@ def check_pretrained(cfg: Config) -> None:
     Raises:
         UsageError: names the key and the file.
     """
-    for where, part in _parts(cfg.get('model'), 'model'):
-        path = part['init_cfg'].get('checkpoint')
-        if (part['init_cfg'].get('type') == 'Pretrained' and path and '://' not in path
-                and not Path(path).is_file()):
+    for where, part in config_parts(cfg.get('model'), 'model'):
+        init = part.get('init_cfg')
+        if not isinstance(init, Mapping) or init.get('type') != 'Pretrained':
+            continue
+        path = init.get('checkpoint')
+        if path and '://' not in path and not Path(path).is_file():
             raise UsageError(
                 f'the weights {shown_path(path)} do not exist ({where}.init_cfg.checkpoint): train '
                 'them (the docstring of the config says by what), name other ones, or begin at '
                 f'random: --cfg-options {where}.init_cfg=None')
-
-
-def _parts(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
-    if isinstance(node, Mapping):
-        if isinstance(node.get('init_cfg'), Mapping):
-            yield where, node
-        for key, value in node.items():
-            yield from _parts(value, f'{where}.{key}')
-    elif isinstance(node, (list, tuple)):
-        for i, value in enumerate(node):
-            yield from _parts(value, f'{where}.{i}')
 
 
 def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config,

@@ -109,12 +109,11 @@ class SlotSpace(Space):
         """As of other spaces; blocks beyond the depth that an architecture has are the other's."""
         if name != 'depth':
             return super().exchanged(genes, other, name, positions)
-        heads, out = self.first_gene('heads'), genes.copy()
-        for slot in range(len(self.field('heads').choices)):
-            columns = [self.first_gene(n) + slot for n in ('heads', *self.slot_fields)]
-            theirs = self._values(other[None])[0, heads + slot] == IDENTITY
-            rows = np.flatnonzero(theirs | (self._values(genes)[:, heads + slot] == IDENTITY))
-            out[np.ix_(rows, columns)] = other[columns]
+        firsts, out = [self.first_gene(n) for n in ('heads', *self.slot_fields)], genes.copy()
+        ours, theirs = (self.columns(g)['heads'] == IDENTITY for g in (genes, other))
+        for slot, replaced in enumerate((ours | theirs).T):
+            columns = [first + slot for first in firsts]
+            out[np.ix_(replaced, columns)] = other[columns]
         return out
 
     # ------------------------------------------------------------------ extremes
