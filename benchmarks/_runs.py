@@ -65,6 +65,35 @@ def tested(folder: Path) -> dict:
     return json.loads(found[-1].read_text()) if found else {}
 
 
+def trained_and_tested(config: str | Path, checkpoint: Path, folder: Path, *options: str,
+                       work_dir: bool = True) -> dict:
+    """Train and test what is not trained, or tested, yet; the metrics.
+
+    Args:
+        checkpoint: the last one of the training.
+        folder: of the run; the test's results lie below it.
+        options: of tools/train.py's --cfg-options.
+        work_dir: train to the folder; False: to where the config says.
+    """
+    if not checkpoint.exists():
+        where = ['--work-dir', folder] if work_dir else []
+        tool('train', config, *where, '--resume', '--cfg-options', *options)
+    if not tested(folder):
+        tool('test', config, checkpoint, '--work-dir', folder / 'test')
+    return tested(folder)
+
+
+def candidates(folder: Path) -> list[dict]:
+    """The lines of a search's archive."""
+    return [json.loads(line) for line in (folder / 'archive.jsonl').read_text().splitlines()[1:]]
+
+
+def hours(folder: Path) -> float:
+    """Of all training steps of a run, by its log."""
+    found = {r['step']: r['time'] for r in scalars(folder) if 'loss' in r}
+    return sum(found.values()) / max(1, len(found)) * max(found, default=0) / 3600
+
+
 def with_spread(values: Iterable[float]) -> str:
     """Mean and, of several, their standard deviation."""
     values = list(values)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, main, seeds, tested, tool, with_spread  # noqa: E402
+from _runs import ROOT, main, seeds, tested, trained_and_tested, with_spread  # noqa: E402
 
 EPOCHS = 16
 ROWS = {'nasvit': 'configs/det/nasvit_bccd.py', 'r18': 'benchmarks/bccd/retinanet_r18.py'}
@@ -22,13 +22,10 @@ ROWS = {'nasvit': 'configs/det/nasvit_bccd.py', 'r18': 'benchmarks/bccd/retinane
 
 def run(row: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet, then test what is not tested yet."""
-    checkpoint = folder / f'epoch_{EPOCHS}.pth'
-    if not checkpoint.exists():
-        tool('train', ROWS[row], '--work-dir', folder, '--resume', '--cfg-options',
-             f'randomness.seed={seed}', 'default_hooks.checkpoint.interval=2')
-    if not tested(folder):
-        tool('test', ROWS[row], checkpoint, '--work-dir', folder / 'test')
-    print(f'{row} seed {seed}: {tested(folder)["coco/bbox_mAP"]:.3f} mAP on test', flush=True)
+    found = trained_and_tested(
+        ROWS[row], folder / f'epoch_{EPOCHS}.pth', folder, f'randomness.seed={seed}',
+        'default_hooks.checkpoint.interval=2')
+    print(f'{row} seed {seed}: {found["coco/bbox_mAP"]:.3f} mAP on test', flush=True)
 
 
 def report(work_dir: Path) -> None:

@@ -25,7 +25,18 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, main, scalars, seeds, tested, tool, with_spread  # noqa: E402
+from _runs import (  # noqa: E402
+    ROOT,
+    axes_style,
+    candidates,
+    main,
+    scalars,
+    seeds,
+    tested,
+    tool,
+    trained_and_tested,
+    with_spread,
+)
 
 SUPERNET, SEARCH = 'configs/supernet/nasvit_tiny-imagenet20.py', 'benchmarks/budget/search.py'
 CHECKPOINT = ROOT / 'work_dirs/nasvit_tiny-imagenet20/iter_1500.pth'
@@ -71,16 +82,12 @@ def search(_: str, __: int, folder: Path, ___: Path) -> None:
              *options(CAMVID_BUDGET, f'task={TASKS["winner"]}', SIZE))
 
 
-def records(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / 'archive.jsonl').read_text().splitlines()[1:]]
-
-
 def top1(record: dict) -> float:
     return record['metrics']['accuracy/top1']
 
 
 def winner(folder: Path) -> dict:
-    return max(records(folder), key=top1)
+    return max(candidates(folder), key=top1)
 
 
 def space() -> Any:
@@ -101,7 +108,7 @@ def final(_: str, __: int, folder: Path, work_dir: Path) -> None:
         if out.exists():
             continue
         found = work_dir / 'search/seed0'
-        random = records(found / f'random_{budget}g')[:NUM_RANDOM]
+        random = candidates(found / f'random_{budget}g')[:NUM_RANDOM]
         best = winner(found / f'nsga2_{budget}g')
         accuracy = [evaluator()(space().arch(r['arch']))['accuracy/top1']
                     for r in (best, *random)]
@@ -144,13 +151,10 @@ def camvid(stage: str, seed: int, folder: Path, work_dir: Path) -> None:
         (folder / 'chosen.json').write_text(json.dumps(arch))
         tool('export_subnet', SEARCH, '--arch', folder / 'chosen.json', '--out', folder,
              *options(CAMVID_BUDGET, f'task={TASKS[stage]}', SIZE))
-    last = folder / f'train/iter_{CAMVID_STEPS}.pth'
-    if not last.exists():
-        tool('train', folder / 'config.py', '--resume', '--cfg-options',
-             f'randomness.seed={seed}', f'train_cfg.max_iters={CAMVID_STEPS}')
-    if not tested(folder):
-        tool('test', folder / 'config.py', last, '--work-dir', folder / 'test')
-    print(f'{stage} seed {seed}: {tested(folder)["mIoU"]:.2f} mIoU on test', flush=True)
+    score = trained_and_tested(
+        folder / 'config.py', folder / f'train/iter_{CAMVID_STEPS}.pth', folder,
+        f'randomness.seed={seed}', f'train_cfg.max_iters={CAMVID_STEPS}', work_dir=False)['mIoU']
+    print(f'{stage} seed {seed}: {score:.2f} mIoU on test', flush=True)
 
 
 # ---------------------------------------------------------------------- report
@@ -191,7 +195,7 @@ def plot(work_dir: Path, budgets: dict, pairs: list[dict], path: Path) -> None:
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
     for i, budget in enumerate(budgets):
         folder = work_dir / f'search/seed0/nsga2_{budget}g'
-        found, front = records(folder), json.loads((folder / 'front.json').read_text())
+        found, front = candidates(folder), json.loads((folder / 'front.json').read_text())
         left.plot([r['costs']['macs'] / 1e9 for r in found], [top1(r) for r in found], '.',
                   color=f'C{i}', alpha=0.3)
         ends = sorted((r['costs']['macs'] / 1e9, top1(r)) for r in front)

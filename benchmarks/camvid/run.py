@@ -16,7 +16,16 @@ from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, main, scalars, seeds, tested, tool, with_spread  # noqa: E402
+from _runs import (  # noqa: E402
+    ROOT,
+    axes_style,
+    main,
+    scalars,
+    seeds,
+    tested,
+    trained_and_tested,
+    with_spread,
+)
 
 ITERATIONS = 2000
 ROWS = {  # name -> config
@@ -33,14 +42,10 @@ SIZE = (360, 480)  # of a whole picture, for latency
 
 def run(row: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet, then test what is not tested yet."""
-    checkpoint = folder / f'iter_{ITERATIONS}.pth'
-    if not checkpoint.exists():
-        tool('train', ROWS[row], '--work-dir', folder, '--resume', '--cfg-options',
-             f'randomness.seed={seed}', f'train_cfg.max_iters={ITERATIONS}',
-             'default_hooks.checkpoint.interval=250')
-    if not tested(folder):
-        tool('test', ROWS[row], checkpoint, '--work-dir', folder / 'test')
-    print(f'{row} seed {seed}: {tested(folder)["mIoU"]:.2f} mIoU on test', flush=True)
+    found = trained_and_tested(
+        ROWS[row], folder / f'iter_{ITERATIONS}.pth', folder, f'randomness.seed={seed}',
+        f'train_cfg.max_iters={ITERATIONS}', 'default_hooks.checkpoint.interval=250')
+    print(f'{row} seed {seed}: {found["mIoU"]:.2f} mIoU on test', flush=True)
 
 
 def curves(folder: Path) -> tuple[dict[int, float], dict[int, float]]:

@@ -19,7 +19,18 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, main, scalars, seeds, tested, tool  # noqa: E402
+from _runs import (  # noqa: E402
+    ROOT,
+    axes_style,
+    candidates,
+    hours,
+    main,
+    scalars,
+    seeds,
+    tested,
+    tool,
+    trained_and_tested,
+)
 
 ITERATIONS, NUM_ALONE = 1000, 6
 CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
@@ -47,20 +58,17 @@ def run(stage: str, seed: int, folder: Path) -> None:
             number = record['index']
             common = [SEARCH, '--work-dir', search, '--candidate', number]
             subnet, alone = (folder / f'{kind}{number}' for kind in ('subnet', 'alone'))
-            measure(subnet, subnet / 'weights.pth', [*common, '--out', subnet, *options])
+            measure(subnet, subnet / 'weights.pth', [*common, '--out', subnet, *options], seed)
             measure(alone, alone / f'train/iter_{ITERATIONS}.pth',
                     [*common, '--checkpoint', FEATURES, '--out', alone, *options], seed)
 
 
-def measure(folder: Path, checkpoint: Path, export: list, seed: int | None = None) -> None:
-    """Export, train where a seed is given, test."""
+def measure(folder: Path, checkpoint: Path, export: list, seed: int) -> None:
+    """Export, train where the checkpoint is not what was exported, test."""
     if not (folder / 'config.py').exists():
         tool('export_subnet', *export)
-    if not checkpoint.exists():
-        tool('train', folder / 'config.py', '--resume', '--cfg-options',
-             f'randomness.seed={seed}', *SCHEDULE)
-    if not tested(folder):
-        tool('test', folder / 'config.py', checkpoint, '--work-dir', folder / 'test')
+    trained_and_tested(folder / 'config.py', checkpoint, folder, f'randomness.seed={seed}',
+                       *SCHEDULE, work_dir=False)
 
 
 def spread(front: list[dict]) -> list[dict]:
@@ -75,12 +83,6 @@ def spread(front: list[dict]) -> list[dict]:
         if record is not None:
             chosen[record['index']] = record
     return list(chosen.values())
-
-
-def hours(folder: Path) -> float:
-    """Of training steps, by the log."""
-    found = {r['step']: r['time'] for r in scalars(folder) if 'loss' in r}
-    return sum(found.values()) / max(1, len(found)) * max(found, default=0) / 3600
 
 
 def rows(work_dir: Path, seed: int) -> list[dict]:
@@ -142,8 +144,7 @@ def plot(results: dict[int, dict], work_dir: Path, path: Path) -> None:
     import matplotlib.pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
     for seed, result in results.items():
-        archive = work_dir / f'search/seed{seed}/archive.jsonl'
-        records = [json.loads(line) for line in archive.read_text().splitlines()[1:]]
+        records = candidates(work_dir / f'search/seed{seed}')
         left.plot([r['costs']['macs'] / 1e9 for r in records],
                   [r['metrics']['mIoU'] for r in records], '.', color='#6a8fb5', alpha=0.5,
                   label=f'{len(records)} candidates')

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, main, scalars, seeds, tool, with_spread  # noqa: E402
+from _runs import ROOT, axes_style, hours, main, scalars, seeds, tool, with_spread  # noqa: E402
 
 NASVIT, ELASTICVIT, TWINS = (
     f'configs/supernet/{name}_cifar10.py' for name in ('nasvit', 'elasticvit', 'vitas_twins'))
@@ -65,12 +65,6 @@ def scores(folder: Path, step: int) -> dict[str, float]:
     return {}
 
 
-def minutes(folder: Path) -> float:
-    """Of all training steps."""
-    found = {r['step']: r['time'] for r in scalars(folder) if 'loss' in r}
-    return sum(found.values()) / max(1, len(found)) * max(found, default=0) / 60
-
-
 def cosines(folder: Path) -> dict[int, float]:
     """Cosine of the largest network's gradient and the other subnets', by step."""
     return {r['step']: r['cosine'] for r in scalars(folder) if 'cosine' in r}
@@ -81,7 +75,7 @@ def report(work_dir: Path) -> None:
     import numpy as np
     results = {}
     for arm in ARMS:
-        done = {seed: dict(scores(f, steps(arm)), minutes=minutes(f), cosines=cosines(f))
+        done = {seed: dict(scores(f, steps(arm)), minutes=60 * hours(f), cosines=cosines(f))
                 for seed, f in seeds(work_dir / arm).items() if scores(f, steps(arm))}
         if done:
             results[arm] = done

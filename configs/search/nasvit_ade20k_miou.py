@@ -3,7 +3,8 @@
 The supernet was trained in the task, so a candidate is a whole model, and its figure is the mIoU on
 the pictures held out of training (about 1,010), batch norms recalibrated; nothing is trained.
 tools/export_subnet.py writes backbone, taps and head, and measures them again.  Models of the space
-reach from 3.04 to 8.07 G.  Memory: all held-out pictures are kept, 2 GB.
+reach from 3.04 to 8.07 G.  All held-out pictures are kept in memory
+(evaluator.cache=False: read again for each).
 
     python tools/search.py configs/search/nasvit_ade20k_miou.py
 

@@ -1,4 +1,4 @@
-"""NASViT's supernet on 20 classes of Tiny-ImageNet: real pictures, an hour or two on a CPU.
+"""NASViT's supernet on 20 classes of Tiny-ImageNet: real pictures, small enough for a CPU.
 
 The same config as nasvit_in1k.py with pictures of 64 pixels and resolutions of 48 and 64, without
 teachers.  50 of each class's 500 training pictures are held out, for a search to choose by.
