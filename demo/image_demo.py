@@ -17,6 +17,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tools'))
 import _common  # noqa: E402 (first: it makes the OpenMMLab packages importable)
 from mmengine.config import Config  # noqa: E402
+from mmengine.registry import DATASETS  # noqa: E402
 
 from nasvit_mm import engine  # noqa: E402
 
@@ -40,11 +41,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def class_names(cfg: Config) -> dict[str, Any]:
-    """Names and colours of the classes, which the inferencer does not take from the config."""
-    from mmseg.registry import DATASETS
+    """Names and colours of the classes, which the inferencers do not take from the config."""
     dataset = cfg.test_dataloader.dataset
-    meta = {**DATASETS.get(dataset.type).METAINFO, **dataset.get('metainfo', {})}
-    return dict(classes=meta['classes'], palette=meta['palette'])
+    scoped = dataset.type if '.' in dataset.type else f'{cfg.default_scope}.{dataset.type}'
+    meta = {**DATASETS.get(scoped).METAINFO, **dataset.get('metainfo', {})}
+    return {key: meta[key] for key in ('classes', 'palette') if key in meta}
 
 
 def segment(args: argparse.Namespace, cfg: Config) -> str:
@@ -58,6 +59,8 @@ def segment(args: argparse.Namespace, cfg: Config) -> str:
 def detect(args: argparse.Namespace, cfg: Config) -> str:
     from mmdet.apis import DetInferencer
     inferencer = DetInferencer(cfg, args.weights, device=args.device)
+    inferencer.model.dataset_meta.update(class_names(cfg))  # weights alone say nothing of them
+    inferencer.visualizer.dataset_meta = inferencer.model.dataset_meta
     inferencer(args.picture, out_dir=args.out_dir, pred_score_thr=args.score, show=args.show,
                no_save_pred=False, print_result=False)
     return f'detections: {Path(args.out_dir, "preds")}'

@@ -55,6 +55,7 @@ def main() -> None:
         cfg.resume = True
     elif cfg.get('load_from'):
         engine.check_checkpoint_exists(cfg.load_from)
+    engine.add_own_hooks(cfg)
     engine.check_pretrained(cfg)
     engine.check_data(cfg, 'train', 'val')
     engine.start_processes(cfg)

@@ -6,7 +6,6 @@ custom_imports = dict(imports=['nasvit_mm.compat'], allow_failed_imports=False)
 
 default_hooks = dict(
     checkpoint=dict(interval=16000, save_best='mIoU'),
-    share_buffers=dict(type='nasvit_mm.ShareBuffers'),
     check_data=dict(type='nasvit_mm.CheckData'),
     visualization=dict(type='SegVisualizationHook'))
 visualizer = dict(type='SegLocalVisualizer')

@@ -12,6 +12,7 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=10000, max_keep_ckpts=3),
     sampler_seed=dict(type='DistSamplerSeedHook'),
+    share_buffers=dict(type='nasvit_mm.ShareBuffers'),
     # A resumed run repeats what the uninterrupted one would have done, bit by bit (with the sampler
     # and the first transform of the data sets).
     seeding=dict(type='nasvit_mm.SeedIterations'))

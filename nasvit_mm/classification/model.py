@@ -10,6 +10,7 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 from timm.data import Mixup
 
 from nasvit_mm.backbones import FAMILIES, ElasticClassifier, create_model, plain_types
+from nasvit_mm.engine import UsageError
 from nasvit_mm.registry import MODELS
 from nasvit_mm.spaces import Space, get_space
 
@@ -60,6 +61,9 @@ class ImageClassifier(BaseModel):
         label_smoothing: of the loss where targets are not mixed already.
         data_preprocessor: default :class:`ClassificationPreprocessor` without mixup.
         kwargs: of :func:`nasvit_mm.create_model`.
+
+    Raises:
+        UsageError: a preprocessor that mixes labels of another number of classes.
     """
 
     def __init__(self, space: Any, arch: Any = None, num_classes: int = 1000,
@@ -71,6 +75,10 @@ class ImageClassifier(BaseModel):
         net = create_model(space, space.largest if space.is_single else None, num_classes, **kwargs)
         self.backbone, self.head, self.resize = net.backbone, net.head, net.resize
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        mixed = getattr(getattr(self.data_preprocessor, 'mixup', None), 'num_classes', num_classes)
+        if mixed != num_classes:
+            raise UsageError(f'mixup.num_classes = {mixed} of the data preprocessor, and '
+                             f'num_classes = {num_classes} of the model: they must be equal')
 
     @staticmethod
     def read_space(arch: Any, space: Any) -> Space:

@@ -5,6 +5,7 @@ from nasvit_mm.engine.data_files import check_data
 from nasvit_mm.engine.disk import disk_errors
 from nasvit_mm.engine.errors import DataError, UsageError, shown_path
 from nasvit_mm.engine.models import (
+    add_own_hooks,
     build_model,
     check_architectures,
     check_channels,
@@ -19,6 +20,7 @@ from nasvit_mm.engine.options import (
     enable_tensorboard,
 )
 from nasvit_mm.engine.processes import end_processes, start_processes
+from nasvit_mm.engine.scores import evaluated
 from nasvit_mm.engine.seeding import (
     Draw,
     SeededEpochSampler,
@@ -38,10 +40,11 @@ from nasvit_mm.engine.weights import (
 
 __all__ = [
     'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms', 'SeededEpochSampler',
-    'SeededInfiniteSampler', 'ShareBuffers', 'SplitDataset', 'UsageError', 'build_model',
+    'SeededInfiniteSampler', 'ShareBuffers', 'SplitDataset', 'UsageError', 'add_own_hooks',
+    'build_model',
     'check_architectures', 'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits',
     'check_data', 'check_pretrained', 'check_schedule', 'disk_errors', 'enable_amp',
-    'enable_auto_scale_lr', 'enable_tensorboard', 'end_processes', 'fit_channels',
+    'enable_auto_scale_lr', 'enable_tensorboard', 'end_processes', 'evaluated', 'fit_channels',
     'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers', 'shown_path',
     'start_processes', 'task_model', 'unwrapped',
 ]

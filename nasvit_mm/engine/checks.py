@@ -13,19 +13,18 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from nasvit_mm.engine.errors import DataError
-from nasvit_mm.engine.models import task_model
+from nasvit_mm.engine.models import task_model, unwrapped
 from nasvit_mm.registry import HOOKS
 
 
 @HOOKS.register_module()
 class CheckData(Hook):
-    """Check the data sets of a segmentation or detection run.
+    """Check the data sets of a run.
 
     Before the run: every data set (validation too, which else fails after hours) has an
-    annotation for every picture, or a picture for every annotation, and the head as many classes
-    as the data.  With every batch: all labels are classes of the head or ignored.  torch's own
-    message for a wrong label is an index assertion on the GPU, and mmseg's metric counts it in
-    silence.
+    annotation for every picture, or a picture for every annotation, the same classes, and the head
+    as many.  With every batch: all labels are classes of the head or ignored.  torch's own message
+    for a wrong label is an index assertion on the GPU, and mmseg's metric counts it in silence.
 
     Raises:
         DataError: names what is wrong, and what to do.
@@ -34,11 +33,13 @@ class CheckData(Hook):
     priority = 'VERY_HIGH'
 
     def before_run(self, runner: Any) -> None:
+        first: dict[str, tuple] = {}
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')
             if hasattr(loop, 'dataloader'):  # else a config: this run does not use it
                 for dataset in _leaves(loop.dataloader.dataset):
                     _check_classes(dataset, split, runner.model)
+                    _check_same_classes(dataset, split, first)
                     if is_main_process():  # one process reads the folders of all
                         _check_files(dataset, split)
 
@@ -60,16 +61,18 @@ def _leaves(dataset: Any) -> Iterator[Any]:
 
 
 def _head(model: nn.Module) -> tuple[str, nn.Module] | None:
-    """Name and module of the head that knows the classes; of several the last, whose output is the
-    prediction.
+    """Key and module of the head that knows the classes (of several the last, whose output is the
+    prediction), or of a classifier itself.
     """
-    for name in ('decode_head', 'roi_head.bbox_head', 'bbox_head'):
-        head = task_model(model)
-        for part in name.split('.'):
+    inner = task_model(model)
+    prefix = 'model' if inner is unwrapped(model) else 'model.model'
+    for name in ('decode_head', 'roi_head.bbox_head', 'bbox_head', ''):
+        head = inner
+        for part in filter(None, name.split('.')):
             head = getattr(head, part, None)
         head = head[-1] if isinstance(head, nn.ModuleList) else head
         if hasattr(head, 'num_classes'):
-            return name, head
+            return '.'.join(filter(None, (prefix, name))), head
     return None
 
 
@@ -82,10 +85,27 @@ def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
     if len(classes) != head.num_classes:
         raise DataError(
             f'the {split} data set ({kind}) has {len(classes)} classes, the head '
-            f'num_classes={head.num_classes}; set model.{name}.num_classes={len(classes)}, or '
+            f'num_classes={head.num_classes}; set {name}.num_classes={len(classes)}, or '
             'name the classes of your data in metainfo=dict(classes=...) of the data set')
-    if hasattr(dataset, 'cat_ids'):
+    if hasattr(dataset, 'cat_ids') and not getattr(dataset, 'backend_args', None):
         _check_categories(dataset, list(classes), f'the {split} data set ({kind})', name)
+
+
+def _check_same_classes(dataset: Any, split: str, first: dict[str, tuple]) -> None:
+    """Labels are numbers: data sets of other classes would be trained, or judged, by wrong ones."""
+    classes = tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())
+    if not classes:
+        return
+    if not first:
+        first[split] = classes
+    (reference, expected), = first.items()
+    if classes != expected:
+        only = [', '.join(sorted(map(str, set(a) - set(b)))[:5]) or 'none'
+                for a, b in ((expected, classes), (classes, expected))]
+        raise DataError(
+            f'the classes of the {split} data set ({len(classes)}) are not those of the '
+            f'{reference} data set ({len(expected)}): only in {reference}: {only[0]}; only in '
+            f'{split}: {only[1]}; order counts too')
 
 
 def _check_categories(dataset: Any, classes: list[str], which: str, head: str) -> None:
@@ -99,7 +119,7 @@ def _check_categories(dataset: Any, classes: list[str], which: str, head: str) -
         raise DataError(
             f'{dataset.ann_file} has no category {", ".join(unknown[:5])}, a class of {which}; it '
             f'has {", ".join(there.values())}: name those in metainfo=dict(classes=...) of the '
-            f'data set, and their number in model.{head}.num_classes')
+            f'data set, and their number in {head}.num_classes')
     order = [there[i] for i in dataset.cat_ids]
     if order != classes:
         raise DataError(
@@ -111,6 +131,8 @@ def _check_files(dataset: Any, split: str) -> None:
     if getattr(dataset, 'backend_args', None):
         return  # not on this machine's disk
     kind = type(dataset).__name__
+    if not hasattr(dataset, 'get_data_info'):
+        return  # a folder of pictures by class
     if not len(dataset):
         raise DataError(f'the {split} data set ({kind}) has no picture with annotations; classes: '
                         f'{", ".join(dataset.metainfo.get("classes", ()))}')

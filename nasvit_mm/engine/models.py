@@ -47,6 +47,17 @@ def check_architectures(cfg: Config) -> None:
             raise UsageError(f'{where}.arch: {message}') from error
 
 
+def add_own_hooks(cfg: Config) -> None:
+    """Add the hooks that the config's model cannot do without, where its list lacks them."""
+    model = cfg.get('model') or {}
+    kind = MODELS.get(model['type'].removeprefix('nasvit_mm.')) if is_own(model) else None
+    hooks = list(cfg.get('custom_hooks') or [])
+    missing = [name for name in getattr(kind, 'hooks', ())
+               if name not in {hook['type'] for hook in hooks}]
+    if missing:
+        cfg.custom_hooks = [*(dict(type=name) for name in missing), *hooks]
+
+
 def unwrapped(model: nn.Module, *also: type) -> nn.Module:
     """The model inside wrappers for several processes, and inside other wrappers of these types."""
     while is_model_wrapper(model) or isinstance(model, also):
@@ -97,9 +108,25 @@ def check_channels(model: nn.Module) -> None:
     """Check that neck, or head, takes the widths that the backbone gives.
 
     In OpenMMLab the config says both; a mistake would show as a shape error inside a convolution.
+    Inside a supernet it must take those of all subnets.
+
+    Raises:
+        UsageError: names what is taken and what is given.
     """
     model = unwrapped(model, BaseTTAModel)
-    given = getattr(getattr(model, 'backbone', None), 'out_channels', None)
+    inner = task_model(model)
+    backbone = getattr(inner, 'backbone', None)
+    given = {'': getattr(backbone, 'out_channels', None)}
+    where = 'model'
+    if inner is not model and hasattr(backbone, 'channels_of'):
+        where = 'model.model'
+        given = {f' ({name} subnet)': list(backbone.channels_of(getattr(backbone.space, name)))
+                 for name in ('smallest', 'largest')}
+    for which, channels in given.items():
+        _check_taker(inner, channels, where, which)
+
+
+def _check_taker(model: nn.Module, given: Sequence[int] | None, where: str, which: str) -> None:
     taker = 'neck' if getattr(model, 'neck', None) is not None else 'decode_head'
     module = getattr(model, taker, None)
     taken = getattr(module, 'in_channels', None)
@@ -112,5 +139,6 @@ def check_channels(model: nn.Module) -> None:
         expected = f'{len(given)} outputs of {list(given)} channels'
     if taken != expected and list(np.atleast_1d(taken)) != expected:
         raise UsageError(
-            f'model.{taker}.in_channels = {taken}, but the backbone gives {expected}; set it '
-            f'accordingly (it follows model.backbone.arch), or give the backbone out_width')
+            f'{where}.{taker}.in_channels = {taken}, but the backbone gives {expected}{which}; '
+            f'set it accordingly (it follows {where}.backbone.arch), or give the backbone '
+            'out_width')

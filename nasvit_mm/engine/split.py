@@ -22,7 +22,7 @@ def SplitDataset(dataset: Mapping, part: str, every: int = 20) -> Any:  # noqa: 
     wherever it is asked for, whatever is filtered out or added.
 
     Args:
-        dataset: config of any mmengine data set, with the pipeline of this part.
+        dataset: config of an mmengine data set, with the pipeline of this part.
         part: ``'train'`` or ``'held_out'``.
         every: 20 holds out about 5 %; of them 40 holds out one half, and no others.
 
@@ -30,7 +30,8 @@ def SplitDataset(dataset: Mapping, part: str, every: int = 20) -> Any:  # noqa: 
         That data set, shortened.
 
     Raises:
-        UsageError: an unknown part, or nothing left of it.
+        UsageError: an unknown part, nothing left of it, or a wrapper of data sets, which cannot be
+            shortened.
     """
     if part not in (TRAIN, HELD_OUT):
         raise UsageError(f'SplitDataset: part = {part!r}, allowed: {TRAIN!r}, {HELD_OUT!r}')
@@ -44,5 +45,9 @@ def SplitDataset(dataset: Mapping, part: str, every: int = 20) -> Any:  # noqa: 
     if not indices:
         raise UsageError(f'SplitDataset: of {len(out)} pictures none is left in the part {part!r} '
                          f'(every = {every})')
-    out.get_subset_(indices)
+    try:
+        out.get_subset_(indices)
+    except NotImplementedError as error:
+        raise UsageError(f'SplitDataset around a {type(out).__name__}, which cannot be shortened: '
+                         'put it inside, around each data set') from error
     return out

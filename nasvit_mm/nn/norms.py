@@ -95,8 +95,13 @@ class ElasticBatchNorm2d(_InstanceNorm):
 
 @contextlib.contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Forwards inside leave running statistics alone (the second forward of checkpointing)."""
+    """Forwards inside leave running statistics alone (the second forward of checkpointing).
+
+    Of torch's batch norms, in heads, they are put back afterwards.
+    """
     norms = [m for m in module.modules() if isinstance(m, ElasticBatchNorm2d) and m.track]
+    plain = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    kept = [(b, b.clone()) for m in plain for b in m.buffers(recurse=False)]
     for norm in norms:
         norm.track = False
     try:
@@ -104,6 +109,9 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
     finally:
         for norm in norms:
             norm.track = True
+        with torch.no_grad():
+            for buffer, before in kept:
+                buffer.copy_(before)
 
 
 class ElasticTokenNorm(nn.GroupNorm):

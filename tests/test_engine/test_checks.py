@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg)
+from nasvit_mm.classification import ImageFolder
 from nasvit_mm.engine import CheckData, DataError
 
 
@@ -106,3 +107,37 @@ def test_labels_after_reduce_zero_label() -> None:
 
 def test_other_tasks_pass() -> None:
     CheckData().before_train_iter(SimpleNamespace(model=nn.Identity()), 0, dict(inputs=[]))
+
+
+class TestClasses:
+    """Of pictures in folders by class."""
+
+    @pytest.fixture
+    def pictures(self, tmp_path: Path) -> Path:
+        for split in ('train', 'val'):
+            for name in 'abc':
+                folder = tmp_path / split / name
+                folder.mkdir(parents=True)
+                Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / '0.png')
+        return tmp_path
+
+    @staticmethod
+    def check(root: Path, num_classes: int = 3) -> None:
+        loops = {}
+        for split in ('train', 'val'):
+            data = ImageFolder(str(root), split, dict(input_size=8))
+            loops[f'_{split}_loop'] = SimpleNamespace(dataloader=SimpleNamespace(dataset=data))
+        model = nn.Identity()
+        model.num_classes = num_classes
+        CheckData().before_run(SimpleNamespace(model=model, _test_loop=None, **loops))
+
+    def test_they_are_the_same(self, pictures: Path) -> None:
+        self.check(pictures)
+        (pictures / 'val/c').rename(pictures / 'val/d')
+        with pytest.raises(DataError, match=r'val data set \(3\) are not those of the train.*c; '
+                                            'only in val: d'):
+            self.check(pictures)
+
+    def test_their_number(self, pictures: Path) -> None:
+        with pytest.raises(DataError, match='3 classes, the head num_classes=4; set model.num_cl'):
+            self.check(pictures, 4)
