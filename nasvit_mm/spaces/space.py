@@ -314,8 +314,15 @@ class Space:
             other: its genes, (num_genes,).
             name: ``'width'`` or ``'depth'``.
             positions: of that field; None: all.
+
+        Raises:
+            ValueError: a position that the field does not have.
         """
         field, out = self.field(name), genes.copy()
+        unknown = [p for p in positions or () if p not in field.positions]
+        if unknown:
+            raise ValueError(f'{name} has no position {", ".join(map(str, unknown))}; there are '
+                             f'{", ".join(field.positions)}')
         places = [field.positions.index(p) for p in positions or field.positions] or [0]
         columns = np.array(places) + self.first_gene(name)
         out[:, columns] = other[columns]
@@ -334,6 +341,25 @@ class Space:
     def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
         """As :meth:`sample`, as a gene matrix (n, num_genes): thousands in milliseconds."""
         return self.uniform_genes(rng, n)
+
+    def sample_usable(self, rng: np.random.Generator | int, n: int, **how: Any) -> list[Arch]:
+        """As :meth:`sample`, of networks that are of use: drawn again where one is not.
+
+        Args:
+            how: arguments of :meth:`sample_genes` besides.
+
+        Raises:
+            ValueError: in 1,000 draws there is none.
+        """
+        rng = np.random.default_rng(rng)
+        genes = self.sample_genes(rng, n, **how)
+        for _ in range(1000):
+            if self.usable(genes).all():
+                return self.from_genes(genes)
+            again = ~self.usable(genes)
+            genes[again] = self.sample_genes(rng, int(again.sum()), **how)
+        raise ValueError(f'{self.name}: 1,000 draws gave no network of use'
+                         + ''.join(f', with {k} = {v!r}' for k, v in how.items()))
 
     def uniform_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
         """Drawn uniformly from all gene vectors that obey the rules, (n, num_genes)."""

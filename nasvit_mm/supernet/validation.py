@@ -13,7 +13,7 @@ from mmengine.runner.amp import autocast
 from torch import nn
 
 from nasvit_mm.backbones import plain_types
-from nasvit_mm.engine import UsageError, share_buffers, task_model
+from nasvit_mm.engine import UsageError, evaluated, share_buffers, task_model
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
 from nasvit_mm.supernet.tasks import task_of
@@ -83,7 +83,8 @@ class SubnetValLoop(ValLoop):
                 plain_types(name)) for i, name in enumerate(subnets)}
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise UsageError(f'{self.split}_cfg.subnets: {error.args[0]}') from error
-        self.subnets |= {f'random{i}': arch for i, arch in enumerate(space.sample(0, num_random))}
+        random = space.sample_usable(0, num_random)
+        self.subnets |= {f'random{i}': arch for i, arch in enumerate(random)}
 
     @property
     def _model(self) -> nn.Module:
@@ -98,6 +99,7 @@ class SubnetValLoop(ValLoop):
             batches = None
             if self.num_calibration:
                 loader = self.runner.build_dataloader(self._calibration_cfg, seed=self.runner.seed)
+                self._calibration_cfg['dataset'] = loader.dataset  # read from the disk once
                 batches = islice(loader, self.num_calibration)
             model = calibrated(self._model, arch, batches, self.phase)
             metrics.update({f'{name}/{k}': v for k, v in self._evaluate(model).items()})
@@ -114,7 +116,7 @@ class SubnetValLoop(ValLoop):
             self.evaluator.process(data_samples=outputs, data_batch=data)
             self.runner.call_hook(f'after_{self.split}_iter', batch_idx=i, data_batch=data,
                                   outputs=outputs)
-        return self.evaluator.evaluate(len(self.dataloader.dataset))
+        return evaluated(self.evaluator, len(self.dataloader.dataset))
 
 
 @LOOPS.register_module()

@@ -183,16 +183,23 @@ def test_exploitation_grows():
 
 
 def test_stale_entries():
-    """The current level's at the quarters of an epoch, all of them before the next epoch."""
+    """The step's level's at the quarters of an epoch, all of them before the next epoch."""
     sampler = BankSampler('elasticvit', levels=(200e6, 400e6))
     archs = sampler.space.sample(0, 4)
     for i, arch in enumerate(archs):
         sampler.bank.insert(i % 2, arch, -1.0 - i)
-    due = {step: [c.arch for c in sampler.stale(step, 100)] for step in range(1, 202)}
+    due = {}
+    for step in range(1, 202):
+        due[step] = [c.arch for c in sampler.stale(step, 100)]
+        level = list(sampler.draw(step))[0].level
+        if due[step] and step % 100 != 1:
+            assert due[step] == archs[level::2]
     assert {step for step, found in due.items() if found} == {26, 51, 76, 101, 126, 151, 176, 201}
-    assert due[26] == [archs[0], archs[2]] and set(due[101]) == set(archs)
-    sampler.observe(sampler.stale(26, 100)[0], -9.0)
-    assert sampler.bank.entries[0][0] == (archs[0], -9.0)
+    assert len({tuple(found) for found in due.values() if found}) == 3  # both levels, and all
+    assert set(due[101]) == set(archs)
+    stale = sampler.stale(26, 100)[0]
+    sampler.observe(stale, -9.0)
+    assert (stale.arch, -9.0) in sampler.bank.entries[stale.level]
     assert not BankSampler('elasticvit', levels=(200e6,), refresh=False).stale(26, 100)
 
 
@@ -271,3 +278,36 @@ def test_mistakes(tables):
         sampler.load_state_dict(dict(level=0, bank=[[], []]))
     with pytest.raises(ValueError, match='no entry of the table of level 1e'):
         next(LevelSampler('elasticvit', levels=(100e6,), tables={100e6: tables[200e6]}).draw(1))
+
+
+@pytest.mark.parametrize(('name', 'options', 'message'), [
+    ('sandwich', dict(num_random=-1), 'num_random = -1, must be 0 or more'),
+    ('uniform', dict(num_random=0), 'num_random = 0, must be 1 or more'),
+    ('single_path', dict(identity=1.0), r'identity = 1\.0, must be a probability below 1'),
+    ('single_path', dict(phases=0), 'phases = 0'),
+    ('sandwich', dict(seed=-1), 'seed = -1'),
+    ('levels', dict(num=0), 'num = 0'),
+    ('levels', dict(tolerance=float('nan')), 'tolerance = nan'),
+    ('bank', dict(candidates=0), 'candidates = 0'),
+    ('bank', dict(capacity=0), 'capacity = 0'),
+    ('bank', dict(exploit_every=0), 'exploit_every = 0'),
+    ('bank', dict(exploit=-0.1), r'exploit = -0\.1'),
+    ('bank', dict(positions=['nope']), 'width has no position nope; there are stem'),
+])
+def test_numbers_out_of_range(name, options, message):
+    """Before the first step, and not when a bank is half full."""
+    space = 'vitas_twins' if name == 'single_path' else 'elasticvit'
+    levels = dict(levels=(200e6,)) if name in ('levels', 'bank') else {}
+    with pytest.raises(ValueError, match=message):
+        SAMPLERS[name](space, **levels, **options)
+
+
+@pytest.mark.parametrize('name', ['sandwich', 'uniform', 'single_path'])
+@pytest.mark.parametrize('space', ['vitas_deit_small', 'vitas_twins'])
+def test_no_step_trains_a_network_without_a_block(space, name):
+    sampler = SAMPLERS[name](space)
+    archs = [choice.arch for step in range(1, 301) for choice in sampler.draw(step)]
+    assert all(any(arch.heads) for arch in archs)
+    if name == 'single_path':
+        mostly = SAMPLERS[name](space, identity=0.95)
+        assert all(any(choice.arch.heads) for step in range(100) for choice in mostly.draw(step))

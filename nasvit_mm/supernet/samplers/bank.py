@@ -9,7 +9,7 @@ import numpy as np
 
 from nasvit_mm.cost import count
 from nasvit_mm.spaces import Arch
-from nasvit_mm.supernet.samplers.base import Choice
+from nasvit_mm.supernet.samplers.base import Choice, at_least
 from nasvit_mm.supernet.samplers.levels import LevelSampler
 
 
@@ -92,6 +92,9 @@ class BankSampler(LevelSampler):
                  duplicates: str = 'update', positions: Sequence[str] | None = None,
                  **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        at_least(1, capacity=capacity, capacity_large=capacity_large, exploit_every=exploit_every,
+                 candidates=candidates)
+        at_least(0, exploit=exploit, exploit_step=exploit_step)
         self.bank = MemoryBank([capacity if level < large_from else capacity_large
                                 for level in self.levels], duplicates)
         self.exploit, self.exploit_step = exploit, exploit_step
@@ -100,6 +103,7 @@ class BankSampler(LevelSampler):
             positions = next((f.positions for f in self.space.fields if f.name == 'mlp_ratio'),
                              None)
         self._positions = positions
+        self.preference([self.space.largest], self.space.smallest)  # positions that it knows
 
     def probability(self, epoch: int) -> float:
         """Of exploitation in an epoch (from 0 on)."""
@@ -147,7 +151,7 @@ class BankSampler(LevelSampler):
         if place == 0:
             levels: Sequence[int] = range(len(self.levels)) if step > 1 else ()
         elif place % max(1, steps_per_epoch // 4) == 0 and place < 4 * (steps_per_epoch // 4):
-            levels = (self.level,)
+            levels = (self._moved(self._python_rng(step)),)  # of this step
         else:
             levels = ()
         return [Choice(arch, level=level) for level in levels

@@ -30,6 +30,17 @@ class Choice(NamedTuple):
     level: int | None = None
 
 
+def at_least(least: float, **values: float) -> None:
+    """Check arguments.
+
+    Raises:
+        ValueError: names one that is below ``least``, or not a number.
+    """
+    for name, value in values.items():
+        if not value >= least:
+            raise ValueError(f'{name} = {value!r}, must be {least} or more')
+
+
 class SubnetSampler:
     """Base: draws the subnets of a step as a function of (seed, step) and of what it was told.
 
@@ -44,6 +55,8 @@ class SubnetSampler:
     roles: ClassVar[tuple[str, ...]]  # of a step's subnets, in their order
 
     def __init__(self, space: str | Mapping | Space, seed: int = 0, phases: int = 1) -> None:
+        at_least(0, seed=seed)
+        at_least(1, phases=phases)
         self.space, self.seed, self.phases = get_space(space), seed, phases
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nasvit_mm.cost import WindowSampler, count
 from nasvit_mm.spaces import Arch, Space
-from nasvit_mm.supernet.samplers.base import SAMPLED, SMALLEST, Choice, SubnetSampler
+from nasvit_mm.supernet.samplers.base import SAMPLED, SMALLEST, Choice, SubnetSampler, at_least
 
 LEVELS = tuple(1e6 * m for m in (100, 200, 300, 400, 500, 700, 900, 1200))
 SMALLEST_OF = {200e6: 'elastic_min_200', 400e6: 'elastic_min_400', 800e6: 'elastic_min_800'}
@@ -46,6 +46,8 @@ class LevelSampler(SubnetSampler):
                  count_args: Mapping[str, Any] | None = None,
                  tables: Mapping[float, Sequence[Any]] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        at_least(0, tolerance=tolerance)
+        at_least(1, num=num)
         self.levels, self.tolerance, self.num = tuple(levels), tolerance, num
         if list(self.levels) != sorted(set(self.levels)) or not self.levels:
             raise ValueError(f'levels = {levels!r}, expected ascending multiply-adds')
@@ -76,8 +78,7 @@ class LevelSampler(SubnetSampler):
         return self._floors[key]
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
-        # As the released code, which seeds Python's and numpy's generators by the step.
-        rng = random.Random(step + (self.seed << 32))
+        rng = self._python_rng(step)
         numbers = np.random.RandomState([self.seed, step] if self.seed else step)
         self.level = self._moved(rng)
         for _ in range(self.num):
@@ -85,7 +86,12 @@ class LevelSampler(SubnetSampler):
         yield Choice(self.smallest_of(self.levels[self.level]), self.phase(step), SMALLEST,
                      level=self.level)
 
+    def _python_rng(self, step: int) -> random.Random:
+        """As the released code, which seeds Python's and numpy's generators by the step."""
+        return random.Random(step + (self.seed << 32))
+
     def _moved(self, rng: random.Random) -> int:
+        """The level after the walk's next move: a step's first draw."""
         if len(self.levels) == 1:
             return 0
         if self.level == 0:

@@ -8,7 +8,14 @@ import numpy as np
 
 from nasvit_mm.cost import count
 from nasvit_mm.spaces import SlotSpace, Space, get_space
-from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST, Choice, SubnetSampler
+from nasvit_mm.supernet.samplers.base import (
+    LARGEST,
+    SAMPLED,
+    SMALLEST,
+    Choice,
+    SubnetSampler,
+    at_least,
+)
 
 
 class SandwichSampler(SubnetSampler):
@@ -22,13 +29,14 @@ class SandwichSampler(SubnetSampler):
 
     def __init__(self, *args: Any, num_random: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        at_least(0, num_random=num_random)
         self.num_random = num_random
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
         phase = self.phase(step)
         yield Choice(self.space.largest, phase, LARGEST)
         yield Choice(self.space.smallest, phase, SMALLEST)
-        for arch in self.space.sample(self.rng(step), self.num_random):
+        for arch in self.space.sample_usable(self.rng(step), self.num_random):
             yield Choice(arch, phase)
 
 
@@ -43,10 +51,11 @@ class UniformSampler(SubnetSampler):
 
     def __init__(self, *args: Any, num_random: int = 1, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        at_least(1, num_random=num_random)
         self.num_random = num_random
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
-        for arch in self.space.sample(self.rng(step), self.num_random):
+        for arch in self.space.sample_usable(self.rng(step), self.num_random):
             yield Choice(arch, self.phase(step))
 
 
@@ -67,13 +76,12 @@ class SinglePathSampler(SubnetSampler):
         self.both_phases, self.identity = both_phases, identity
         if identity is not None and not isinstance(self.space, SlotSpace):
             raise ValueError(f'identity = {identity}: {self.space.name} has no identities')
+        if identity is not None and not 0 <= identity < 1:
+            raise ValueError(f'identity = {identity}, must be a probability below 1')
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
-        rng = self.rng(step)
-        if self.identity is None:
-            arch = self.space.sample(rng)
-        else:
-            arch = self.space.from_genes(self.space.sample_genes(rng, 1, self.identity)[0])
+        how = {} if self.identity is None else dict(identity=self.identity)
+        arch, = self.space.sample_usable(self.rng(step), 1, **how)
         for phase in range(self.phases) if self.both_phases else (self.phase(step),):
             yield Choice(arch, phase)
 
