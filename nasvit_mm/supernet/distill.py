@@ -6,14 +6,16 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
+    focal_mean,
     mixed_teachers,
     soft_cross_entropy,
 )
 from nasvit_mm.supernet.samplers import LARGEST, SAMPLED, SMALLEST
-from nasvit_mm.supernet.tasks import TaskOutput
+from nasvit_mm.supernet.tasks import TaskAdapter, TaskOutput
 
 LABELS, TEACHERS, INPLACE, MEAN = 'labels', 'teachers', 'largest', 'mean'
 SOURCES = {LARGEST: (LABELS, TEACHERS), SAMPLED: (LABELS, TEACHERS, INPLACE),
@@ -26,7 +28,8 @@ class Distillation:
     ``'labels'``: the task's own loss; ``'teachers'``: cross-entropy with the mean of the external
     teachers' sharpened probabilities; ``'largest'``: adaptive alpha-divergence to the largest
     network's probabilities of the same step; ``'mean'``: the same to the mean of the step's
-    sampled subnets (ElasticViT's smallest).  Maps are brought to the grid of the one that learns.
+    sampled subnets (ElasticViT's smallest).  Maps are brought to the grid of the one that learns;
+    of a detector's, whose anchors are nearly all background, see :func:`focal_mean`.
 
     Args:
         largest, sampled, smallest: one of these each.
@@ -48,15 +51,26 @@ class Distillation:
         self._targets: dict[str, list[torch.Tensor]] = {}
         self._sampled: list[list[torch.Tensor]] = []
 
-    def check(self, roles: Sequence[str]) -> None:
-        """Check that what the roles of a step learn from comes before them.
+    def learn_from_labels(self, instead_of: str) -> None:
+        """Replace a source by labels."""
+        self.sources = {role: LABELS if source == instead_of else source
+                        for role, source in self.sources.items()}
+
+    def check(self, roles: Sequence[str], task: TaskAdapter) -> None:
+        """Check that what the roles of a step learn from comes before them, and is of their kind.
 
         Raises:
-            ValueError: names the role, its source and the sampler's roles.
+            ValueError: names the role, its source and the sampler's roles, or the task.
         """
         comes_from = {INPLACE: LARGEST, MEAN: SAMPLED}
         for i, role in enumerate(roles):
             source = self.sources[role]
+            if source != LABELS and not task.distils:
+                raise ValueError(f'distill: {role} = {source!r}, but {type(task).__name__} has '
+                                 f"nothing to distil: {role}='labels'")
+            if source == TEACHERS and not task.classifies:
+                raise ValueError(f'distill: {role} = {source!r}, but external teachers are '
+                                 f'classifiers, and {type(task).__name__} is not')
             if source in comes_from and comes_from[source] not in roles[:i]:
                 raise ValueError(f'distill: {role} = {source!r}, but the sampler has no '
                                  f'{comes_from[source]} subnet before it; its steps are '
@@ -77,19 +91,16 @@ class Distillation:
     def loss(self, role: str, output: TaskOutput) -> torch.Tensor:
         """Of a subnet's forward; remembers what others of the step learn from."""
         source = self.sources[role]
-        if source != LABELS and not output.logits:
-            raise ValueError(f'{role} = {source!r}, and the task gives nothing to distil: '
-                             "'labels' is left")
         if source == LABELS:
             loss = output.loss
         elif source == TEACHERS:
-            loss = _over(soft_cross_entropy, output.logits, self._targets[TEACHERS])
+            loss = _over(soft_cross_entropy, output, self._targets[TEACHERS])
         else:
             if source == MEAN:
                 self._targets[MEAN] = [
                     torch.stack([_resized(p, parts[0].shape) for p in parts]).mean(0)
                     for parts in zip(*self._sampled)]
-            loss = _over(adaptive_alpha_divergence, output.logits, self._targets[source])
+            loss = _over(adaptive_alpha_divergence, output, self._targets[source])
         if source != LABELS:
             loss = loss + output.rest
         if role == LARGEST and INPLACE in self.sources.values():
@@ -103,11 +114,14 @@ def _probabilities(output: TaskOutput) -> list[torch.Tensor]:
     return [z.detach().float().softmax(1) for z in output.logits]
 
 
-def _over(function: Callable, logits: Sequence[torch.Tensor],
+def _over(function: Callable, output: TaskOutput,
           targets: Sequence[torch.Tensor]) -> torch.Tensor:
-    if len(logits) != len(targets):
-        raise ValueError(f'{len(logits)} outputs and targets for {len(targets)}')
-    return sum(function(z.float(), _resized(t, z.shape)) for z, t in zip(logits, targets))
+    if len(output.logits) != len(targets):
+        raise ValueError(f'{len(output.logits)} outputs and targets for {len(targets)}')
+    pairs = [(z.float(), _resized(t, z.shape)) for z, t in zip(output.logits, targets)]
+    if output.rare:
+        return focal_mean(function, pairs)
+    return sum(function(z, t) for z, t in pairs)
 
 
 def _resized(target: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
@@ -122,23 +136,32 @@ class Teachers:
     """External teachers of timm, frozen, outside the module tree: no checkpoint holds them.
 
     Args:
-        names: of timm models; ``{name: weights}`` reads a local file, a list downloads.
+        names: of timm models; ``{name: weights}`` reads a local file, None of it downloads.
+        weights: local files in the order of the names.
+        num_classes: that they must have.
 
     Raises:
         FileNotFoundError: weights that are not there.
+        ValueError: an unknown model, another number of weights or of classes, or weights that
+            cannot be had or are of another model.
     """
 
-    def __init__(self, names: Sequence[str] | Mapping[str, str]) -> None:
-        import timm
+    def __init__(self, names: Sequence[str] | Mapping[str, str | None],
+                 weights: Sequence[str] | None = None, num_classes: int | None = None) -> None:
         files = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
+        if weights is not None:
+            if len(weights) != len(files):
+                raise ValueError(f'teacher_weights has {len(weights)} files for the teachers '
+                                 f'{", ".join(files)}')
+            files = dict(zip(files, weights))
         for name, file in files.items():
             if file is not None and not Path(file).is_file():
                 raise FileNotFoundError(f'weights of the teacher {name} not found: {file}')
-        self.models = [
-            timm.create_model(name, pretrained=True,
-                              **({} if file is None else dict(pretrained_cfg_overlay=dict(
-                                  file=str(file))))).eval().requires_grad_(False)
-            for name, file in files.items()]
+        self.models = [_teacher(name, file) for name, file in files.items()]
+        for name, model in zip(files, self.models):
+            if num_classes not in (None, model.num_classes):
+                raise ValueError(f'the teacher {name} has {model.num_classes} classes, the model '
+                                 f'{num_classes}: teachers=None learns from labels')
 
     def __deepcopy__(self, memo: dict) -> Teachers:
         return self  # they never change: a moving average of the supernet needs none of its own
@@ -150,3 +173,17 @@ class Teachers:
             if next(model.parameters()).device != inputs.device:
                 self.models[i] = model.to(inputs.device)
         return [model(inputs) for model in self.models]
+
+
+def _teacher(name: str, file: str | None) -> nn.Module:
+    import timm
+    overlay = {} if file is None else dict(pretrained_cfg_overlay=dict(file=str(file)))
+    try:
+        model = timm.create_model(name, pretrained=True, **overlay)
+    except Exception as error:  # of timm, of a download, of whatever the file holds
+        where = 'timm cannot download them' if file is None else str(file)
+        raise ValueError(
+            f'the teacher {name} cannot be had: {str(error).splitlines()[0] or error!r} (weights: '
+            f'{where}); give local files, model.teacher_weights=[...], or model.teachers=None '
+            'for labels instead') from error
+    return model.eval().requires_grad_(False)

@@ -7,32 +7,48 @@ from typing import Any
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 
-from nasvit_mm.engine import unwrapped
+from nasvit_mm.engine import UsageError, unwrapped
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.supernet.model import Supernet
 
 
 @HOOKS.register_module()
 class SupernetState(Hook):
-    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint."""
+    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint.
+
+    Raises:
+        UsageError: when a run is resumed from a checkpoint that has none of it; an optimizer
+            wrapper that does what is the supernet's.
+    """
 
     priority = 'VERY_HIGH'
 
     def before_train(self, runner: Any) -> None:
         supernet = _supernet(runner)
+        supernet.check_optimizer(runner.optim_wrapper)
         supernet.steps_per_epoch = steps_per_epoch(runner)
         supernet.dump_dir = Path(runner.work_dir)
+        epochs = runner.max_iters / supernet.steps_per_epoch
+        runner.logger.info(f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '
+                           f'once: {epochs:.4g} epochs')
+        if supernet.conflict.rule != 'sum' and 0 < supernet.conflict.start_epoch >= epochs:
+            runner.logger.warning(
+                f'gradients are never projected: conflict.start_epoch = '
+                f'{supernet.conflict.start_epoch}, and there are {epochs:.4g} epochs')
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         supernet = _supernet(runner)
         checkpoint['supernet'] = dict(step=supernet.step, sampler=supernet.sampler.state_dict())
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
-        state = checkpoint.get('supernet')
-        if runner._resume and state is not None:
-            supernet = _supernet(runner)
-            supernet.step = int(state['step'])
-            supernet.sampler.load_state_dict(state['sampler'])
+        if not runner._resume:
+            return
+        supernet, state = _supernet(runner), checkpoint.get('supernet')
+        if state is None:
+            raise UsageError('the checkpoint to resume from holds no state of a supernet (step, '
+                             'level, banks); to begin with its weights: load_from, no --resume')
+        supernet.step = int(state['step'])
+        supernet.sampler.load_state_dict(state['sampler'])
 
 
 def steps_per_epoch(runner: Any) -> int:

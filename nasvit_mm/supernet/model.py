@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_rank
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from timm.utils.agc import adaptive_clip_grad
@@ -16,7 +17,7 @@ from nasvit_mm.engine import UsageError
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet.conflict import Conflict, cosine
-from nasvit_mm.supernet.distill import Distillation, Teachers
+from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
 from nasvit_mm.supernet.samplers import LARGEST, SAMPLERS, Choice, SubnetSampler
 from nasvit_mm.supernet.tasks import elastic_backbone, task_of
@@ -40,7 +41,9 @@ class Supernet(BaseModel):
         sampler: ``dict(type=name out of SAMPLERS, ...)``.
         conflict: of :class:`Conflict`: rule, scope, start_epoch.
         distill: of :class:`Distillation`: largest, sampled, smallest, temperature.
-        teachers: names of timm models, or name -> local weights; None: no external teachers.
+        teachers: names of timm models, or name -> local weights; None switches them off: whoever
+            would learn from them learns from labels.
+        teacher_weights: local files of their weights, in the same order; None: timm downloads them.
         clip_grad: largest L2 norm of the subnets' summed gradient (NASViT: 1.0, the largest
             network's is not clipped); None: no limit.
         agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
@@ -50,16 +53,18 @@ class Supernet(BaseModel):
 
     Raises:
         TypeError: a model without an elastic backbone, or of no known task.
-        UsageError: an unknown sampler, rule or source of targets, or ones that do not go together.
+        UsageError: an unknown sampler, rule or source of targets, ones that do not go together, or
+            a teacher that cannot be had; a number out of its range.
     """
 
     wrapper = 'nasvit_mm.SupernetParallel'  # in several processes
+    hooks = ('nasvit_mm.SupernetState',)
 
     def __init__(self, model: Mapping, sampler: Mapping, conflict: Mapping | None = None,
                  distill: Mapping | None = None,
-                 teachers: Sequence[str] | Mapping[str, str] | None = None,
-                 clip_grad: float | None = None, agc: float | None = None,
-                 rank_draws: bool = False, log_cosine: int = 50,
+                 teachers: Sequence[str] | Mapping[str, str] | None = (),
+                 teacher_weights: Sequence[str] | None = None, clip_grad: float | None = None,
+                 agc: float | None = None, rank_draws: bool = False, log_cosine: int = 50,
                  data_preprocessor: Mapping | None = None,
                  init_cfg: Mapping | None = None) -> None:
         if data_preprocessor is not None:
@@ -73,13 +78,22 @@ class Supernet(BaseModel):
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
-            self.distill.check(self.sampler.roles)
+            if self.distill.needs_teachers and teachers is None:
+                print_log('no external teachers: labels in their place', logger='current')
+                self.distill.learn_from_labels(TEACHERS)
             if self.distill.needs_teachers and not teachers:
-                raise ValueError("distill learns from 'teachers', and teachers=None")
+                raise ValueError("distill learns from 'teachers', and none are named; "
+                                 'teachers=None puts labels in their place')
+            self.distill.check(self.sampler.roles, self.task)
+            _check_numbers(clip_grad, agc, log_cosine)
             # In a list: a module of its own would go into checkpoints and averages.
-            self._teachers = [Teachers(teachers)] if teachers else []
+            self._teachers = []
+            if self.distill.needs_teachers:
+                self._teachers = [Teachers(teachers, teacher_weights, built.num_classes)]
         except (ValueError, TypeError, FileNotFoundError) as error:
             raise UsageError(f'the supernet cannot be built: {error}') from error
+        if rank_draws:
+            self._check_rank_draws()
         self.clip_grad, self.agc = clip_grad, agc
         self.rank_draws, self.log_cosine = rank_draws, log_cosine
         self.step, self.steps_per_epoch = 0, 1 << 62  # told by SupernetState
@@ -94,6 +108,17 @@ class Supernet(BaseModel):
         if rank_draws:
             cfg['seed'] = cfg.get('seed', 0) * 1000 + get_rank()
         return SAMPLERS[name](backbone.space, **cfg)
+
+    def _check_rank_draws(self) -> None:
+        """What the processes do together fails where each runs a subnet of its own."""
+        if self.sampler.state_dict():
+            raise UsageError(f'rank_draws=True: the sampler {type(self.sampler).__name__} '
+                             'remembers levels or subnets, which all processes share')
+        synchronised = [name for name, m in self.model.named_modules()
+                        if isinstance(m, torch.nn.SyncBatchNorm) or getattr(m, 'sync', False)]
+        if synchronised:
+            raise UsageError(f'rank_draws=True: {synchronised[0]} takes its statistics over all '
+                             "processes, whose subnets differ: norm_cfg=dict(type='BN')")
 
     # ------------------------------------------------------------------ as the wrapped model
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -113,11 +138,24 @@ class Supernet(BaseModel):
         self.model.backbone.set_arch(arch, phase)
 
     # ------------------------------------------------------------------ the step
+    @staticmethod
+    def check_optimizer(optim_wrapper: OptimWrapper) -> None:
+        """Check that the optimizer wrapper leaves to the supernet what is the supernet's.
+
+        Raises:
+            UsageError: it accumulates over batches, or clips gradients.
+        """
+        if getattr(optim_wrapper, '_accumulative_counts', 1) != 1:
+            raise UsageError('accumulative_counts of the optimizer wrapper must be 1: a step of a '
+                             'supernet sums over subnets')
+        if getattr(optim_wrapper, 'clip_grad_kwargs', None):
+            raise UsageError('optim_wrapper.clip_grad must be None: the supernet has a limit of '
+                             "its own, model.clip_grad, of the subnets' gradient before the "
+                             "largest one's is added")
+
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
         """One step over a batch; returns what is logged."""
-        if getattr(optim_wrapper, '_accumulative_counts', 1) != 1:
-            raise ValueError('accumulative_counts of the optimizer wrapper must be 1: a step of a '
-                             'supernet sums over subnets')
+        self.check_optimizer(optim_wrapper)
         self.step += 1
         epoch = (self.step - 1) // self.steps_per_epoch
         before = self.model.backbone.arch, self.model.backbone.phase
@@ -194,15 +232,15 @@ class Supernet(BaseModel):
         """Quality of a subnet on the clean batch, the mean over all processes."""
         self.set_arch(choice.arch, choice.phase)
         with frozen_statistics(self.model):
-            return mean_number(self.task.score(self.model,
-                                               self.model.data_preprocessor(data, False)))
+            return mean_number(self.task.score(self.model, self.task.clean(self.model, data)))
 
     def _check_finite(self, loss: torch.Tensor, choice: Choice, data: Any) -> None:
         if bool(torch.isfinite(loss)):
             return
         where = ''
         if self.dump_dir is not None:
-            path = self.dump_dir / f'nonfinite_step{self.step}.pth'
+            rank = f'_rank{get_rank()}' if get_rank() else ''
+            path = self.dump_dir / f'nonfinite_step{self.step}{rank}.pth'
             try:
                 torch.save(dict(state_dict=self.state_dict(), arch=choice.arch.to_dict(),
                                 phase=choice.phase, role=choice.role, batch=data), path)
@@ -211,3 +249,11 @@ class Supernet(BaseModel):
                 where = f'; weights and batch could not be written to {path}: {error}'
         raise NonFiniteLoss(f'the loss is {float(loss)} in step {self.step}, of the {choice.role} '
                             f'subnet {choice.arch.to_dict()}, phase {choice.phase}{where}')
+
+
+def _check_numbers(clip_grad: float | None, agc: float | None, log_cosine: int) -> None:
+    for name, value in dict(clip_grad=clip_grad, agc=agc).items():
+        if value is not None and not value > 0:
+            raise ValueError(f'{name} = {value!r}, must be above 0, or None')
+    if log_cosine < 0:
+        raise ValueError(f'log_cosine = {log_cosine!r}, must be 0 or more')

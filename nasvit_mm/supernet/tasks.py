@@ -21,18 +21,28 @@ class TaskOutput(NamedTuple):
         loss: with the task's own labels, a scalar.
         rest: the part of it that the logits do not say (of a detector the boxes), which a subnet
             that learns from another one keeps.
+        rare: class 0 of the logits is seldom the true one, as among a detector's anchors; what is
+            distilled is weighed as by a focal loss.
     """
 
     logits: tuple[torch.Tensor, ...]
     loss: torch.Tensor
     rest: torch.Tensor | float = 0.0
+    rare: bool = False
 
 
 class TaskAdapter:
     """Base: outputs and loss of a mmengine model by one forward.
 
     A task is a subclass, and an entry of :data:`TASKS`.
+
+    Attributes:
+        distils: whether one subnet can learn from another's logits.
+        classifies: whether its logits are those of a classifier, which external teachers are.
     """
+
+    distils = True
+    classifies = False
 
     @staticmethod
     def fits(model: nn.Module) -> bool:
@@ -47,9 +57,13 @@ class TaskAdapter:
         """The pictures, (N, 3, H, W), for teachers."""
         return data['inputs']
 
+    def clean(self, model: nn.Module, data: Any) -> Mapping[str, Any]:
+        """A training batch preprocessed for :meth:`score`, without mixup."""
+        return model.data_preprocessor(data, False)
+
     def score(self, model: nn.Module, data: Mapping[str, Any]) -> torch.Tensor:
-        """Quality on a batch preprocessed as for evaluation, larger is better: minus the loss with
-        plain labels.
+        """Quality on a batch of :meth:`clean`, larger is better: minus the loss with plain
+        labels.
         """
         raise NotImplementedError
 
@@ -61,6 +75,8 @@ class TaskAdapter:
 
 class ClassificationTask(TaskAdapter):
     """:class:`nasvit_mm.classification.ImageClassifier`."""
+
+    classifies = True
 
     @staticmethod
     def fits(model: nn.Module) -> bool:
@@ -99,6 +115,9 @@ class SegmentationTask(TaskAdapter):
             rest = _summed(model._auxiliary_head_forward_train(maps, samples))
         return TaskOutput((logits,), loss + rest, rest)
 
+    def clean(self, model: nn.Module, data: Any) -> Mapping[str, Any]:
+        return model.data_preprocessor(data, True)  # which pads pictures to one size
+
     def score(self, model: nn.Module, data: Mapping[str, Any]) -> torch.Tensor:
         logits = model.decode_head(model.extract_feat(data['inputs']))
         return -_summed(model.decode_head.loss_by_feat(logits, data['data_samples']))
@@ -124,7 +143,7 @@ class OneStageTask(TaskAdapter):
         loss = _summed(losses)
         classes = _summed({k: v for k, v in losses.items() if 'cls' in k})
         return TaskOutput(tuple(torch.stack([z, torch.zeros_like(z)], 1) for z in outputs[0]),
-                          loss, loss - classes)
+                          loss, loss - classes, rare=True)
 
     def score(self, model: nn.Module, data: Mapping[str, Any]) -> torch.Tensor:
         return -self.forward(model, data).loss
@@ -132,6 +151,8 @@ class OneStageTask(TaskAdapter):
 
 class TwoStageTask(TaskAdapter):
     """mmdet's detectors of two stages (Mask R-CNN): their losses only, nothing to distil."""
+
+    distils = False
 
     @staticmethod
     def fits(model: nn.Module) -> bool:

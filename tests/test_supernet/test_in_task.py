@@ -3,15 +3,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
 
 from nasvit_mm import get_space
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.cost import count
-from nasvit_mm.engine import DataError, seed_everything
+from nasvit_mm.engine import DataError, UsageError, check_channels, seed_everything
 from nasvit_mm.engine.checks import _check_labels
 from nasvit_mm.registry import MODELS
-from nasvit_mm.supernet import SAMPLERS, Supernet, calibrated
+from nasvit_mm.supernet import SAMPLERS, Distillation, Supernet, calibrated, task_of
+from tests.commands import ROOT
 from tests.families import randomised, small
 from tests.test_supernet.tasks import TASKS, model_config, raw_batch
 
@@ -80,6 +83,87 @@ def test_a_subnet_is_a_model_of_its_own(space, task):
 
 def _maps(model, x):
     return [model(x)] if not hasattr(model, 'extract_feat') else model.extract_feat(x)
+
+
+@pytest.mark.parametrize('task', TASKS)
+def test_scoring(task):
+    """Also of pictures of several sizes, which training pads; it moves no statistics."""
+    model = build('nasvit', task, 'bank')
+    data = raw_batch(model.model, SIZE)
+    if task != 'classification':
+        smaller = raw_batch(model.model, (48, 64))
+        data['inputs'][1] = smaller['inputs'][1]
+        data['data_samples'][1] = smaller['data_samples'][1]
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    choice = next(iter(model.sampler.draw(1)))
+    assert model._score(choice, data) < 0
+    assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
+
+
+def test_a_detector_learns_as_much_from_a_subnet_as_from_labels():
+    """Gradients of one order of magnitude, though nearly all anchors are background."""
+    model = build('nasvit', 'detection').model
+    model.init_weights()
+    task, ready = task_of(model), model.data_preprocessor(raw_batch(model, (256, 320)), True)
+    parameters = [p for name, p in model.named_parameters() if 'cls' in name]
+    output = task.forward(model, ready)
+    by_labels = torch.autograd.grad(output.loss - output.rest, parameters, retain_graph=True)
+
+    # A teacher that is right: sure of the anchors of positive labels.
+    instances, metas = zip(*((s.gt_instances, s.metainfo) for s in ready['data_samples']))
+    anchors, valid = model.bbox_head.get_anchors(
+        [z.shape[-2:] for z in output.logits], metas, device='cpu')
+    found = model.bbox_head.get_targets(anchors, valid, instances, metas)[0]
+    teacher = []
+    for z, labels in zip(output.logits, found):
+        classes = model.bbox_head.num_classes
+        p = torch.nn.functional.one_hot(labels, classes + 1)[..., :classes].float()
+        p = p.view(len(z), *z.shape[-2:], -1).permute(0, 3, 1, 2)
+        teacher.append((p * 0.98 + 0.01).logit())
+    distil = Distillation(sampled='largest')
+    distil.loss('largest', output._replace(
+        logits=tuple(torch.stack([t, torch.zeros_like(t)], 1) for t in teacher)))
+    loss = distil.loss('sampled', output)
+    by_teacher = torch.autograd.grad(loss - output.rest, parameters)
+    a, b = (torch.cat([g.flatten() for g in gs]) for gs in (by_labels, by_teacher))
+    assert 0.2 < float(b.norm() / a.norm()) < 5
+    assert float(torch.cosine_similarity(a, b, dim=0)) > 0.5
+
+
+@pytest.mark.parametrize(('task', 'options', 'message'), [
+    ('segmentation', dict(distill=dict(largest='teachers'), teachers=['resnet18']),
+     'external teachers are classifiers, and SegmentationTask is not'),
+    ('two stages', dict(distill=dict(sampled='largest')), "nothing to distil: sampled='labels'"),
+])
+def test_what_a_task_cannot_learn_from_is_said_when_it_is_built(task, options, message):
+    if task == 'two stages':
+        cfg = Config.fromfile(ROOT / 'configs/det/nasvit_coco_mask.py')
+        init_default_scope('mmdet')
+        model = cfg.model
+        model.backbone.update(arch='supernet', space=small('nasvit').to_dict(), out_width=16)
+        model.neck.in_channels = [16] * len(model.neck.in_channels)
+    else:
+        model = model_config('nasvit', task)
+    with pytest.raises(UsageError, match=message):
+        MODELS.build(dict(type='nasvit_mm.Supernet', model=model, sampler=dict(type='sandwich'),
+                          **options))
+
+
+@pytest.mark.parametrize('task', ['segmentation', 'detection'])
+def test_channels_are_checked_for_all_subnets(task):
+    model = build('nasvit', task)
+    check_channels(model)
+    cfg = model_config('nasvit', task)
+    cfg['backbone'].pop('out_width')
+    taker = 'decode_head' if task == 'segmentation' else 'neck'
+    widest = model.model.backbone.space.largest
+    free = MODELS.build(dict(type='nasvit_mm.Supernet', model=cfg, sampler=dict(type='sandwich')))
+    cfg[taker]['in_channels'] = free.model.backbone.channels_of(widest)
+    fitted = MODELS.build(dict(type='nasvit_mm.Supernet', model=cfg, sampler=dict(type='sandwich')))
+    for one, which in ((free, 'smallest'), (fitted, 'smallest')):
+        with pytest.raises(UsageError, match=rf'model.model.{taker}.in_channels = .*{which} subnet'
+                                             '.*out_width'):
+            check_channels(one)
 
 
 def test_labels_are_checked_inside_a_supernet():

@@ -22,7 +22,7 @@ from nasvit_mm.supernet import (
 )
 from tests.families import randomised, small
 
-CLASSES = 5
+CLASSES, TEACHER = 5, 'mobilenetv3_small_050'
 
 
 def tiny(space: str):
@@ -34,7 +34,7 @@ def build(space: str, seed: int = 0, sampler=None, **options) -> Supernet:
     torch.manual_seed(seed)
     model = MODELS.build(dict(
         type='nasvit_mm.Supernet',
-        model=dict(type='nasvit_mm.ImageClassifier', space=tiny(space), num_classes=CLASSES,
+        model=dict(dict(type='nasvit_mm.ImageClassifier', space=tiny(space), num_classes=CLASSES),
                    **options.pop('model', {})),
         sampler=sampler or dict(type='sandwich', num_random=1), **options))
     return randomised(model).train()
@@ -179,6 +179,9 @@ def test_sources_of_targets():
             (dict(distill=dict(largest='mean')), "largest = 'mean', allowed: labels, teachers"),
             (dict(distill=dict(sampled='teachers')), 'teachers=None'),
             (dict(distill=dict(temperature=0)), 'temperature = 0'),
+            (dict(clip_grad=-1.0), r'clip_grad = -1\.0, must be above 0'),
+            (dict(agc=0.0), r'agc = 0\.0, must be above 0'),
+            (dict(log_cosine=-1), 'log_cosine = -1'),
             (dict(conflict=dict(rule='both')), "'both', allowed: sum, project"),
             (dict(sampler=dict(type='random')), "'random', allowed: sandwich")):
         with pytest.raises(UsageError, match=message):
@@ -189,8 +192,10 @@ def test_sources_of_targets():
         with pytest.raises(ValueError, match=message):
             build('nasvit', sampler=dict(type=sampler), distill=distill)
     model = build('nasvit')
-    with pytest.raises(ValueError, match='accumulative_counts'):
-        model.train_step(batch(), wrapper(model, accumulative_counts=2))
+    for options, message in ((dict(accumulative_counts=2), 'accumulative_counts'),
+                             (dict(clip_grad=dict(max_norm=1.0)), 'clip_grad must be None')):
+        with pytest.raises(UsageError, match=message):
+            model.train_step(batch(), wrapper(model, **options))
     with pytest.raises(TypeError, match='around Linear: no task adapter'):
         from nasvit_mm.supernet import task_of
         task_of(torch.nn.Linear(1, 1))
@@ -202,16 +207,65 @@ def test_teachers_stay_out_of_checkpoints(tmp_path):
     """A timm model from a local file; its sharpened probabilities are what is learnt."""
     import timm
     torch.manual_seed(3)
-    teacher = timm.create_model('mobilenetv3_small_050', num_classes=1000)
+    teacher = timm.create_model(TEACHER, num_classes=1000)
     torch.save(teacher.state_dict(), tmp_path / 'teacher.pth')
-    model = build('elasticvit', teachers={'mobilenetv3_small_050': str(tmp_path / 'teacher.pth')},
-                  distill=dict(largest='teachers'))
+    file = str(tmp_path / 'teacher.pth')
+    options = dict(model=dict(num_classes=1000), distill=dict(largest='teachers'))
+    model = build('elasticvit', teachers={TEACHER: file}, **options)
     assert not any('teacher' in k for k in model.state_dict())
     assert set(model.state_dict()) == set(build('elasticvit').state_dict())
+    again = build('elasticvit', teachers=[TEACHER], teacher_weights=[file], **options)
+    assert torch.equal(*(m._teachers[0](batch()['inputs'])[0] for m in (model, again)))
     ours = model._teachers[0](batch()['inputs'])[0]
     torch.testing.assert_close(ours, teacher.eval()(batch()['inputs']))
-    with pytest.raises(UsageError, match='weights of the teacher .* nowhere'):
-        build('elasticvit', teachers={'mobilenetv3_small_050': 'nowhere.pth'})
+    (tmp_path / 'garbage.pth').write_bytes(b'garbage')
+    for teachers, weights, classes, message in (
+            ([TEACHER], ['nowhere.pth'], 1000, 'weights of the teacher .* nowhere'),
+            ([TEACHER], [file, file], 1000, 'teacher_weights has 2 files for the teachers mobile'),
+            ([TEACHER], [file], CLASSES, 'has 1000 classes, the model 5: teachers=None'),
+            (['resnet18'], [file], 1000, r'resnet18 cannot be had: .*teacher\.pth'),
+            (['resnet0'], [file], 1000, 'resnet0 cannot be had'),
+            ([TEACHER], [str(tmp_path / 'garbage.pth')], 1000, r'cannot be had: .*garbage\.pth')):
+        with pytest.raises(UsageError, match=message):
+            build('elasticvit', model=dict(num_classes=classes), teachers=teachers,
+                  teacher_weights=weights, distill=dict(largest='teachers'))
+
+
+def test_without_teachers_labels_are_learnt(monkeypatch):
+    """One switch; and teachers that nobody learns from are not loaded."""
+    distill = dict(largest='teachers', sampled='largest')
+    off = build('nasvit', teachers=None, distill=distill)
+    labels = build('nasvit', teachers=['no-such-model'], distill=dict(sampled='largest'))
+    for model in (off, labels):
+        model.train_step(batch(), wrapper(model))
+    for a, b in zip(off.parameters(), labels.parameters()):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    (dict(sampler=dict(type='levels', levels=[20e6], tolerance=20e6)), 'LevelSampler remembers'),
+    (dict(model=dict(norm_cfg=dict(type='SyncBN'))), 'takes its statistics over all processes'),
+])
+def test_ranks_that_draw_for_themselves_share_nothing(options, message):
+    with pytest.raises(UsageError, match=message):
+        build('nasvit', rank_draws=True, **options)
+
+
+def test_adaptive_clipping():
+    """Each unit's gradient is at most 0.1 of its weights' norm, of the whole step's gradient."""
+    model, plain = build('elasticvit', agc=0.1), build('elasticvit')
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    for net in (model, plain):
+        net.train_step(batch(), wrapper(net))
+    clipped = 0
+    for name, change, free in zip(before, moved(model, before), moved(plain, before)):
+        dims = tuple(range(1, change.ndim)) if change.ndim > 1 else (0,)
+        norm, weights = (x.square().sum(dims, keepdim=True).sqrt() for x in (free, before[name]))
+        limit = 0.1 * weights.clamp(min=1e-3)
+        expected = torch.where(norm > limit, free * (limit / norm.clamp(min=1e-6)), free)
+        clipped += int((norm > limit).sum())
+        torch.testing.assert_close(change, expected, rtol=1e-3, atol=1e-6, msg=name)
+    assert clipped
 
 
 def test_a_loss_that_is_no_number_stops_with_the_subnet_named(tmp_path):

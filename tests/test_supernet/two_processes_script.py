@@ -6,6 +6,7 @@ import torch
 import torch.distributed as dist
 from mmengine.optim import OptimWrapper
 
+from nasvit_mm.nn import batch_norms
 from tests.test_supernet.test_model import batch, build, moved
 
 SPACE, RULE, DRAWS = sys.argv[1], sys.argv[2], sys.argv[3] == 'rank_draws'
@@ -21,10 +22,9 @@ def main(rank: int) -> None:
 
     # By hand: both halves one after the other, gradients averaged, then limit and rule.
     from nasvit_mm.supernet import SandwichSampler, project_conflict, sum_gradients
-    sets = []
-    for r, half in enumerate(halves):
+
+    def gradients(data, seed):
         twin = build(SPACE, **options)
-        seed = r if DRAWS else twin.sampler.seed
         sampler = SandwichSampler(twin.sampler.space, seed=seed, num_random=2,
                                   phases=twin.sampler.phases)
         parts = []
@@ -32,10 +32,12 @@ def main(rank: int) -> None:
             twin.zero_grad()
             for choice in list(sampler.draw(1))[group]:
                 twin.set_arch(choice.arch, choice.phase)
-                ready = twin.model.data_preprocessor(half, True)
+                ready = twin.model.data_preprocessor(data, True)
                 twin.task.forward(twin.model, ready).loss.backward()
             parts.append([None if p.grad is None else p.grad.clone() for p in twin.parameters()])
-        sets.append(parts)
+        return parts
+
+    sets = [gradients(half, r if DRAWS else 0) for r, half in enumerate(halves)]
 
     def mean(a, b):
         if a is None or b is None:
@@ -44,6 +46,13 @@ def main(rank: int) -> None:
         return (a + b) / 2
 
     sup, sub = ([mean(a, b) for a, b in zip(sets[0][i], sets[1][i])] for i in (0, 1))
+    if not DRAWS and not batch_norms(model):  # then the joined batch is the same too
+        for halved, joined in zip((sup, sub), gradients(batch(n=8), 0)):
+            for a, b in zip(halved, joined):
+                assert (a is None) == (b is None)
+                if a is not None:
+                    torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        sys.stdout.write('as the joined batch, ')
     norm = torch.stack([g.norm() for g in sub if g is not None]).norm()
     sub = [None if g is None else g * min(1.0, 0.5 / (float(norm) + 1e-6)) for g in sub]
     combine = project_conflict if RULE == 'project' else sum_gradients

@@ -65,6 +65,20 @@ def _moved(checkpoint: dict) -> list[str]:
 
 
 @pytest.mark.slow
+def test_what_a_step_remembers_cannot_get_lost(data, tmp_path):
+    """A config's own list of hooks is in the place of the supernet's; and a checkpoint without."""
+    path = config('elasticvit', data, tmp_path)
+    path.write_text(path.read_text().replace("    dict(type='nasvit_mm.SupernetState'),\n", ''))
+    checkpoint, _ = train(path, tmp_path / 'run')
+    assert checkpoint['supernet']['step'] == 4 and any(checkpoint['supernet']['sampler']['bank'])
+    del checkpoint['supernet']
+    torch.save(checkpoint, tmp_path / 'without.pth')
+    done = start('train', path, '--work-dir', tmp_path / 'again', '--resume',
+                 tmp_path / 'without.pth')
+    assert 'holds no state of a supernet' in error_line(done.returncode, done.stderr)
+
+
+@pytest.mark.slow
 def test_two_processes(data, tmp_path):
     """All subnets train, not the largest alone, as by mmengine's own wrapper."""
     path = config('nasvit', data, tmp_path)
