@@ -7,10 +7,11 @@ The three learn from two external teachers, the smallest from their mean; adapti
 clipping.  600 epochs of 1,668 steps of 8 x 96 pictures, and 10 at the smallest learning rate.  (The
 learning rate falls every step; in the released code every epoch.)  Not reproduced here.
 
-    tools/dist_train.sh configs/supernet/elasticvit_in1k.py 8 --auto-scale-lr
+    tools/dist_train.sh configs/supernet/elasticvit_in1k.py 8
 
-Without the teachers' weights (timm downloads them): --cfg-options model.teachers=None
-model.distill.sampled=labels.
+timm downloads the teachers' weights; from local files: --cfg-options
+model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts
+steps: on other than 8 processes of 96 pictures change `steps_per_epoch`.
 """
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']
 num_classes = 1000
@@ -35,7 +36,8 @@ train_dataloader = dict(batch_size=96)
 undecayed = ['stem', 'stages.0.', 'stages.1.', *[f'stages.{i}.0.' for i in range(2, 6)]]
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.05),
+    # 5e-4 for 512 pictures a step.
+    optimizer=dict(type='AdamW', lr=7.5e-4, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
@@ -43,8 +45,8 @@ optim_wrapper = dict(
         custom_keys={name: dict(decay_mult=0.0) for name in undecayed}))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 500, by_epoch=False, begin=0, end=5 * steps_per_epoch),
-    dict(type='CosineAnnealingLR', eta_min=5e-6, by_epoch=False, begin=5 * steps_per_epoch,
-         end=600 * steps_per_epoch),
+    # From step 0 on, under the warm-up, as in the released code.
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.01, by_epoch=False, end=600 * steps_per_epoch),
 ]
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=610 * steps_per_epoch, val_interval=steps_per_epoch)
@@ -55,4 +57,4 @@ custom_hooks = [
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.00015,
          update_buffers=True, priority='NORMAL'),
 ]
-auto_scale_lr = dict(enable=False, base_batch_size=512)
+auto_scale_lr = dict(enable=False, base_batch_size=768)

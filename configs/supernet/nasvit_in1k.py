@@ -8,8 +8,10 @@ steps of 8 x 64 pictures.  Figures to expect, of its README after recalibration:
 
     tools/dist_train.sh configs/supernet/nasvit_in1k.py 8
 
-Without the teachers' weights (timm downloads them): --cfg-options model.teachers=None
-model.distill.largest=labels.  Small pictures: configs/supernet/nasvit_tiny-imagenet20.py.
+timm downloads the teachers' weights; from local files: --cfg-options
+model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts
+steps: on other than 8 processes of 64 pictures change `steps_per_epoch`.  Small pictures:
+configs/supernet/nasvit_tiny-imagenet20.py.
 """
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']
 num_classes = 1000
@@ -35,7 +37,8 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=3e-4, betas=(0.9, 0.999), weight_decay=0.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 600, by_epoch=False, begin=0, end=5 * steps_per_epoch),
-    dict(type='CosineAnnealingLR', eta_min=5e-6, by_epoch=False, begin=5 * steps_per_epoch),
+    # From step 0 on, under the warm-up, as in the released code.
+    dict(type='CosineAnnealingLR', eta_min_ratio=1 / 60, by_epoch=False, end=400 * steps_per_epoch),
 ]
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=400 * steps_per_epoch, val_interval=steps_per_epoch)

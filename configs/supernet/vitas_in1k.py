@@ -3,8 +3,11 @@
 Paper: ViTAS, ECCV 2022 (arxiv.org/abs/2106.13700); learning rates, batch and augmentation are the
 public code's, the cyclic weight sharing and the identity shifting this project's definition of the
 paper's (the public code has bilateral sharing: model.model.sharing=bilateral
-model.sampler.both_phases=True, at twice the cost).  One path a step.  300 epochs of 1,251 steps of
-8 x 128 pictures.  Not reproduced here.
+model.sampler.both_phases=True, at twice the cost).  One path a step, of every depth equally often,
+so that the last slots are trained too; the public code draws each slot's identity with a
+probability that `nasvit_mm.supernet.find_identity_probability` finds for a window of multiply-adds
+(0.49 for 0.9 to 1.0 G): model.sampler.identity=0.49.  300 epochs of 1,251 steps of 8 x 128
+pictures.  Not reproduced here.
 
     tools/dist_train.sh configs/supernet/vitas_in1k.py 8
 """

@@ -9,7 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
+from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 
 from nasvit_mm.registry import MODELS
 from nasvit_mm.search import standalone
@@ -105,3 +105,34 @@ def test_decay_of_elasticvit():
     decayed = [p for g in groups if g['weight_decay'] for p in g['params']]
     assert len(decayed) == 141
     assert sum(p.numel() for p in decayed) / 1e6 == pytest.approx(32.94, abs=0.01)
+
+
+@pytest.mark.parametrize(('name', 'scale', 'rates'), [
+    # Learning rates of the released code by epoch, for 512 pictures a step.
+    ('elasticvit_in1k', 1.5, {0: 1e-6, 1: 1.008e-4, 4: 4.002e-4, 5: 4.99915e-4, 100: 4.66841e-4,
+                              300: 2.525e-4, 599: 5.003e-6, 600: 5e-6, 609: 5e-6}),
+    ('nasvit_in1k', 1.0, {0: 5e-7, 5: 2.99886e-4, 100: 2.56801e-4, 200: 1.525e-4, 399: 5.0045e-6}),
+])
+def test_learning_rate(name, scale, rates):
+    """Every step's, by the schedulers of mmengine, with fewer steps an epoch."""
+    cfg = Config.fromfile(ROOT / f'configs/supernet/{name}.py')
+    part, schedule = 20, []
+    for scheduler in cfg.param_scheduler:
+        for key in ('begin', 'end'):
+            if key in scheduler:
+                scheduler[key] = scheduler[key] // cfg.steps_per_epoch * part
+        if scheduler.type == 'LinearLR':
+            scheduler.end += 1  # mmengine is there a step early, of 20 a twentieth of an epoch
+        schedule.append(scheduler)
+    lr = cfg.optim_wrapper.optimizer.lr
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+    built = [PARAM_SCHEDULERS.build(dict(s), default_args=dict(optimizer=optimizer))
+             for s in schedule]
+    seen = []
+    for _ in range(max(rates) * part + 1):
+        seen.append(optimizer.param_groups[0]['lr'])
+        optimizer.step()
+        for scheduler in built:
+            scheduler.step()
+    for epoch, rate in rates.items():
+        assert seen[epoch * part] == pytest.approx(scale * rate, rel=5e-4), epoch
