@@ -16,6 +16,8 @@ from nasvit_mm.compat import mmcv_ext
 ROOT = Path(nasvit_mm.__file__).resolve().parents[1]
 HAS_MMCV = importlib.util.find_spec('mmcv') is not None
 HAS_MMDET = importlib.util.find_spec('mmdet') is not None
+HAS_COMPILED = HAS_MMCV and bool(list(
+    Path(importlib.util.find_spec('mmcv').origin).parent.glob('_ext.*.so')))
 
 
 @pytest.fixture(scope='module')
@@ -85,6 +87,62 @@ def test_nms_leaves_its_boxes_alone(ext):
     assert torch.equal(boxes, before)
 
 
+@pytest.mark.skipif(not HAS_MMCV, reason='needs mmcv')
+@pytest.mark.parametrize('n', [1, 60])
+@pytest.mark.parametrize('split_thr', [10_000, 10])
+def test_boxes_of_other_classes_do_not_compete(n, split_thr):
+    """mmcv's batched_nms moves each class away from the others, or takes them one by one."""
+    from mmcv.ops import batched_nms
+    boxes, scores = random_boxes(n)
+    classes = torch.arange(n) % 3
+    found, kept = batched_nms(boxes, scores, classes, dict(
+        type='nms', iou_threshold=0.4, split_thr=split_thr))
+    alone = [torch.nonzero(classes == c).flatten() for c in range(3)]
+    expected = torch.cat([of[reference_nms(boxes[of], scores[of], 0.4, 0)] for of in alone])
+    expected = expected[scores[expected].argsort(descending=True)]
+    assert kept.tolist() == expected.tolist()
+    torch.testing.assert_close(found, torch.cat([boxes, scores[:, None]], 1)[expected])
+    assert n < 60 or len(kept) > len(reference_nms(boxes, scores, 0.4, 0))
+
+
+# --- against mmcv's compiled operations, where they are installed -----------------------------
+
+
+@pytest.fixture
+def compiled() -> ModuleType:
+    if not HAS_COMPILED:
+        pytest.skip('this mmcv has no compiled operations')
+    return importlib.import_module('mmcv._ext')
+
+
+@pytest.mark.parametrize('offset', [0, 1])
+@pytest.mark.parametrize('n', [1, 100])
+def test_nms_is_the_compiled_one(ext, compiled, n, offset):
+    boxes, scores = random_boxes(n)
+    ours, theirs = (module.nms(boxes, scores, iou_threshold=0.4, offset=offset)
+                    for module in (ext, compiled))
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize('aligned', [True, False])
+def test_roi_align_is_the_compiled_one(ext, compiled, aligned):
+    x, rois = torch.randn(2, 4, 16, 18), ROIS.float()
+    torch.testing.assert_close(*(forward(m, x, rois, aligned) for m in (ext, compiled)))
+    grad = torch.randn(len(rois), 4, 3, 3)
+    torch.testing.assert_close(*(backward(m, grad, rois, x, aligned) for m in (ext, compiled)))
+
+
+def test_focal_loss_is_the_compiled_one(ext, compiled):
+    if not torch.cuda.is_available():
+        pytest.skip("mmcv's compiled focal loss runs on a GPU only")
+    x, target = torch.randn(7, 5, device='cuda'), torch.arange(7, device='cuda') % 6
+    for name in ('sigmoid_focal_loss_forward', 'sigmoid_focal_loss_backward'):
+        outs = torch.empty_like(x), torch.empty_like(x)
+        for module, out in zip((ext, compiled), outs):
+            getattr(module, name)(x, target, x.new_empty(0), out, gamma=2.0, alpha=0.25)
+        torch.testing.assert_close(*outs)
+
+
 # --- roi_align -------------------------------------------------------------------------------
 
 
@@ -136,18 +194,9 @@ def forward(ext, x, rois, aligned, pool_mode=1):
     return out
 
 
-@pytest.mark.parametrize('aligned', [True, False])
-@pytest.mark.parametrize('n', [0, 1, 3])
-def test_roi_align_is_the_reference(ext, n, aligned):
-    x = torch.randn(2, 4, 16, 18, dtype=torch.float64, requires_grad=True)
-    rois = ROIS[:n]
-    expected = reference_roi_align(x, rois, 3, 0.5, 2, aligned)
-    torch.testing.assert_close(forward(ext, x.detach(), rois, aligned), expected)
-
-    grad_output = torch.randn_like(expected)
-    (expected_grad,) = torch.autograd.grad((expected * grad_output).sum() + 0 * x.sum(), x)
-    grad_input = torch.full_like(x, float('nan'))
-    empty = x.new_zeros(0)
+def backward(ext, grad_output, rois, like, aligned):
+    grad_input = torch.zeros_like(like) if like.isfinite().all() else like.clone()
+    empty = like.new_zeros(0)
     ext.roi_align_backward(
         grad_output,
         rois,
@@ -161,7 +210,21 @@ def test_roi_align_is_the_reference(ext, n, aligned):
         pool_mode=1,
         aligned=aligned,
     )
-    torch.testing.assert_close(grad_input, expected_grad)
+    return grad_input
+
+
+@pytest.mark.parametrize('aligned', [True, False])
+@pytest.mark.parametrize('n', [0, 1, 3])
+def test_roi_align_is_the_reference(ext, n, aligned):
+    x = torch.randn(2, 4, 16, 18, dtype=torch.float64, requires_grad=True)
+    rois = ROIS[:n]
+    expected = reference_roi_align(x, rois, 3, 0.5, 2, aligned)
+    torch.testing.assert_close(forward(ext, x.detach(), rois, aligned), expected)
+
+    grad_output = torch.randn_like(expected)
+    (expected_grad,) = torch.autograd.grad((expected * grad_output).sum() + 0 * x.sum(), x)
+    unset = torch.full_like(x, float('nan'))
+    torch.testing.assert_close(backward(ext, grad_output, rois, unset, aligned), expected_grad)
 
 
 @pytest.mark.parametrize('dtype', [torch.half, torch.bfloat16])

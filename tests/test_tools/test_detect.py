@@ -7,12 +7,15 @@ import re
 import signal
 import subprocess
 import time
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
 
-from tests.commands import begin, error_line, start
+from tests.commands import ROOT, begin, error_line, start
 
 RETINANET, MASK = 'configs/demo/nasvit_detection.py', 'configs/det/nasvit_coco_mask.py'
 LOADERS = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
@@ -97,7 +100,11 @@ class TestRuns:
                                ours['bbox_head.retina_cls.weight']), 'it learned nothing'
 
     def test_two_processes(self, data: Path, tmp_path: Path) -> None:
-        run = start('tools/dist_train.sh', RETINANET, 2, '--work-dir', tmp_path, *options(data, 1))
+        """What validation finds in training is what a test of the checkpoint finds, by one process
+        or two: the statistics of batch norms are those of the first.
+        """
+        run = start('tools/dist_train.sh', RETINANET, 2, '--work-dir', tmp_path, *options(
+            data, 1, f'val_evaluator.outfile_prefix={tmp_path}/training'))
         assert run.returncode == 0, run.stderr[-3000:]
         found = []
         for name, tool, processes in (('two', 'tools/dist_test.sh', [2]), ('one', 'test', [])):
@@ -108,6 +115,8 @@ class TestRuns:
         key = 'image_id', 'category_id', 'score'
         first, second = (sorted(f, key=lambda d: [d[k] for k in key]) for f in found)
         assert first == second and len(first) > 0
+        during = json.loads((tmp_path / 'training.bbox.json').read_text())
+        assert sorted(during, key=lambda d: [d[k] for k in key]) == first
 
     def test_mask_rcnn(self, data: Path, tmp_path: Path) -> None:
         """COCO's own config but for sizes and lengths: the data has all its categories."""
@@ -123,6 +132,17 @@ class TestRuns:
         assert len(list((tmp_path / 'vis').iterdir())) == 3
         found = [json.loads(path.read_text()) for path in (tmp_path / 'preds').iterdir()]
         assert len(found) == 3 and all('bboxes' in f for f in found)
+
+    def test_class_names_of_the_demo(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Those of the config: weights alone say nothing, and COCO's would be written."""
+        monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+        demo = SourceFileLoader('image_demo', str(ROOT / 'demo/image_demo.py')).load_module()
+        for path, names in ((RETINANET, ('person', 'car')), (
+                'configs/det/nasvit_bccd.py', ('RBC', 'WBC', 'Platelets'))):
+            cfg = Config.fromfile(ROOT / path)
+            init_default_scope(cfg.default_scope)
+            __import__('mmdet.datasets')
+            assert tuple(demo.class_names(cfg)['classes'])[:len(names)] == names
 
     def test_costs_and_latency_of_a_detector(self) -> None:
         run = start('get_flops', RETINANET, '--json')
