@@ -21,6 +21,8 @@ from nasvit_mm.spaces import Space, get_space
 CELLS = 200  # of the grid within the window
 PROBES = 48  # random architectures on which it is found out what a part depends on
 MAX_CELLS = 1 << 16
+ROUNDS = 20  # of draws without one in the window, after which there is none
+KINDS = {'macs': 'MACs', 'params': 'parameters'}
 
 
 class _State(NamedTuple):
@@ -56,13 +58,15 @@ class _Step(NamedTuple):
 
 
 class WindowSampler:
-    """Uniform draws from the architectures of a space whose multiply-adds lie in a window.
+    """Uniform draws from the architectures of a space whose multiply-adds (or parameters) lie in a
+    window.
 
     Args:
         space: name of a space, its ``to_dict()`` form, or a Space.
-        low, high: bounds of the multiply-adds, both included.
+        low, high: bounds, both included.
         cost: gene matrix -> :class:`Cost`, of anything whose parts depend on few genes each; None:
             :func:`nasvit_mm.cost.count`.
+        kind: ``'macs'`` or ``'params'``, which of them.
         count_args: of that: input_size, part, attention, counter, ...
 
     Raises:
@@ -73,8 +77,11 @@ class WindowSampler:
     """
 
     def __init__(self, space: str | Mapping | Space, low: float, high: float,
-                 cost: Callable[[np.ndarray], Cost] | None = None, **count_args: Any) -> None:
-        self.space, self.low, self.high = get_space(space), low, high
+                 cost: Callable[[np.ndarray], Cost] | None = None, kind: str = 'macs',
+                 **count_args: Any) -> None:
+        if kind not in KINDS:
+            raise ValueError(f'kind = {kind!r}, allowed: {", ".join(KINDS)}')
+        self.space, self.low, self.high, self.kind = get_space(space), low, high, kind
         self._cost = cost or partial(count, self.space, **count_args)
         if not low <= high:
             raise ValueError(f'window from {low:g} to {high:g}: the lower bound is the larger one')
@@ -101,19 +108,20 @@ class WindowSampler:
                                            for *_, ways, _ in self._tables))
 
     # ------------------------------------------------------------------ what depends on what
-    def _macs(self, genes: np.ndarray) -> dict[str, np.ndarray]:
-        return self._cost(genes).breakdown
+    def _by_part(self, genes: np.ndarray) -> dict[str, np.ndarray]:
+        cost = self._cost(genes)
+        return cost.breakdown if self.kind == 'macs' else cost.breakdown_params
 
     def _scopes(self) -> dict[str, set[int]]:
         """Part -> genes that its multiply-adds depend on, found by changing one gene at a time."""
         sizes = [len(c) for c in self.space.choices]
         base = self.space.uniform_genes(0, PROBES)
-        reference = self._macs(base)
+        reference = self._by_part(base)
         scopes: dict[str, set[int]] = {part: set() for part in reference}
         for gene, size in enumerate(sizes):
             changed = np.repeat(base, size, 0)
             changed[:, gene] = np.tile(np.arange(size), PROBES)
-            for part, macs in self._macs(changed).items():
+            for part, macs in self._by_part(changed).items():
                 if (macs != np.repeat(reference[part], size)).any():
                     scopes[part].add(gene)
         return scopes
@@ -191,7 +199,7 @@ class WindowSampler:
             if link.first in known and link.second in known:
                 ok &= link.allowed[genes[:, link.first], genes[:, link.second]]
         combos, genes = combos[ok], genes[ok]
-        macs = self._macs(genes)[name] if name is not None else np.zeros(len(genes))
+        macs = self._by_part(genes)[name] if name is not None else np.zeros(len(genes))
         return _Step(columns, combos, (macs / self._cell).astype(np.int64),
                      state.ids(combos, columns), kept.ids(combos, columns), kept.size)
 
@@ -224,21 +232,25 @@ class WindowSampler:
             ValueError: only the rounding reached the window: no architecture was found in it.
         """
         rng, found, missing = np.random.default_rng(rng), [], n
-        weights = np.array([float(ends.sum()) for *_, ends in self._tables])
         for attempt in itertools.count():
             if missing <= 0:
                 return np.concatenate(found)[:n] if found else np.zeros((0, self.space.num_genes),
                                                                          np.int64)
-            of_table = rng.multinomial(int(missing * 1.3) + 16, weights / weights.sum())
-            drawn = np.concatenate([self._backward(table, rng, k)
-                                    for table, k in zip(self._tables, of_table) if k])
-            drawn = rng.permutation(drawn)
-            macs = self._cost(drawn).macs
-            drawn = drawn[(self.low <= macs) & (macs <= self.high)]
-            found.append(drawn)
-            missing -= len(drawn)
-            if attempt == 20 and missing == n:
-                raise ValueError(f'no architecture found from {self.low:g} to {self.high:g} MACs')
+            found.append(self.draw(rng, int(missing * 1.3) + 16))
+            missing -= len(found[-1])
+            if attempt == ROUNDS and missing == n:
+                raise ValueError(f'no architecture found from {self.low:g} to {self.high:g} '
+                                 f'{KINDS[self.kind]}')
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Of so many draws those that lie in the window, a gene matrix."""
+        weights = np.array([float(ends.sum()) for *_, ends in self._tables])
+        of_table = rng.multinomial(n, weights / weights.sum())
+        drawn = np.concatenate([self._backward(table, rng, k)
+                                for table, k in zip(self._tables, of_table) if k])
+        drawn = rng.permutation(drawn)
+        values = getattr(self._cost(drawn), self.kind)
+        return drawn[(self.low <= values) & (values <= self.high)]
 
     def sample(self, rng: np.random.Generator | int, n: int | None = None) -> Any:
         """As ``Space.sample``: one architecture, or a list of ``n``."""
@@ -269,7 +281,7 @@ class WindowSampler:
         return genes
 
     def _unreachable(self) -> str:
-        smallest, largest = self._cost(
-            self.space.genes([self.space.smallest, self.space.largest])).macs
-        return (f'no {self.space.name} architecture has from {self.low:g} to {self.high:g} MACs; '
-                f'the smallest has {smallest:g}, the largest {largest:g}')
+        smallest, largest = getattr(self._cost(
+            self.space.genes([self.space.smallest, self.space.largest])), self.kind)
+        return (f'no {self.space.name} architecture has from {self.low:g} to {self.high:g} '
+                f'{KINDS[self.kind]}; the smallest has {smallest:g}, the largest {largest:g}')
