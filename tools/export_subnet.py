@@ -19,7 +19,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import _common  # first: it makes the OpenMMLab packages importable
 from mmengine.config import Config
@@ -27,6 +28,7 @@ from rich.console import Console
 
 from nasvit_mm import engine
 from nasvit_mm import search as nas
+from nasvit_mm.spaces import Arch
 from nasvit_mm.supernet import load_supernet, read_supernet_config
 
 NUM_CALIBRATION = 64  # batches, as the papers have it
@@ -41,7 +43,10 @@ def parse_args() -> argparse.Namespace:
     which.add_argument('--best', metavar='METRIC', help='best candidate of the front by a metric '
                        '(the first objective)')
     which.add_argument('--arch', help='an architecture, searched or not: name, JSON or YAML file')
-    parser.add_argument('--out', type=Path, help='folder to write (WORK_DIR/export_N)')
+    parser.add_argument('--out', type=Path, help='folder to write (WORK_DIR/export_N, of --arch '
+                        'export_NAME)')
+    parser.add_argument('--force', action='store_true',
+                        help='write over an export of something else')
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument('--checkpoint', help="of the supernet (the search's)")
     weights.add_argument('--from-scratch', action='store_true', help='write no weights')
@@ -65,25 +70,27 @@ def main() -> None:
                                 'be handed to: give it by --cfg-options task=CONFIG')
     if args.num_calibration is not None and args.num_calibration < 0:
         raise engine.UsageError(f'--num-calibration {args.num_calibration}: expected at least 0')
-    arch, origin, figures = choose(args, cfg, plan)
-    out = args.out or Path(cfg.work_dir, f'export_{origin.get("candidate", "arch")}')
+    choice = choose(args, cfg, plan)
+    out = args.out or Path(cfg.work_dir, f'export_{choice.name}')
     size = _common.input_size(args, problem.task.cfg) if args.shape else problem.input_size
     with engine.disk_errors(out):
-        done = export(args, plan, arch, out, size, origin)
+        done = export(args, plan, choice, out, size)
     norms = done.norms.replace('*', '')
     if done.calibrated:
         print(norms)
     else:
         warn(norms)
-    compare(args, figures, done.measured)
+    compare(args, choice.figures, done.measured)
     print('\n'.join(map(str, done.paths)))
     print(f'Now: python tools/train.py {out / nas.CONFIG}')
 
 
-def export(args: argparse.Namespace, plan: nas.SearchPlan, arch: Any, out: Path,
-           size: tuple[int, int], origin: dict[str, Any]) -> nas.Exported:
+def export(args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: Path,
+           size: tuple[int, int]) -> nas.Exported:
     task, options = plan.problem.task, plan.evaluator or {}
+    arch, origin = choice.arch, choice.origin
     if args.from_scratch:
+        claim(args, out, choice)
         return nas.export_subnet(out, task, arch, size, origin=origin)
     checkpoint = args.checkpoint or options.get('checkpoint')
     if checkpoint is None:
@@ -94,7 +101,12 @@ def export(args: argparse.Namespace, plan: nas.SearchPlan, arch: Any, out: Path,
     cfg.merge_from_dict(dict(options.get('cfg_options') or {}) if own else {})
     in_task = 'backbone' in nas.standalone(cfg).model  # not of a classifier
     source = task_evaluator(args, plan, checkpoint) if in_task else load_supernet(checkpoint, cfg)
-    origin |= {'supernet': f'{checkpoint} (sha256 {nas.sha256(checkpoint)}...)'}
+    origin['supernet'] = f'{checkpoint} (sha256 {nas.sha256(checkpoint)}...)'
+    if own and choice.changed:
+        warn('the supernet is not the one that was searched: its weights, or the config it was '
+             'trained with, have changed; the figures of the search are not of these weights')
+        origin['supernet'] += ', NOT the one that was searched'
+    claim(args, out, choice)
     if in_task:
         return nas.export_model(out, task, arch, size, source, origin)
     phase = options.get('phase', 0) if args.phase is None else args.phase
@@ -102,10 +114,15 @@ def export(args: argparse.Namespace, plan: nas.SearchPlan, arch: Any, out: Path,
     return nas.export_subnet(out, task, arch, size, source, phase, number, origin)
 
 
+def claim(args: argparse.Namespace, out: Path, choice: Choice) -> None:
+    if not args.force:
+        nas.check_folder(out, choice.arch, choice.origin)
+
+
 def task_evaluator(args: argparse.Namespace, plan: nas.SearchPlan,
                    checkpoint: str) -> nas.SupernetEvaluator:
     """The search's, or where it has none, one by the config in the checkpoint."""
-    options = {k: v for k, v in (plan.evaluator or {}).items() if k != 'imports'}
+    options = {k: v for k, v in (plan.evaluator or {}).items() if k not in nas.ABOUT}
     if str(options.get('type')).removeprefix('nasvit_mm.') != 'SupernetEvaluator':
         options = dict(type='SupernetEvaluator', config=None)
     options |= {k: getattr(args, k) for k in ('num_calibration', 'phase')
@@ -130,16 +147,36 @@ def warn(text: str) -> None:
     Console(stderr=True).print(f'WARNING: {text}', style='bold red', markup=False)
 
 
-def choose(args: argparse.Namespace, cfg: Config,
-           plan: nas.SearchPlan) -> tuple[Any, dict[str, Any], Mapping[str, float]]:
-    """The architecture, what the card says of it, and what the search measured."""
+class Choice(NamedTuple):
+    """What is exported.
+
+    Attributes:
+        arch: the architecture.
+        name: part of the folder's name.
+        origin: what the card says of it.
+        figures: what the search measured.
+        changed: whether the search was of another supernet than its files are now.
+    """
+
+    arch: Arch
+    name: str
+    origin: dict[str, Any]
+    figures: Mapping[str, float] = MappingProxyType({})
+    changed: bool = False
+
+
+def choose(args: argparse.Namespace, cfg: Config, plan: nas.SearchPlan) -> Choice:
     problem = plan.problem
     if args.arch is not None:
         try:
-            return problem.space.arch(args.arch), {'chosen': f'by hand: {args.arch}'}, {}
+            arch = problem.space.arch(args.arch)
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise engine.UsageError(f'--arch: {error.args[0]}') from error
-    archive = nas.Archive(cfg.work_dir, plan.identity, resume=True, write=False)
+        named = args.arch in ('smallest', 'largest', *problem.space.named)
+        return Choice(arch, args.arch if named else nas.digest(arch.to_dict())[:8],
+                      {'chosen': f'by hand: {args.arch}'})
+    archive = nas.Archive(cfg.work_dir, plan.identity, resume=True, write=False,
+                          loose=[nas.EVALUATED])
     path, records = archive.path, archive.lines
     if not records:
         raise engine.UsageError(f'{path} holds no candidate: run tools/search.py {args.config} '
@@ -151,7 +188,9 @@ def choose(args: argparse.Namespace, cfg: Config,
         record = records[args.candidate]
     else:
         record = best(args, problem, nas.front(problem, records))
-    return record['arch'], describe(record, path, args.config), record['metrics']
+    return Choice(problem.space.arch(record['arch']), str(record['index']),
+                  describe(record, path, args.config), record['metrics'],
+                  nas.EVALUATED in archive.differing)
 
 
 def best(args: argparse.Namespace, problem: nas.Problem,
@@ -160,7 +199,9 @@ def best(args: argparse.Namespace, problem: nas.Problem,
     metric = args.best or problem.objectives[0].metric
     if metric not in goals:
         raise engine.UsageError(f'--best {metric}: the objectives are {", ".join(goals)}')
-    return min(front, key=lambda r: goals[metric] * {**r['costs'], **r['metrics']}[metric])
+    if not front:
+        raise engine.UsageError('all candidates of the search failed: give --candidate, or --arch')
+    return min(front, key=lambda r: goals[metric] * nas.figures(r)[metric])
 
 
 def describe(record: Mapping[str, Any], path: Path, config: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import argparse
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -50,19 +51,40 @@ def backend(args: argparse.Namespace, cfg: Any) -> Iterator[nas.Serial]:
             raise engine.UsageError('--workers and --dask do not go with --launcher')
         yield nas.Ranks.start(cfg)
     elif args.dask:
-        try:
-            from distributed import Client, KilledWorker
-        except ImportError as error:
-            raise engine.UsageError('--dask needs the package: pip install distributed') from error
-        with Client(args.dask) as client:
+        with dask_client(args.dask) as client:
+            from distributed import KilledWorker
             yield nas.Workers(client.get_executor(), [KilledWorker])
     elif args.workers > 1:
-        with ProcessPoolExecutor(args.workers, mp_context=get_context('spawn')) as executor:
-            yield nas.Workers(executor, [BrokenProcessPool])
+        pool = partial(ProcessPoolExecutor, args.workers, mp_context=get_context('spawn'))
+        with closing(nas.Workers(pool, [BrokenProcessPool])) as workers:
+            yield workers
     elif args.workers == 1:
         yield nas.Serial()
     else:
         raise engine.UsageError(f'--workers {args.workers}: expected at least 1')
+
+
+def dask_client(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise engine.UsageError('--dask needs the package: pip install distributed') from error
+    try:
+        return Client(address)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise engine.UsageError(f'--dask {address}: no scheduler of Dask answers there ({error}); '
+                                'expected tcp://HOST:PORT') from error
+
+
+def open_archive(cfg: Any, plan: nas.SearchPlan, resume: bool, where: nas.Serial) -> nas.Archive:
+    """The archive; of several ranks the first one reads it for all."""
+    ranks = isinstance(where, nas.Ranks)
+    if ranks and not _common.is_first():
+        return nas.Archive(cfg.work_dir, plan.identity, records=where.share())
+    archive = nas.Archive(cfg.work_dir, plan.identity, resume, write=_common.is_first())
+    if ranks:
+        where.share(archive.records)
+    return archive
 
 
 class Bar:
@@ -72,31 +94,39 @@ class Bar:
         self.bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                             TimeRemainingColumn(), console=console)
         self.goal, self.total = plan.problem.objectives[0], plan.algorithm.generations
-        self.best, self.done, self.task = None, 0, self.bar.add_task('search', total=None)
+        self.best, self.done, self.failed = None, 0, 0
+        self.task = self.bar.add_task('search', total=None)
 
     def __call__(self, generation: int, number: int, record: Mapping[str, Any] | None) -> None:
         if record is None:
-            self.bar.update(self.task, total=self.done + number * (self.total - generation),
-                            description=f'generation {generation + 1} of {self.total}')
+            self.bar.update(self.task, total=self.done + number * (self.total - generation))
+        else:
+            self.done += 1
+            self.note(record)
+        self.bar.update(self.task, completed=self.done, description=''.join((
+            f'generation {generation + 1} of {self.total}',
+            f', {self.failed} failed' if self.failed else '',
+            '' if self.best is None else f', best {self.goal.metric} {self.best:.6g}')))
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        if 'failed' in record:
+            if not self.failed:
+                self.bar.console.print(f'candidate {record["index"]} failed: {record["failed"]}',
+                                       markup=False)
+            self.failed += 1
             return
-        self.done += 1
-        value = {**record['costs'], **record['metrics']}[self.goal.metric]
+        value = nas.figures(record)[self.goal.metric]
         if self.best is None or self.goal.sign * value < self.goal.sign * self.best:
             self.best = value
-            self.bar.update(self.task, description=f'generation {generation + 1} of {self.total}, '
-                            f'best {self.goal.metric} {value:.6g}')
-        self.bar.update(self.task, completed=self.done)
 
 
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
     plan = nas.read_search(cfg, args.config)
-    console = Console(quiet=not _common.is_first())
     with engine.disk_errors(cfg.work_dir), backend(args, cfg) as where:
-        archive = nas.Archive(cfg.work_dir, plan.identity, args.resume, write=_common.is_first())
-        if isinstance(where, nas.Ranks):
-            where.meet('begin')
+        console = Console(quiet=not _common.is_first())  # known once the launcher has spoken
+        archive = open_archive(cfg, plan, args.resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
         bar = Bar(plan, console)

@@ -11,10 +11,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nasvit_mm.engine import UsageError
+from nasvit_mm.search.checks import number
+from nasvit_mm.search.draw import nothing_found
 from nasvit_mm.search.operators import OPERATORS, Operators, pairs
 from nasvit_mm.search.problem import Problem
 
 TRIES = 60  # rounds of breeding before random candidates fill up
+STALE = 4096  # random candidates without a new one, after which there is none
 
 
 class Algorithm:
@@ -28,6 +31,9 @@ class Algorithm:
         initial: architectures that begin the first generation (of a training's memory banks, or of
             another search), in any form that ``Space.arch`` takes; those outside the constraints
             are left out.
+
+    Raises:
+        UsageError: an option out of its range.
     """
 
     operators: ClassVar[str] = 'uniform'
@@ -36,10 +42,10 @@ class Algorithm:
                  seed: int = 0, operators: Mapping | str | None = None,
                  initial: Sequence[Any] = ()) -> None:
         for name, value in (('generations', generations), ('population', population)):
-            if not isinstance(value, int) or value < 1:
-                raise UsageError(f'algorithm: {name} = {value!r}, expected a positive int')
+            number(f'algorithm.{name}', value, low=1, whole=True)
         self.problem, self.generations, self.population = problem, generations, population
-        self.rng, self.generation = np.random.default_rng(seed), 0
+        self.rng = np.random.default_rng(number('seed', seed, low=0, whole=True))
+        self.generation, self._exhausted = 0, False
         self.operate = self._build_operators(operators)
         self._initial = self._read_initial(initial)
         self._seen: set[bytes] = set()
@@ -47,6 +53,8 @@ class Algorithm:
         self.scores = np.zeros((0, len(problem.objectives)))
 
     def _build_operators(self, given: Mapping | str | None) -> Operators:
+        if given is not None and not isinstance(given, (str, Mapping)):
+            raise UsageError(f'operators = {given!r}, expected a name or dict(type=name, ...)')
         options = dict(type=given) if isinstance(given, str) else dict(given or {})
         name = options.pop('type', self.operators)
         if name not in OPERATORS:
@@ -63,6 +71,9 @@ class Algorithm:
     def ask(self) -> np.ndarray:
         """The candidates of the next generation (n, num_genes), none asked for before; at the end
         none.
+
+        Raises:
+            UsageError: not one candidate of a first generation was found within the constraints.
         """
         if self.generation >= self.generations:
             return self.genes[:0]
@@ -83,10 +94,12 @@ class Algorithm:
         raise NotImplementedError
 
     # ------------------------------------------------------------------ breeding
-    def _new(self, genes: np.ndarray) -> np.ndarray:
-        """Rows that were not there before, each once; from now on they were."""
+    def _new(self, genes: np.ndarray, n: int | None = None) -> np.ndarray:
+        """Rows that were not there before, each once, ``n`` at most; from now on they were."""
         fresh = []
         for i, row in enumerate(genes):
+            if len(fresh) == n:
+                break
             key = row.tobytes()
             if key not in self._seen:
                 self._seen.add(key)
@@ -94,12 +107,17 @@ class Algorithm:
         return genes[fresh]
 
     def _random(self, n: int) -> np.ndarray:
-        found = [self.genes[:0]]
-        for _ in range(TRIES):
-            missing = n - sum(map(len, found))
-            if missing <= 0:
+        """New random candidates; fewer where there are no more to be found."""
+        found, have, stale = [self.genes[:0]], 0, 0
+        for rows in self.problem.rounds(self.rng, n) if n > 0 and not self._exhausted else ():
+            found.append(self._new(rows, n - have))
+            have += len(found[-1])
+            stale = 0 if len(found[-1]) else stale + len(rows)
+            if have == n or stale > STALE:
                 break
-            found.append(self._new(self.problem.sample(self.rng, missing)))
+        if not self._seen:
+            raise UsageError(nothing_found(self.problem))
+        self._exhausted |= have < n
         return np.concatenate(found)
 
     def _bred(self, n: int, make: Any) -> np.ndarray:
@@ -108,12 +126,8 @@ class Algorithm:
         for _ in range(TRIES):
             children = self.problem.space.canonical_genes(make(2 * n))
             children = children[self.problem.feasible(children)]
-            for row in children:
-                if have == n:
-                    break
-                fresh = self._new(row[None])
-                found.append(fresh)
-                have += len(fresh)
+            found.append(self._new(children, n - have))
+            have += len(found[-1])
             if have == n:
                 return np.concatenate(found)
         return np.concatenate([*found, self._random(n - have)])
@@ -137,13 +151,17 @@ class Evolution(Algorithm):
     """Base of the papers' evolutions: mutants and crossed children of the better candidates.
 
     Args:
-        mutations, crossovers: children a generation.
+        mutations, crossovers: children a generation; one of them may be 0.
     """
 
     def __init__(self, problem: Problem, *, population: int = 512, mutations: int = 128,
                  crossovers: int = 128, **kwargs: Any) -> None:
         super().__init__(problem, population=population, **kwargs)
-        self.mutations, self.crossovers = mutations, crossovers
+        self.mutations = number('algorithm.mutations', mutations, low=0, whole=True)
+        self.crossovers = number('algorithm.crossovers', crossovers, low=0, whole=True)
+        if not mutations + crossovers:
+            raise UsageError('algorithm: mutations = 0 and crossovers = 0, expected one of them to '
+                             'be at least 1')
 
     def _next(self) -> np.ndarray:
         pool = self._pool()
@@ -173,7 +191,7 @@ class ParetoEvolution(Evolution):
         if self.bin_metric not in costs:
             raise UsageError(f'bin_metric = {bin_metric!r}, expected a cost among the objectives '
                              f'and constraints: {", ".join(costs) or "there is none"}')
-        self.bins = bins
+        self.bins = number('algorithm.bins', bins, above=0)
 
     def _pool(self) -> np.ndarray:
         cost = self.problem.costs(self.genes)[self.bin_metric]
@@ -196,7 +214,7 @@ class LevelEvolution(Evolution):
     def __init__(self, problem: Problem, *, keep: int = 256, generations: int = 40,
                  **kwargs: Any) -> None:
         super().__init__(problem, generations=generations, **kwargs)
-        self.keep = keep
+        self.keep = number('algorithm.keep', keep, low=1, whole=True)
 
     def _pool(self) -> np.ndarray:
         return self.genes[np.argsort(self.scores[:, 0], kind='stable')[:self.keep]]
@@ -211,7 +229,7 @@ class NSGA2(Algorithm):
 
     def __init__(self, problem: Problem, *, mutation: float = 0.8, **kwargs: Any) -> None:
         super().__init__(problem, **kwargs)
-        self.mutation = mutation
+        self.mutation = number('algorithm.mutation', mutation, low=0, high=1)
         self._survivors, self._survivor_scores = self.genes, self.scores  # of what was told so far
         self._rank = self._crowding = np.zeros(0)
         self._order = np.zeros(0, np.int64)  # their places, the better first
@@ -264,13 +282,19 @@ ALGORITHMS = {'random': RandomSearch, 'nasvit': ParetoEvolution, 'elasticvit': L
               'vitas': ViTASEvolution, 'nsga2': NSGA2}
 
 
-def build_algorithm(cfg: Mapping, problem: Problem, seed: int) -> Algorithm:
+def build_algorithm(cfg: Mapping, problem: Problem, seed: int,
+                    initial: Sequence[Any] = ()) -> Algorithm:
     """``dict(type=name, ...)`` to an algorithm.
+
+    Args:
+        initial: its argument, where ``cfg`` has none.
 
     Raises:
         UsageError: an unknown type or argument.
     """
-    options = dict(cfg)
+    if not isinstance(cfg, Mapping):
+        raise UsageError(f'algorithm = {cfg!r}, expected dict(type=name, ...)')
+    options = dict({'initial': initial} if len(initial) else {}, **cfg)
     name = options.pop('type', None)
     if name not in ALGORITHMS:
         raise UsageError(f'algorithm type = {name!r}, allowed: {", ".join(ALGORITHMS)}')

@@ -13,15 +13,19 @@ from mmengine.runner import CheckpointLoader
 from nasvit_mm.backbones import plain_types
 from nasvit_mm.engine import UsageError, check_checkpoint_exists
 from nasvit_mm.registry import MODELS
+from nasvit_mm.search.agreement import check_same_model
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
-from nasvit_mm.search.archive import NAME
+from nasvit_mm.search.archive import NAME, read_archive
+from nasvit_mm.search.digest import digest
+from nasvit_mm.search.evaluators import describe_evaluator
 from nasvit_mm.search.latency import LatencyTable
-from nasvit_mm.search.problem import Problem
+from nasvit_mm.search.problem import Problem, read_size
 from nasvit_mm.search.task import DenseTask, Size, standalone
 from nasvit_mm.spaces import Arch, Space, get_space
 
 KEYS = {'space', 'task', 'input_size', 'objectives', 'constraints', 'evaluator', 'algorithm',
         'initial', 'latency', 'seed'}
+EVALUATED = 'supernet'  # in an identity: what the evaluator says that its figures depend on
 OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
 
 
@@ -31,8 +35,10 @@ class SearchPlan:
 
     Attributes:
         problem, algorithm: built.
-        evaluator: ``dict(type=, ...)``, None where all objectives are costs.
-        identity: what makes the search this one, JSON types.
+        evaluator: ``dict(type=, imports=, content=, ...)`` as of :func:`evaluate`, None where all
+            objectives are costs.
+        identity: what makes the search this one, JSON types; under :data:`EVALUATED` the content
+            of the files that the evaluator reads.
     """
 
     problem: Problem
@@ -66,30 +72,33 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     space = _space(cfg.space)
     task_cfg = _task_config(cfg.get('task'), path)
     task = None if task_cfg is None else DenseTask(task_cfg, space)
-    size, table = plain_types(cfg.get('input_size')), cfg.get('latency')
+    size, table = read_size(plain_types(cfg.get('input_size'))), cfg.get('latency')
     if table is not None:
         if task is None or size is None:
             raise UsageError('latency is of a task at its input_size: the config lacks one of them')
-        table = LatencyTable.load(table, task, tuple(size))
+        table = LatencyTable.load(table, task, size)
     problem = Problem(space, plain_types(cfg.objectives), plain_types(cfg.get('constraints', [])),
                       task, size, table)
     options, seed = plain_types(cfg.algorithm), cfg.get('seed', 0)
     initial = _initial(cfg.get('initial'), space)
-    algorithm = build_algorithm(dict(options, **({'initial': initial} if initial else {})),
-                                problem, seed)
-    evaluator = plain_types(cfg.get('evaluator')) if problem.evaluated else None
-    if evaluator is not None:
-        evaluator['imports'] = list(plain_types(cfg.get('custom_imports', {})).get('imports', []))
+    algorithm = build_algorithm(options, problem, seed, initial)
+    evaluator, described = _evaluator(cfg) if problem.evaluated else (None, {})
+    if task is not None and 'model' in described:
+        check_same_model(task, described['model'], described.get('default_scope'))
     identity = dict(
         space=space.to_dict(), input_size=problem.input_size,
         task=None if task is None else plain_types(task.cfg.model),
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[c._asdict() for c in problem.constraints], evaluator=evaluator,
+        **({EVALUATED: described} if described else {}),
         # More generations go on where fewer ended.
         algorithm={k: v for k, v in options.items() if k != 'generations'},
         latency=table and dict(table.about, digest=table.digest),
         initial=[a if isinstance(a, str) else space.arch(a).to_dict() for a in initial], seed=seed)
-    return SearchPlan(problem, algorithm, evaluator, json.loads(json.dumps(identity, default=str)))
+    identity = json.loads(json.dumps(identity, default=str))
+    if described:
+        evaluator = dict(evaluator, content=digest(identity[EVALUATED]))
+    return SearchPlan(problem, algorithm, evaluator, identity)
 
 
 def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, Size | None]:
@@ -103,8 +112,7 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
         task = _task_config(cfg.get('task'), path)
         if task is None:
             raise UsageError('the search config has no task')
-        size = plain_types(cfg.get('input_size'))
-        return DenseTask(task, _space(cfg.space)), size and tuple(size)
+        return DenseTask(task, _space(cfg.space)), read_size(plain_types(cfg.get('input_size')))
     cfg = standalone(cfg)
     backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
     kind = MODELS.get(str(backbone.get('type')).removeprefix('nasvit_mm.'))
@@ -125,10 +133,22 @@ def _space(given: Any) -> Space:
 def _task_config(given: Any, path: str | Path | None) -> Config | None:
     if given is None or isinstance(given, Mapping):
         return given if given is None else Config(plain_types(given))
+    if not isinstance(given, str):
+        raise UsageError(f'task = {given!r}, expected a config file or a mapping')
     for folder in ([Path(path).parent] if path else []) + [Path()]:
         if (folder / given).is_file():
             return Config.fromfile(folder / given)
     raise UsageError(f'task: the config {given} does not exist')
+
+
+def _evaluator(cfg: Config) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """The evaluator's config, and what it says that its figures depend on."""
+    evaluator = plain_types(cfg.get('evaluator'))
+    if evaluator is None:
+        return None, {}
+    described = describe_evaluator(evaluator)
+    imports = plain_types(cfg.get('custom_imports', {})).get('imports', [])
+    return dict(evaluator, imports=list(imports)), described
 
 
 def _initial(given: Any, space: Space) -> Sequence[Any]:
@@ -138,11 +158,13 @@ def _initial(given: Any, space: Space) -> Sequence[Any]:
             return [space.arch(a) for a in plain_types(given) or ()]
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise UsageError(f'initial: {error.args[0]}') from error
+    if not isinstance(given, str):
+        raise UsageError(f'initial = {given!r}, expected a list of architectures, a checkpoint, or '
+                         'an archive.jsonl')
     if Path(given).name == NAME:
         if not Path(given).is_file():
             raise UsageError(f'initial: the archive {given} does not exist')
-        lines = Path(given).read_text().splitlines()[1:]
-        return _members(space, [json.loads(line)['arch'] for line in lines])
+        return _members(space, [r['arch'] for r in read_archive(given) if 'failed' not in r])
     check_checkpoint_exists(given)
     content = CheckpointLoader.load_checkpoint(given, map_location='cpu', logger='silent')
     state = content.get('supernet', {})

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, as_completed
 from datetime import timedelta
 from typing import Any
 
-from nasvit_mm.engine import UsageError
+from nasvit_mm.engine import DataError, UsageError
 from nasvit_mm.search.evaluators import evaluate
 
-RETRIES = 3  # of a candidate whose worker was lost
+RETRIES = 3  # rounds in which every worker was lost
 WAIT = timedelta(days=7)  # for another rank's result
 
 Result = tuple[int, dict[str, float]]
@@ -30,37 +30,70 @@ class Serial:
 
 
 class Workers(Serial):
-    """In the workers of a ``concurrent.futures.Executor`` (processes, Dask's, loky's).
+    """In the workers of a ``concurrent.futures.Executor`` (processes, threads, Dask's, loky's).
 
     Args:
-        executor: one whose workers have this package; the evaluator is built once in each.
+        executor: one whose workers have this package, or what makes one, which is called again
+            where a lost worker leaves the executor broken; the evaluator is built once in each
+            process.
         lost: exceptions that mean a lost worker, not a wrong candidate; those are tried again.
     """
 
-    def __init__(self, executor: Executor, lost: Sequence[type[BaseException]] = ()) -> None:
-        self.executor, self.lost = executor, tuple(lost)
+    def __init__(self, executor: Executor | Callable[[], Executor],
+                 lost: Sequence[type[BaseException]] = ()) -> None:
+        self._make = None if hasattr(executor, 'submit') else executor
+        self.executor = executor if self._make is None else self._make()
+        self.lost = tuple(lost)
 
     def run(self, evaluator: str, archs: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
+        """As of :class:`Serial`.
+
+        Raises:
+            UsageError: round after round nothing but lost workers.
+        """
         waiting, tries = list(range(len(archs))), 0
         while waiting:
-            futures = {self.executor.submit(evaluate, evaluator, archs[place]): place
-                       for place in waiting}
-            waiting = []
+            futures = self._submit(evaluator, archs, waiting)
+            done = set()
             try:
                 for future in as_completed(futures):
                     try:
                         yield futures[future], future.result()
                     except self.lost:
-                        waiting.append(futures[future])
+                        continue
+                    done.add(futures[future])
             except BaseException:
                 for future in futures:
                     future.cancel()
                 raise
-            tries += bool(waiting)
+            waiting, tries = [p for p in waiting if p not in done], 0 if done else tries + 1
             if tries > RETRIES:
                 raise UsageError(f'{len(waiting)} candidates lost their worker {tries} times, the '
-                                 f'first: {json.dumps(archs[min(waiting)])}; does a worker have '
+                                 f'first: {json.dumps(archs[waiting[0]])}; does a worker have '
                                  'too little memory?')
+            if waiting and self._make is not None:
+                self.executor.shutdown(cancel_futures=True)
+                self.executor = self._make()
+
+    def _submit(self, evaluator: str, archs: Sequence[Mapping[str, Any]],
+                places: Sequence[int]) -> dict[Future, int]:
+        """Future -> place; of those only that a broken executor still took."""
+        futures = {}
+        try:
+            for place in places:
+                futures[self.executor.submit(evaluate, evaluator, archs[place])] = place
+        except self.lost:
+            pass
+        return futures
+
+    def close(self) -> None:
+        """End the executor that was made here."""
+        if self._make is not None:
+            self.executor.shutdown()
+
+
+class EvaluationError(DataError):
+    """A mistake that one rank met in an evaluation, and the others may not."""
 
 
 class Ranks(Serial):
@@ -94,16 +127,55 @@ class Ranks(Serial):
         return cls(store)
 
     def run(self, evaluator: str, archs: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
+        """As of :class:`Serial`.
+
+        Raises:
+            EvaluationError: the rank that met it, and every other one that waits for the result.
+            UsageError: another rank asks for other candidates.
+        """
         self.batch += 1
         name, waiting = f'search/{self.batch}', list(range(len(archs)))
         while (place := self.store.add(f'{name}/next', 1) - 1) < len(archs):
-            self.store.set(f'{name}/{place}', json.dumps(evaluate(evaluator, archs[place])))
+            self._evaluate(f'{name}/{place}', evaluator, archs[place])
             for other in [p for p in waiting if p <= place]:  # so that the archive has it soon
                 if self.store.check([f'{name}/{other}']):
                     waiting.remove(other)
-                    yield other, json.loads(self.store.get(f'{name}/{other}'))
+                    yield other, self._result(f'{name}/{other}', archs[other])
         for other in waiting:
-            yield other, json.loads(self.store.get(f'{name}/{other}'))
+            yield other, self._result(f'{name}/{other}', archs[other])
+
+    def _evaluate(self, key: str, evaluator: str, arch: Mapping[str, Any]) -> None:
+        try:
+            self.store.set(key, json.dumps(dict(arch=arch, figures=evaluate(evaluator, arch))))
+        except Exception as error:
+            text = f'rank {os.environ.get("RANK", "?")}: {error}'
+            self.store.set(key, json.dumps(dict(arch=arch, error=text)))
+            if isinstance(error, UsageError):
+                raise EvaluationError(text) from error
+            raise
+
+    def _result(self, key: str, arch: Mapping[str, Any]) -> dict[str, float]:
+        result = json.loads(self.store.get(key))
+        if result['arch'] != json.loads(json.dumps(arch)):
+            raise UsageError(f'the ranks ask for different candidates (one for {result["arch"]}, '
+                             f'one for {arch}): give all of them the same config and versions')
+        if 'error' in result:
+            raise UsageError(f'the search ended on {result["error"]}')
+        return result['figures']
+
+    def share(self, records: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
+        """Hand the records of the archive on, which the first rank alone reads: its folder may be
+        on that machine only.
+
+        Args:
+            records: the first rank's; None in the others.
+        """
+        if records is not None:
+            for i, record in enumerate(records):
+                self.store.set(f'search/records/{i}', json.dumps(record))
+            self.store.set('search/records', str(len(records)))
+        number = int(self.store.get('search/records'))
+        return [json.loads(self.store.get(f'search/records/{i}')) for i in range(number)]
 
     def meet(self, where: str) -> None:
         """Wait until every rank has come here."""

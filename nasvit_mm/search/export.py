@@ -2,9 +2,9 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -17,9 +17,16 @@ from mmengine.runner import Runner
 from torch import nn
 
 from nasvit_mm.checkpoints import extract_state, save_weights
-from nasvit_mm.engine import UsageError, build_model, check_data, load_weights
+from nasvit_mm.engine import (
+    UsageError,
+    build_model,
+    check_data,
+    load_weights,
+    seed_everything,
+    shown_path,
+)
 from nasvit_mm.nn import batch_norms, recalibrate_bn
-from nasvit_mm.search.evaluators import SupernetEvaluator
+from nasvit_mm.search.supernet_evaluator import SupernetEvaluator
 from nasvit_mm.search.task import DenseTask, Size
 from nasvit_mm.spaces import Arch
 from nasvit_mm.version import __version__
@@ -74,8 +81,11 @@ def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     folder, arch = Path(folder), task.space.arch(arch)
     folder.mkdir(parents=True, exist_ok=True)
     cfg = task.config(arch)
+    cfg.pop('load_from', None)  # weights of another architecture
     norms, calibrated = 'Without weights: `config.py` trains from scratch.', True
-    if supernet is not None:
+    if supernet is None:
+        (folder / WEIGHTS).unlink(missing_ok=True)  # of another export
+    else:
         state = _sliced(supernet.backbone, arch, phase)
         norms, calibrated = _recalibrate(cfg, state, num_calibration)
         save_weights(folder / WEIGHTS, state, task.space, arch, bn_recalibrated=calibrated,
@@ -120,6 +130,33 @@ def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     return Exported([folder / WEIGHTS, *paths], norms, norms != NOT_DONE, measured)
 
 
+def check_folder(folder: str | Path, arch: Arch, origin: Mapping[str, Any]) -> None:
+    """Check that a folder holds no export, or one of the same architecture and supernet.
+
+    Args:
+        origin: of the export to come; its supernet is told by its digest.
+
+    Raises:
+        UsageError: names the folder, and what it holds.
+    """
+    folder = Path(folder)
+    if not (folder / ARCH).is_file():
+        return
+    card = (folder / CARD).read_text() if (folder / CARD).is_file() else ''
+    if json.loads((folder / ARCH).read_text()) != arch.to_dict():
+        held = 'another architecture'
+    elif _digests(card) != _digests(str(origin.get('supernet', ''))):
+        held = 'this architecture, with weights of another supernet or none'
+    else:
+        return
+    raise UsageError(f'{shown_path(folder)} holds an export of {held}: give another --out, or '
+                     '--force to write over it')
+
+
+def _digests(text: str) -> list[str]:
+    return re.findall(r'sha256 (\w+)', text)
+
+
 def listed(figures: Mapping[str, float]) -> str:
     """Figures in a line."""
     return ', '.join(f'{k} {v:.6g}' for k, v in figures.items())
@@ -156,6 +193,7 @@ def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tu
         return f'{NOT_DONE} ({error})', False
     model.backbone.load_state_dict(state, strict=False)  # the dense one may end at an earlier stage
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    seed_everything(0)  # augmentation that no SeedTransforms seeds
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     if torch.cuda.is_available():
         model.cuda()
@@ -171,6 +209,7 @@ def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tu
 
 def _config_text(cfg: Config, arch: Arch) -> str:
     cfg.work_dir = '{{ fileDirname }}/train'
+    cfg.pop('resume', None)  # of the task's own training
     return (f'"""{cfg.model.type} with a searched backbone of {arch.space}; see {CARD}.\n\n'
             f'    python tools/train.py {CONFIG}\n"""\n' + cfg.pretty_text)
 
@@ -195,15 +234,6 @@ def _card(folder: Path, task: DenseTask, arch: Arch, size: Size, norms: str,
               f'python tools/test.py {folder / CONFIG} {folder}/train/CHECKPOINT.pth', '```', '',
               f'`{ARCH}` alone is a value of `arch=` of the backbone.', '']
     return '\n'.join(lines)
-
-
-def sha256(path: str | Path) -> str:
-    """Of a file, the first 16 digits."""
-    digest = hashlib.sha256()
-    with Path(path).open('rb') as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def _write(path: Path, text: str) -> None:

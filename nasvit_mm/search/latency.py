@@ -1,11 +1,9 @@
 """Latency of any candidate out of a table of blocks, measured once on the user's device."""
 from __future__ import annotations
 
-import copy
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from itertools import combinations_with_replacement
 from pathlib import Path
 from statistics import median
@@ -18,6 +16,7 @@ from torch import nn
 from nasvit_mm.backbones import ElasticBackbone, plain_types
 from nasvit_mm.deploy import Logits
 from nasvit_mm.engine import UsageError, build_model, shown_path
+from nasvit_mm.search.digest import digest
 from nasvit_mm.search.task import DenseTask, Size
 from nasvit_mm.spaces import Arch
 
@@ -25,6 +24,11 @@ WARMUP = 2  # calls that are not timed
 POOL = 2000  # random candidates out of which those to be measured are chosen
 BLOCK_PARTS = ('stage', 'mb', 'block')  # parts of a cost that are blocks of the table
 WHICH = ('depth', 'row', 'tokens')  # in a plan: which entries are read, not how many
+# Parts of a model that do not run where latency is measured, and options that go by the candidate
+# or change no time.
+UNTIMED = {'auxiliary_head', 'data_preprocessor', 'train_cfg'}
+FREE = {'in_channels', 'init_cfg'}
+FREE_OF_BACKBONE = {'arch', 'space', 'drop_path_rate', 'frozen_stages', 'norm_eval', 'with_cp'}
 Progress = Callable[[int, int], None]
 
 
@@ -80,7 +84,7 @@ class LatencyTable:
     @property
     def digest(self) -> str:
         """Of the times."""
-        return sha256(json.dumps([self.blocks, self.rest]).encode()).hexdigest()[:16]
+        return digest([self.blocks, self.rest])
 
     def save(self, path: str | Path) -> None:
         """As JSON."""
@@ -132,7 +136,7 @@ def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networ
         progress: ``progress(done, of)``.
     """
     space, known, rests, chosen = task.space, {}, [], _covering(task, networks)
-    strangers = [a for a in space.sample(1, 4 * unseen) if a not in set(chosen)][:unseen]
+    strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
     pictures = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
     stopwatch = _Stopwatch(task, pictures.to(device), rounds)
     for i, arch in enumerate(chosen):
@@ -307,18 +311,19 @@ def _fit_rest(task: DenseTask, genes: np.ndarray, size: Size,
 
 # ---------------------------------------------------------------------- what it is of
 def _about(task: DenseTask, size: Size) -> dict[str, Any]:
-    model = copy.deepcopy(plain_types(task.cfg.model))
-    for key in ('arch', 'space', 'init_cfg', 'drop_path_rate', 'frozen_stages', 'norm_eval',
-                'with_cp'):
-        model['backbone'].pop(key, None)
-    parts = {key: _without_widths(model[key]) for key in ('backbone', 'neck', 'decode_head')
-             if model.get(key)}
+    model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in UNTIMED}
+    model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}
     return json.loads(json.dumps(dict(space=task.space.to_dict(), input_size=list(size),
-                                      model=dict(type=model['type'], **parts)), default=str))
+                                      model=_timed(model)), default=str))
 
 
-def _without_widths(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in part.items() if k not in ('in_channels', 'loss_decode', 'init_cfg')}
+def _timed(part: Any) -> Any:
+    """Of a part of a config, and all in it, what its time depends on."""
+    if isinstance(part, list):
+        return [_timed(entry) for entry in part]
+    if not isinstance(part, Mapping):
+        return part
+    return {k: _timed(v) for k, v in part.items() if k not in FREE and not k.startswith('loss')}
 
 
 def _name(device: str) -> str:

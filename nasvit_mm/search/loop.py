@@ -32,10 +32,13 @@ def search(problem: Problem, algorithm: Algorithm, archive: Archive,
             ``record=None`` at the beginning of a generation, when the second is how many it has.
 
     Returns:
-        Records of all candidates: index, generation, arch, costs, metrics.
+        Records of all candidates: index, generation, arch, costs, metrics; of one without a finite
+        figure for every objective also ``failed``, the reason.  It is no parent of others, and not
+        asked again.
 
     Raises:
-        UsageError: an evaluator that gives no, or no finite, figure for an objective.
+        UsageError: an objective that the evaluator has no figure of, a figure that is called like
+            a cost, or a whole first generation that failed.
     """
     if problem.evaluated and evaluator is None:
         raise UsageError(f'the objective {problem.evaluated[0]!r} needs an evaluator (costs do '
@@ -49,31 +52,42 @@ def search(problem: Problem, algorithm: Algorithm, archive: Archive,
                 progress(generation, len(genes), None)
             costs = _by_candidate(problem.costs(genes), len(genes))
             archs = [arch.to_dict() for arch in problem.archs(genes)]
-            figures = _figures(problem, archive, first, archs, described, backend)
-            for place, metrics in figures:
+            results = _results(problem, archive, first, archs, described, backend)
+            for place, result in results:
                 record = dict(index=first + place, generation=generation, arch=archs[place],
-                              costs=costs[place], metrics=metrics)
+                              costs=costs[place], **result)
                 archive.append(record)
                 records.append(record)
                 if progress:
                     progress(generation, place + 1, record)
             archive.flush()
-            results = [{**r['costs'], **r['metrics']} for r in records[first:]]
-            algorithm.tell(genes, problem.scores(results))
+            told = [place for place, r in enumerate(records[first:]) if 'failed' not in r]
+            if first == 0 and not told:
+                raise UsageError(f'all {len(records)} candidates of the first generation failed, '
+                                 f'the first so: {records[0]["failed"]}; mend the evaluator, and '
+                                 'begin in another --work-dir')
+            if told:
+                algorithm.tell(genes[told], problem.scores(
+                    [figures(records[first + place]) for place in told]))
     finally:
         archive.close()
     return records
+
+
+def figures(record: Mapping[str, Any]) -> dict[str, float]:
+    """Costs and metrics of a record."""
+    return {**record['costs'], **record['metrics']}
 
 
 def _by_candidate(costs: Mapping[str, np.ndarray], n: int) -> list[dict[str, float]]:
     return [{name: values[i].item() for name, values in costs.items()} for i in range(n)]
 
 
-def _figures(problem: Problem, archive: Archive, first: int, archs: Sequence[dict], evaluator: str,
+def _results(problem: Problem, archive: Archive, first: int, archs: Sequence[dict], evaluator: str,
              backend: Serial) -> Any:
-    """(place, figures) of all candidates in their order; those of the archive are not evaluated."""
+    """(place, result) of all candidates in their order; those of the archive are not evaluated."""
     if not problem.evaluated:
-        yield from ((place, {}) for place in range(len(archs)))
+        yield from ((place, dict(metrics={})) for place in range(len(archs)))
         return
     ready = {}
     for place, arch in enumerate(archs):
@@ -85,9 +99,11 @@ def _figures(problem: Problem, archive: Archive, first: int, archs: Sequence[dic
     while following in ready:
         yield following, ready[following]
         following += 1
-    for i, metrics in backend.run(evaluator, [archs[place] for place in missing]):
+    for i, found in backend.run(evaluator, [archs[place] for place in missing]):
+        if first == 0 and not ready:
+            _check_names(found, problem)
         place = missing[i]
-        ready[place] = _checked(metrics, problem.evaluated, archs[place])
+        ready[place] = _result(found, problem)
         if place != following:
             archive.keep(first + place, archs[place], ready[place])
         while following in ready:
@@ -96,20 +112,37 @@ def _figures(problem: Problem, archive: Archive, first: int, archs: Sequence[dic
             following += 1
 
 
-def _checked(metrics: Mapping[str, float], wanted: Sequence[str], arch: Mapping) -> dict:
-    for name in wanted:
-        if name not in metrics:
-            raise UsageError(f'the evaluator gives no {name!r}; it gives {", ".join(metrics)}')
-        if not math.isfinite(metrics[name]):
-            raise UsageError(f'{name} = {metrics[name]} of the candidate {json.dumps(arch)}')
-    return {k: v for k, v in metrics.items() if math.isfinite(v)}
+def _check_names(found: Mapping[str, float], problem: Problem) -> None:
+    """Of the first figures that there are: a name that they lack is a mistake in the objectives."""
+    missing = [name for name in problem.evaluated if found and name not in found]
+    if missing:
+        raise UsageError(f'the evaluator gives no {missing[0]!r}; it gives {", ".join(found)}')
+
+
+def _result(found: Mapping[str, float], problem: Problem) -> dict[str, Any]:
+    """What a record says of an evaluation: ``metrics``, and where one is missing ``failed``."""
+    both = [name for name in found if problem.metrics.get(name) is not None]
+    if both:
+        raise UsageError(f'the evaluator gives {both[0]!r}, the name of a cost: call its figure '
+                         'otherwise')
+    result: dict[str, Any] = dict(metrics={k: v for k, v in found.items() if math.isfinite(v)})
+    for name in problem.evaluated:
+        if name not in found:
+            given = ', '.join(found) or 'nothing'
+            return dict(result, failed=f'the evaluator gives no {name!r}; it gives {given}')
+        if not math.isfinite(found[name]):
+            return dict(result, failed=f'{name} = {found[name]}')
+    return result
 
 
 def front(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The records that no other is better than in all objectives, by the first one."""
+    """The records that no other is better than in all objectives, by the first one; none that
+    failed.
+    """
     from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+    records = [r for r in records if 'failed' not in r]
     if not records:
         return []
-    scores = problem.scores([{**r['costs'], **r['metrics']} for r in records])
+    scores = problem.scores([figures(r) for r in records])
     places = NonDominatedSorting().do(scores, only_non_dominated_front=True)
     return [dict(records[i]) for i in sorted(places, key=lambda i: tuple(scores[i]))]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 KINDS = ('macs', 'params')
 LATENCY = 'latency'  # of the whole model, in milliseconds, by a table
 PARTS = ('total', 'backbone', 'head', 'classifier')
+FORMS = '[total.|backbone.|head.|classifier.]macs|params[@HEIGHTxWIDTH], or latency'
 FORM = re.compile(r'(?:(\w+)\.)?(\w+)(?:@(\d+)x(\d+))?')
 
 
@@ -31,12 +32,15 @@ class CostMetric(NamedTuple):
         A name without a part means the whole: of the task, or where there is none the classifier.
 
         Raises:
-            ValueError: a part that there is not, or one of a task where there is none.
+            ValueError: a part that there is not, or one of a task where there is none; what looks
+                like a cost and is none.
         """
         if name == LATENCY:
             return cls('total', LATENCY)
         match = FORM.fullmatch(name)
         if match is None or match[2] not in KINDS:
+            if name.partition('@')[0].split('.')[-1] in (*KINDS, LATENCY):
+                raise ValueError(f'metric {name!r} is no cost, whose names are {FORMS}')
             return None
         part = match[1] or ('total' if has_task else 'classifier')
         if part not in PARTS:

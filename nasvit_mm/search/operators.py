@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nasvit_mm.search.checks import number
 from nasvit_mm.spaces import Space
 
 
@@ -41,7 +42,7 @@ class UniformOperators(Operators):
 
     def __init__(self, space: Space, probability: float = 0.2) -> None:
         super().__init__(space)
-        self.probability = probability
+        self.probability = number('operators.probability', probability, low=0, high=1)
 
     def mutate(self, genes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         hit = (rng.random(genes.shape) < self.probability) & (self.sizes > 1)
@@ -68,7 +69,9 @@ class FieldOperators(Operators):
     def __init__(self, space: Space, depth: float = 0.4, other: float = 0.2,
                  spread: float = 0.45) -> None:
         super().__init__(space)
-        self.depth, self.other, self.spread = depth, other, spread
+        self.depth = number('operators.depth', depth, low=0, high=1)
+        self.other = number('operators.other', other, low=0, high=1)
+        self.spread = number('operators.spread', spread, low=0, high=1)
         self.columns = {f.name: slice(space.first_gene(f.name),
                                       space.first_gene(f.name) + len(f.choices))
                         for f in space.fields}
@@ -104,7 +107,7 @@ class PolynomialOperators(Operators):
 
     def __init__(self, space: Space, eta: float = 3.0) -> None:
         super().__init__(space)
-        self.eta = eta
+        self.eta = number('operators.eta', eta, low=0)
 
     def mutate(self, genes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         free = self.sizes > 1

@@ -1,23 +1,22 @@
 """What is searched for: a space, objectives, and constraints on costs."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasvit_mm.cost import Cost, WindowSampler, count
+from nasvit_mm.cost import Cost, count
 from nasvit_mm.engine import UsageError
+from nasvit_mm.search.checks import number
+from nasvit_mm.search.draw import Draws, nothing_found
 from nasvit_mm.search.latency import LatencyTable
 from nasvit_mm.search.metrics import LATENCY, CostMetric
 from nasvit_mm.search.task import DenseTask
 from nasvit_mm.spaces import Arch, Space
 
-PROBES = 8192  # random candidates by which it is found out how much a constraint leaves
-RARE = 0.02  # a constraint that leaves less is sampled exactly, not by trial
-TRIALS = 400  # rounds of PROBES without success before the constraints count as impossible
+PROBES = 256  # random candidates that tell what the space reaches
 GOALS = ('min', 'max')
 
 
@@ -46,9 +45,10 @@ class Constraint(NamedTuple):
         return out if self.high is None else out & (values <= self.high)
 
     def __str__(self) -> str:
-        parts = (['' if self.low is None else f'at least {self.low:g}',
-                  '' if self.high is None else f'at most {self.high:g}'])
-        return f'{self.metric} {" and ".join(filter(None, parts))}'
+        parts = [f'at {word} {bound:{"g" if float(f"{bound:g}") == bound else ".15g"}}'
+                 for word, bound in (('least', self.low), ('most', self.high))
+                 if bound is not None]
+        return f'{self.metric} {" and ".join(parts)}'
 
 
 class Problem:
@@ -56,9 +56,10 @@ class Problem:
 
     Args:
         space: what is searched.
-        objectives: ``dict(metric=, goal='min' or 'max')`` or metric names; the goal of a cost is
-            'min' by default, of a figure of an evaluator 'max'.
-        constraints: ``dict(metric=, low=, high=)``; metrics are costs, see :class:`CostMetric`.
+        objectives: ``dict(metric=, goal='min' or 'max')`` or metric names, or one alone; the goal
+            of a cost is 'min' by default, of a figure of an evaluator 'max'.
+        constraints: ``dict(metric=, low=, high=)``, or one alone; metrics are costs, see
+            :class:`CostMetric`.
         task: the dense model whose costs count; None: the image classifier.
         input_size: side or (height, width) at which costs are counted where their name has no
             size; None: of a task an error, of a classifier the architecture's resolution.
@@ -69,21 +70,22 @@ class Problem:
             reachable range is named), or a figure as a constraint that is known only afterwards.
     """
 
-    def __init__(self, space: Space, objectives: Sequence[Any], constraints: Sequence[Any] = (),
-                 task: DenseTask | None = None,
+    def __init__(self, space: Space, objectives: Sequence[Any] | Mapping | str,
+                 constraints: Sequence[Any] | Mapping = (), task: DenseTask | None = None,
                  input_size: int | Sequence[int] | None = None,
                  latency: LatencyTable | None = None) -> None:
         self.space, self.task, self.latency = space, task, latency
-        size = (input_size, input_size) if isinstance(input_size, int) else input_size
-        self.input_size = None if size is None else (int(size[0]), int(size[1]))
-        if task is not None and size is None:
+        self.input_size = read_size(input_size)
+        if task is not None and self.input_size is None:
             raise UsageError('the search has a task and no input_size: give the (height, width) at '
                              'which its cost counts')
         self.metrics: dict[str, CostMetric | None] = {}
-        self.objectives = [self._objective(o) for o in objectives]
-        self.constraints = [self._constraint(c) for c in constraints]
+        self.objectives = [self._objective(o) for o in _listed('objectives', objectives)]
+        self.constraints = [self._constraint(c) for c in _listed('constraints', constraints)]
         if not self.objectives:
             raise UsageError('the search has no objectives')
+        self._check_sizes()
+        self._draws = Draws(self, self.constraints)
         for constraint in self.constraints:
             self._check_reachable(constraint)
 
@@ -100,22 +102,27 @@ class Problem:
         return found
 
     def _objective(self, given: Any) -> Objective:
-        given = dict(metric=given) if isinstance(given, str) else dict(given)
-        metric = given.pop('metric', None)
+        given = dict(metric=given) if isinstance(given, str) else given
+        metric = given.get('metric') if isinstance(given, Mapping) else None
         if not isinstance(metric, str):
             raise UsageError(f'objective {given!r}: expected dict(metric=name, goal=...)')
+        given = {k: v for k, v in given.items() if k != 'metric'}
         goal = given.pop('goal', 'max' if self._metric(metric) is None else 'min')
         if goal not in GOALS or given:
             raise UsageError(f'objective {metric!r}: goal = {goal!r}, allowed: {", ".join(GOALS)}'
                              + (f'; unknown: {", ".join(given)}' if given else ''))
         return Objective(metric, goal)
 
-    def _constraint(self, given: Mapping) -> Constraint:
-        given = dict(given)
-        unknown = set(given) - {'metric', 'low', 'high'}
-        if unknown or 'metric' not in given:
+    def _constraint(self, given: Any) -> Constraint:
+        if not isinstance(given, Mapping) or not isinstance(given.get('metric'), str) or (
+                set(given) - {'metric', 'low', 'high'}):
             raise UsageError(f'constraint {given!r}: expected dict(metric=, low=, high=)')
         found = Constraint(**given)
+        bounds = {k: v for k, v in (('low', found.low), ('high', found.high)) if v is not None}
+        if not bounds:
+            raise UsageError(f'constraint {found.metric!r} has no bound: give low or high')
+        for name, bound in bounds.items():
+            number(f'constraint {found.metric!r}: {name}', bound)
         if self._metric(found.metric) is None:
             raise UsageError(f'constraint {found.metric!r}: only costs, which are known before a '
                              'candidate is evaluated, can be constrained (macs, params, '
@@ -138,10 +145,12 @@ class Problem:
             return count(self.space, genes, metric.size if self.task else size)
         return getattr(self.task, metric.part)(genes, size)
 
-    def costs(self, genes: np.ndarray) -> dict[str, np.ndarray]:
-        """Name -> (n,) of all costs that objectives and constraints name."""
+    def costs(self, genes: np.ndarray,
+              names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+        """Name -> (n,) of the costs named; None: of all that objectives and constraints name."""
         out, known = {}, {}
-        for name, metric in self.metrics.items():
+        for name in self.metrics if names is None else names:
+            metric = self.metrics[name]
             if name == LATENCY:
                 out[name] = self.latency.milliseconds(genes)
             elif metric is not None:
@@ -151,80 +160,75 @@ class Problem:
                 out[name] = getattr(known[key], metric.kind)
         return out
 
-    def feasible(self, genes: np.ndarray) -> np.ndarray:
-        """Which rows of a gene matrix are networks within all constraints, (n,) bool."""
+    def feasible(self, genes: np.ndarray,
+                 constraints: Sequence[Constraint] | None = None) -> np.ndarray:
+        """Which rows of a gene matrix are networks within the constraints, (n,) bool.
+
+        Args:
+            constraints: None: all.
+        """
+        out = np.zeros(len(genes), bool)
         if not len(genes):
-            return np.zeros(0, bool)
-        costs = self.costs(genes)
-        out = self.space.usable(genes)
-        for constraint in self.constraints:
-            out &= constraint.holds(costs[constraint.metric])
+            return out
+        constraints = self.constraints if constraints is None else constraints
+        rows = np.flatnonzero(self.space.usable(genes))
+        for slow in (False, True):  # latencies take longest: of what is left by then
+            group = [c for c in constraints if (c.metric == LATENCY) == slow]
+            costs = self.costs(genes[rows], [c.metric for c in group]) if group else {}
+            kept = np.ones(len(rows), bool)
+            for constraint in group:
+                kept &= constraint.holds(costs[constraint.metric])
+            rows = rows[kept]
+        out[rows] = True
         return out
 
-    def _check_reachable(self, constraint: Constraint) -> None:
+    @cached_property
+    def probes(self) -> np.ndarray:
+        """Genes of candidates that tell what the space reaches."""
         space = self.space
-        genes = np.concatenate([space.genes([space.smallest, space.largest]),
-                                space.uniform_genes(0, 256)])
-        values = self.costs(genes)[constraint.metric]
+        return np.concatenate([space.genes([space.smallest, space.largest]),
+                               space.uniform_genes(0, PROBES)])
+
+    def _check_sizes(self) -> None:
+        for name, metric in self.metrics.items():
+            try:
+                if metric is not None:
+                    self.costs(self.probes[:1], [name])
+            except UsageError:
+                raise
+            except (ValueError, RuntimeError) as error:
+                raise UsageError(f'{name!r} at input_size = {metric.size or self.input_size}: '
+                                 f'{error}') from error
+
+    def _check_reachable(self, constraint: Constraint) -> None:
+        values = self.costs(self.probes, [constraint.metric])[constraint.metric]
         low, high = values.min(), values.max()
         if (constraint.high is not None and constraint.high < low) or (
                 constraint.low is not None and constraint.low > high):
-            raise UsageError(f'no architecture of {space.name} has {constraint}: the space reaches '
-                             f'from {low:g} to {high:g}')
+            raise UsageError(f'no architecture of {self.space.name} has {constraint}: the space '
+                             f'reaches from {low:g} to {high:g}')
 
     # ------------------------------------------------------------------ drawing
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Random candidates within all constraints, a gene matrix (n, num_genes).
+    def rounds(self, rng: np.random.Generator, n: int) -> Iterator[np.ndarray]:
+        """Random candidates within all constraints, see :meth:`Draws.rounds`."""
+        return self._draws.rounds(rng, n)
 
-        Where a constraint leaves little of the space, uniform over what it leaves, however rare;
-        else as ``Space.sample_genes`` draws, those outside the constraints drawn again.
+    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Random candidates within all constraints, a gene matrix (n, num_genes); some of them
+        alike where few were found.
 
         Raises:
             UsageError: nothing was found that meets all constraints together.
         """
-        found, have = [], 0
-        for _ in range(TRIALS):
-            drawn = self._draw(rng, max(64, min(PROBES, 4 * n)))
-            drawn = drawn[self.feasible(drawn)]
-            found.append(drawn)
-            have += len(drawn)
-            if have >= n:
+        found = [self.probes[:0]]
+        for rows in self.rounds(rng, n):
+            found.append(rows)
+            if sum(map(len, found)) >= n:
                 return np.concatenate(found)[:n]
-        if have == 0:
-            raise UsageError(f'no architecture of {self.space.name} found that meets all '
-                             f'constraints together: {"; ".join(map(str, self.constraints))}')
-        rows = np.concatenate(found)  # few there are
+        rows = np.concatenate(found)
+        if not len(rows):
+            raise UsageError(nothing_found(self))
         return rows[rng.integers(0, len(rows), n)]
-
-    def _draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        window = self._window
-        return self.space.sample_genes(rng, n) if window is None else window.sample_genes(rng, n)
-
-    @cached_property
-    def _window(self) -> WindowSampler | None:
-        """A sampler of the constraint that leaves least, if that is little."""
-        genes = self.space.sample_genes(0, PROBES)
-        costs = self.costs(genes)
-        left = {c: c.holds(costs[c.metric]).mean() for c in self.constraints
-                if c.metric != LATENCY}  # which has no closed form to draw by
-        if not left or min(left.values()) > RARE:
-            return None
-        tightest = min(left, key=left.get)
-        kind = self.metrics[tightest.metric].kind
-
-        def cost(genes: np.ndarray) -> Cost:
-            whole = self.cost(tightest.metric, genes)
-            if kind == 'macs':
-                return whole
-            return replace(whole, macs=whole.params, breakdown=whole.breakdown_params)
-        high = tightest.high
-        if high is None:
-            high = float(getattr(self.cost(
-                tightest.metric, self.space.genes([self.space.largest])), kind)[0])
-        try:
-            return WindowSampler(self.space, tightest.low or 0, high, cost=cost)
-        except ValueError as error:
-            raise UsageError(f'constraint {tightest}: {error}') from error
 
     # ------------------------------------------------------------------ results
     def scores(self, results: Iterable[Mapping[str, float]]) -> np.ndarray:
@@ -234,3 +238,27 @@ class Problem:
 
     def archs(self, genes: np.ndarray) -> list[Arch]:
         return self.space.from_genes(genes)
+
+
+def read_size(given: Any) -> tuple[int, int] | None:
+    """(height, width) of an ``input_size``: a side or both; None of None.
+
+    Raises:
+        UsageError: something else.
+    """
+    if given is None:
+        return None
+    sides = [given, given] if isinstance(given, int) else given
+    if isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2:
+        raise UsageError(f'input_size = {given!r}, expected a side or (height, width)')
+    return tuple(number(f'input_size = {given!r}: a side', side, low=1, whole=True)
+                 for side in sides)
+
+
+def _listed(name: str, given: Any) -> list[Any]:
+    """What a config names, one or several."""
+    if isinstance(given, (str, Mapping)):
+        return [given]
+    if not isinstance(given, Sequence):
+        raise UsageError(f'{name} = {given!r}, expected a list')
+    return list(given)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nasvit_mm.search.loop import figures
 from nasvit_mm.search.metrics import LATENCY
 from nasvit_mm.search.problem import Problem
 
@@ -30,7 +31,7 @@ def write_report(folder: str | Path, problem: Problem, records: Records, best: R
     data = dict(title=title, x=x, y=y, records=list(records), front=[r['index'] for r in best],
                 objectives=[o._asdict() for o in problem.objectives],
                 constraints=[str(c) for c in problem.constraints], identity=identity)
-    text = json.dumps(data).replace('</', '<\\/')  # a string must not end the script
+    text = json.dumps(data).replace('<', '\\u003c')  # no string may end the script, or hide it
     written[2].write_text(TEMPLATE.read_text().replace('/*DATA*/', text))
     return written
 
@@ -44,8 +45,7 @@ def _axes(problem: Problem) -> tuple[str, str]:
 
 
 def _value(record: Mapping[str, Any], name: str) -> float:
-    return record['index'] if name == 'candidate' else {**record['costs'],
-                                                        **record['metrics']}[name]
+    return record['index'] if name == 'candidate' else figures(record)[name]
 
 
 def _draw(path: Path, problem: Problem, records: Records, best: Records, x: str, y: str,
@@ -56,8 +56,10 @@ def _draw(path: Path, problem: Problem, records: Records, best: Records, x: str,
     figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
     scale, unit = (1e9, ' (G)') if x.split('@')[0].endswith('macs') else (1.0, '')
     unit = ' (ms)' if x == LATENCY else unit
-    axes.plot([_value(r, x) / scale for r in records], [_value(r, y) for r in records], '.',
-              color='#6a8fb5', alpha=0.5, label=f'{len(records)} candidates')
+    drawn = [r for r in records if 'failed' not in r]
+    lost = f', {len(records) - len(drawn)} failed' if len(drawn) < len(records) else ''
+    axes.plot([_value(r, x) / scale for r in drawn], [_value(r, y) for r in drawn], '.',
+              color='#6a8fb5', alpha=0.5, label=f'{len(records)} candidates{lost}')
     ends = sorted((_value(r, x) / scale, _value(r, y)) for r in best)
     style = 'o-' if len(problem.objectives) == 2 else 'o'
     axes.plot(*zip(*ends), style, color='#c8502d', markersize=4, linewidth=1, label='front')
@@ -83,8 +85,8 @@ def front_table(problem: Problem, best: Records) -> Any:
         table.add_column(name, justify='right')
     table.add_column('architecture', overflow='fold')
     for record in shown:
-        figures = [_text(_value(record, name)) for name in names]
-        table.add_row(str(record['index']), *figures, str(problem.space.arch(record['arch'])))
+        values = [_text(_value(record, name)) for name in names]
+        table.add_row(str(record['index']), *values, str(problem.space.arch(record['arch'])))
     return table
 
 

@@ -16,6 +16,7 @@ from nasvit_mm.cost import Cost, count, count_model
 from nasvit_mm.engine import UsageError, build_model, fit_channels
 from nasvit_mm.registry import MODELS
 from nasvit_mm.spaces import Space
+from nasvit_mm.supernet import inner_model
 
 CHECKS = 3  # random candidates on which the formula of neck and head is compared with the trace
 Size = tuple[int, int]
@@ -53,12 +54,16 @@ class _Formula(NamedTuple):
 def standalone(cfg: Config) -> Config:
     """The config of the model that a supernet's config trains subnets of; another one as it is.
 
-    Data, schedule and metric stay; what is the supernet's alone (loops over subnets, hook) goes.
+    Data, schedule and metric stay; what is the supernet's alone (loops over subnets, hook) goes,
+    and what it does itself (the limit of the gradient) is the optimizer wrapper's again.
     """
     if str((cfg.get('model') or {}).get('type')).removeprefix('nasvit_mm.') != 'Supernet':
         return cfg
     cfg = copy.deepcopy(cfg)
-    cfg.model = cfg.model.model
+    limit, wrapper = cfg.model.get('clip_grad'), cfg.get('optim_wrapper')
+    if limit is not None and wrapper and wrapper.get('clip_grad') is None:
+        wrapper.clip_grad = dict(max_norm=limit)
+    cfg.model = inner_model(cfg)
     cfg.val_cfg, cfg.test_cfg = dict(type='ValLoop'), dict(type='TestLoop')
     cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', ())
                         if hook.type != 'nasvit_mm.SupernetState']

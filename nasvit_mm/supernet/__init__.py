@@ -2,7 +2,7 @@
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
 from nasvit_mm.supernet.distill import Distillation, Teachers
 from nasvit_mm.supernet.hooks import SupernetState
-from nasvit_mm.supernet.loading import load_supernet, read_supernet_config
+from nasvit_mm.supernet.loading import inner_model, load_supernet, read_supernet_config
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     mixed_teachers,
@@ -34,6 +34,6 @@ __all__ = [
     'SinglePathSampler', 'SubnetSampler', 'SubnetTestLoop', 'SubnetValLoop', 'Supernet',
     'SupernetParallel', 'SupernetState', 'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler',
     'adaptive_alpha_divergence', 'calibrated', 'cosine', 'find_identity_probability',
-    'load_supernet', 'mixed_teachers', 'project_conflict', 'read_supernet_config',
+    'inner_model', 'load_supernet', 'mixed_teachers', 'project_conflict', 'read_supernet_config',
     'soft_cross_entropy', 'sum_gradients', 'task_of',
 ]

@@ -1,10 +1,11 @@
 """A trained supernet out of its checkpoint."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from torch import nn
@@ -32,6 +33,17 @@ def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
     return Config.fromfile(config)
 
 
+def inner_model(cfg: Config) -> ConfigDict:
+    """The config of the model in a supernet's config, with its preprocessor wherever that is given
+    (in the model, of the supernet, or beside it); of another config its model.
+    """
+    model = copy.deepcopy(cfg.model.get('model') or cfg.model)
+    for given in (cfg.model.get('data_preprocessor'), cfg.get('data_preprocessor')):
+        if given is not None:
+            model.setdefault('data_preprocessor', copy.deepcopy(given))
+    return model
+
+
 def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     """The task model that a supernet was trained in, in evaluation mode, with its weights.
 
@@ -47,7 +59,7 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     check_checkpoint_exists(checkpoint)
     cfg = cfg or read_supernet_config(checkpoint)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    cfg = Config(dict(model=cfg.model.get('model') or cfg.model))
+    cfg = Config(dict(model=inner_model(cfg)))
     model = MODELS.build(cfg.model)
     try:
         elastic_backbone(model)

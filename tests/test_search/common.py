@@ -36,7 +36,8 @@ def algorithm(of: Problem, name: str = 'nsga2', seed: int = 0, **options) -> Alg
 
 
 def run(folder: Path, name: str = 'nsga2', resume: bool = False, evaluator: dict | None = None,
-        backend=None, identity: dict | None = None, **options) -> list[dict]:
+        backend=None, identity: dict | None = None, archive: Archive | None = None,
+        **options) -> list[dict]:
     of = problem()
-    archive = Archive(folder, identity or dict(search=name), resume)
+    archive = archive or Archive(folder, identity or dict(search=name), resume)
     return search(of, algorithm(of, name, **options), archive, evaluator or TOY, backend)

@@ -163,7 +163,24 @@ def test_front():
     (dict(type='random', population=0), 'population = 0'),
     (dict(type='nsga2', operators='bitflip'), "'bitflip', allowed: uniform, field"),
     (dict(type='nasvit', bin_metric='params'), "'params', expected a cost among"),
+    ('nsga2', r"algorithm = 'nsga2', expected dict\(type=name"),
+    (dict(type='nasvit', bins=0), 'algorithm.bins = 0, expected a number, above 0'),
+    (dict(type='nasvit', bins='10M'), "algorithm.bins = '10M'"),
+    (dict(type='nasvit', mutations=-1), 'algorithm.mutations = -1, expected a whole number, at l'),
+    (dict(type='nasvit', mutations=0, crossovers=0), 'expected one of them to be at least 1'),
+    (dict(type='elasticvit', keep=0), 'algorithm.keep = 0, expected a whole number, at least 1'),
+    (dict(type='nsga2', mutation=5), 'algorithm.mutation = 5, expected a number, at least 0, at m'),
+    (dict(type='nsga2', operators=['uniform']), 'operators = .*, expected a name or dict'),
+    (dict(type='nsga2', operators=dict(type='uniform', probability=5)), 'probability = 5'),
+    (dict(type='elasticvit', operators=dict(type='field', spread=-1)), 'operators.spread = -1'),
+    (dict(type='vitas', operators=dict(type='polynomial', eta=-1)), 'operators.eta = -1, expected'),
 ])
 def test_mistakes(options, message):
     with pytest.raises(UsageError, match=message):
         build_algorithm(options, problem(), 0)
+
+
+@pytest.mark.parametrize('seed', [-1, 'a', 1.5])
+def test_seeds_that_are_none(seed):
+    with pytest.raises(UsageError, match=f'seed = {seed!r}, expected a whole number, at least 0'):
+        build_algorithm(dict(type='random'), problem(), seed)

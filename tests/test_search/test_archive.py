@@ -4,16 +4,16 @@ from __future__ import annotations
 import json
 import os
 import random
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nasvit_mm.engine import UsageError
-from nasvit_mm.search import Archive, Workers
+from nasvit_mm.search import Archive, Problem, Workers, front, read_archive, search
 from tests.test_search.common import TOY, algorithm, problem, run
+from tests.test_search.toy import Toy
 
 
 class Shuffled(Executor):
@@ -134,37 +134,104 @@ def test_results_before_their_turn_are_kept(tmp_path, monkeypatch):
     assert os.listdir(tmp_path / 'cut') == ['archive.jsonl']
 
 
-@pytest.mark.slow
-def test_processes(tmp_path):
-    run(tmp_path / 'serial')
-    with ProcessPoolExecutor(2, mp_context=get_context('spawn')) as executor:
-        run(tmp_path / 'two', backend=Workers(executor, [BrokenProcessPool]))
-    assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'two')
-
-
-@pytest.mark.slow
-def test_a_dask_worker_is_killed(tmp_path):
-    """Two worker processes, one dies in the midst: its candidate is evaluated by the other."""
-    from distributed import Client, KilledWorker, LocalCluster
-    run(tmp_path / 'serial')
-    victim, log = tmp_path / 'victim', tmp_path / 'log'
-    victim.touch()
-    toy = dict(TOY, log=str(log), die=str(victim), seconds=0.02)
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
-                      dashboard_address=None) as cluster, Client(cluster) as client:
-        run(tmp_path / 'dask', evaluator=toy,
-            backend=Workers(client.get_executor(), [KilledWorker]))
-    assert not victim.exists()
-    assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
-    assert len(set(calls(log))) == 36
-
-
-@pytest.mark.parametrize(('figures', 'message'), [
-    (dict(other=1.0), "gives no 'score'; it gives other"),
-    (dict(score=float('nan')), 'score = nan of the candidate')])
-def test_figures_that_are_none(tmp_path, monkeypatch, figures, message):
-    from tests.test_search.toy import Toy
+@pytest.mark.parametrize(('figures', 'message', 'lines'), [
+    (dict(other=1.0), "^the evaluator gives no 'score'; it gives other", 0),  # a wrong name
+    ({}, "all 12 candidates .* gives no 'score'; it gives nothing", 12),
+    (dict(score=float('nan')), 'all 12 candidates .* failed, the first so: score = nan', 12)])
+def test_a_first_generation_that_fails(tmp_path, monkeypatch, figures, message, lines):
     monkeypatch.setattr(Toy, '__call__', lambda self, arch: figures)
     with pytest.raises(UsageError, match=message):
         run(tmp_path, 'random')
-    assert len(Archive(tmp_path, dict(search='random'), resume=True).lines) == 0
+    assert len(Archive(tmp_path, dict(search='random'), resume=True).lines) == lines
+
+
+@pytest.mark.parametrize('name', ['random', 'nasvit', 'elasticvit', 'vitas'])
+def test_a_candidate_that_fails_is_no_parent_and_not_asked_again(name, tmp_path, monkeypatch):
+    log, whole = tmp_path / 'log', Toy.__call__
+    unfit = {str(a) for i, a in enumerate(problem().archs(algorithm(problem(), name).ask()))
+             if i % 3 == 0}
+
+    def some(self, arch):
+        found = whole(self, arch)
+        return dict(found, score=float('nan')) if str(arch) in unfit else found
+    monkeypatch.setattr(Toy, '__call__', some)
+    logged = dict(TOY, log=str(log))
+    records = run(tmp_path / 'a', name, evaluator=logged)
+    failed = [r for r in records if 'failed' in r]
+    assert len(failed) == 4 and len(records) == 36 == len(calls(log))
+    assert failed[0]['failed'] == 'score = nan' and failed[0]['metrics'] == dict(other=1 / 3)
+    assert not any('failed' in r for r in front(problem(), records))
+    again = run(tmp_path / 'a', name, resume=True, evaluator=logged)
+    assert again == records and len(calls(log)) == 36
+    assert [json.loads(line) for line in bytes_of(tmp_path / 'a').splitlines()[1:]] == records
+
+
+def test_numbers_of_numpy_are_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(Toy, '__call__', lambda self, arch: dict(
+        score=np.float32(self.space.genes(arch).sum()), other=np.int64(3)))
+    assert run(tmp_path)[0]['metrics']['other'] == 3.0
+
+
+@pytest.mark.parametrize(('figures', 'message'), [
+    (dict(score=1.0, macs=3.0), "gives 'macs', the name of a cost"),
+    (dict(score=1.0, note='slow'), 'the evaluator Toy gives .*slow.*, expected a dict of numbers'),
+    (None, 'the evaluator Toy gives None, expected a dict')])
+def test_what_is_no_figure(tmp_path, monkeypatch, figures, message):
+    monkeypatch.setattr(Toy, '__call__', lambda self, arch: figures)
+    with pytest.raises(UsageError, match=message):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize(('number', 'line', 'message'), [
+    (1, b'[1]', 'line 1 .* is damaged .*is no record'),
+    (3, b'5', 'line 3 .* is damaged .5 is no record'),
+    (3, b'', 'line 3 .* is damaged'),
+    (3, None, 'line 3 .* is damaged .index = 0, expected 1'),
+    (3, b'{"index":1,"arch":{},"costs":{},"metrics":[],"generation":0}', r'metrics = \[\]')])
+def test_lines_that_are_no_records(number, line, message, tmp_path):
+    run(tmp_path)
+    lines = bytes_of(tmp_path).splitlines()
+    lines[number - 1] = lines[1] if line is None else line
+    (tmp_path / 'archive.jsonl').write_bytes(b'\n'.join(lines) + b'\n')
+    with pytest.raises(UsageError, match=message):
+        run(tmp_path, resume=True)
+
+
+def test_two_searches_at_once(tmp_path):
+    first = Archive(tmp_path, {})
+    with pytest.raises(UsageError, match='another search is writing'):
+        Archive(tmp_path, {}, resume=True)
+    first.close()
+    Archive(tmp_path, {}, resume=True).close()
+
+
+@pytest.mark.parametrize(('key', 'changed'), [('arch', 'resolution'), ('costs', 'macs')])
+def test_a_search_by_costs_compares_what_is_there(key, changed, tmp_path):
+    of = Problem(problem().space, ['macs'])
+
+    def cost(resume: bool) -> None:
+        search(of, algorithm(of, 'random', generations=1), Archive(tmp_path, {}, resume))
+    cost(False)
+    lines = bytes_of(tmp_path).splitlines()
+    record = json.loads(lines[3])
+    record[key][changed] += 1
+    lines[3] = json.dumps(record).encode()
+    (tmp_path / 'archive.jsonl').write_bytes(b'\n'.join(lines) + b'\n')
+    with pytest.raises(UsageError, match=f'candidate 2 .* is not the one .*its {key} is'):
+        cost(True)
+
+
+def test_an_archive_that_is_still_being_written(tmp_path):
+    records = run(tmp_path)
+    whole = bytes_of(tmp_path)
+    (tmp_path / 'archive.jsonl').write_bytes(whole[:-9])
+    assert read_archive(tmp_path / 'archive.jsonl') == records[:-1]
+
+
+def test_loose_keys_may_differ(tmp_path):
+    run(tmp_path, identity=dict(search=1, supernet=dict(a=dict(b=1, c=2))))
+    other = dict(search=1, supernet=dict(a=dict(b=1, c=3)))
+    with pytest.raises(UsageError, match='supernet.a.c = 2, now 3'):
+        Archive(tmp_path, other, resume=True)
+    archive = Archive(tmp_path, other, resume=True, write=False, loose=['supernet'])
+    assert archive.differing == ['supernet'] and len(archive.lines) == 36

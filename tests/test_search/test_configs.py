@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 from mmengine.config import Config
 
 from nasvit_mm.engine import UsageError
-from nasvit_mm.search import build_latency_table, latency, read_search, read_task
+from nasvit_mm.search import build_latency_table, latency, read_search, read_task, standalone
+from nasvit_mm.supernet import inner_model
 from tests.commands import ROOT
+from tests.test_search.common import run
 from tests.test_search.test_latency import Device
 
 CONFIGS = sorted(str(path.relative_to(ROOT)) for pattern in ('search/*.py', 'demo/*_search.py')
@@ -41,6 +44,61 @@ def test_it_asks_for_what_its_task_can_be(name, tmp_path, monkeypatch):
         ends = plan.problem.task.total(space.genes([space.smallest, space.largest]),
                                        plan.problem.input_size).macs / 1e9
         assert np.allclose(ends, [float(g) for g in reach.groups()], rtol=0.02)
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    (dict(evaluator='SupernetEvaluator'), r"evaluator = 'SupernetEvaluator', expected dict\(type"),
+    (dict(evaluator=dict(type='SupernetEvaluator')), 'SupernetEvaluator: .*checkpoint'),
+    (dict(evaluator=dict(type='Oracle')), "evaluator type = 'Oracle', allowed: .*Supernet"),
+    (dict(algorithm='nsga2'), r"algorithm = 'nsga2', expected dict\(type=name"),
+    (dict(task=5), 'task = 5, expected a config file or a mapping'),
+    (dict(initial=dict(resolution=192)), 'initial = .*, expected a list of architectures'),
+    (dict(latency='none.json', task=str(ROOT / 'configs/seg/nasvit_ade20k.py'), input_size=512),
+     'the latency table none.json .* does not exist'),
+    (dict(seed=-1), 'seed = -1, expected a whole number'),
+])
+def test_mistakes(changes, message):
+    cfg = dict(space='nasvit', objectives=['accuracy/top1'], algorithm=dict(type='random'))
+    with pytest.raises(UsageError, match=message):
+        read_search(Config(dict(cfg, **changes)))
+
+
+def test_an_archive_begins_another_search(tmp_path):
+    """Its last line may be on its way, and what failed is not worth a beginning."""
+    records = run(tmp_path)
+    path = tmp_path / 'archive.jsonl'
+    lines = path.read_text().splitlines()
+    lines[1] = json.dumps(dict(records[0], metrics={}, failed='score = nan'))
+    path.write_text('\n'.join(lines)[:-9])
+    plan = read_search(Config(dict(space='nasvit', objectives='macs', initial=str(path),
+                                   algorithm=dict(type='random', population=40))))
+    space = plan.problem.space
+    begun = space.genes([space.arch(r['arch']) for r in records[1:-1]])
+    assert (plan.algorithm.ask()[:len(begun)] == begun).all()
+
+
+CLIPPED = dict(
+    model=dict(type='nasvit_mm.Supernet', clip_grad=1.0, data_preprocessor=dict(type='Given'),
+               model=dict(type='EncoderDecoder')),
+    optim_wrapper=dict(type='OptimWrapper', clip_grad=None))
+
+
+@pytest.mark.parametrize(('changes', 'clip', 'preprocessor'), [
+    ({}, dict(max_norm=1.0), 'Given'),
+    ({'model.clip_grad': None}, None, 'Given'),
+    ({'optim_wrapper.clip_grad': dict(_delete_=True, max_norm=5.0)}, dict(max_norm=5.0), 'Given'),
+    ({'model.model.data_preprocessor': dict(type='Own')}, dict(max_norm=1.0), 'Own'),
+    ({'model.data_preprocessor': None, 'data_preprocessor': dict(type='Beside')},
+     dict(max_norm=1.0), 'Beside'),
+])
+def test_what_a_subnet_inherits(changes, clip, preprocessor):
+    """The limit that the supernet kept itself, and the preprocessor wherever it is given."""
+    cfg = Config(CLIPPED)
+    cfg.merge_from_dict(changes)
+    alone = standalone(cfg)
+    assert alone.optim_wrapper.clip_grad == clip
+    assert alone.model.data_preprocessor.type == preprocessor
+    assert alone.model == inner_model(cfg) and 'data_preprocessor' not in CLIPPED['model']['model']
 
 
 def test_a_config_of_no_task():

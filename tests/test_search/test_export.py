@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from nasvit_mm.classification import ImageClassifier
 from nasvit_mm.datasets import write_ade20k
 from nasvit_mm.engine import UsageError, build_model, seed_everything
 from nasvit_mm.nn import batch_norms, recalibrate_bn
-from nasvit_mm.search import DenseTask, export_subnet
+from nasvit_mm.search import DenseTask, check_folder, export_subnet
 from nasvit_mm.supernet import load_supernet
 from tests.commands import ROOT
 from tests.families import small
@@ -93,9 +94,44 @@ def test_pictures_that_are_not_there(tmp_path):
 
 
 def test_from_scratch(tmp_path):
-    done = export_subnet(tmp_path, task('nasvit'), 'smallest', (64, 64))
+    """Nothing of an earlier export, or of the task's own training, is left."""
+    (tmp_path / 'weights.pth').touch()
+    of = task('nasvit')
+    of.cfg.load_from, of.cfg.resume = 'segformer.pth', True
+    done = export_subnet(tmp_path, of, 'smallest', (64, 64))
     assert not (tmp_path / 'weights.pth').exists() and done.calibrated
-    assert 'Pretrained' not in (tmp_path / 'config.py').read_text()
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    assert 'Pretrained' not in cfg.pretty_text
+    assert cfg.get('load_from') is None and not cfg.get('resume')
+
+
+@pytest.mark.parametrize(('arch', 'origin', 'message'), [
+    ('smallest', dict(supernet='moved.pth (sha256 0123456789abcdef...)'), None),
+    ('largest', dict(supernet='a.pth (sha256 0123456789abcdef...)'), 'of another architecture'),
+    ('smallest', dict(supernet='a.pth (sha256 fedcba9876543210...)'), 'another supernet or none'),
+    ('smallest', {}, 'weights of another supernet or none'),
+])
+def test_a_folder_that_is_taken(arch, origin, message, tmp_path):
+    of = task('nasvit')
+    first = dict(supernet='a.pth (sha256 0123456789abcdef...)')
+    check_folder(tmp_path, of.space.smallest, first)
+    export_subnet(tmp_path, of, 'smallest', (64, 64), origin=first)
+    expected = f'holds an export .*{message}: give another --out, or --force'
+    with pytest.raises(UsageError, match=expected) if message else nullcontext():
+        check_folder(tmp_path, of.space.arch(arch), origin)
+
+
+def test_the_state_of_the_process_does_not_matter(data, tmp_path):
+    """Recalibrated on the same crops, though the pipeline has no SeedTransforms."""
+    net, of = supernet('nasvit'), task('nasvit', data)
+    crop = dict(type='RandomCrop', crop_size=(32, 32))
+    of.cfg.train_dataloader.dataset.pipeline.insert(2, crop)
+    for seed in (1, 2):
+        seed_everything(seed)
+        export_subnet(tmp_path / str(seed), of, 'smallest', (64, 64), net, num_calibration=1)
+    one, two = (torch.load(tmp_path / f'{seed}/weights.pth', weights_only=True)['state_dict']
+                for seed in (1, 2))
+    assert all(torch.equal(value, two[key]) for key, value in one.items())
 
 
 def test_the_folder_can_be_moved(tmp_path):
@@ -120,6 +156,15 @@ def test_a_converted_supernet_says_what_it_is(space, tmp_path):
     again = load_supernet(str(tmp_path / 'official.pth'))
     assert again.backbone.space == net.backbone.space
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
+
+
+def test_a_preprocessor_that_the_supernet_was_given(tmp_path):
+    given = dict(type='mmengine.ImgDataPreprocessor', mean=[1, 2, 3], std=[4, 5, 6])
+    cfg = Config(dict(data_preprocessor=given, model=dict(type='nasvit_mm.Supernet', model=dict(
+        type='nasvit_mm.ImageClassifier', space=small('nasvit').to_dict(), num_classes=5))))
+    torch.save(dict(state_dict=supernet('nasvit').state_dict()), tmp_path / 'iter.pth')
+    model = load_supernet(str(tmp_path / 'iter.pth'), cfg)
+    assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
 
 
 def test_files_that_are_no_supernets(tmp_path):

@@ -102,6 +102,20 @@ def test_latency_as_metric(file):
         Problem(of.space, ['latency'], [], of, SIZE)
 
 
+def test_a_table_of_a_detector_with_another_head(tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+
+    def detector(**head) -> DenseTask:
+        cfg = Config.fromfile(ROOT / 'configs/det/nasvit_coco.py')
+        cfg.model.bbox_head.update(head)
+        return DenseTask(cfg, small('nasvit'))
+    build_latency_table(detector(), (128, 128), networks=3, unseen=0).save(tmp_path / 'table.json')
+    LatencyTable.load(tmp_path / 'table.json', detector(loss_bbox=dict(type='SmoothL1Loss')),
+                      (128, 128))
+    with pytest.raises(UsageError, match='is of another model'):
+        LatencyTable.load(tmp_path / 'table.json', detector(stacked_convs=1), (128, 128))
+
+
 def test_tables_of_something_else(file, tmp_path):
     with pytest.raises(UsageError, match='is of another input_size: .64, 96., here .64, 64.'):
         LatencyTable.load(file, task('nasvit'), (64, 64))

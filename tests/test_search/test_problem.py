@@ -10,7 +10,7 @@ from mmengine.config import Config
 from nasvit_mm import get_space, list_spaces
 from nasvit_mm.cost import count, count_model
 from nasvit_mm.engine import UsageError, build_model
-from nasvit_mm.search import DenseTask, Problem
+from nasvit_mm.search import DenseTask, Problem, build_algorithm
 from tests.families import small
 from tests.test_search.common import problem
 
@@ -91,6 +91,40 @@ def test_two_constraints(space):
     assert both.feasible(genes).all() and count(of.space, genes).params.max() <= params[50]
 
 
+def rare() -> Problem:
+    """Two constraints that leave 2e-5 of the space together, each alone much."""
+    return Problem(get_space('nasvit'), ['macs'], [
+        dict(metric='macs', high=4.609e8), dict(metric='params', low=13514890)], input_size=224)
+
+
+def test_a_rare_joint_budget():
+    of = rare()
+    asked = build_algorithm(dict(type='random', population=64, generations=2), of, 0).ask()
+    assert len(asked) == len({row.tobytes() for row in asked}) == 64 and of.feasible(asked).all()
+
+
+def test_a_budget_of_few_members_is_searched_to_its_end():
+    """Of the slimmest 200 parameters there are fewer than the first generation wants."""
+    of = get_space('nasvit').restrict(resolution=[192])
+    drawn = of.sample_genes(0, 4000)
+    costs = np.sort(count(of, drawn, 224).params)
+    few = Problem(of, ['macs'], [dict(metric='params', low=float(costs[0]), high=float(costs[0]))],
+                  input_size=224)
+    algorithm = build_algorithm(dict(type='random', population=5000, generations=3), few, 0)
+    first = algorithm.ask()
+    algorithm.tell(first, few.scores([dict(macs=1.0)] * len(first)))
+    assert 0 < len(first) < 5000 and not len(algorithm.ask())
+
+
+def test_a_rare_window_of_parameters():
+    of = get_space('nasvit')
+    params = np.sort(count(of, of.sample_genes(0, 4000), 224).params)
+    low, high = float(params[1]), float(params[3])
+    within = Problem(of, ['macs'], [dict(metric='params', low=low, high=high)], input_size=224)
+    drawn = within.sample(np.random.default_rng(0), 100)
+    assert within.feasible(drawn).all() and len({row.tobytes() for row in drawn}) > 20
+
+
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(constraints=[dict(metric='macs', high=1e6)]), r'at most 1e\+06: the space reaches from'),
     (dict(constraints=[dict(metric='macs', low=1e12)]), 'at least 1e'),
@@ -101,6 +135,22 @@ def test_two_constraints(space):
     (dict(objectives=[dict(metric='macs', goal='low')]), "'low', allowed: min, max"),
     (dict(objectives=['backbone.macs']), 'the search has none: give task'),
     (dict(objectives=['neck.macs']), "part 'neck', allowed: total, backbone"),
+    (dict(objectives=['macs@512']), "'macs@512' is no cost, whose names are"),
+    (dict(objectives=['backbone.latency']), "'backbone.latency' is no cost"),
+    (dict(objectives=['latency@512x512']), "'latency@512x512' is no cost"),
+    (dict(objectives=['macs@16x16']), "'macs@16x16' at input_size = .16, 16.: .*at least 32"),
+    (dict(objectives=5), 'objectives = 5, expected a list'),
+    (dict(objectives=[5]), r'objective 5: expected dict\(metric=name'),
+    (dict(constraints=['macs<5e8']), r"'macs<5e8': expected dict\(metric=, low=, high=\)"),
+    (dict(constraints=[dict(metric=5, high=3)]), r'expected dict\(metric=, low=, high=\)'),
+    (dict(constraints=[dict(metric='macs')]), "'macs' has no bound"),
+    (dict(constraints=[dict(metric='macs', high='5G')]), "high = '5G', expected a number"),
+    (dict(constraints=[dict(metric='macs', low=float('nan'))]), 'low = nan, expected a number'),
+    (dict(input_size=16), 'at input_size = .16, 16.: .*at least 32 pixels'),
+    (dict(input_size='512x512'), "'512x512', expected a side or .height, width."),
+    (dict(input_size=(224, 224, 3)), 'expected a side or .height, width.'),
+    (dict(input_size=512.0), 'input_size = 512.0, expected'),
+    (dict(input_size=(512.5, 512)), 'a side = 512.5, expected a whole number, at least 1'),
 ])
 def test_mistakes(options, message):
     options = dict(dict(objectives=['macs']), **options)
@@ -113,8 +163,25 @@ def test_constraints_that_exclude_each_other():
     costs = count(of, [of.smallest, of.largest])
     both = Problem(of, ['macs'], [dict(metric='macs', high=float(costs.macs[0]) * 1.05),
                                   dict(metric='params', low=float(costs.params[1]) * 0.98)])
-    with pytest.raises(UsageError, match='meets all constraints together: macs at most'):
+    with pytest.raises(UsageError, match=r'all constraints together: macs at most .*; params at '
+                       r'least .*from \S+ to \S+, and where the constraints before are met from'):
         both.sample(np.random.default_rng(0), 3)
+
+
+@pytest.mark.parametrize('metric', ['macs', 'params'])
+def test_a_window_that_nothing_lies_in(metric):
+    middle = dict(macs=300000001, params=10000001)[metric]
+    empty = Problem(get_space('nasvit'), ['macs'], [
+        dict(metric=metric, low=middle + 0.25, high=middle + 0.75)], input_size=224)
+    with pytest.raises(UsageError, match=rf'{metric} at least {middle}\.25 and at most {middle}'
+                                         r'\.75 .the space reaches from'):
+        empty.sample(np.random.default_rng(0), 3)
+
+
+def test_one_objective_and_one_constraint_need_no_list():
+    of = Problem(get_space('nasvit'), 'macs', dict(metric='params', high=20e6), input_size=224)
+    assert [o.metric for o in of.objectives] == ['macs'] and len(of.constraints) == 1
+    assert Problem(get_space('nasvit'), dict(metric='macs', goal='max')).objectives[0].goal == 'max'
 
 
 def test_a_task_needs_a_size():

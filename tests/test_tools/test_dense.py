@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from nasvit_mm.datasets import write_ade20k, write_coco
 from tests.commands import ROOT, error_line, start
@@ -32,7 +33,8 @@ _base_ = '{root}/configs/demo/nasvit_detection.py'
 model = dict(
     _delete_=True, type='nasvit_mm.Supernet', model=_base_.model,
     sampler=dict(type='sandwich', num_random=1), conflict=dict(rule='project'),
-    distill=dict(sampled='largest', smallest='largest'))
+    distill=dict(sampled='largest', smallest='largest'), clip_grad=1.0)
+optim_wrapper = dict(clip_grad=None)
 model['model']['backbone'].update(
     arch='supernet', space=dict(space='nasvit', restrict=dict(resolution=[48])), out_width=32)
 model['model']['neck'].update(in_channels=[32, 32, 32, 32])
@@ -108,6 +110,8 @@ def test_from_training_to_fine_tuning(case, tmp_path):
     assert f'{metric} {best["metrics"][metric]:.6g}' in out
     card = (folder / 'README.md').read_text()
     assert 'The whole model' in card and 'measured of these weights' in card
+
+    assert Config.fromfile(folder / 'config.py').optim_wrapper.clip_grad == dict(max_norm=1.0)
 
     # tools/test.py on the held-out pictures finds the same, to the digit.
     again = tmp_path / 'again.py'

@@ -112,6 +112,29 @@ def test_search_of_a_supernet_under_a_dense_budget(supernet, tmp_path):
     assert len(lines) == 6 and front and all(r['costs']['macs'] <= 6e9 for r in front)
     assert 'The front' in done.stdout and 'accuracy/top1' in done.stdout
 
+    # Other weights under the same name: another search, and not what its figures are of.
+    content = torch.load(checkpoint, weights_only=False)
+    content['state_dict'] = {k: v + 0.1 if v.is_floating_point() else v
+                             for k, v in content['state_dict'].items()}
+    other = tmp_path / 'other.pth'
+    shutil.copy(checkpoint, other)
+    file.write_text(file.read_text().replace(str(checkpoint), str(other)))
+    again = start('search', file, '--work-dir', tmp_path / 'other')
+    assert again.returncode == 0, again.stderr[-3000:]
+    torch.save(content, other)
+    refused = start('search', file, '--work-dir', tmp_path / 'other', '--resume')
+    message = error_line(refused.returncode, refused.stderr)
+    assert 'of another search: supernet differ (there supernet.checkpoint = ' in message
+    exported = start('export_subnet', file, '--work-dir', tmp_path / 'other', '--out',
+                     tmp_path / 'out', '--num-calibration', 0)
+    assert exported.returncode == 0, exported.stderr[-3000:]
+    assert 'the supernet is not the one that was searched' in exported.stderr
+    assert 'NOT the one that was searched' in (tmp_path / 'out/README.md').read_text()
+    other.unlink()  # costs need no weights
+    exported = start('export_subnet', file, '--work-dir', tmp_path / 'other', '--from-scratch')
+    assert exported.returncode == 0, exported.stderr[-3000:]
+    assert 'not the one' not in exported.stderr
+
 
 def test_costs_only_and_the_report(tmp_path):
     done = start('search', costs(tmp_path), '--work-dir', tmp_path / 'run')
@@ -177,6 +200,31 @@ def test_mistakes(change, message, tmp_path):
     path.write_text(path.read_text() + change)
     done = start('search', path, '--work-dir', tmp_path / 'run')
     assert message in error_line(done.returncode, done.stderr)
+
+
+@pytest.mark.slow
+def test_no_scheduler_of_dask(tmp_path, monkeypatch):
+    monkeypatch.setenv('DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT', '1s')
+    done = start('search', toy(tmp_path), '--work-dir', tmp_path / 'run', '--dask',
+                 'tcp://127.0.0.1:9')
+    assert '--dask tcp://127.0.0.1:9: no scheduler' in error_line(done.returncode, done.stderr)
+
+
+@pytest.mark.slow
+def test_exports_of_two_architectures(tmp_path):
+    path, run = costs(tmp_path), tmp_path / 'run'
+    for name in ('smallest', 'largest'):
+        done = start('export_subnet', path, '--work-dir', run, '--arch', name, '--from-scratch')
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert str(run / f'export_{name}/config.py') in done.stdout
+    onto = ('export_subnet', path, '--work-dir', run, '--arch', 'largest', '--from-scratch',
+            '--out', run / 'export_smallest')
+    refused = start(*onto)
+    assert 'holds an export of another architecture' in error_line(refused.returncode,
+                                                                   refused.stderr)
+    assert start(*onto, '--force').returncode == 0
+    assert (run / 'export_smallest/arch.json').read_text() == (
+        run / 'export_largest/arch.json').read_text()
 
 
 def test_memory_banks_begin_the_search(tmp_path):

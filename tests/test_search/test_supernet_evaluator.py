@@ -1,0 +1,148 @@
+"""The figures of a supernet's subnets: of the same pictures, of these very weights, of the task."""
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+
+from nasvit_mm import get_space
+from nasvit_mm.datasets import write_ade20k
+from nasvit_mm.engine import UsageError, build_model, evaluated, seed_everything
+from nasvit_mm.nn import batch_norms
+from nasvit_mm.search import SupernetEvaluator, read_search, standalone
+from tests.commands import ROOT
+from tests.test_tools.test_dense import SEARCH, SEGMENTOR
+
+SPACE = dict(space='nasvit', restrict=dict(resolution=[48]))
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory) -> dict[str, str]:
+    """Config and checkpoint of an untrained supernet inside a segmentor."""
+    folder = tmp_path_factory.mktemp('dense')
+    write_ade20k(folder / 'data', 9, 2, height=64, width=96, progress=False)
+    path = folder / 'supernet.py'
+    path.write_text(SEGMENTOR.format(root=ROOT, data=folder / 'data'))
+    seed_everything(0)
+    state = build_model(standalone(Config.fromfile(path))).state_dict()
+    torch.save(dict(state_dict=state, meta={}), folder / 'iter_4.pth')
+    return dict(config=str(path), checkpoint=str(folder / 'iter_4.pth'))
+
+
+def evaluator(files: dict[str, str], **options) -> SupernetEvaluator:
+    return SupernetEvaluator(get_space(SPACE), split='held_out', num_calibration=2, **files,
+                             **options)
+
+
+def unseeded(files: dict[str, str]) -> dict:
+    """The pipeline of a user who knows nothing of SeedTransforms."""
+    key = 'train_dataloader.dataset.dataset.pipeline'
+    steps = Config.fromfile(files['config']).train_dataloader.dataset.dataset.pipeline
+    return {key: [step for step in steps if 'Seed' not in step['type']]}
+
+
+def statistics(model: torch.nn.Module) -> list[torch.Tensor]:
+    return [norm.running_mean for norm in batch_norms(model)]
+
+
+def test_the_state_of_the_process_does_not_matter(files):
+    found, arch = [], get_space(SPACE).smallest
+    for seed, cache in ((1, True), (2, True), (3, False)):
+        seed_everything(seed)
+        each = evaluator(files, cfg_options=unseeded(files), cache=cache)
+        each.subnet(get_space(SPACE).largest)
+        found.append(statistics(each.subnet(arch)))
+    for other in found[1:]:
+        assert all(map(torch.equal, found[0], other))
+
+
+def test_without_a_cache_the_data_set_is_built_once(files, monkeypatch):
+    built, build = [], Runner.build_dataloader
+    archs = [get_space(SPACE).smallest, get_space(SPACE).largest]
+    cached = [evaluator(files)(arch) for arch in archs]
+
+    def counted(cfg, *args, **kwargs):
+        built.append(cfg)
+        return build(cfg, *args, **kwargs)
+    monkeypatch.setattr(Runner, 'build_dataloader', staticmethod(counted))
+    each = evaluator(files, cache=False)
+    assert [each(arch) for arch in archs] == cached
+    assert len(built) == 2 and not each._batches
+
+
+def search(files: dict[str, str], task: str, folder: Path) -> Config:
+    path = folder / 'search.py'
+    path.write_text(SEARCH.format(metric='mIoU', high=0.45e9, **files).replace(
+        f"task = '{files['config']}'", f"task = '{task}'"))
+    return Config.fromfile(path)
+
+
+def test_the_identity_is_of_the_content(files, tmp_path):
+    """The same paths, but other weights, other pictures."""
+    first = read_search(search(files, files['config'], tmp_path)).identity
+    assert first == read_search(search(files, files['config'], tmp_path)).identity
+    config, checkpoint = Path(files['config']), Path(files['checkpoint'])
+    before = config.read_text(), checkpoint.read_bytes()
+    try:
+        config.write_text(before[0] + "train_dataloader['batch_size'] = 1\n")
+        second = read_search(search(files, files['config'], tmp_path)).identity
+        config.write_text(before[0])
+        content = torch.load(checkpoint, weights_only=True)
+        next(iter(content['state_dict'].values())).add_(1)
+        torch.save(content, checkpoint)
+        third = read_search(search(files, files['config'], tmp_path)).identity
+        checkpoint.unlink()
+        absent = read_search(search(files, files['config'], tmp_path)).identity
+    finally:
+        config.write_text(before[0])
+        checkpoint.write_bytes(before[1])
+    assert second['supernet']['train_dataloader'] != first['supernet']['train_dataloader']
+    assert third['supernet']['checkpoint'] != first['supernet']['checkpoint']
+    assert 'does not exist' in absent['supernet']['missing']
+    for other in (second, third, absent):
+        assert {k: v for k, v in other.items() if k != 'supernet'} == {
+            k: v for k, v in first.items() if k != 'supernet'}
+
+
+def test_a_supernet_of_another_model_than_the_task(files, tmp_path):
+    """MACs would be of one model, mIoU of another."""
+    task = tmp_path / 'task.py'
+    task.write_text(f"_base_ = '{files['config']}'\n"
+                    'model = dict(model=dict(decode_head=dict(channels=32)))\n')
+    with pytest.raises(UsageError, match=r'entries differ, the first: decode_head\.\S+ is \w+ in '
+                                         r'the supernet, \w+ in the task'):
+        read_search(search(files, str(task), tmp_path))
+
+
+@pytest.mark.parametrize(('options', 'message'), [
+    (dict(num_calibration=-1), 'evaluator.num_calibration = -1, expected a whole number, at'),
+    (dict(seed='0'), "evaluator.seed = '0', expected a whole number")])
+def test_mistakes(options, message, files):
+    with pytest.raises(UsageError, match=message):
+        SupernetEvaluator(get_space(SPACE), **files, **options)
+
+
+@pytest.mark.parametrize('kinds', [['bbox'], ['bbox', 'segm']])
+def test_a_detector_that_finds_nothing_has_no_precision(kinds, tmp_path):
+    init_default_scope('mmdet')
+    box = dict(id=1, image_id=1, category_id=1, bbox=[1, 1, 20, 20], area=400, iscrowd=0,
+               segmentation=[[1, 1, 21, 1, 21, 21, 1, 21]])
+    (tmp_path / 'ann.json').write_text(json.dumps(dict(
+        images=[dict(id=1, width=64, height=64, file_name='a.png')],
+        categories=[dict(id=1, name='c')], annotations=[box])))
+    metric = Evaluator([dict(type='CocoMetric', ann_file=str(tmp_path / 'ann.json'),
+                             metric=kinds)])
+    metric.dataset_meta = dict(classes=('c',))
+    nothing = dict(bboxes=torch.zeros(0, 4), scores=torch.zeros(0), masks=torch.zeros(0, 64, 64),
+                   labels=torch.zeros(0, dtype=torch.long))
+    nothing['masks'] = nothing['masks'].bool()
+    metric.process(data_samples=[dict(img_id=1, ori_shape=(64, 64), pred_instances=nothing)],
+                   data_batch=None)
+    items = ['mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l']
+    assert evaluated(metric, 1) == {f'coco/{kind}_{item}': 0.0 for kind in kinds for item in items}
