@@ -34,11 +34,16 @@ def is_own(node: Mapping) -> bool:
     return str(node.get('type', '')).startswith('nasvit_mm.')
 
 
+def own_kind(node: Mapping) -> type | None:
+    """The class of the module that a part of a config describes; None where it is not ours."""
+    return MODELS.get(node['type'].removeprefix('nasvit_mm.')) if is_own(node) else None
+
+
 def check_architectures(cfg: Config) -> None:
     """Check the architectures that the config names for this project's backbones."""
     for where, node in config_parts(cfg.get('model'), 'model'):
-        kind = MODELS.get(node['type'].removeprefix('nasvit_mm.')) if is_own(node) else None
-        if kind is None or not hasattr(kind, 'read_space'):
+        kind = own_kind(node)
+        if not hasattr(kind, 'read_space'):
             continue
         try:
             kind.read_space(node.get('arch'), node.get('space'))
@@ -49,9 +54,7 @@ def check_architectures(cfg: Config) -> None:
 
 def add_own_hooks(cfg: Config) -> None:
     """Add the hooks that the config's model cannot do without, where its list lacks them."""
-    model = cfg.get('model') or {}
-    kind = MODELS.get(model['type'].removeprefix('nasvit_mm.')) if is_own(model) else None
-    hooks = list(cfg.get('custom_hooks') or [])
+    kind, hooks = own_kind(cfg.get('model') or {}), list(cfg.get('custom_hooks') or [])
     missing = [name for name in getattr(kind, 'hooks', ())
                if name not in {hook['type'] for hook in hooks}]
     if missing:

@@ -14,8 +14,7 @@ from torch.distributed import destroy_process_group
 
 from nasvit_mm.compat import init_distributed
 from nasvit_mm.engine.errors import UsageError
-from nasvit_mm.engine.models import config_parts, is_own
-from nasvit_mm.registry import MODELS
+from nasvit_mm.engine.models import config_parts, is_own, own_kind
 
 
 def start_processes(cfg: Config) -> None:
@@ -28,9 +27,9 @@ def start_processes(cfg: Config) -> None:
     if cfg.launcher == 'none':
         return
     model = cfg.get('model') or {}
-    if is_own(model) and cfg.get('model_wrapper_cfg') is None:
-        wrapper = getattr(MODELS.get(model['type'].removeprefix('nasvit_mm.')), 'wrapper', None)
-        cfg.model_wrapper_cfg = wrapper and dict(type=wrapper)
+    wrapper = getattr(own_kind(model), 'wrapper', None)
+    if wrapper and cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(type=wrapper)
     if get_device() not in ('cpu', 'mps'):
         return
     # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.

@@ -99,8 +99,9 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
     Of torch's batch norms, in heads, they are put back afterwards.
     """
-    norms = [m for m in module.modules() if isinstance(m, ElasticBatchNorm2d) and m.track]
-    plain = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    parts = list(module.modules())
+    norms = [m for m in parts if isinstance(m, ElasticBatchNorm2d) and m.track]
+    plain = [m for m in parts if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     kept = [(b, b.clone()) for m in plain for b in m.buffers(recurse=False)]
     for norm in norms:
         norm.track = False

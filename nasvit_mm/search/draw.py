@@ -76,12 +76,15 @@ class Draws:
                              kind=problem.metrics[name].kind,
                              cost=lambda genes: problem.cost(name, genes))
 
-    def some(self) -> np.ndarray:
-        """Candidates that tell what costs they have; few, or none, where they are hard to find."""
-        found = [self.problem.probes[:0]]
-        for rows in self.rounds(np.random.default_rng(0), ENOUGH):
+    def collected(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Candidates of as many rounds as give ``n``; fewer, or none, where they are hard to
+        find.
+        """
+        found, have = [self.problem.probes[:0]], 0
+        for rows in self.rounds(rng, n):
             found.append(rows)
-            if sum(map(len, found)) >= ENOUGH:
+            have += len(rows)
+            if have >= n:
                 break
         return np.concatenate(found)
 
@@ -94,7 +97,8 @@ def nothing_found(problem: Problem) -> str:
     for i, constraint in enumerate(problem.constraints):
         name = constraint.metric
         text = f'the space reaches {_range(problem, name, problem.probes)}'
-        if i and len(met := Draws(problem, problem.constraints[:i]).some()):
+        before = Draws(problem, problem.constraints[:i])
+        if i and len(met := before.collected(np.random.default_rng(0), ENOUGH)):
             text += f', and where the constraints before are met {_range(problem, name, met)}'
         told.append(f'{constraint} ({text})')
     return (f'no architecture of {problem.space.name} found that meets all constraints together: '

@@ -114,9 +114,13 @@ def _results(problem: Problem, archive: Archive, first: int, archs: Sequence[dic
 
 def _check_names(found: Mapping[str, float], problem: Problem) -> None:
     """Of the first figures that there are: a name that they lack is a mistake in the objectives."""
-    missing = [name for name in problem.evaluated if found and name not in found]
-    if missing:
-        raise UsageError(f'the evaluator gives no {missing[0]!r}; it gives {", ".join(found)}')
+    for name in problem.evaluated if found else ():
+        if name not in found:
+            raise UsageError(_lack(name, found))
+
+
+def _lack(name: str, found: Mapping[str, float]) -> str:
+    return f'the evaluator gives no {name!r}; it gives {", ".join(found) or "nothing"}'
 
 
 def _result(found: Mapping[str, float], problem: Problem) -> dict[str, Any]:
@@ -128,8 +132,7 @@ def _result(found: Mapping[str, float], problem: Problem) -> dict[str, Any]:
     result: dict[str, Any] = dict(metrics={k: v for k, v in found.items() if math.isfinite(v)})
     for name in problem.evaluated:
         if name not in found:
-            given = ', '.join(found) or 'nothing'
-            return dict(result, failed=f'the evaluator gives no {name!r}; it gives {given}')
+            return dict(result, failed=_lack(name, found))
         if not math.isfinite(found[name]):
             return dict(result, failed=f'{name} = {found[name]}')
     return result

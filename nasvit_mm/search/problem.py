@@ -220,12 +220,9 @@ class Problem:
         Raises:
             UsageError: nothing was found that meets all constraints together.
         """
-        found = [self.probes[:0]]
-        for rows in self.rounds(rng, n):
-            found.append(rows)
-            if sum(map(len, found)) >= n:
-                return np.concatenate(found)[:n]
-        rows = np.concatenate(found)
+        rows = self._draws.collected(rng, n)
+        if len(rows) >= n:
+            return rows[:n]
         if not len(rows):
             raise UsageError(nothing_found(self))
         return rows[rng.integers(0, len(rows), n)]
