@@ -13,7 +13,8 @@ from tests.test_configs import FIGURES, ROOT, docstring
 
 DETECTION = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ('configs/det/*.py', 'configs/demo/*_detection.py', 'benchmarks/bccd/*.py')
+    for pattern in ('configs/det/*.py', 'configs/demo/*_detection.py', 'benchmarks/bccd/*.py',
+                    'benchmarks/overfit/*.py')
     for path in ROOT.glob(pattern)
     if '_base_ =' in path.read_text(encoding='utf-8')
 )
