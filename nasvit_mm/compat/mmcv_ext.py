@@ -106,13 +106,18 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Ten
     Returns:
         (kept,) int64, indices into `boxes`, best score first.
     """
+    import torch
     from torchvision.ops import nms as torchvision_nms
 
     if offset:
         # Lengths are x2 - x1 + offset, of boxes and of intersections alike, so moving the far
         # corners is exact.
         boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
-    return torchvision_nms(boxes, scores.to(boxes.dtype), iou_threshold)
+    # Equal scores, of which a new detector has many, in the order that mmcv takes them in: that of
+    # a sort that is not stable. torchvision's is, and so meets them by their places.
+    order = scores.sort(descending=True).indices
+    ranks = torch.arange(len(order), 0, -1, device=boxes.device, dtype=boxes.dtype)
+    return order[torchvision_nms(boxes[order], ranks, iou_threshold)]
 
 
 def roi_align_forward(

@@ -56,17 +56,21 @@ def reference_nms(boxes, scores, threshold, offset):
     return torch.tensor(kept, dtype=torch.long)
 
 
-def random_boxes(n, seed=0):
+def random_boxes(n, seed=0, levels=None):
+    """Boxes and scores; equal scores where there are but some levels of them."""
     generator = torch.Generator().manual_seed(seed)
     corner = torch.rand(n, 2, generator=generator) * 30
     size = torch.rand(n, 2, generator=generator) * 20 + 1
-    return torch.cat([corner, corner + size], 1), torch.rand(n, generator=generator)
+    scores = torch.rand(n, generator=generator)
+    return torch.cat([corner, corner + size], 1), (
+        scores if levels is None else (scores * levels).floor() / levels)
 
 
+@pytest.mark.parametrize('levels', [None, 5, 1])
 @pytest.mark.parametrize('offset', [0, 1])
-@pytest.mark.parametrize('n', [0, 1, 2, 100])
-def test_nms_is_the_reference(ext, n, offset):
-    boxes, scores = random_boxes(n)
+@pytest.mark.parametrize('n', [0, 1, 2, 100, 1000])
+def test_nms_is_the_reference(ext, n, offset, levels):
+    boxes, scores = random_boxes(n, levels=levels)
     kept = ext.nms(boxes, scores, iou_threshold=0.4, offset=offset)
     assert kept.dtype == torch.long
     assert torch.equal(kept, reference_nms(boxes, scores, 0.4, offset))
@@ -115,10 +119,11 @@ def compiled() -> ModuleType:
     return importlib.import_module('mmcv._ext')
 
 
+@pytest.mark.parametrize('levels', [None, 5, 1])
 @pytest.mark.parametrize('offset', [0, 1])
-@pytest.mark.parametrize('n', [1, 100])
-def test_nms_is_the_compiled_one(ext, compiled, n, offset):
-    boxes, scores = random_boxes(n)
+@pytest.mark.parametrize('n', [1, 100, 3000])
+def test_nms_is_the_compiled_one(ext, compiled, n, offset, levels):
+    boxes, scores = random_boxes(n, levels=levels)
     ours, theirs = (module.nms(boxes, scores, iou_threshold=0.4, offset=offset)
                     for module in (ext, compiled))
     assert torch.equal(ours, theirs)
@@ -141,6 +146,63 @@ def test_focal_loss_is_the_compiled_one(ext, compiled):
         for module, out in zip((ext, compiled), outs):
             getattr(module, name)(x, target, x.new_empty(0), out, gamma=2.0, alpha=0.25)
         torch.testing.assert_close(*outs)
+
+
+MODEL_RUN = """
+    import sys
+    import torch
+    from nasvit_mm.compat import mmcv_ext
+    path, which, out = sys.argv[1:]
+    if which == 'stand-in':
+        sys.meta_path.insert(0, mmcv_ext.StandInFinder())
+    import mmcv._ext
+    assert mmcv_ext.is_stand_in(mmcv._ext) == (which == 'stand-in')
+
+    import numpy as np
+    from mmdet.structures import DetDataSample
+    from mmdet.structures.mask import BitmapMasks
+    from mmengine.config import Config
+    from mmengine.structures import InstanceData
+    from nasvit_mm import engine
+    torch.manual_seed(0)
+    cfg = Config.fromfile(path)
+    cfg.model.test_cfg.get('rcnn', cfg.model.test_cfg).score_thr = 0.0
+    model = engine.build_model(cfg)
+    model.init_weights()
+    height, width = size = (128, 192)
+    sample = DetDataSample(metainfo=dict(
+        img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size,
+        scale_factor=(1.0, 1.0)))
+    masks = np.zeros((2, height, width), np.uint8)
+    masks[:, 30:80, 20:60] = 1
+    boxes = torch.tensor([[10.0, 20, 70, 90], [100, 40, 160, 120]])
+    sample.gt_instances = InstanceData(
+        bboxes=boxes, labels=torch.tensor([0, 7]), masks=BitmapMasks(masks, height, width))
+    sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=torch.zeros(0).long())
+    pictures = torch.randn(2, 3, *size)
+    losses = model.train()(pictures, [sample, sample], mode='loss')
+    losses = {k: torch.as_tensor(sum(v) if isinstance(v, list) else v) for k, v in losses.items()}
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    found = dict(losses={k: v.detach() for k, v in losses.items()},
+                 grads={k: p.grad for k, p in model.named_parameters() if p.grad is not None})
+    with torch.no_grad():
+        for i, p in enumerate(model.eval()(pictures, [sample, sample], mode='predict')):
+            found[i] = {k: torch.as_tensor(v) for k, v in p.pred_instances.items()}
+    torch.save(found, out)
+"""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize('name', ['nasvit_coco', 'nasvit_coco_mask'])
+def test_detectors_are_the_same_with_compiled_operations(compiled, tmp_path, name):
+    """Losses, gradients and predictions of a whole RetinaNet and Mask R-CNN."""
+    results = []
+    for which in ('compiled', 'stand-in'):
+        run(MODEL_RUN, f'configs/det/{name}.py', which, str(tmp_path / which))
+        results.append(torch.load(tmp_path / which))
+    assert len(results[0][0]['scores']) == 100
+    assert all(g.abs().sum() > 0 for k, g in results[0]['grads'].items() if 'neck' in k)
+    torch.testing.assert_close(*results, rtol=0, atol=0)
 
 
 # --- roi_align -------------------------------------------------------------------------------
@@ -312,7 +374,7 @@ def test_a_compiled_module_wins(tmp_path):
         def exec_module(self, module):
             module.nms = 'compiled'
 
-    sys.meta_path.insert(-1, Compiled())
+    sys.meta_path.insert(0, Compiled())
     nasvit_mm.compat.install()
     import mmcv._ext
     print(mmcv._ext.nms, is_stand_in(mmcv._ext))
