@@ -89,9 +89,9 @@ def candidates(folder: Path) -> list[dict]:
 
 
 def hours(folder: Path) -> float:
-    """Of all training steps of a run, by its log."""
+    """Of all training steps of a run: of the median in its log, for a run may have stood still."""
     found = {r['step']: r['time'] for r in scalars(folder) if 'loss' in r}
-    return sum(found.values()) / max(1, len(found)) * max(found, default=0) / 3600
+    return statistics.median(found.values()) * max(found) / 3600 if found else 0.0
 
 
 def with_spread(values: Iterable[float]) -> str:
