@@ -158,35 +158,22 @@ MODEL_RUN = """
     import mmcv._ext
     assert mmcv_ext.is_stand_in(mmcv._ext) == (which == 'stand-in')
 
-    import numpy as np
-    from mmdet.structures import DetDataSample
-    from mmdet.structures.mask import BitmapMasks
     from mmengine.config import Config
-    from mmengine.structures import InstanceData
     from nasvit_mm import engine
+    from tests.test_supernet.tasks import batch
     torch.manual_seed(0)
     cfg = Config.fromfile(path)
     cfg.model.test_cfg.get('rcnn', cfg.model.test_cfg).score_thr = 0.0
     model = engine.build_model(cfg)
     model.init_weights()
-    height, width = size = (128, 192)
-    sample = DetDataSample(metainfo=dict(
-        img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size,
-        scale_factor=(1.0, 1.0)))
-    masks = np.zeros((2, height, width), np.uint8)
-    masks[:, 30:80, 20:60] = 1
-    boxes = torch.tensor([[10.0, 20, 70, 90], [100, 40, 160, 120]])
-    sample.gt_instances = InstanceData(
-        bboxes=boxes, labels=torch.tensor([0, 7]), masks=BitmapMasks(masks, height, width))
-    sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=torch.zeros(0).long())
-    pictures = torch.randn(2, 3, *size)
-    losses = model.train()(pictures, [sample, sample], mode='loss')
+    of = batch(model, (128, 192))
+    losses = model.train()(**of, mode='loss')
     losses = {k: torch.as_tensor(sum(v) if isinstance(v, list) else v) for k, v in losses.items()}
     sum(v for k, v in losses.items() if 'loss' in k).backward()
     found = dict(losses={k: v.detach() for k, v in losses.items()},
                  grads={k: p.grad for k, p in model.named_parameters() if p.grad is not None})
     with torch.no_grad():
-        for i, p in enumerate(model.eval()(pictures, [sample, sample], mode='predict')):
+        for i, p in enumerate(model.eval()(**of, mode='predict')):
             found[i] = {k: torch.as_tensor(v) for k, v in p.pred_instances.items()}
     torch.save(found, out)
 """
