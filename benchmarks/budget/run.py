@@ -39,7 +39,7 @@ from _runs import (  # noqa: E402
 )
 
 SUPERNET, SEARCH = 'configs/supernet/nasvit_tiny-imagenet20.py', 'benchmarks/budget/search.py'
-CHECKPOINT = ROOT / 'work_dirs/nasvit_tiny-imagenet20/iter_1500.pth'
+CHECKPOINT = ROOT / 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
 ALONE_STEPS, CAMVID_STEPS = 300, 2000
 BUDGETS, NUM_ALONE, NUM_RANDOM = (2, 3, 5), 8, 32
 TASKS = {'smallest': 'configs/seg/nasvit_camvid.py', 'winner': 'configs/seg/nasvit_camvid.py',

@@ -7,7 +7,7 @@ constraints = [dict(metric='macs', high=3e9)]
 evaluator = dict(
     type='SupernetEvaluator',
     config='configs/supernet/nasvit_tiny-imagenet20.py',
-    checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1500.pth',
+    checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1000.pth',
     split='held_out',
     num_calibration=8)
 algorithm = dict(type='nsga2', population=16, generations=6)

@@ -34,7 +34,7 @@ from _runs import (  # noqa: E402
 
 ITERATIONS, NUM_ALONE = 1000, 6
 CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
-FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1500.pth'
+FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
 STAGES = ('project', 'sum', 'search', 'alone')
 SCHEDULE = [f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERATIONS}',
             'default_hooks.checkpoint.interval=100']

@@ -34,7 +34,7 @@ ARMS = {  # experiment/arm -> config, overrides
     'vitas/bilateral': (TWINS, [SHARING + 'bilateral', 'model.sampler.both_phases=True']),
     'vitas/cyclic': (TWINS, []),
 }
-ITERATIONS = {'nasvit': 600, 'elasticvit': 600, 'vitas': 1000}
+ITERATIONS = {'nasvit': 450, 'elasticvit': 450, 'vitas': 700}
 
 
 def steps(arm: str) -> int:

@@ -1,7 +1,7 @@
 """ElasticViT's supernet on CIFAR-10: 32 pixels, minutes on a CPU.
 
-The same config as elasticvit_in1k.py, restricted to one small resolution, with levels for it and
-without teachers.  data/cifar10/{train,val}/<class>/*.jpg
+The same config as elasticvit_in1k.py, restricted to one small resolution and the two smallest depths of
+each stage, with levels for it and without teachers.  data/cifar10/{train,val}/<class>/*.jpg
 
     python tools/train.py configs/supernet/elasticvit_cifar10.py
 """
@@ -16,13 +16,15 @@ smallest_800 = dict(
     smallest_400, width=[16, 24, 32, 64, 96, 192, 256], mlp_ratio=[2, 2, 2, 2])
 model = dict(
     model=dict(
-        space=dict(restrict=dict(resolution=[32])),
+        space=dict(restrict=dict(
+            resolution=[32],
+            depth=[[1, 2], [2, 3], [2, 3], [1, 2], [1, 2], [1, 2], [1, 2]])),
         num_classes=num_classes,
         data_preprocessor=dict(mixup=dict(num_classes=num_classes))),
     sampler=dict(
-        levels=[8e6, 12e6, 16e6, 20e6, 24e6, 30e6], tolerance=1e6, count_args=dict(),
+        levels=[8e6, 11e6, 14e6, 17e6, 20e6, 24e6], tolerance=1e6, count_args=dict(),
         capacity=30, exploit_every=1,  # for two epochs instead of six hundred
-        smallest={int(12e6): 'smallest', int(20e6): smallest_400, int(30e6): smallest_800}),
+        smallest={int(11e6): 'smallest', int(17e6): smallest_400, int(24e6): smallest_800}),
     distill=dict(sampled='labels'),
     teachers=None)
 dataset = dict(data_root='data/cifar10', transform=dict(input_size=32, scale=(0.5, 1.0)))

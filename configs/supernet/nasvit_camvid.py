@@ -23,7 +23,7 @@ model['model']['backbone'].update(
     space=dict(space='nasvit', restrict=dict(resolution=[64])),
     out_width=64,
     init_cfg=dict(
-        type='Pretrained', checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1500.pth'))
+        type='Pretrained', checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'))
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64], channels=64)
 optim_wrapper = dict(clip_grad=None)  # the supernet's own
 val_cfg = dict(

@@ -1,6 +1,7 @@
 """NASViT's supernet on CIFAR-10: 32 pixels, minutes on a CPU.
 
-The same config as nasvit_in1k.py, restricted to one small resolution, without teachers.
+The same config as nasvit_in1k.py, restricted to one small resolution and the two smallest depths of each
+stage, without teachers.
 data/cifar10/{train,val}/<class>/*.jpg
 
     python tools/train.py configs/supernet/nasvit_cifar10.py
@@ -9,7 +10,7 @@ _base_ = './nasvit_in1k.py'
 num_classes = 10
 model = dict(
     model=dict(
-        space=dict(restrict=dict(resolution=[32])),
+        space=dict(restrict=dict(resolution=[32], depth=[[1, 2]] + [[3, 4]] * 6)),
         num_classes=num_classes,
         data_preprocessor=dict(mixup=dict(num_classes=num_classes))),
     conflict=dict(start_epoch=0),

@@ -44,7 +44,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=20),
     dict(type='CosineAnnealingLR', eta_min=5e-6, by_epoch=False, begin=20),
 ]
-train_cfg = dict(max_iters=1500, val_interval=500)
+train_cfg = dict(max_iters=1000, val_interval=500)
 val_cfg = dict(num_calibration=8)
 default_hooks = dict(
     logger=dict(interval=10), checkpoint=dict(interval=100))

@@ -170,12 +170,16 @@ class ElasticBackbone(BaseModule):
         """(N, 3, H, W) -> what the classification head takes: the last output."""
         return self(x)[-1]
 
-    def _check_input(self, x: torch.Tensor) -> None:
+    def _checked(self, x: torch.Tensor) -> torch.Tensor:
+        """The pictures; on a CPU channels-last, which convolutions and token layers are quicker on."""
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
         if min(x.shape[2:]) < self.min_size:
             raise ValueError(f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
                              f'side is {self.min_size}')
+        if x.device.type != 'cpu' or torch.onnx.is_in_onnx_export():
+            return x
+        return x.contiguous(memory_format=torch.channels_last)
 
     def _run(self, block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
         """``block(x, *args)``, recomputed in the backward pass where ``with_cp`` says so."""

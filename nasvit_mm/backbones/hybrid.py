@@ -44,7 +44,7 @@ class HybridBackbone(ElasticBackbone):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(N, 3, H, W) -> one map per output."""
-        self._check_input(x)
+        x = self._checked(x)
         maps, outputs = [], {self.output_stages[i] for i in self.out_indices}
         x = self._run_stem(x, self.plan.stem)
         for i, (blocks, plans) in enumerate(zip(self.stages, self.plan.stages)):

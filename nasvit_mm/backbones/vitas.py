@@ -325,7 +325,7 @@ class ViTAS(RuledBackbone):
     def _encode(self, x: torch.Tensor,
                 taps: tuple[int, ...]) -> tuple[list[torch.Tensor], tuple[int, int]]:
         """Tokens after so many blocks each, (N, 1 + h w, C), and their grid (h, w)."""
-        self._check_input(x)
+        x = self._checked(x)
         plan, stem = self.plan, self.stems[self.plan.patch_size]
         window = stem.grid if self.attention == 'window' else None
         tokens, grid = stem(x, plan.channels, self.last_position_only)

@@ -257,7 +257,7 @@ class TwinsViTAS(RuledBackbone):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(N, 3, H, W) -> one map per output."""
-        self._check_input(x)
+        x = self._checked(x)
         maps = []
         for i, plan in enumerate(self.plan.stages):
             tokens, grid = self.embeds[i](x, plan.cin, plan.channels)

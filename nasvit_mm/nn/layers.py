@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nasvit_mm.nn.depthwise import depthwise_conv2d
 from nasvit_mm.nn.span import AxisSpan, Span, take
 
 
@@ -42,7 +43,7 @@ class ElasticDepthwiseConv2d(nn.Conv2d):
         crop = Span.centre(kernel, size)
         weight = take(self.weight, channels, None, crop, crop)
         bias = None if self.bias is None else take(self.bias, channels)
-        return F.conv2d(x, weight, bias, self.stride, kernel // 2, groups=channels.width)
+        return depthwise_conv2d(x, weight, bias, self.stride[0])
 
 
 class ElasticUpsample2d(nn.ConvTranspose2d):
