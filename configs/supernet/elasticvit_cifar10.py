@@ -1,7 +1,8 @@
 """ElasticViT's supernet on CIFAR-10: 32 pixels, minutes on a CPU.
 
-The same config as elasticvit_in1k.py, restricted to one small resolution and the two smallest depths of
-each stage, with levels for it and without teachers.  data/cifar10/{train,val}/<class>/*.jpg
+The same config as elasticvit_in1k.py, restricted to one small resolution and the two smallest
+depths of each stage, with levels for it and without teachers.
+data/cifar10/{train,val}/<class>/*.jpg
 
     python tools/train.py configs/supernet/elasticvit_cifar10.py
 """

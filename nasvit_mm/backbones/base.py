@@ -171,7 +171,7 @@ class ElasticBackbone(BaseModule):
         return self(x)[-1]
 
     def _checked(self, x: torch.Tensor) -> torch.Tensor:
-        """The pictures; on a CPU channels-last, which convolutions and token layers are quicker on."""
+        """The pictures, on a CPU channels-last: convolutions and tokens are quicker so."""
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
         if min(x.shape[2:]) < self.min_size:

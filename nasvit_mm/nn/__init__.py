@@ -2,6 +2,7 @@
 from nasvit_mm.nn.attention import attend, attend_by_rows
 from nasvit_mm.nn.bias import RelativePositionBias
 from nasvit_mm.nn.choice import ElasticChoice
+from nasvit_mm.nn.depthwise import depthwise_conv2d
 from nasvit_mm.nn.layers import (
                                  ElasticConv2d,
                                  ElasticDepthwiseConv2d,
@@ -30,6 +31,7 @@ __all__ = [
     'ElasticDepthwiseConv2d', 'ElasticLayerNorm', 'ElasticLayerNorm2d', 'ElasticLinear',
     'ElasticMlp', 'ElasticScale', 'ElasticTokenNorm', 'ElasticUpsample2d', 'MBConv', 'MBConvPlan',
     'RelativePositionBias', 'Span', 'SqueezeExcite', 'TransformerBlock', 'attend', 'attend_by_rows',
-    'batch_norms', 'frozen_statistics', 'init_linear', 'join_windows', 'joined', 'num_phases',
-    'recalibrate_bn', 'recorded_takes', 'shared_span', 'split_windows', 'take', 'window_mask',
+    'batch_norms', 'depthwise_conv2d', 'frozen_statistics', 'init_linear', 'join_windows', 'joined',
+    'num_phases', 'recalibrate_bn', 'recorded_takes', 'shared_span', 'split_windows', 'take',
+    'window_mask',
 ]
