@@ -88,6 +88,14 @@ def candidates(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / 'archive.jsonl').read_text().splitlines()[1:]]
 
 
+def with_kept(results: dict[str, dict], path: Path) -> dict[str, dict]:
+    """Row -> seed -> result, with what a report wrote before and is not in this work dir."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    for row, runs in results.items():
+        kept[row] = kept.get(row, {}) | {str(seed): run for seed, run in runs.items()}
+    return kept
+
+
 def hours(folder: Path) -> float:
     """Of all training steps of a run: of the median in its log, for a run may have stood still."""
     found = {r['step']: r['time'] for r in scalars(folder) if 'loss' in r}

@@ -4,8 +4,8 @@
 
 Of supernets trained by uniform sampling: the gradients of 30 random subnets on the same 128
 training pictures, and the cosine of each pair over the weights that both reach, against the
-difference of their multiply-adds (ElasticViT, section 3.1).  Writes docs/supernet_cosine.json and
-docs/supernet_cosine.png.
+difference of their multiply-adds (ElasticViT, section 3.1).  Writes docs/supernet_cosine.json,
+which keeps the seeds that it has, and docs/supernet_cosine.png.
 """
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from itertools import combinations
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
-from _runs import ROOT, axes_style  # noqa: E402
+from _runs import ROOT, axes_style, with_kept  # noqa: E402
 
 CONFIG = 'benchmarks/supernet/elasticvit_uniform.py'
+JSON = ROOT / 'docs/supernet_cosine.json'
 
 
 def main() -> None:
@@ -31,9 +32,8 @@ def main() -> None:
     args = parser.parse_args()
     pairs = {seed: similarities(args.work_dir / f'seed{seed}', args.subnets, seed)
              for seed in args.seeds}
-    summary = report(pairs)
-    (ROOT / 'docs/supernet_cosine.json').write_text(
-        json.dumps(dict(summary=summary, pairs=pairs)) + '\n')
+    pairs = dict(sorted(with_kept(dict(pairs=pairs), JSON)['pairs'].items()))
+    JSON.write_text(json.dumps(dict(summary=report(pairs), pairs=pairs)) + '\n')
     plot(pairs, ROOT / 'docs/supernet_cosine.png')
 
 
@@ -65,7 +65,7 @@ def similarities(folder: Path, subnets: int, seed: int) -> list[tuple[float, flo
             for i, j in combinations(range(subnets), 2)]
 
 
-def report(pairs: dict[int, list]) -> dict:
+def report(pairs: dict[str, list]) -> dict:
     """Mean cosine of the nearest and the farthest third of the pairs, and rank correlation."""
     import numpy as np
     from scipy.stats import spearmanr
@@ -82,7 +82,7 @@ def report(pairs: dict[int, list]) -> dict:
     return out
 
 
-def plot(pairs: dict[int, list], path: Path) -> None:
+def plot(pairs: dict[str, list], path: Path) -> None:
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt

@@ -1,14 +1,14 @@
 """What the papers' methods change, on CIFAR-10: supernets with and without them, several seeds.
 
-    python benchmarks/supernet/run.py                             # all: some five hours on 2 cores
+    python benchmarks/supernet/run.py                             # all: some three hours on 2 cores
     python benchmarks/supernet/run.py nasvit/project --seeds 0    # one run, 10 minutes on a core
     python benchmarks/supernet/run.py --report                    # table of what has run, plot
 
 The arms of an experiment have the same data, schedule and number of forwards; they differ in what
 their name says.  Every run ends in the validation of the smallest, the largest and the same eight
 random subnets, with recalibrated batch norms.  A run that was stopped goes on where it was.
-Results lie in work_dirs/supernet/EXPERIMENT/ARM/seedN; --report writes docs/supernet.json and
-docs/supernet.png.
+Results lie in work_dirs/supernet/EXPERIMENT/ARM/seedN; --report writes docs/supernet.json, which
+keeps what it has of runs that are not there any more, and docs/supernet.png.
 """
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, hours, main, scalars, seeds, tool, with_spread  # noqa: E402
+from _runs import ROOT, axes_style, hours, main, scalars, seeds, tool, with_kept, with_spread  # noqa: E402
 
 NASVIT, ELASTICVIT, TWINS = (
     f'configs/supernet/{name}_cifar10.py' for name in ('nasvit', 'elasticvit', 'vitas_twins'))
@@ -34,6 +34,7 @@ ARMS = {  # experiment/arm -> config, overrides
     'vitas/bilateral': (TWINS, [SHARING + 'bilateral', 'model.sampler.both_phases=True']),
     'vitas/cyclic': (TWINS, []),
 }
+JSON = ROOT / 'docs/supernet.json'
 ITERATIONS = {'nasvit': 450, 'elasticvit': 450, 'vitas': 700}
 
 
@@ -79,6 +80,8 @@ def report(work_dir: Path) -> None:
                 for seed, f in seeds(work_dir / arm).items() if scores(f, steps(arm))}
         if done:
             results[arm] = done
+    found = with_kept(results, JSON)
+    results = {arm: dict(sorted(found[arm].items())) for arm in ARMS if arm in found}
     print('| supernet | smallest | largest | 8 random | seeds | minutes a run |\n'
           '|---|---|---|---|---|---|')
     for arm, runs in results.items():
@@ -87,7 +90,7 @@ def report(work_dir: Path) -> None:
         spent = np.mean([r['minutes'] for r in runs.values()])
         print(f'| `{arm}` | {" | ".join(cells)} | {len(runs)} | {spent:.0f} |')
     plot(results, ROOT / 'docs/supernet.png')
-    (ROOT / 'docs/supernet.json').write_text(json.dumps(results, indent=1) + '\n')
+    JSON.write_text(json.dumps(results, indent=1) + '\n')
 
 
 def plot(results: dict[str, dict], path: Path) -> None:

@@ -22,6 +22,7 @@ model['model']['backbone'].update(
     arch='supernet',
     space=dict(space='nasvit', restrict=dict(resolution=[64])),
     out_width=64,
+    channels_last=True,  # quicker on a CPU
     init_cfg=dict(
         type='Pretrained', checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'))
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64], channels=64)

@@ -53,6 +53,9 @@ class ElasticBackbone(BaseModule):
         frozen_stages: parameters of the stem and of so many stages are fixed and their norms in
             eval mode; -1: none, 0: the stem.
         norm_eval: keep batch norms in eval mode while training.
+        channels_last: True: bring the pictures to that layout, False: do not, None: in eval mode
+            on a CPU.  Training on a CPU is quicker with it too, but torch's batch norms then sum
+            in single precision: gradients with some four times the rounding error.
         with_cp: recompute every block in the backward pass to save memory; losses, gradients and
             BN statistics are the same.
         drop_path_rate: stochastic depth of the last block; earlier ones scale linearly.
@@ -80,6 +83,7 @@ class ElasticBackbone(BaseModule):
                  out_width: int | Sequence[int] | None = None, attention: str = 'auto',
                  norm_cfg: Mapping | None = None, frozen_stages: int = -1,
                  norm_eval: bool = False, with_cp: bool = False, drop_path_rate: float = 0.0,
+                 channels_last: bool | None = None,
                  init_cfg: Mapping | Sequence | None = None) -> None:
         super().__init__(init_cfg)
         self.space = self.read_space(arch, space)
@@ -93,10 +97,12 @@ class ElasticBackbone(BaseModule):
                              f'{len(self.stage_names)} ({self.stage_names[-1]})')
         self.attention, self.drop_path_rate = attention, drop_path_rate
         self.frozen_stages, self.norm_eval, self.with_cp = frozen_stages, norm_eval, with_cp
+        self.channels_last = channels_last
         self._norm_args, self._norm_grad = read_norm_cfg(norm_cfg)
         self._options = dict(out_indices=self.out_indices, out_width=out_width,
                              attention=attention, norm_cfg=norm_cfg, frozen_stages=frozen_stages,
-                             norm_eval=norm_eval, with_cp=with_cp, drop_path_rate=drop_path_rate)
+                             norm_eval=norm_eval, with_cp=with_cp, drop_path_rate=drop_path_rate,
+                             channels_last=channels_last)
         self._build()
         self.taps = self._build_taps(out_width)
         self.set_arch(self.space.largest)
@@ -171,13 +177,16 @@ class ElasticBackbone(BaseModule):
         return self(x)[-1]
 
     def _checked(self, x: torch.Tensor) -> torch.Tensor:
-        """The pictures, on a CPU channels-last: convolutions and tokens are quicker so."""
+        """The pictures, in the layout to run in."""
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
         if min(x.shape[2:]) < self.min_size:
             raise ValueError(f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
                              f'side is {self.min_size}')
-        if x.device.type != 'cpu' or torch.onnx.is_in_onnx_export():
+        wanted = self.channels_last
+        if wanted is None:
+            wanted = x.device.type == 'cpu' and not self.training
+        if not wanted or torch.onnx.is_in_onnx_export():
             return x
         return x.contiguous(memory_format=torch.channels_last)
 

@@ -200,6 +200,27 @@ def test_checkpointing_changes_nothing_but_memory(space, arch):
 
 
 @pytest.mark.parametrize('space', SPACES)
+def test_channels_last(space):
+    """The same maps in either layout; by default that of the pictures, in eval mode the quicker."""
+    arch, x, last = small(space).largest, picture(64, 96), torch.channels_last
+    nets = {choice: backbone(space, arch, channels_last=choice) for choice in (None, True, False)}
+    seen = {}
+    for choice, net in nets.items():
+        net.load_state_dict(nets[None].state_dict())
+        first = next(m for m in net.modules() if isinstance(m, torch.nn.Conv2d))
+        first.register_forward_pre_hook(lambda _, args, choice=choice: seen.update(
+            {choice: args[0].is_contiguous(memory_format=last)}))
+    maps = {choice: net.eval()(x) for choice, net in nets.items()}
+    assert seen == {None: True, True: True, False: False}
+    for choice in (None, True):
+        for a, b in zip(maps[choice], maps[False]):
+            torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    for net in nets.values():
+        net.train()(x)
+    assert seen == {None: False, True: True, False: False}
+
+
+@pytest.mark.parametrize('space', SPACES)
 def test_drop_path(space):
     x, arch = picture(64, 64), small(space).largest
     net = backbone(space, arch, drop_path_rate=0.5)
