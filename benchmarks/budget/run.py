@@ -13,6 +13,8 @@ supernet's weights: `smallest`, as configs/seg/nasvit_camvid.py trains from scra
 search under the multiply-adds of configs/seg/nasvit_camvid_mid.py; `heavier`, the smallest with a
 head that brings it to the winner's.
 
+--report keeps what docs/budget.json has of runs that are not there any more.
+
 Needs data/tiny_imagenet20 and data/camvid; the configs say how they lie.
 """
 from __future__ import annotations
@@ -35,11 +37,13 @@ from _runs import (  # noqa: E402
     tested,
     tool,
     trained_and_tested,
+    with_kept,
     with_spread,
 )
 
 SUPERNET, SEARCH = 'configs/supernet/nasvit_tiny-imagenet20.py', 'benchmarks/budget/search.py'
 CHECKPOINT = ROOT / 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
+JSON = ROOT / 'docs/budget.json'
 ALONE_STEPS, CAMVID_STEPS = 300, 2000
 BUDGETS, NUM_ALONE, NUM_RANDOM = (2, 3, 5), 8, 32
 TASKS = {'smallest': 'configs/seg/nasvit_camvid.py', 'winner': 'configs/seg/nasvit_camvid.py',
@@ -161,45 +165,56 @@ def camvid(stage: str, seed: int, folder: Path, work_dir: Path) -> None:
 def report(work_dir: Path) -> None:
     """Print the tables, write docs/budget.json and docs/budget.png."""
     from scipy.stats import kendalltau
-    budgets = {b: json.loads(path.read_text()) for b in BUDGETS
-               if (path := work_dir / f'final/seed0/{b}g.json').exists()}
+    results = with_kept(dict(
+        budgets={b: found for b in BUDGETS if (found := searched(work_dir, b))},
+        alone={p.parent.name: json.loads(p.read_text())
+               for p in work_dir.glob('alone/seed0/*/result.json')},
+        **{stage: {seed: tested(f)['mIoU'] for seed, f in seeds(work_dir / stage).items()
+                   if tested(f)} for stage in TASKS}), JSON)
     print('| budget at 512 x 512 | winner | top-1: held out | val | random, val: median | best |\n'
           '|---|---|---|---|---|---|')
-    for budget, found in budgets.items():
+    for budget, found in results['budgets'].items():
         print(f'| {budget} G | {found["macs"] / 1e9:.2f} G | {found["held_out"]:.1f} | '
               f'{found["winner"]:.1f} | {statistics.median(found["random"]):.1f} | '
               f'{max(found["random"]):.1f} |')
-    pairs = [json.loads(p.read_text()) for p in sorted(work_dir.glob('alone/seed0/*/result.json'))]
-    tau = None
+    pairs = list(results['alone'].values())
     if len(pairs) > 2:
-        tau = float(kendalltau(*([p[k] for p in pairs] for k in ('supernet', 'alone'))).statistic)
-        print(f'Kendall tau of {len(pairs)} subnets, supernet against alone: {tau:.2f}')
-    runs = {'from scratch': seeds(ROOT / 'work_dirs/camvid/nasvit_min')} | {
-        stage: seeds(work_dir / stage) for stage in TASKS}
-    camvids = {name: {seed: tested(f)['mIoU'] for seed, f in folders.items() if tested(f)}
-               for name, folders in runs.items()}
+        results['tau'] = float(kendalltau(*(
+            [p[k] for p in pairs] for k in ('supernet', 'alone'))).statistic)
+        print(f'Kendall tau of {len(pairs)} subnets, supernet against alone: {results["tau"]:.2f}')
+    scratch = json.loads((ROOT / 'docs/camvid.json').read_text())['nasvit_min']['test_miou']
     print('| on CamVid | test mIoU | seeds |\n|---|---|---|')
-    for name, scores in camvids.items():
+    for name, scores in {'smallest, from scratch': scratch,
+                         **{stage: results[stage] for stage in TASKS}}.items():
         if scores:
             print(f'| {name} | {with_spread(scores.values())} | {len(scores)} |')
-    plot(work_dir, budgets, pairs, ROOT / 'docs/budget.png')
-    (ROOT / 'docs/budget.json').write_text(json.dumps(dict(
-        budgets=budgets, alone=pairs, tau=tau, camvid=camvids), indent=1) + '\n')
+    plot(results['budgets'], pairs, ROOT / 'docs/budget.png')
+    JSON.write_text(json.dumps(results, indent=1) + '\n')
 
 
-def plot(work_dir: Path, budgets: dict, pairs: list[dict], path: Path) -> None:
+def searched(work_dir: Path, budget: int) -> dict:
+    """What `final` found, with multiply-adds and held-out accuracy of all candidates; {} before."""
+    path = work_dir / f'final/seed0/{budget}g.json'
+    if not path.exists():
+        return {}
+    folder = work_dir / f'search/seed0/nsga2_{budget}g'
+    points = {name: sorted((r['costs']['macs'], top1(r)) for r in records) for name, records in (
+        ('candidates', candidates(folder)),
+        ('front', json.loads((folder / 'front.json').read_text())))}
+    return json.loads(path.read_text()) | points
+
+
+def plot(budgets: dict[str, dict], pairs: list[dict], path: Path) -> None:
     """Left all candidates and the fronts, right accuracy in the supernet and alone."""
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
-    for i, budget in enumerate(budgets):
-        folder = work_dir / f'search/seed0/nsga2_{budget}g'
-        found, front = candidates(folder), json.loads((folder / 'front.json').read_text())
-        left.plot([r['costs']['macs'] / 1e9 for r in found], [top1(r) for r in found], '.',
-                  color=f'C{i}', alpha=0.3)
-        ends = sorted((r['costs']['macs'] / 1e9, top1(r)) for r in front)
-        left.plot(*zip(*ends), 'o-', color=f'C{i}', markersize=4, label=f'under {budget} G')
+    for i, (budget, found) in enumerate(budgets.items()):
+        for kind, style in (('candidates', dict(marker='.', linestyle='', alpha=0.3)),
+                            ('front', dict(marker='o', markersize=4, label=f'under {budget} G'))):
+            macs, score = zip(*found[kind])
+            left.plot([m / 1e9 for m in macs], score, color=f'C{i}', **style)
     right.plot([p['supernet'] for p in pairs], [p['alone'] for p in pairs], 'o')
     left.set(xlabel='multiply-adds in total at 512 x 512 (G)', ylabel='top-1, held out')
     left.legend(frameon=False)

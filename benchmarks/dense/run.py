@@ -32,7 +32,7 @@ from _runs import (  # noqa: E402
     trained_and_tested,
 )
 
-ITERATIONS, NUM_ALONE = 1000, 6
+ITERATIONS, GENERATIONS, NUM_ALONE = 400, 5, 5
 CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
 FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
 STAGES = ('project', 'sum', 'search', 'alone')
@@ -43,7 +43,8 @@ SCHEDULE = [f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERA
 def run(stage: str, seed: int, folder: Path) -> None:
     """What of a stage is not done yet."""
     checkpoint = folder.parents[1] / f'project/seed{seed}/iter_{ITERATIONS}.pth'
-    options = ['--cfg-options', f'evaluator.checkpoint={checkpoint}']
+    options = ['--cfg-options', f'evaluator.checkpoint={checkpoint}',
+               f'algorithm.generations={GENERATIONS}']
     if stage in ('project', 'sum'):
         if not (folder / f'iter_{ITERATIONS}.pth').exists():
             tool('train', CONFIG, '--work-dir', folder, '--resume', '--cfg-options',
@@ -132,22 +133,23 @@ def report(work_dir: Path) -> None:
             cosines = list(arm['cosines'].values())
             print(f'{rule}: {({k: v for k, v in arm.items() if "mIoU" in k})}, cosine '
                   f'{sum(cosines) / max(1, len(cosines)):.3f} in the mean')
-        results[seed] = dict(rows=lines, tau=taus, arms=arms)
-    plot(results, work_dir, ROOT / 'docs/dense.png')
+        points = sorted((r['costs']['macs'], r['metrics']['mIoU'])
+                        for r in candidates(work_dir / f'search/seed{seed}'))
+        results[seed] = dict(candidates=points, rows=lines, tau=taus, arms=arms)
+    plot(results, ROOT / 'docs/dense.png')
     (ROOT / 'docs/dense.json').write_text(json.dumps(results, indent=1) + '\n')
 
 
-def plot(results: dict[int, dict], work_dir: Path, path: Path) -> None:
+def plot(results: dict[int, dict], path: Path) -> None:
     """Left the candidates, the chosen ones by the supernet's weights and alone; right cosines."""
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
-    for seed, result in results.items():
-        records = candidates(work_dir / f'search/seed{seed}')
-        left.plot([r['costs']['macs'] / 1e9 for r in records],
-                  [r['metrics']['mIoU'] for r in records], '.', color='#6a8fb5', alpha=0.5,
-                  label=f'{len(records)} candidates')
+    for result in results.values():
+        macs, score = zip(*result['candidates'])
+        left.plot([m / 1e9 for m in macs], score, '.', color='#6a8fb5', alpha=0.5,
+                  label=f'{len(macs)} candidates')
         macs = [row['macs'] / 1e9 for row in result['rows']]
         for kind, color in (('subnet', '#c8502d'), ('alone', '#3a3a3a')):
             left.plot(macs, [row['val'][kind] for row in result['rows']], 'o-', color=color,
