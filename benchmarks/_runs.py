@@ -88,12 +88,15 @@ def candidates(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / 'archive.jsonl').read_text().splitlines()[1:]]
 
 
-def with_kept(results: dict[str, dict], path: Path) -> dict[str, dict]:
-    """Row -> seed -> result, with what a report wrote before and is not in this work dir."""
-    kept = json.loads(path.read_text()) if path.exists() else {}
-    for row, runs in results.items():
-        kept[row] = kept.get(row, {}) | {str(seed): run for seed, run in runs.items()}
-    return kept
+def written(path: Path) -> dict:
+    """What an earlier report wrote, {} before the first."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def with_kept(results: Mapping[str, Mapping], kept: Mapping[str, Mapping]) -> dict[str, dict]:
+    """Row -> seed (a str) -> result, with what was kept of runs that are not there any more."""
+    return {row: kept.get(row, {}) | {str(seed): run for seed, run in runs.items()}
+            for row, runs in results.items()}
 
 
 def hours(folder: Path) -> float:

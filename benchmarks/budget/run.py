@@ -39,6 +39,7 @@ from _runs import (  # noqa: E402
     trained_and_tested,
     with_kept,
     with_spread,
+    written,
 )
 
 SUPERNET, SEARCH = 'configs/supernet/nasvit_tiny-imagenet20.py', 'benchmarks/budget/search.py'
@@ -170,7 +171,7 @@ def report(work_dir: Path) -> None:
         alone={p.parent.name: json.loads(p.read_text())
                for p in work_dir.glob('alone/seed0/*/result.json')},
         **{stage: {seed: tested(f)['mIoU'] for seed, f in seeds(work_dir / stage).items()
-                   if tested(f)} for stage in TASKS}), JSON)
+                   if tested(f)} for stage in TASKS}), written(JSON))
     print('| budget at 512 x 512 | winner | top-1: held out | val | random, val: median | best |\n'
           '|---|---|---|---|---|---|')
     for budget, found in results['budgets'].items():

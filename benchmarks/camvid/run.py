@@ -5,7 +5,8 @@
     python benchmarks/camvid/run.py --report               # the table of what has run, the plots
 
 A run that was stopped goes on where it was.  Results lie in work_dirs/camvid/ROW/seedN; --report
-writes docs/camvid.json and docs/camvid.png.
+writes docs/camvid.json, which keeps what it has of runs that are not there any more, and
+docs/camvid.png.
 """
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ from _runs import (  # noqa: E402
     seeds,
     tested,
     trained_and_tested,
+    with_kept,
     with_spread,
+    written,
 )
 
 ITERATIONS = 2000
@@ -37,6 +40,7 @@ ROWS = {  # name -> config
     'lraspp_m': 'benchmarks/camvid/lraspp_m.py',
     'segformer_b0': 'benchmarks/camvid/segformer_b0.py',
 }
+JSON = ROOT / 'docs/camvid.json'
 SIZE = (360, 480)  # of a whole picture, for latency
 
 
@@ -61,13 +65,16 @@ def curves(folder: Path) -> tuple[dict[int, float], dict[int, float]]:
 
 def report(work_dir: Path) -> None:
     """Print the table, write docs/camvid.json and docs/camvid.png."""
+    kept = written(JSON)
     results = {}
     for row, config in ROWS.items():
         folders = seeds(work_dir / row)
-        tests = {seed: tested(f)['mIoU'] for seed, f in folders.items() if tested(f)}
-        if tests:
-            drawn = {seed: curves(folders[seed]) for seed in tests}
-            results[row] = dict(config=config, test_miou=tests, curves=drawn)
+        found = dict(
+            test_miou={seed: tested(f)['mIoU'] for seed, f in folders.items() if tested(f)},
+            curves={seed: curves(f) for seed, f in folders.items() if tested(f)})
+        found = with_kept(found, kept.get(row, {}))
+        if found['test_miou']:
+            results[row] = dict(config=config, **found)
     measure(results)
     print(f'| model | MACs at 352 x 352 | parameters | test mIoU | latency at '
           f'{SIZE[0]} x {SIZE[1]} |\n|---|---|---|---|---|')
@@ -76,7 +83,7 @@ def report(work_dir: Path) -> None:
         print(f'| `{row}` | {result["macs"] / 1e9:.2f} G | {result["params"] / 1e6:.2f} M | '
               f'{with_spread(scores)} ({len(scores)} seeds) | {result["ms"]:.0f} ms |')
     plot(results, ROOT / 'docs/camvid.png')
-    (ROOT / 'docs/camvid.json').write_text(json.dumps(results, indent=1) + '\n')
+    JSON.write_text(json.dumps(results, indent=1) + '\n')
 
 
 def measure(results: dict[str, dict]) -> None:
@@ -114,8 +121,8 @@ def plot(results: dict[str, dict], path: Path) -> None:
             style = dict(color=f'C{i}', alpha=0.8, linewidth=1.2,
                          label=None if seed != min(result['curves']) else
                          f'{row} ({result["macs"] / 1e9:.2f} GMACs)')
-            left.plot(losses.keys(), losses.values(), **style)
-            right.plot(scores.keys(), scores.values(), marker='.', **style)
+            left.plot([int(i) for i in losses], losses.values(), **style)
+            right.plot([int(i) for i in scores], scores.values(), marker='.', **style)
     left.set(xlabel='iteration', ylabel='training loss (mean of 50 iterations)', yscale='log')
     right.set(xlabel='iteration', ylabel='validation mIoU')
     right.legend(frameon=False)

@@ -16,7 +16,7 @@ from itertools import combinations
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[i]) for i in (1, 2)]
-from _runs import ROOT, axes_style, with_kept  # noqa: E402
+from _runs import ROOT, axes_style, with_kept, written  # noqa: E402
 
 CONFIG = 'benchmarks/supernet/elasticvit_uniform.py'
 JSON = ROOT / 'docs/supernet_cosine.json'
@@ -32,7 +32,7 @@ def main() -> None:
     args = parser.parse_args()
     pairs = {seed: similarities(args.work_dir / f'seed{seed}', args.subnets, seed)
              for seed in args.seeds}
-    pairs = dict(sorted(with_kept(dict(pairs=pairs), JSON)['pairs'].items()))
+    pairs = dict(sorted(with_kept(dict(pairs=pairs), written(JSON))['pairs'].items()))
     JSON.write_text(json.dumps(dict(summary=report(pairs), pairs=pairs)) + '\n')
     plot(pairs, ROOT / 'docs/supernet_cosine.png')
 

@@ -18,7 +18,18 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, axes_style, hours, main, scalars, seeds, tool, with_kept, with_spread  # noqa: E402
+from _runs import (  # noqa: E402
+    ROOT,
+    axes_style,
+    hours,
+    main,
+    scalars,
+    seeds,
+    tool,
+    with_kept,
+    with_spread,
+    written,
+)
 
 NASVIT, ELASTICVIT, TWINS = (
     f'configs/supernet/{name}_cifar10.py' for name in ('nasvit', 'elasticvit', 'vitas_twins'))
@@ -74,14 +85,11 @@ def cosines(folder: Path) -> dict[int, float]:
 def report(work_dir: Path) -> None:
     """Print the table, write docs/supernet.json and docs/supernet.png."""
     import numpy as np
-    results = {}
-    for arm in ARMS:
-        done = {seed: dict(scores(f, steps(arm)), minutes=60 * hours(f), cosines=cosines(f))
-                for seed, f in seeds(work_dir / arm).items() if scores(f, steps(arm))}
-        if done:
-            results[arm] = done
-    found = with_kept(results, JSON)
-    results = {arm: dict(sorted(found[arm].items())) for arm in ARMS if arm in found}
+    found = with_kept({arm: {
+        seed: dict(scores(f, steps(arm)), minutes=60 * hours(f), cosines=cosines(f))
+        for seed, f in seeds(work_dir / arm).items() if scores(f, steps(arm))}
+        for arm in ARMS}, written(JSON))
+    results = {arm: dict(sorted(runs.items())) for arm, runs in found.items() if runs}
     print('| supernet | smallest | largest | 8 random | seeds | minutes a run |\n'
           '|---|---|---|---|---|---|')
     for arm, runs in results.items():
