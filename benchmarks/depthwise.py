@@ -1,4 +1,4 @@
-"""Training on a CPU with torch's depthwise convolution on NCHW pictures, and with this project's.
+"""Training on a CPU with torch's depthwise convolution and with this project's.
 
     python benchmarks/depthwise.py --threads 1
 
@@ -8,8 +8,6 @@ that the networks have; and a step (largest and smallest subnet, projection) of 
 """
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from unittest import mock
 
 import torch
@@ -17,7 +15,6 @@ import torch.nn.functional as F
 from _timing import medians, parser
 from mmengine.optim import OptimWrapper
 
-from nasvit_mm.backbones.base import ElasticBackbone
 from nasvit_mm.nn import depthwise_conv2d
 from nasvit_mm.registry import MODELS
 
@@ -38,7 +35,7 @@ def convolution(shape: tuple[int, ...], rounds: int) -> None:
     x = torch.randn(n, channels, size, size, requires_grad=True)
     weight = torch.randn(channels, 1, kernel, kernel, requires_grad=True)
 
-    @torch.enable_grad()
+    @torch.inference_mode(False)
     def call(conv, layout) -> None:
         out = conv(x.detach().contiguous(memory_format=layout).requires_grad_(), weight, None,
                    stride)
@@ -52,14 +49,6 @@ def convolution(shape: tuple[int, ...], rounds: int) -> None:
           + compared(found))
 
 
-@contextmanager
-def without() -> Iterator[None]:
-    """Torch's convolution, and pictures as they come."""
-    with mock.patch('nasvit_mm.nn.layers.depthwise_conv2d', plain), \
-            mock.patch.object(ElasticBackbone, '_checked', lambda self, x: x):
-        yield
-
-
 def step(space: str, size: int, rounds: int) -> None:
     torch.manual_seed(0)
     data = dict(inputs=torch.randn(32, 3, size, size), labels=torch.randint(0, 10, (32,)))
@@ -71,12 +60,12 @@ def step(space: str, size: int, rounds: int) -> None:
         sampler=dict(type='sandwich', num_random=0), conflict=dict(rule='project'))).train()
     wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-4))
 
-    @torch.enable_grad()
+    @torch.inference_mode(False)
     def call() -> None:
         model.train_step(data, wrapper)
 
     def call_plain() -> None:
-        with without():
+        with mock.patch('nasvit_mm.nn.layers.depthwise_conv2d', plain):
             call()
 
     print(f'{space} at {size}: ' + compared(medians(dict(plain=call_plain, ours=call), rounds)))

@@ -53,9 +53,9 @@ class ElasticBackbone(BaseModule):
         frozen_stages: parameters of the stem and of so many stages are fixed and their norms in
             eval mode; -1: none, 0: the stem.
         norm_eval: keep batch norms in eval mode while training.
-        channels_last: True: bring the pictures to that layout, False: do not, None: in eval mode
-            on a CPU.  Training on a CPU is quicker with it too, but torch's batch norms then sum
-            in single precision: gradients with some four times the rounding error.
+        channels_last: bring the pictures to that layout.  Training on a CPU is quicker with it, but
+            torch's batch norms then sum in single precision: gradients with some four times the
+            rounding error.
         with_cp: recompute every block in the backward pass to save memory; losses, gradients and
             BN statistics are the same.
         drop_path_rate: stochastic depth of the last block; earlier ones scale linearly.
@@ -83,7 +83,7 @@ class ElasticBackbone(BaseModule):
                  out_width: int | Sequence[int] | None = None, attention: str = 'auto',
                  norm_cfg: Mapping | None = None, frozen_stages: int = -1,
                  norm_eval: bool = False, with_cp: bool = False, drop_path_rate: float = 0.0,
-                 channels_last: bool | None = None,
+                 channels_last: bool = False,
                  init_cfg: Mapping | Sequence | None = None) -> None:
         super().__init__(init_cfg)
         self.space = self.read_space(arch, space)
@@ -183,12 +183,8 @@ class ElasticBackbone(BaseModule):
         if min(x.shape[2:]) < self.min_size:
             raise ValueError(f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
                              f'side is {self.min_size}')
-        wanted = self.channels_last
-        if wanted is None:
-            wanted = x.device.type == 'cpu' and not self.training
-        if not wanted or torch.onnx.is_in_onnx_export():
-            return x
-        return x.contiguous(memory_format=torch.channels_last)
+        last = self.channels_last and not torch.onnx.is_in_onnx_export()
+        return x.contiguous(memory_format=torch.channels_last) if last else x
 
     def _run(self, block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
         """``block(x, *args)``, recomputed in the backward pass where ``with_cp`` says so."""
