@@ -62,6 +62,17 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
              "(the config's training crop, or of a detector its test size)")
 
 
+def check_model(path: str, cfg: Config) -> None:
+    """Check that a config is of a model.
+
+    Raises:
+        UsageError: one without, as a search's is.
+    """
+    if cfg.get('model') is None:
+        hint = f', whose task is {cfg.task}' if isinstance(cfg.get('task'), str) else ''
+        raise UsageError(f'{path} has no model{": it is of a search" + hint if hint else ""}')
+
+
 def input_size(args: argparse.Namespace, cfg: Config) -> tuple[int, int]:
     """Height and width of ``--shape``, else of the config's training crop, or of a detector the
     wide picture that its test pipeline makes, padded.

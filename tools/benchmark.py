@@ -72,6 +72,7 @@ def main() -> None:
     if args.build_table:
         build_table(args, cfg)
         return
+    _common.check_model(args.config, cfg)
     size = _common.input_size(args, cfg)
     model = engine.build_model(cfg)
     if args.checkpoint:
@@ -126,9 +127,16 @@ def check(args: argparse.Namespace) -> None:
         raise engine.UsageError(f'--device {args.device}: torch sees no GPU here')
     if args.half and not on_gpu:
         raise engine.UsageError('--half needs a GPU')
-    if min(args.batch_size, args.rounds, args.networks, args.threads or 1) < 1:
-        raise engine.UsageError('--batch-size, --rounds, --networks and --threads must be at '
-                                'least 1')
+    for name in ('batch_size', 'rounds', 'networks', 'threads'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise engine.UsageError(f'--{name.replace("_", "-")} {value}: expected at least 1')
+    if args.build_table:
+        for name in ('half', 'channels_last', 'backends', 'json', 'onnx', 'checkpoint'):
+            if getattr(args, name):
+                raise engine.UsageError(f'--{name.replace("_", "-")} does not go with '
+                                        '--build-table, which times blocks by PyTorch in float32')
+        return
     if args.backends is None:
         args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
     elif on_gpu and 'onnxruntime' in args.backends:
@@ -170,6 +178,9 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
         table.save(args.build_table)
     print(f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
           f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads')
+    if not table.check:
+        print('The space has no network that the table has not seen: nothing to check it by')
+        return
     print(f'{table.check["networks"]} networks it has not seen: Kendall tau '
           f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}')
 

@@ -101,7 +101,8 @@ def export(args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: 
     cfg.merge_from_dict(dict(options.get('cfg_options') or {}) if own else {})
     in_task = 'backbone' in nas.standalone(cfg).model  # not of a classifier
     source = task_evaluator(args, plan, checkpoint) if in_task else load_supernet(checkpoint, cfg)
-    origin['supernet'] = f'{checkpoint} (sha256 {nas.sha256(checkpoint)}...)'
+    known = '' if '://' in checkpoint else f' (sha256 {nas.sha256(checkpoint)}...)'
+    origin['supernet'] = f'{checkpoint}{known}'
     if own and choice.changed:
         warn('the supernet is not the one that was searched: its weights, or the config it was '
              'trained with, have changed; the figures of the search are not of these weights')
@@ -121,13 +122,25 @@ def claim(args: argparse.Namespace, out: Path, choice: Choice) -> None:
 
 def task_evaluator(args: argparse.Namespace, plan: nas.SearchPlan,
                    checkpoint: str) -> nas.SupernetEvaluator:
-    """The search's, or where it has none, one by the config in the checkpoint."""
+    """The search's; where it has none, or one of another kind of model, as a classifier's is, one
+    by the config in the checkpoint.
+    """
     options = {k: v for k, v in (plan.evaluator or {}).items() if k not in nas.ABOUT}
-    if str(options.get('type')).removeprefix('nasvit_mm.') != 'SupernetEvaluator':
-        options = dict(type='SupernetEvaluator', config=None)
+    if not searched_in_task(options):
+        held_out = read_supernet_config(checkpoint).get('held_out_dataloader') is not None
+        options = dict(type='SupernetEvaluator', config=None,
+                       split='held_out' if held_out else 'val')
     options |= {k: getattr(args, k) for k in ('num_calibration', 'phase')
                 if getattr(args, k) is not None}
     return nas.build_evaluator(dict(options, checkpoint=checkpoint), plan.problem.space)
+
+
+def searched_in_task(options: Mapping[str, Any]) -> bool:
+    """Whether an evaluator's options are of a supernet inside a dense model."""
+    if str(options.get('type')).removeprefix('nasvit_mm.') != 'SupernetEvaluator':
+        return False
+    cfg = read_supernet_config(options['checkpoint'], options.get('config'))
+    return 'backbone' in nas.standalone(cfg).model
 
 
 def compare(args: argparse.Namespace, found: Mapping[str, float],

@@ -49,6 +49,7 @@ def main() -> None:
 
 def chosen(args: argparse.Namespace, cfg: Config) -> Config:
     """The config with the architecture that is asked for."""
+    _common.check_model(args.config, cfg)
     if 'backbone' not in cfg.model:
         raise engine.UsageError(f'{args.config} is of a {cfg.model.type}, no dense model; '
                                 'nasvit_mm.cost.count gives the cost of a classifier')

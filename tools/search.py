@@ -37,7 +37,8 @@ def parse_args() -> argparse.Namespace:
                         'dir; none yet: a fresh start')
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--workers', type=int, default=1, metavar='N',
-                       help='evaluate in so many processes (1: in this one)')
+                       help='evaluate in so many processes (1: in this one), each of as many '
+                            'threads as OMP_NUM_THREADS says')
     where.add_argument('--dask', metavar='ADDRESS', help='evaluate on a Dask cluster')
     _common.add_arguments(parser)
     return parser.parse_args()

@@ -26,8 +26,10 @@ model = dict(
         mixup=dict(
             mixup_alpha=0.8, cutmix_alpha=1.0, switch_prob=0.5, label_smoothing=0.1,
             num_classes=num_classes)))
-train_dataloader = dict(dataset=dict(transform=dict(
-    auto_augment='rand-m9-mstd0.5-inc1', color_jitter=0.4, force_color_jitter=True)))
+train_dataloader = dict(dataset=dict(
+    num_per_class=None,  # all of train: nothing is chosen any more
+    transform=dict(
+        auto_augment='rand-m9-mstd0.5-inc1', color_jitter=0.4, force_color_jitter=True)))
 val_cfg = dict(_delete_=True)
 test_cfg = dict(_delete_=True)
 default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))

@@ -10,7 +10,7 @@ data_root = 'data/demo/patches'
 num_classes = 12
 model = dict(
     model=dict(
-        space=dict(restrict=dict(resolution=[48])),
+        space=dict(restrict=dict(_delete_=True, resolution=[48])),
         num_classes=num_classes,
         data_preprocessor=dict(mixup=dict(num_classes=num_classes))))
 train_dataloader = dict(

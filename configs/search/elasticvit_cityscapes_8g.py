@@ -9,7 +9,8 @@ is the supernet's on pictures held out of ImageNet's training set.
 
 Needs the supernet of configs/supernet/elasticvit_in1k.py.
 """
-space = 'elasticvit'
+# A dense model has no resolution of its own: left free, it would cost nothing.
+space = dict(space='elasticvit', restrict=dict(resolution=[224]))
 task = '../seg/elasticvit_cityscapes.py'
 input_size = (512, 1024)
 objectives = [dict(metric='accuracy/top1', goal='max'), dict(metric='macs', goal='min')]
@@ -18,7 +19,7 @@ evaluator = dict(
     type='SupernetEvaluator',
     config='configs/supernet/elasticvit_in1k.py',
     checkpoint='work_dirs/elasticvit_in1k/iter_1017480.pth',
-    dataloader=dict(dataset=dict(split='train', num_per_class=5)),
+    split='held_out',
     num_calibration=32)
 initial = 'work_dirs/elasticvit_in1k/iter_1017480.pth'
 algorithm = dict(type='elasticvit', population=512, generations=20, keep=256)

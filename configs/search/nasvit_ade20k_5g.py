@@ -2,14 +2,15 @@
 
 Backbone and head of configs/seg/nasvit_ade20k.py count.  Accuracy is the supernet's on pictures
 held out of ImageNet's training set, five a class as NASViT has it, with batch norms recalibrated
-for each candidate; nothing is trained.  NASViT's own search is not public; this is its parent's
-evolution (AttentiveNAS) in its sizes.
+for each candidate; nothing is trained.  (The authors' own checkpoint was trained on them too.)
+NASViT's own search is not public; this is its parent's evolution (AttentiveNAS) in its sizes.
 
     python tools/search.py configs/search/nasvit_ade20k_5g.py
 
 Needs the supernet of configs/supernet/nasvit_in1k.py (or the authors', converted).
 """
-space = 'nasvit'
+# A dense model has no resolution of its own: left free, it would cost nothing.
+space = dict(space='nasvit', restrict=dict(resolution=[224]))
 task = '../seg/nasvit_ade20k.py'
 input_size = (512, 512)
 objectives = [dict(metric='accuracy/top1', goal='max'), dict(metric='macs', goal='min')]
@@ -18,7 +19,7 @@ evaluator = dict(
     type='SupernetEvaluator',
     config='configs/supernet/nasvit_in1k.py',
     checkpoint='work_dirs/nasvit_in1k/iter_1000800.pth',
-    dataloader=dict(dataset=dict(split='train', num_per_class=5)),
+    split='held_out',
     num_calibration=32)
 algorithm = dict(
     type='nasvit', population=512, generations=21, mutations=128, crossovers=128, bins=100e6)

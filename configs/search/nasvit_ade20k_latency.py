@@ -10,3 +10,4 @@ milliseconds goes into `constraints`, as dict(metric='latency', high=...).
 _base_ = './nasvit_ade20k_5g.py'
 latency = 'work_dirs/latency.json'
 objectives = [dict(metric='accuracy/top1', goal='max'), dict(metric='latency', goal='min')]
+algorithm = dict(bins=5.0)  # milliseconds

@@ -17,7 +17,7 @@ evaluator = dict(
     type='SupernetEvaluator',
     config='configs/supernet/vitas_twins_in1k.py',
     checkpoint='work_dirs/vitas_twins_in1k/iter_375300.pth',
-    dataloader=dict(dataset=dict(split='train', num_per_class=50)),
+    split='held_out',
     num_calibration=0)
 algorithm = dict(type='vitas', population=50, generations=40)
 seed = 0

@@ -28,12 +28,15 @@ model = dict(
         smallest={int(11e6): 'smallest', int(17e6): smallest_400, int(24e6): smallest_800}),
     distill=dict(sampled='labels'),
     teachers=None)
-dataset = dict(data_root='data/cifar10', transform=dict(input_size=32, scale=(0.5, 1.0)))
+dataset = dict(
+    data_root='data/cifar10', num_per_class=None,
+    transform=dict(input_size=32, scale=(0.5, 1.0)))
 train_dataloader = dict(batch_size=32, num_workers=1, dataset=dataset)
 val_dataloader = dict(
     batch_size=250, num_workers=1,
     dataset=dict(data_root='data/cifar10', transform=dict(input_size=32, crop_pct=1.0)))
 test_dataloader = val_dataloader
+held_out_dataloader, held_out_evaluator = None, None
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),

@@ -16,7 +16,8 @@ model = dict(
         data_preprocessor=dict(mixup=dict(num_classes=num_classes))),
     distill=dict(largest='labels'),
     conflict=dict(start_epoch=0),
-    teachers=None)
+    teachers=None,
+    log_cosine=10)  # as often as the log has a line
 train_dataloader = dict(
     batch_size=64, num_workers=1,
     dataset=dict(
@@ -27,18 +28,10 @@ val_dataloader = dict(
         data_root='data/tiny_imagenet20', transform=dict(input_size=64, crop_pct=1.0)))
 test_dataloader = val_dataloader
 held_out_dataloader = dict(
-    batch_size=250,
-    num_workers=1,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
+    batch_size=250, num_workers=1,
     dataset=dict(
-        type='nasvit_mm.ImageFolder',
-        data_root='data/tiny_imagenet20',
-        split='train',
-        num_per_class=50,
-        transform=dict(
-            input_size=64, is_training=False, interpolation='bicubic', crop_pct=1.0)))
-held_out_evaluator = dict(type='nasvit_mm.Accuracy', topk=(1, 5))
+        data_root='data/tiny_imagenet20', num_per_class=50,
+        transform=dict(input_size=64, crop_pct=1.0)))
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=20),

@@ -7,7 +7,7 @@ model.sampler.both_phases=True, at twice the cost).  One path a step, of every d
 so that the last slots are trained too; the public code draws each slot's identity with a
 probability that `nasvit_mm.supernet.find_identity_probability` finds for a window of multiply-adds
 (0.49 for 0.9 to 1.0 G): model.sampler.identity=0.49.  300 epochs of 1,251 steps of 8 x 128
-pictures.  Not reproduced here.
+pictures; 50 of each class are held out for a search.  Not reproduced here.
 
     tools/dist_train.sh configs/supernet/vitas_in1k.py 8
 """
@@ -24,7 +24,9 @@ model = dict(
     sampler=dict(type='single_path'))
 train_dataloader = dict(
     batch_size=128,
-    dataset=dict(transform=dict(auto_augment=None, color_jitter=None, re_prob=0.25)))
+    dataset=dict(
+        num_per_class=-50, transform=dict(auto_augment=None, color_jitter=None, re_prob=0.25)))
+held_out_dataloader = dict(dataset=dict(num_per_class=50))
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),

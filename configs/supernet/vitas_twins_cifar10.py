@@ -17,12 +17,15 @@ model = dict(
             head_dim=[[16, 32] for _ in slots],
             mlp_width=[[2 ** i * 64 * k for k in range(1, 5)] for i in slots])),
         num_classes=num_classes))
-dataset = dict(data_root='data/cifar10', transform=dict(input_size=32, scale=(0.5, 1.0)))
+dataset = dict(
+    data_root='data/cifar10', num_per_class=None,
+    transform=dict(input_size=32, scale=(0.5, 1.0)))
 train_dataloader = dict(batch_size=32, num_workers=1, dataset=dataset)
 val_dataloader = dict(
     batch_size=250, num_workers=1,
     dataset=dict(data_root='data/cifar10', transform=dict(input_size=32, crop_pct=1.0)))
 test_dataloader = val_dataloader
+held_out_dataloader, held_out_evaluator = None, None
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),

@@ -87,7 +87,7 @@ class Algorithm:
         self.scores = np.concatenate([self.scores, scores])
 
     def _first(self) -> np.ndarray:
-        found = self._new(self._initial)[:self.population]
+        found = self._new(self._initial, self.population)
         return np.concatenate([found, self._random(self.population - len(found))])
 
     def _next(self) -> np.ndarray:
@@ -181,6 +181,9 @@ class ParetoEvolution(Evolution):
     Args:
         bins: width of a bin, in units of the cost.
         bin_metric: the cost; None: the first cost among objectives and constraints.
+
+    Raises:
+        UsageError: one bin would hold the whole space.
     """
 
     def __init__(self, problem: Problem, *, bins: float = 10e6, bin_metric: str | None = None,
@@ -192,6 +195,11 @@ class ParetoEvolution(Evolution):
             raise UsageError(f'bin_metric = {bin_metric!r}, expected a cost among the objectives '
                              f'and constraints: {", ".join(costs) or "there is none"}')
         self.bins = number('algorithm.bins', bins, above=0)
+        reach = problem.costs(problem.probes, [self.bin_metric])[self.bin_metric]
+        if reach.max() > reach.min() and len(np.unique(reach // self.bins)) == 1:
+            raise UsageError(
+                f'algorithm.bins = {bins:g}, expected a width in units of {self.bin_metric}, of '
+                f'which the space has {reach.min():g} to {reach.max():g}: one bin holds it whole')
 
     def _pool(self) -> np.ndarray:
         cost = self.problem.costs(self.genes)[self.bin_metric]

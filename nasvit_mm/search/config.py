@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner import CheckpointLoader
 
 from nasvit_mm.backbones import plain_types
@@ -164,7 +166,8 @@ def _initial(given: Any, space: Space) -> Sequence[Any]:
     if Path(given).name == NAME:
         if not Path(given).is_file():
             raise UsageError(f'initial: the archive {given} does not exist')
-        return _members(space, [r['arch'] for r in read_archive(given) if 'failed' not in r])
+        return _members(space, [r['arch'] for r in read_archive(given) if 'failed' not in r],
+                        given)
     check_checkpoint_exists(given)
     content = CheckpointLoader.load_checkpoint(given, map_location='cpu', logger='silent')
     state = content.get('supernet', {})
@@ -173,15 +176,25 @@ def _initial(given: Any, space: Space) -> Sequence[Any]:
         raise UsageError(f'initial: the checkpoint {given} has no memory banks (of the sampler '
                          'bank)')
     ranked = sorted((entry for bank in banks for entry in bank), key=lambda e: -e[1])
-    return _members(space, [arch for arch, _ in ranked])
+    return _members(space, [arch for arch, _ in ranked], given)
 
 
-def _members(space: Space, archs: Sequence[Mapping]) -> list[Arch]:
-    """Those that are of the searched space, which may be smaller than where they come from."""
-    out = []
+def _members(space: Space, archs: Sequence[Mapping], source: str) -> list[Arch]:
+    """Those that are of the searched space, which may be smaller than where they come from.
+
+    A resolution that the space has fixed is no part of a dense model: they take it over.
+    """
+    resolutions, = space.field('resolution').choices
+    fixed = dict(resolution=resolutions[0]) if len(resolutions) == 1 else {}
+    out, refused = [], []
     for arch in archs:
         try:
-            out.append(space.arch(arch))
-        except ValueError:
-            continue
+            out.append(space.arch({**arch, **fixed}))
+        except ValueError as error:
+            refused.append(error)
+    if refused:
+        found = f'initial: of {len(archs)} architectures of {source} {len(out)} are in the space'
+        if not out:
+            raise UsageError(f'{found}; of the first: {refused[0]}') from refused[0]
+        print_log(found, 'current', logging.WARNING)
     return out

@@ -19,6 +19,7 @@ ROUND = 8192  # draws of a round at most, and those by which a constraint's shar
 RARE = 0.1
 ROUNDS = 400  # of draws by trial, before the constraints count as impossible
 WINDOW_ROUNDS = 100  # of direct ones
+SLOW = 50_000  # draws without a hit, where latencies are told: half a minute
 EMPTY = 20  # direct rounds in a row that all missed their window: nothing lies in it
 ENOUGH = 256  # candidates that tell a range
 
@@ -47,13 +48,18 @@ class Draws:
                 draw, last = self._window.draw, WINDOW_ROUNDS
         except ValueError:  # nothing lies in the window
             return
-        size, missed = max(64, min(ROUND, 4 * n)), 0
+        size, missed, slow = max(64, min(ROUND, 4 * n)), 0, 0
+        has_latency = any(c.metric == LATENCY for c in self.constraints)
         for _ in range(last):
             drawn = draw(rng, size)
             missed = 0 if len(drawn) else missed + 1
             if missed == EMPTY:
                 return
-            yield drawn[self.problem.feasible(drawn, self.constraints)]
+            met = drawn[self.problem.feasible(drawn, self.constraints)]
+            slow = 0 if len(met) or not has_latency else slow + len(drawn)
+            yield met
+            if slow > SLOW:
+                return
             size = min(ROUND, 2 * size)
 
     @cached_property
@@ -70,8 +76,7 @@ class Draws:
     def _sampler(self, constraint: Constraint) -> WindowSampler:
         problem, name, high = self.problem, constraint.metric, constraint.high
         if high is None:
-            largest = problem.space.genes([problem.space.largest])
-            high = max(constraint.low, float(problem.costs(largest, [name])[name][0]))
+            high = max(constraint.low, float(problem.costs(problem.probes, [name])[name].max()))
         return WindowSampler(problem.space, constraint.low or 0, high,
                              kind=problem.metrics[name].kind,
                              cost=lambda genes: problem.cost(name, genes))

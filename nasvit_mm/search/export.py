@@ -120,8 +120,9 @@ def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     written = build_model(copy.deepcopy(cfg))
     load_weights(written, str(folder / WEIGHTS), cfg)
     measured = evaluator.measure(written.to(next(model.parameters()).device))
-    origin['measured of these weights, on the pictures of the search'] = listed(measured)
-    number, norms = evaluator.num_calibration, 'The whole model, which has no batch norms.'
+    split = evaluator.pictures.removesuffix('_dataloader')
+    origin[f'measured of these weights, on the {split} pictures'] = listed(measured)
+    number, norms = evaluator.calibration_batches, 'The whole model, which has no batch norms.'
     if batch_norms(model):
         norms = ('The whole model; batch norm statistics were recalibrated as in the search, on '
                  f'{number} batches of training pictures.') if number else NOT_DONE
@@ -197,14 +198,20 @@ def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tu
     loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
     if torch.cuda.is_available():
         model.cuda()
-    recalibrate_bn(model.backbone, islice(loader, number), lambda net, batch: net(
-        model.data_preprocessor(batch, True)['inputs']))
+    pictures = 0
+
+    def forward(net: nn.Module, batch: Any) -> None:
+        nonlocal pictures
+        inputs = model.data_preprocessor(batch, True)['inputs']
+        pictures += len(inputs)
+        net(inputs)
+
+    batches = recalibrate_bn(model.backbone, islice(loader, number), forward)
     for key, value in model.backbone.state_dict().items():
         if key in state and 'running_' in key:
             state[key] = value.cpu()
-    pictures = number * cfg.train_dataloader.batch_size
     return (f'Batch norm statistics were recalibrated on {pictures} training pictures of the task '
-            f'({number} batches).'), True
+            f'({batches} batches).'), True
 
 
 def _config_text(cfg: Config, arch: Arch) -> str:

@@ -184,10 +184,15 @@ class Problem:
 
     @cached_property
     def probes(self) -> np.ndarray:
-        """Genes of candidates that tell what the space reaches."""
+        """Genes of candidates that tell what the space reaches: its ends, what differs from them in
+        one gene (a larger patch has more parameters), and random ones.
+        """
         space = self.space
-        return np.concatenate([space.genes([space.smallest, space.largest]),
-                               space.uniform_genes(0, PROBES)])
+        ends = space.genes([space.smallest, space.largest])
+        beside = np.array([[*end[:i], j, *end[i + 1:]] for end in ends
+                           for i, choices in enumerate(space.choices) for j in range(len(choices))])
+        beside = space.canonical_genes(beside[space.usable(beside)])
+        return np.concatenate([ends, beside, space.uniform_genes(0, PROBES)])
 
     def _check_sizes(self) -> None:
         for name, metric in self.metrics.items():

@@ -82,6 +82,7 @@ class SupernetEvaluator(SubnetEvaluator):
         self.cfg, self.phase, self.cache = cfg, phase, cache
         self._batches: dict[str, list[Any]] = {}
         self._loaders: dict[str, tuple[DataLoader, list[list[int]]]] = {}
+        self.calibration_batches = 0  # of the last subnet: at most num_calibration
 
     @classmethod
     def describe(cls, checkpoint: str, config: str | None = None, split: str = 'val',
@@ -136,6 +137,7 @@ class SupernetEvaluator(SubnetEvaluator):
         batches = None
         if self.num_calibration:
             batches = list(self._load('train_dataloader', self.num_calibration))
+            self.calibration_batches = len(batches)
         seed_everything(self.seed)  # mixup
         return calibrated(self.model, arch, batches, self.phase)
 

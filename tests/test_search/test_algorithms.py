@@ -184,3 +184,21 @@ def test_mistakes(options, message):
 def test_seeds_that_are_none(seed):
     with pytest.raises(UsageError, match=f'seed = {seed!r}, expected a whole number, at least 0'):
         build_algorithm(dict(type='random'), problem(), seed)
+
+
+def test_more_initial_architectures_than_the_population():
+    """Those that do not fit are left to breeding and chance, not barred for good."""
+    of = problem('nasvit')
+    initial = of.archs(of.sample(np.random.default_rng(0), 20))
+    many = build_algorithm(dict(type='random', population=4, generations=9), of, 0, initial)
+    assert len(many.ask()) == 4 and len(many._seen) == 4
+    asked = np.concatenate([many.ask() for _ in range(8)])
+    assert len(asked) == 32
+
+
+@pytest.mark.parametrize('metric', ['macs', 'params'])
+def test_one_bin_for_the_whole_space(metric):
+    of = Problem(small('nasvit'), ['score', metric])
+    with pytest.raises(UsageError, match=fr'bins = 1e\+12, expected a width in units of {metric}, '
+                                         r'of which the space has [\d.e+]+ to'):
+        build_algorithm(dict(type='nasvit', bins=1e12), of, 0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from nasvit_mm import get_space
 from nasvit_mm.engine import UsageError
 from nasvit_mm.search import build_latency_table, latency, read_search, read_task, standalone
 from nasvit_mm.supernet import inner_model
@@ -111,3 +112,55 @@ def test_a_config_of_no_task():
 def test_there_are_configs():
     assert 'configs/search/nasvit_ade20k_5g.py' in CONFIGS
     assert all(Path(ROOT, name).is_file() for name in CONFIGS)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_no_picture_is_trained_on_and_chosen_by(name):
+    """The supernet leaves out as many of each class as the search looks at, or it is another
+    split.
+    """
+    evaluator = Config.fromfile(ROOT / name).evaluator
+    cfg = Config.fromfile(ROOT / evaluator.config)
+    cfg.merge_from_dict({f'{evaluator.get("split", "val")}_dataloader': dict(
+        evaluator.get('dataloader', {}))})
+    train, looked_at = (cfg[f'{split}_dataloader'].dataset
+                        for split in ('train', evaluator.get('split', 'val')))
+    if looked_at.type == 'nasvit_mm.SplitDataset':
+        assert (train.part, looked_at.part) == ('train', 'held_out')
+        assert looked_at.every % train.every == 0  # a subset of what is held out
+    elif looked_at.get('split') == 'train':
+        assert looked_at.num_per_class > 0 and train.num_per_class == -looked_at.num_per_class
+    else:
+        assert looked_at.get('split', 'val') == 'val'
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_no_gene_is_free(name):
+    """Resolution costs a dense model nothing, and a supernet's accuracy rises with it."""
+    space = read_search(_offline(Config.fromfile(ROOT / name)), ROOT / name).problem.space
+    assert len(space.field('resolution').choices[0]) == 1
+
+
+def _offline(cfg: Config) -> Config:
+    """Without what comes out of a run."""
+    cfg.pop('initial', None)
+    if cfg.pop('latency', None):
+        cfg.objectives = [dict(metric='macs')]
+        cfg.algorithm.pop('bins')
+    return cfg
+
+
+def test_initial_architectures_take_over_the_resolution(tmp_path):
+    """Of an archive over the whole space; none of another space, and it says so."""
+    whole = get_space('nasvit')
+    lines = [{}, *(dict(index=i, generation=0, arch=whole.sample(i).to_dict(), metrics={}, costs={})
+                   for i in range(3))]
+    path = tmp_path / 'archive.jsonl'
+    path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
+    cfg = dict(objectives=['macs'], algorithm=dict(type='random', population=4), initial=str(path))
+    plan = read_search(Config(dict(cfg, space=dict(
+        space='nasvit', restrict=dict(resolution=[64])))))
+    assert {a['resolution'] for a in plan.identity['initial']} == {64}
+    assert len(plan.identity['initial']) == 3
+    with pytest.raises(UsageError, match='of 3 architectures of .*archive.jsonl 0 are in'):
+        read_search(Config(dict(cfg, space='elasticvit')))

@@ -11,6 +11,7 @@ from nasvit_mm import get_space, list_spaces
 from nasvit_mm.cost import count, count_model
 from nasvit_mm.engine import UsageError, build_model
 from nasvit_mm.search import DenseTask, Problem, build_algorithm
+from nasvit_mm.search.draw import SLOW
 from tests.families import small
 from tests.test_search.common import problem
 
@@ -187,3 +188,30 @@ def test_one_objective_and_one_constraint_need_no_list():
 def test_a_task_needs_a_size():
     with pytest.raises(UsageError, match='no input_size'):
         Problem(get_space('nasvit'), ['macs'], task=task('nasvit_ade20k', 'nasvit'))
+
+
+def test_the_largest_has_not_always_the_most_parameters():
+    """A larger patch has more of them: of vitas_deit_small the space reaches beyond its largest."""
+    space = get_space('vitas_deit_small')
+    most = count(space, 'largest').params
+    of = Problem(space, ['macs'], [dict(metric='params', low=most + 1)])
+    assert (of.costs(of.sample(np.random.default_rng(0), 20))['params'] > most).all()
+
+
+def test_an_impossible_latency_ends_soon():
+    """It is known of a candidate only by its genes: a bound that nothing meets is tried for long
+    enough, and not for ROUNDS.
+    """
+    class Table:
+        asked = 0
+
+        def milliseconds(self, genes):
+            self.asked += len(genes)
+            return np.full(len(genes), 5.0) + genes[:, 0]
+
+    table = Table()
+    of = Problem(get_space('nasvit'), ['latency'], [dict(metric='latency', low=5.4, high=5.5)],
+                 latency=table)
+    with pytest.raises(UsageError, match=r'latency.*the space reaches from 5 to 8'):
+        of.sample(np.random.default_rng(0), 4)
+    assert table.asked < 2 * SLOW

@@ -4,6 +4,8 @@ data/imagenet/{train,val}/<class>/*.JPEG
 
 RandAugment of one operation at magnitude 1, erasing with probability 0.01: what the papers call
 simplified augmentation.  Mixup and CutMix of alpha 0.01 are in the model's preprocessor.
+
+Five pictures of each class of train are held out, for a search to choose by.
 """
 transform = dict(
     input_size=224,
@@ -20,7 +22,7 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='nasvit_mm.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='train',
+        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='train', num_per_class=-5,
         transform=transform))
 val_dataloader = dict(
     batch_size=64,
@@ -32,6 +34,16 @@ val_dataloader = dict(
         type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='val',
         transform=dict(input_size=224, is_training=False, interpolation='bicubic', crop_pct=0.875)))
 test_dataloader = val_dataloader
+held_out_dataloader = dict(
+    batch_size=64,
+    num_workers=8,
+    persistent_workers=True,
+    collate_fn=dict(type='default_collate'),
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(
+        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='train', num_per_class=5,
+        transform=dict(input_size=224, is_training=False, interpolation='bicubic', crop_pct=0.875)))
 
 val_evaluator = dict(type='nasvit_mm.Accuracy', topk=(1, 5))
 test_evaluator = val_evaluator
+held_out_evaluator = val_evaluator
