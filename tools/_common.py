@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +31,17 @@ def run(main: Callable[[], None]) -> None:
     except UsageError as error:
         # One line, not one of every process; what is wrong with a batch only one of them knows.
         if isinstance(error, DataError) or is_first():
-            print(f'error: {error}', file=sys.stderr)
+            print(f'error: {_message(error)}', file=sys.stderr)
         sys.exit(2)
+
+
+def _message(error: UsageError) -> str:
+    """Its own: of an error in a worker of a data loader torch makes it the end of a traceback."""
+    text = str(error)
+    if 'DataLoader worker process' in text and 'Original Traceback' in text:
+        text = re.split(rf'^[\w.]*{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
+        text = ' '.join(text.strip().splitlines())
+    return text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -75,6 +75,8 @@ def main() -> None:
     cfg = _common.load_config(args)
     engine.check_checkpoint_exists(args.checkpoint)
     engine.check_data(cfg, 'test')
+    if str(cfg.model.get('type')).removeprefix('nasvit_mm.') == 'Supernet':
+        cfg.model.teachers = None  # only training asks them
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:

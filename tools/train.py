@@ -64,6 +64,8 @@ def main() -> None:
     engine.check_channels(runner.model)
     if resume_from is not None:
         engine.check_checkpoint_fits(runner.model, resume_from, cfg)
+    elif cfg.get('load_from'):
+        engine.check_backbone_fits(runner.model, cfg.load_from, cfg)
     with engine.disk_errors(cfg.work_dir):
         runner.train()
 

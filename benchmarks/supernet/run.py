@@ -78,8 +78,15 @@ def scores(folder: Path, step: int) -> dict[str, float]:
 
 
 def cosines(folder: Path) -> dict[int, float]:
-    """Cosine of the largest network's gradient and the other subnets', by step."""
-    return {r['step']: r['cosine'] for r in scalars(folder) if 'cosine' in r}
+    """Cosine of the largest network's gradient and the other subnets', by step.
+
+    Logs of earlier runs repeat it at steps at which it was not computed; those are left out.
+    """
+    from mmengine.config import Config
+    found = {r['step']: r['cosine'] for r in scalars(folder) if 'cosine' in r}
+    copies = sorted(folder.glob('*.py')) if found else []
+    every = Config.fromfile(copies[0]).model.get('log_cosine', 50) if copies else 1
+    return {step: value for step, value in found.items() if step % every == 0}
 
 
 def report(work_dir: Path) -> None:

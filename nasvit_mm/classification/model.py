@@ -42,7 +42,7 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
             data['inputs'] = data['inputs'].contiguous(memory_format=torch.channels_last)
         if training and self.mixup is not None:
             if len(data['inputs']) % 2:
-                raise ValueError(f'mixup takes pictures in pairs, got a batch of '
+                raise UsageError(f'mixup takes pictures in pairs, got a batch of '
                                  f'{len(data["inputs"])}: give an even batch_size')
             # In place, and the clean pictures are wanted too: a copy.
             data['inputs'], data['targets'] = self.mixup(data['inputs'].clone(), data['labels'])

@@ -27,10 +27,12 @@ from nasvit_mm.engine.seeding import (
     SeededInfiniteSampler,
     SeedIterations,
     SeedTransforms,
+    kept_randomness,
     seed_everything,
 )
 from nasvit_mm.engine.split import SplitDataset
 from nasvit_mm.engine.weights import (
+    check_backbone_fits,
     check_checkpoint_exists,
     check_checkpoint_fits,
     check_pretrained,
@@ -41,10 +43,10 @@ from nasvit_mm.engine.weights import (
 __all__ = [
     'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms', 'SeededEpochSampler',
     'SeededInfiniteSampler', 'ShareBuffers', 'SplitDataset', 'UsageError', 'add_own_hooks',
-    'build_model',
-    'check_architectures', 'check_channels', 'check_checkpoint_exists', 'check_checkpoint_fits',
-    'check_data', 'check_pretrained', 'check_schedule', 'disk_errors', 'enable_amp',
-    'enable_auto_scale_lr', 'enable_tensorboard', 'end_processes', 'evaluated', 'fit_channels',
-    'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers', 'shown_path',
-    'start_processes', 'task_model', 'unwrapped',
+    'build_model', 'check_architectures', 'check_backbone_fits', 'check_channels',
+    'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data', 'check_pretrained',
+    'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
+    'end_processes', 'evaluated', 'fit_channels',
+    'kept_randomness', 'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers',
+    'shown_path', 'start_processes', 'task_model', 'unwrapped',
 ]

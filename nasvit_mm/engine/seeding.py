@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sized
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,19 @@ def seed_everything(*key: int) -> None:
     random.seed(int(words[0]))
     np.random.seed(words[1])
     torch.manual_seed(int(words[2]) << 32 | int(words[3]))
+
+
+@contextmanager
+def kept_randomness() -> Iterator[None]:
+    """What is drawn, or seeded, inside leaves the global generators as they were."""
+    before = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
 
 
 class Draw(int):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,42 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config,
     Raises:
         UsageError: says what differs, and which backbone the file was trained with if it tells.
     """
+    content, state = _read(path, prefixes)
+    wanted = unwrapped(model, BaseTTAModel).state_dict()
+    missing, shapes = _differences(wanted, state)
+    extra = [k for k in state if k not in wanted and not k.endswith('num_batches_tracked')]
+    if missing or extra or shapes:
+        raise UsageError(
+            f'checkpoint {path} does not fit the model of the config, of {len(wanted)} entries: '
+            f'{_problems(missing, shapes, extra)}. The config expects {_describe(_backbone(cfg))}'
+            f'{_trained_with(content)}. Give the config it was trained with (the copy beside the '
+            'checkpoint), or another checkpoint')
+
+
+def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
+    """Check that a file to begin with, ``load_from``, holds the backbone; heads may differ.
+
+    Raises:
+        UsageError: says what differs, and which backbone the file was trained with if it tells.
+    """
+    content, state = _read(path, r'module\.')
+    model = unwrapped(model)
+    # What no classifier has, and a file to begin with may lack.
+    fresh = tuple(w for module in model.modules() for w in getattr(module, 'new_weights', ()))
+    wanted = {key: value for key, value in model.state_dict().items()
+              if 'backbone' in key.split('.')
+              and not key.split('backbone.')[-1].startswith(fresh)}
+    missing, shapes = _differences(wanted, state)
+    if missing or shapes:
+        raise UsageError(
+            f'load_from = {path} does not fit the backbone of the config, of {len(wanted)} '
+            f'entries: {_problems(missing, shapes)}. The config expects '
+            f'{_describe(_backbone(cfg))}{_trained_with(content)}. Give weights of this '
+            'architecture, with keys as the model has them, or load_from=None')
+
+
+def _read(path: str, prefixes: str) -> tuple[Mapping, dict[str, Any]]:
+    """Content of a checkpoint, and its weights without prefixes."""
     try:
         content = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
     except Exception as error:  # whatever the unpickler meets in a file that is something else
@@ -86,24 +122,32 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config,
     state = content.get('state_dict', content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not any(torch.is_tensor(v) for v in state.values()):
         raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
-    wanted = unwrapped(model, BaseTTAModel).state_dict()
-    state = {re.sub(f'^{prefixes}', '', key): value for key, value in state.items()}
+    return content, {re.sub(f'^{prefixes}', '', key): value for key, value in state.items()}
+
+
+def _differences(wanted: Mapping, state: Mapping) -> tuple[list[str], list[str]]:
+    """Keys that the file lacks, and what is said of those of another shape."""
     missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
-    extra = [k for k in state if k not in wanted and not k.endswith('num_batches_tracked')]
     shapes = [f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
               for k, v in wanted.items() if k in state and state[k].shape != v.shape]
-    if not (missing or extra or shapes):
-        return
-    problems = [f'{len(found)} {what}, the first: {"; ".join(found[:2])}'
-                for found, what in ((shapes, 'entries have another shape'),
-                                    (missing, 'of the model are missing in the file'),
-                                    (extra, 'of the file are unknown to the model')) if found]
-    backbone = cfg.model.get('backbone') or cfg.model.get('module', {}).get('backbone') or cfg.model
-    raise UsageError(
-        f'checkpoint {path} does not fit the model of the config, of {len(wanted)} entries: '
-        f'{"; ".join(problems)}. The config expects {_describe(backbone)}'
-        f'{_trained_with(content)}. Give the config it was trained with (the copy beside the '
-        'checkpoint), or another checkpoint')
+    return missing, shapes
+
+
+def _problems(missing: list[str], shapes: list[str], extra: Sequence[str] = ()) -> str:
+    return '; '.join(
+        f'{len(found)} {what}, the first: {"; ".join(found[:2])}'
+        for found, what in ((shapes, 'entries have another shape'),
+                            (missing, 'of the model are missing in the file'),
+                            (extra, 'of the file are unknown to the model')) if found)
+
+
+def _backbone(cfg: Config) -> Any:
+    """Config of the backbone, of a model or of one inside another; of a classifier all of it."""
+    model = cfg.model
+    while not model.get('backbone') and isinstance(model.get('model', model.get('module')),
+                                                   Mapping):
+        model = model.get('model', model.get('module'))
+    return model.get('backbone') or model
 
 
 def load_weights(model: nn.Module, path: str, cfg: Config, prefixes: str = r'module\.') -> None:

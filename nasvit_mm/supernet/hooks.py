@@ -14,11 +14,12 @@ from nasvit_mm.supernet.model import Supernet
 
 @HOOKS.register_module()
 class SupernetState(Hook):
-    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint.
+    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint; and
+    the cosine in the log of the steps that it is of.
 
     Raises:
-        UsageError: when a run is resumed from a checkpoint that has none of it; an optimizer
-            wrapper that does what is the supernet's.
+        UsageError: when a run is resumed from a checkpoint that has none of it, or of another
+            sampler; an optimizer wrapper that does what is the supernet's.
     """
 
     priority = 'VERY_HIGH'
@@ -36,9 +37,15 @@ class SupernetState(Hook):
                 f'gradients are never projected: conflict.start_epoch = '
                 f'{supernet.conflict.start_epoch}, and there are {epochs:.4g} epochs')
 
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        # mmengine logs the last value there is, whichever step it is of.
+        runner.message_hub.log_scalars.pop('train/cosine', None)
+
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         supernet = _supernet(runner)
-        checkpoint['supernet'] = dict(step=supernet.step, sampler=supernet.sampler.state_dict())
+        checkpoint['supernet'] = dict(
+            step=supernet.step, sampler=supernet.sampler.state_dict(),
+            sampler_type=type(supernet.sampler).__name__)
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         if not runner._resume:
@@ -47,8 +54,19 @@ class SupernetState(Hook):
         if state is None:
             raise UsageError('the checkpoint to resume from holds no state of a supernet (step, '
                              'level, banks); to begin with its weights: load_from, no --resume')
+        ours = type(supernet.sampler).__name__
+        theirs = state.get('sampler_type', ours)  # earlier checkpoints do not tell
+        if theirs != ours:
+            raise UsageError(f'the checkpoint to resume from is of a run with the sampler {theirs},'
+                             f' the config has {ours}: give the same, or begin with its weights: '
+                             'load_from, no --resume')
+        try:
+            supernet.sampler.load_state_dict(state['sampler'])
+        except (KeyError, ValueError, TypeError) as error:
+            message = f'it lacks {error}' if isinstance(error, KeyError) else error
+            raise UsageError(f'the checkpoint to resume from does not fit the sampler {ours} of '
+                             f'the config: {message}') from error
         supernet.step = int(state['step'])
-        supernet.sampler.load_state_dict(state['sampler'])
 
 
 def steps_per_epoch(runner: Any) -> int:

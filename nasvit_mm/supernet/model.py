@@ -24,7 +24,7 @@ from nasvit_mm.supernet.tasks import elastic_backbone, task_of
 
 
 class NonFiniteLoss(RuntimeError):
-    """A loss is NaN or infinite; the message names the subnet and the dump."""
+    """A loss, or a gradient, is NaN or infinite; the message names the subnets and the dump."""
 
 
 @MODELS.register_module()
@@ -48,7 +48,8 @@ class Supernet(BaseModel):
             network's is not clipped); None: no limit.
         agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
         rank_draws: every process draws subnets of its own; else all draw the same.
-        log_cosine: every so many steps the cosine of the two gradients is logged; 0: never.
+        log_cosine: every so many steps the cosine of the two gradients is computed, and logged
+            where the step has a line in the log; 0: never.
         data_preprocessor: of the model, where its own config has none.
 
     Raises:
@@ -90,8 +91,9 @@ class Supernet(BaseModel):
             self._teachers = []
             if self.distill.needs_teachers:
                 self._teachers = [Teachers(teachers, teacher_weights, built.num_classes)]
-        except (ValueError, TypeError, FileNotFoundError) as error:
-            raise UsageError(f'the supernet cannot be built: {error}') from error
+        except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
+            message = error.args[0] if isinstance(error, KeyError) else error
+            raise UsageError(f'the supernet cannot be built: {message}') from error
         if rank_draws:
             self._check_rank_draws()
         self.clip_grad, self.agc = clip_grad, agc
@@ -166,10 +168,11 @@ class Supernet(BaseModel):
         self.distill.begin(teachers)
         optim_wrapper.zero_grad()
         losses: dict[str, list[torch.Tensor]] = {}
-        largest = None
+        largest, taken = None, []
         for choice in self.sampler.draw(self.step, epoch):
             if largest is None and losses.get(LARGEST):
                 largest = take_gradients(list(self.model.parameters()))
+            taken.append(choice)
             self.set_arch(choice.arch, choice.phase)
             with optim_wrapper.optim_context(self):
                 output = self.task.forward(self.model, ready)
@@ -179,13 +182,18 @@ class Supernet(BaseModel):
             losses.setdefault(choice.role, []).append(loss.detach())
             if choice.wants_score:
                 self.sampler.observe(choice, self._score(choice, data))
-        logged = self._update(largest, epoch, optim_wrapper)
+        norms, logged = self._combine(largest, epoch, optim_wrapper)
+        if not isinstance(optim_wrapper, AmpOptimWrapper):  # whose scaler skips such a step
+            self._check_gradients(norms, taken, data)
+        optim_wrapper.step()
+        optim_wrapper.zero_grad()
         self.set_arch(*before)
         logs = {f'loss_{role}': torch.stack(values).mean() for role, values in losses.items()}
         return dict(logs, loss=sum(torch.stack(v).sum() for v in losses.values()), **logged)
 
-    def _update(self, largest: list | None, epoch: int,
-                optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
+    def _combine(self, largest: list | None, epoch: int, optim_wrapper: OptimWrapper) -> tuple[
+            list[torch.Tensor], dict[str, torch.Tensor]]:
+        """The step's gradient into the parameters; norms of what it is made of, and the logs."""
         parameters = list(self.model.parameters())
         same, logged = not self.rank_draws, {}
         subnets = mean_gradients([p.grad for p in parameters], parameters, same)
@@ -197,16 +205,18 @@ class Supernet(BaseModel):
         if self.clip_grad is not None:
             norm = torch.nn.utils.clip_grad_norm_(parameters, self.clip_grad)
             logged['grad_norm'] = norm
+        else:
+            norm = _norm(subnets)
+        norms = [norm]
         if largest is not None:
+            norms.append(_norm(largest))
             if self.log_cosine and self.step % self.log_cosine == 0:
                 logged['cosine'] = torch.tensor(cosine(subnets, largest))
             for p, g in zip(parameters, self.conflict(subnets, largest, epoch)):
                 p.grad = g
         if self.agc is not None:
             adaptive_clip_grad([p for p in parameters if p.grad is not None], self.agc)
-        optim_wrapper.step()
-        optim_wrapper.zero_grad()
-        return logged
+        return norms, logged
 
     @staticmethod
     def _unscale(largest: list | None, optim_wrapper: OptimWrapper) -> None:
@@ -237,18 +247,52 @@ class Supernet(BaseModel):
     def _check_finite(self, loss: torch.Tensor, choice: Choice, data: Any) -> None:
         if bool(torch.isfinite(loss)):
             return
-        where = ''
-        if self.dump_dir is not None:
-            rank = f'_rank{get_rank()}' if get_rank() else ''
-            path = self.dump_dir / f'nonfinite_step{self.step}{rank}.pth'
-            try:
-                torch.save(dict(state_dict=self.state_dict(), arch=choice.arch.to_dict(),
-                                phase=choice.phase, role=choice.role, batch=data), path)
-                where = f'; weights and batch are in {path}'
-            except (OSError, RuntimeError) as error:  # torch's for a full disk is the latter
-                where = f'; weights and batch could not be written to {path}: {error}'
-        raise NonFiniteLoss(f'the loss is {float(loss)} in step {self.step}, of the {choice.role} '
-                            f'subnet {choice.arch.to_dict()}, phase {choice.phase}{where}')
+        where = self._dump(data, **_described(choice))
+        raise NonFiniteLoss(f'the loss is {float(loss.detach())} in step {self.step}, of the '
+                            f'{choice.role} subnet {choice.arch.to_dict()}, phase {choice.phase}'
+                            f'{where}')
+
+    def _check_gradients(self, norms: list[torch.Tensor], taken: list[Choice], data: Any) -> None:
+        """Before the step, for after it the weights are lost.
+
+        Args:
+            norms: of the sum of the subnets' gradients, and of the largest network's where it is
+                kept apart.
+            taken: the step's subnets.
+        """
+        wrong = [not norm for norm in torch.isfinite(torch.stack(norms)).tolist()]
+        if not any(wrong):
+            return
+        if len(wrong) == 2:  # the first of them is the largest
+            taken = [c for i, c in enumerate(taken) if wrong[0 if i else 1]]
+        where = self._dump(data, subnets=[_described(choice) for choice in taken])
+        subnets = '; '.join(f'the {c.role} subnet {c.arch.to_dict()}, phase {c.phase}'
+                            for c in taken)
+        raise NonFiniteLoss(f'a gradient is NaN or infinite, though the losses are not, in step '
+                            f'{self.step}, of {"" if len(taken) == 1 else "one of "}{subnets}'
+                            f'{where}')
+
+    def _dump(self, data: Any, **more: Any) -> str:
+        """Write weights and batch; where they are, as the end of a message."""
+        if self.dump_dir is None:
+            return ''
+        rank = f'_rank{get_rank()}' if get_rank() else ''
+        path = self.dump_dir / f'nonfinite_step{self.step}{rank}.pth'
+        try:
+            torch.save(dict(state_dict=self.state_dict(), batch=data, **more), path)
+        except (OSError, RuntimeError) as error:  # torch's for a full disk is the latter
+            return f'; weights and batch could not be written to {path}: {error}'
+        return f'; weights and batch are in {path}'
+
+
+def _described(choice: Choice) -> dict[str, Any]:
+    return dict(arch=choice.arch.to_dict(), phase=choice.phase, role=choice.role)
+
+
+def _norm(gradients: list[torch.Tensor | None]) -> torch.Tensor:
+    """Of all of them together."""
+    given = [g for g in gradients if g is not None]
+    return torch.stack(torch._foreach_norm(given)).norm() if given else torch.zeros(())
 
 
 def _check_numbers(clip_grad: float | None, agc: float | None, log_cosine: int) -> None:

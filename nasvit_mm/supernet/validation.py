@@ -13,9 +13,17 @@ from mmengine.runner.amp import autocast
 from torch import nn
 
 from nasvit_mm.backbones import plain_types
-from nasvit_mm.engine import UsageError, evaluated, share_buffers, task_model
+from nasvit_mm.engine import (
+    UsageError,
+    evaluated,
+    kept_randomness,
+    seed_everything,
+    share_buffers,
+    task_model,
+)
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
+from nasvit_mm.spaces import Arch
 from nasvit_mm.supernet.tasks import task_of
 
 
@@ -48,7 +56,10 @@ class SubnetValLoop(ValLoop):
 
     Of a model with one architecture, that one (``'largest'``).
 
-    Metrics are named ``smallest/accuracy/top1`` and the like.
+    Metrics are named ``smallest/accuracy/top1`` and the like.  Of weights that are shared in two
+    phases they are the mean, beside ``smallest/phase0/accuracy/top1`` and ``phase1``'s.  A
+    subnet's calibration is a function of the run's seed: not of the other subnets, of workers, nor
+    of the training before.
 
     Args:
         subnets: names, or other forms that ``Space.arch`` takes; of the others than names the
@@ -57,7 +68,7 @@ class SubnetValLoop(ValLoop):
         num_calibration: training batches for batch norm statistics (the papers: 64); 0: those
             that the weights come with.
         calibration_dataloader: of those; None: the training loader, without its workers' memory.
-        phase: of the weight sharing.
+        phase: of the weight sharing; None: all, and their mean.
         fp16: evaluate in mixed precision.
     """
 
@@ -66,9 +77,12 @@ class SubnetValLoop(ValLoop):
     def __init__(self, runner: Runner, dataloader: Any, evaluator: Evaluator | dict | list,
                  subnets: Sequence[Any] = ('smallest', 'largest'), num_random: int = 0,
                  num_calibration: int = 64, calibration_dataloader: dict | None = None,
-                 phase: int = 0, fp16: bool = False) -> None:
+                 phase: int | None = None, fp16: bool = False) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
         self.num_calibration, self.phase = num_calibration, phase
+        if phase is not None and phase not in self._phases:
+            raise UsageError(f'{self.split}_cfg.phase = {phase!r}, allowed: '
+                             f'{", ".join(map(str, self._phases))}, or None')
         cfg = copy.deepcopy(calibration_dataloader or runner.cfg.get('train_dataloader'))
         if num_calibration and cfg is None:
             raise UsageError(f'{type(self).__name__}: num_calibration = {num_calibration} training '
@@ -90,22 +104,44 @@ class SubnetValLoop(ValLoop):
     def _model(self) -> nn.Module:
         return task_model(self.runner.model)
 
+    @property
+    def _phases(self) -> range:
+        """Of the weight sharing; a single architecture's weights are whole in each."""
+        backbone = self._model.backbone
+        return range(1 if backbone.space.is_single else backbone.phases)
+
     def run(self) -> dict[str, float]:
         """All subnets; their metrics together."""
         self.runner.call_hook(f'before_{self.split}')
         self.runner.call_hook(f'before_{self.split}_epoch')
         metrics: dict[str, float] = {}
-        for name, arch in self.subnets.items():
-            batches = None
-            if self.num_calibration:
-                loader = self.runner.build_dataloader(self._calibration_cfg, seed=self.runner.seed)
-                self._calibration_cfg['dataset'] = loader.dataset  # read from the disk once
-                batches = islice(loader, self.num_calibration)
-            model = calibrated(self._model, arch, batches, self.phase)
-            metrics.update({f'{name}/{k}': v for k, v in self._evaluate(model).items()})
+        with kept_randomness():
+            for name, arch in self.subnets.items():
+                metrics.update({f'{name}/{k}': v for k, v in self._metrics(arch).items()})
         self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{self.split}')
         return metrics
+
+    def _metrics(self, arch: Arch) -> dict[str, float]:
+        """Of one subnet: of its only phase, or the mean over the phases and each one's."""
+        phases = self._phases if self.phase is None else (self.phase,)
+        found = [self._evaluate(self._calibrated(arch, phase)) for phase in phases]
+        if len(found) == 1:
+            return found[0]
+        mean = {k: sum(f[k] for f in found) / len(found) for k in found[0]}
+        return mean | {f'phase{phase}/{k}': v for phase, f in zip(phases, found)
+                       for k, v in f.items()}
+
+    def _calibrated(self, arch: Arch, phase: int) -> nn.Module:
+        batches, seed = None, self.runner.seed
+        if self.num_calibration and batch_norms(self._model):
+            seed_everything(seed)  # augmentation that no SeedTransforms seeds
+            loader = self.runner.build_dataloader(self._calibration_cfg, seed=seed)
+            self._calibration_cfg['dataset'] = loader.dataset  # read from the disk once
+            # All of them first: without workers reading a picture seeds this process.
+            batches = list(islice(loader, self.num_calibration))
+        seed_everything(seed)  # mixup
+        return calibrated(self._model, arch, batches, phase)
 
     @torch.no_grad()
     def _evaluate(self, model: nn.Module) -> dict[str, float]:

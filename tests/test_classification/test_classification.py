@@ -13,7 +13,7 @@ from nasvit_mm.classification import (
     ImageClassifier,
     ImageFolder,
 )
-from nasvit_mm.engine import DataError, Draw
+from nasvit_mm.engine import DataError, Draw, UsageError
 
 TRANSFORM = dict(input_size=32, is_training=True, auto_augment='rand-n1-m1-mstd0.5-inc1',
                  re_prob=0.5)
@@ -68,7 +68,7 @@ def test_mixup_in_training_only():
     assert torch.equal(data['inputs'], clean)  # scores want the clean pictures
     out = mix(data)
     assert 'targets' not in out and torch.equal(out['inputs'], clean)
-    with pytest.raises(ValueError, match='batch of 3: give an even batch_size'):
+    with pytest.raises(UsageError, match='batch of 3: give an even batch_size'):
         mix({k: v[:3] for k, v in data.items()}, training=True)
 
 

@@ -1,12 +1,15 @@
-"""Checkpoints of training: which is the newest."""
+"""Checkpoints of training: which is the newest, and what fits to begin with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
+from mmengine.config import Config
+from torch import nn
 
-from nasvit_mm.engine import latest_checkpoint
+from nasvit_mm.engine import UsageError, check_backbone_fits, latest_checkpoint
 
 
 def save(folder: Path, *names: str) -> None:
@@ -31,3 +34,24 @@ def test_without_a_pointer_the_newest_whole_one(tmp_path: Path) -> None:
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'iter_20.pth')
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_9.pth'))  # removed since
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'iter_20.pth')
+
+
+def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
+    """A head of other classes is what they are for; a supernet has its backbone one deeper."""
+    def network(width: int = 4, classes: int = 3) -> nn.ModuleDict:
+        return nn.ModuleDict(dict(backbone=nn.Linear(2, width), head=nn.Linear(width, classes)))
+
+    path = str(tmp_path / 'weights.pth')
+    torch.save(dict(state_dict=network().state_dict()), path)
+    cfg = Config(dict(model=dict(model=dict(backbone=dict(type='Net', arch='tiny')))))
+    check_backbone_fits(network(classes=7), path, cfg)
+    tapped = network()
+    tapped.backbone.taps, tapped.backbone.new_weights = nn.Linear(4, 8), ('taps.',)
+    check_backbone_fits(tapped, path, cfg)  # a dense model's own
+    for model, message in (
+            (network(width=5), r'2 entries have another shape, the first: backbone\.weight is 4x2 '
+                               r"in the file, 5x2 in the model; .* expects Net 'tiny'"),
+            (nn.ModuleDict(dict(model=network())), r'2 of the model are missing in the file, the '
+                                                   r'first: model\.backbone\.weight')):
+        with pytest.raises(UsageError, match=rf'weights\.pth does not fit the backbone.*{message}'):
+            check_backbone_fits(model, path, cfg)

@@ -183,7 +183,9 @@ def test_sources_of_targets():
             (dict(agc=0.0), r'agc = 0\.0, must be above 0'),
             (dict(log_cosine=-1), 'log_cosine = -1'),
             (dict(conflict=dict(rule='both')), "'both', allowed: sum, project"),
-            (dict(sampler=dict(type='random')), "'random', allowed: sandwich")):
+            (dict(sampler=dict(type='random')), "'random', allowed: sandwich"),
+            (dict(sampler=dict(type='levels', smallest={200e6: 'nope'})),
+             "unknown nasvit architecture 'nope'")):
         with pytest.raises(UsageError, match=message):
             build('nasvit', **options)
     for sampler, distill, message in (
@@ -268,6 +270,7 @@ def test_adaptive_clipping():
     assert clipped
 
 
+@pytest.mark.filterwarnings('error:Converting a tensor with requires_grad')
 def test_a_loss_that_is_no_number_stops_with_the_subnet_named(tmp_path):
     model = build('nasvit')
     model.dump_dir = tmp_path
@@ -280,3 +283,28 @@ def test_a_loss_that_is_no_number_stops_with_the_subnet_named(tmp_path):
     dump = torch.load(tmp_path / 'nonfinite_step1.pth', weights_only=True)
     assert str(tmp_path) in str(e.value) and dump['arch'] == model.sampler.space.largest.to_dict()
     assert set(dump) == {'state_dict', 'arch', 'phase', 'role', 'batch'}
+
+
+@pytest.mark.parametrize('clip_grad', [None, 0.5])
+@pytest.mark.parametrize(('role', 'others'), [(LARGEST, ()), (SMALLEST, (SAMPLED,))])
+def test_a_gradient_that_is_no_number_stops_before_the_step(role, others, clip_grad, tmp_path,
+                                                            monkeypatch):
+    """With a finite loss; the weights, and those in the dump, are the ones before the step."""
+    model = build('nasvit', clip_grad=clip_grad)
+    model.dump_dir, loss_of = tmp_path, model.distill.loss
+
+    def broken(of, output):
+        loss = loss_of(of, output)
+        if of == role:
+            loss.register_hook(lambda g: g * float('inf'))
+        return loss
+
+    monkeypatch.setattr(model.distill, 'loss', broken)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    with pytest.raises(NonFiniteLoss, match=f'a gradient is .* in step 1, of .*the {role} ') as e:
+        model.train_step(batch(), wrapper(model))
+    dump = torch.load(tmp_path / 'nonfinite_step1.pth', weights_only=True)
+    assert str(tmp_path) in str(e.value) and set(dump) == {'state_dict', 'subnets', 'batch'}
+    assert [subnet['role'] for subnet in dump['subnets']] == [role, *others]
+    for name, p in model.named_parameters():
+        assert torch.equal(p, before[name]) and torch.equal(dump['state_dict'][name], p)

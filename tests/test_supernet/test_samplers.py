@@ -90,6 +90,23 @@ def test_windows_without_tables():
     assert sampler.smallest_of(1200e6) == named['elastic_min_800'] == sampler.smallest_of(500e6)
 
 
+def test_floors_of_a_restricted_space():
+    """What a restriction takes away does not lift the floor of the levels below."""
+    space, resolutions = get_space('elasticvit'), [176, 192, 224, 256]
+    restricted = space.restrict(resolution=resolutions)
+    sampler = LevelSampler(restricted, levels=(100e6, 200e6, 300e6, 500e6))
+    expected = dict(space.named['elastic_min_200'].to_dict(), resolution=176)
+    assert sampler.smallest_of(100e6) == sampler.smallest_of(200e6) == space.arch(expected)
+    assert sampler.smallest_of(300e6) == space.named['elastic_min_400']
+    assert sampler.smallest_of(500e6) == space.named['elastic_min_800']
+    deep = restricted.restrict(depth=[[1, 2], [3, 4], [3, 4], [2, 3], [2, 3], [2, 3], [2, 3]])
+    sampler = LevelSampler(deep, levels=(200e6, 300e6))
+    assert sampler.smallest_of(200e6) == deep.smallest
+    assert sampler.smallest_of(300e6) == space.named['elastic_min_400']
+    small = space.restrict(resolution=32)
+    assert LevelSampler(small, levels=(15e6,)).smallest_of(15e6) == small.smallest
+
+
 def test_levels_of_another_space():
     """Levels are arguments: NASViT, and a Twins pyramid by dense multiply-adds."""
     for space, levels, args in (

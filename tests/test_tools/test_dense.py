@@ -130,6 +130,18 @@ def test_from_training_to_fine_tuning(case, tmp_path):
         assert done.returncode == 0, done.stderr[-3000:]
         assert 'loss_smallest' in done.stdout and 'keep statistics of their own' in done.stdout
 
+    # A search by a classifier's accuracy, and the weights of the dense supernet.
+    classes = tmp_path / 'classes.py'
+    classes.write_text(f"""_base_ = '{search}'
+objectives = ['accuracy/top1', 'macs']
+evaluator = dict(_delete_=True, type='SupernetEvaluator', checkpoint='none.pth',
+                 config='{ROOT}/configs/supernet/nasvit_tiny-imagenet20.py')
+""")
+    ran('export_subnet', classes, '--arch', 'smallest', '--checkpoint', checkpoint, '--out',
+        tmp_path / 'dense')
+    card = (tmp_path / 'dense/README.md').read_text()
+    assert f'measured of these weights, on the held_out pictures: {metric}' in card
+
     wrong = start('export_subnet', search, '--work-dir', tmp_path / 'search', '--cfg-options',
                   'evaluator.split=heldout')
     assert 'differ' in error_line(wrong.returncode, wrong.stderr)

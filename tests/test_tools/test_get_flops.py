@@ -102,6 +102,25 @@ def test_benchmark_without_a_gpu() -> None:
     assert 'cuda:7' in error_line(run.returncode, run.stderr)
 
 
+@pytest.mark.parametrize(('arguments', 'message'), [
+    (['--build-table', 'table.json', '--channels-last'],
+     '--channels-last does not go with --build-table'),
+    (['--build-table', 'table.json', '--backends', 'compile'],
+     '--backends does not go with --build-table'),
+    (['--rounds', '0'], '--rounds 0: expected at least 1'),
+    (['--threads', '0'], '--threads 0: expected at least 1')])
+def test_arguments_that_do_not_go(arguments: list[str], message: str) -> None:
+    run = start('benchmark', CONFIG, *arguments)
+    assert message in error_line(run.returncode, run.stderr)
+
+
+@pytest.mark.parametrize('tool', ['get_flops', 'benchmark'])
+def test_a_search_is_no_model(tool: str) -> None:
+    run = start(tool, 'configs/search/nasvit_ade20k_5g.py')
+    assert 'has no model: it is of a search, whose task is ../seg/nasvit_ade20k.py' in error_line(
+        run.returncode, run.stderr)
+
+
 @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
 def test_launch_scripts_tell_their_usage(script: str) -> None:
     run = start(f'tools/{script}', CONFIG)

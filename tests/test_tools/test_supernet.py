@@ -26,7 +26,7 @@ def train(path: Path, folder: Path, *more: str):
     done = start('train', path, '--work-dir', folder, *more)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line for line in done.stdout.splitlines() if 'Iter(val)' in line and 'top1' in line]
-    found = dict(re.findall(r'(\w+/accuracy/top1): ([\d.]+)', lines[-1]))
+    found = dict(re.findall(r'(\S+/accuracy/top1): ([\d.]+)', lines[-1]))
     return torch.load(folder / 'iter_4.pth', map_location='cpu', weights_only=False), found
 
 
@@ -50,7 +50,9 @@ def test_resume_is_bitwise(kind, data, tmp_path):
                    for k, v in state.items())
     if kind == 'elasticvit':
         assert any(whole['supernet']['sampler']['bank'])
-    assert set(scores) == {'smallest/accuracy/top1', 'largest/accuracy/top1'} and scores == same
+    phases = ['', 'phase0/', 'phase1/'] if kind == 'vitas_twins' else ['']
+    assert scores == same and set(scores) == {
+        f'{subnet}/{phase}accuracy/top1' for subnet in ('smallest', 'largest') for phase in phases}
 
 
 def _differing(ours: dict, theirs: dict) -> list[str]:
@@ -118,9 +120,12 @@ def test_an_unreadable_picture_is_named(data, tmp_path):
     shutil.copytree(data, tmp_path / 'data')
     (tmp_path / 'data/train/b/3.png').write_bytes(b'no picture')
     path = config('vitas_twins', tmp_path / 'data', tmp_path)
-    done = start('train', path, '--work-dir', tmp_path / 'run')
+    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
+                 'train_dataloader.num_workers=1')
     line = error_line(done.returncode, done.stderr)
-    assert 'b/3.png cannot be read' in line
+    assert re.fullmatch(r'error: the picture \S+b/3\.png cannot be read: .*; replace it or take it '
+                        'out of the folder', line)
+    assert done.stderr.rstrip().endswith(line)
 
 
 @pytest.mark.slow
@@ -157,6 +162,27 @@ def test_unknown_sampler(data, tmp_path):
                  'model.sampler.type=sandwitch')
     line = error_line(done.returncode, done.stderr)
     assert "sampler type = 'sandwitch', allowed: sandwich, uniform" in line
+
+
+def test_evaluation_needs_no_teachers(data, tmp_path):
+    path = config('nasvit', data, tmp_path)
+    torch.save({}, tmp_path / 'empty.pth')
+    done = start('test', path, tmp_path / 'empty.pth', '--work-dir', tmp_path / 'run',
+                 '--cfg-options', 'model.teachers=[no_such_model]',
+                 'model.distill.largest=teachers')
+    assert 'empty.pth holds no weights' in error_line(done.returncode, done.stderr)
+
+
+def test_training_from_weights_of_another_network(data, tmp_path):
+    """mmengine would go on at random; another head is what load_from is for."""
+    path = config('nasvit', data, tmp_path)
+    net = create_model('nasvit', 'nasvit_min', num_classes=3)
+    torch.save(dict(state_dict=net.state_dict()), tmp_path / 'subnet.pth')
+    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
+                 f'load_from={tmp_path / "subnet.pth"}')
+    line = error_line(done.returncode, done.stderr)
+    assert re.search(r'load_from = \S+subnet\.pth does not fit .* missing in the file, the first: '
+                     'model.backbone', line)
 
 
 @pytest.mark.parametrize(('option', 'named'), [

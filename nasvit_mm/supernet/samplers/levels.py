@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.cost import WindowSampler, count
-from nasvit_mm.spaces import Arch, Space
+from nasvit_mm.spaces import Arch, Space, get_space
 from nasvit_mm.supernet.samplers.base import SAMPLED, SMALLEST, Choice, SubnetSampler, at_least
 
 LEVELS = tuple(1e6 * m for m in (100, 200, 300, 400, 500, 700, 900, 1200))
@@ -28,7 +28,8 @@ class LevelSampler(SubnetSampler):
         levels: ascending, in multiply-adds.
         tolerance: a subnet of level T has from T to T + 2 tolerance.
         smallest: level -> the smallest subnet of the levels up to it (name, mapping or Arch), with
-            the last one for all above; None: the space's smallest for all.
+            the last one for all above; None: ElasticViT's three (:func:`elastic_floors`), of
+            another space its smallest for all.
         num: subnets of the level a step, besides the smallest.
         count_args: of :func:`nasvit_mm.cost.count`; ElasticViT's levels are by the ``'authors'``
             counter, the default there.
@@ -55,7 +56,7 @@ class LevelSampler(SubnetSampler):
         self.count_args = dict({'counter': 'authors'} if elastic and count_args is None
                                else count_args or {})
         if smallest is None and elastic:
-            smallest = {k: v for k, v in SMALLEST_OF.items() if v in self.space.zoo}
+            smallest = elastic_floors(self.space)
         self._floors = {float(k): self.space.arch(v) for k, v in sorted((smallest or {}).items())}
         self.tables = None
         if tables is not None:
@@ -124,7 +125,28 @@ class LevelSampler(SubnetSampler):
         return dict(level=self.level)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.level = int(state['level'])
+        level = int(state['level'])
+        if not 0 <= level < len(self.levels):
+            raise ValueError(f'the checkpoint is at level {level}, the sampler has the levels 0 to '
+                             f'{len(self.levels) - 1}')
+        self.level = level
+
+
+def elastic_floors(space: Space) -> dict[float, Any]:
+    """ElasticViT's smallest subnets, up to the last that a restriction of its space holds.
+
+    One that it does not hold, below one that it does, is taken at the nearest resolution that there
+    is; where that is no member either, the space's smallest has its levels.
+    """
+    floors: dict[float, Any] = {}
+    last = max((level for level, name in SMALLEST_OF.items() if name in space.zoo), default=0)
+    for level, name in SMALLEST_OF.items():
+        if level <= last:
+            arch = get_space(space.name).named[name].to_dict()
+            arch['resolution'] = min(space.field('resolution').choices[0],
+                                     key=lambda r: abs(r - arch['resolution']))
+            floors[level] = arch if arch in space else 'smallest'
+    return floors
 
 
 @lru_cache(maxsize=64)

@@ -60,11 +60,12 @@ class UniformSampler(SubnetSampler):
 
 
 class SinglePathSampler(SubnetSampler):
-    """ViTAS: one random path a step; with bilateral sharing on both sides.
+    """ViTAS: one random path a step, in one phase of the weight sharing or in all.
 
     Args:
         both_phases: run the path in every phase in each step, as the public code does with
-            bilateral sharing; else steps alternate.
+            bilateral sharing; but there the logits of both are added before one cross-entropy, and
+            here each has its own, whose gradients are summed.  Else steps alternate.
         identity: probability of an identity in a slot; None: all depths equally often.
     """
 

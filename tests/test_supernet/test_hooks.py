@@ -1,0 +1,64 @@
+"""What a supernet's hook keeps in the checkpoint, and in the log."""
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mmengine.logging import MessageHub
+
+from nasvit_mm.engine import UsageError
+from nasvit_mm.supernet import SupernetState
+from tests.test_supernet.test_model import build
+
+LEVELS = dict(type='levels', levels=[15e6, 20e6, 25e6], tolerance=4e6)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def saved(model) -> dict:
+    checkpoint = {}
+    SupernetState().before_save_checkpoint(SimpleNamespace(model=model), checkpoint)
+    return checkpoint
+
+
+def resume(model, checkpoint: dict) -> None:
+    SupernetState().after_load_checkpoint(SimpleNamespace(model=model, _resume=True), checkpoint)
+
+
+def test_a_run_goes_on_with_its_own_sampler():
+    model = build('nasvit', sampler=LEVELS)
+    model.step, model.sampler.level = 7, 2
+    checkpoint = saved(model)
+    again = build('nasvit', sampler=LEVELS)
+    resume(again, checkpoint)
+    assert (again.step, again.sampler.level) == (7, 2)
+    for sampler, message in (
+            (dict(type='uniform'), 'sampler LevelSampler, the config has UniformSampler'),
+            (dict(LEVELS, levels=LEVELS['levels'][:2]), 'is at level 2, .* the levels 0 to 1')):
+        with pytest.raises(UsageError, match=message):
+            resume(build('nasvit', sampler=sampler), checkpoint)
+    del checkpoint['supernet']['sampler_type'], checkpoint['supernet']['sampler']['level']
+    with pytest.raises(UsageError, match="fit the sampler LevelSampler .*: it lacks 'level'"):
+        resume(again, checkpoint)
+
+
+def test_a_cosine_is_logged_with_its_own_step(tmp_path):
+    hub, logged = MessageHub('cosine'), {}
+    for step in range(1, 7):
+        SupernetState().before_train_iter(SimpleNamespace(message_hub=hub), step - 1)
+        if step % 3 == 0:
+            hub.update_scalar('train/cosine', step / 10)
+        if 'train/cosine' in hub.log_scalars:  # what mmengine's LogProcessor looks at
+            logged[step] = hub.get_scalar('train/cosine').current()
+    assert logged == {3: 0.3, 6: 0.6}
+
+    # The benchmark's report, of an earlier run: computed every 4 steps, a line every 2.
+    folder = tmp_path / 'now/vis_data'
+    folder.mkdir(parents=True)
+    lines = [dict(step=s, cosine=s // 4 / 10) for s in (4, 6, 8)]
+    (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
+    (tmp_path / 'config.py').write_text('model = dict(log_cosine=4)')
+    cosines = runpy.run_path(str(ROOT / 'benchmarks/supernet/run.py'))['cosines']
+    assert cosines(tmp_path) == {4: 0.1, 8: 0.2}
