@@ -5,20 +5,23 @@
     python tools/search.py CONFIG --dask tcp://HOST:8786 # workers of a Dask cluster
     tools/dist_search.sh CONFIG 8                        # GPUs, one candidate each at a time
 
-Writes to the work dir archive.jsonl (every candidate), front.json, front.png and report.html.  A
-search that was killed goes on with --resume: nothing that was evaluated is evaluated again.  Then
-tools/export_subnet.py hands a candidate to training.
+Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), front.json,
+front.png and report.html.  A search that was killed goes on with --resume: nothing that was
+evaluated is evaluated again.  Then tools/export_subnet.py hands a candidate to training.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import _common  # first: it makes the OpenMMLab packages importable
@@ -121,6 +124,23 @@ class Bar:
             self.best = value
 
 
+class Clock:
+    """Seconds from one evaluated candidate to the next, a line each in ``timings.jsonl``: together
+    what the search took.  They are not in the archive, whose bytes are a function of the search.
+    """
+
+    def __init__(self, folder: str, known: int) -> None:
+        self.path, self.known, self.last = Path(folder, 'timings.jsonl'), known, time.perf_counter()
+
+    def __call__(self, record: Mapping[str, Any] | None) -> None:
+        now = time.perf_counter()
+        if record is not None and record['index'] >= self.known:
+            line = dict(index=record['index'], seconds=round(now - self.last, 3))
+            with self.path.open('a') as file:
+                file.write(json.dumps(line) + '\n')
+        self.last = now
+
+
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
@@ -130,9 +150,16 @@ def main() -> None:
         archive = open_archive(cfg, plan, args.resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
-        bar = Bar(plan, console)
+        bar, clock = Bar(plan, console), Clock(cfg.work_dir, len(archive.lines))
+
+        def progress(generation: int, number: int, record: Mapping[str, Any] | None) -> None:
+            bar(generation, number, record)
+            if plan.evaluator and _common.is_first():
+                clock(record)
+
         with bar.bar:
-            records = nas.search(plan.problem, plan.algorithm, archive, plan.evaluator, where, bar)
+            records = nas.search(plan.problem, plan.algorithm, archive, plan.evaluator, where,
+                                 progress)
         if _common.is_first():
             best = nas.front(plan.problem, records)
             written = nas.write_report(cfg.work_dir, plan.problem, records, best,

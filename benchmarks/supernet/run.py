@@ -46,7 +46,7 @@ ARMS = {  # experiment/arm -> config, overrides
     'vitas/cyclic': (TWINS, []),
 }
 JSON = ROOT / 'docs/supernet.json'
-ITERATIONS = {'nasvit': 450, 'elasticvit': 450, 'vitas': 700}
+ITERATIONS = {'nasvit': 450, 'elasticvit': 450, 'vitas': 400}
 
 
 def steps(arm: str) -> int:

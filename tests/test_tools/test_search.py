@@ -162,6 +162,11 @@ def test_a_search_that_is_killed_goes_on(tmp_path):
     path = toy(tmp_path, 0.1)
     done = start('search', path, '--work-dir', tmp_path / 'whole')
     assert done.returncode == 0, done.stderr[-3000:]
+    timings = [json.loads(line) for line in
+               (tmp_path / 'whole/timings.jsonl').read_text().splitlines()]
+    number = archive(tmp_path / 'whole').count(b'\n') - 1
+    assert [t['index'] for t in timings] == list(range(number))
+    assert all(0.1 <= t['seconds'] < 60 for t in timings)
     process = begin('search', path, '--work-dir', tmp_path / 'cut')
     while not (tmp_path / 'cut/archive.jsonl').exists() or (
             archive(tmp_path / 'cut').count(b'\n') < 9):
