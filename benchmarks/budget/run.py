@@ -183,7 +183,7 @@ def report(work_dir: Path) -> None:
         results['tau'] = float(kendalltau(*(
             [p[k] for p in pairs] for k in ('supernet', 'alone'))).statistic)
         print(f'Kendall tau of {len(pairs)} subnets, supernet against alone: {results["tau"]:.2f}')
-    scratch = json.loads((ROOT / 'docs/camvid.json').read_text())['nasvit_min']['test_miou']
+    scratch = written(ROOT / 'docs/camvid.json')['nasvit_min']['test_miou']
     print('| on CamVid | test mIoU | seeds |\n|---|---|---|')
     for name, scores in {'smallest, from scratch': scratch,
                          **{stage: results[stage] for stage in TASKS}}.items():

@@ -1,8 +1,8 @@
 """Depthwise convolution with a backward pass that is quick on a CPU.
 
 oneDNN's gradient of a depthwise weight falls back to its reference kernel where the kernel is
-larger than the map, as in the last stages of any network on small pictures (10 to 100 times as
-slow), and is several times slower on NCHW than on channels-last tensors.
+larger than the map, as in the last stages of any network on small pictures, and is slower on NCHW
+than on channels-last tensors (benchmarks/depthwise.py).
 """
 from __future__ import annotations
 

@@ -50,6 +50,13 @@ def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[An
     return out
 
 
+def _seeded(batches: Iterator[Any], seed: int) -> Iterator[Any]:
+    """Mixup is a function of the place: without workers reading a picture seeds this process."""
+    for place, batch in enumerate(batches):
+        seed_everything(seed, place)
+        yield batch
+
+
 @LOOPS.register_module()
 class SubnetValLoop(ValLoop):
     """Validate subnets of a :class:`nasvit_mm.supernet.Supernet`, one after another.
@@ -138,9 +145,7 @@ class SubnetValLoop(ValLoop):
             seed_everything(seed)  # augmentation that no SeedTransforms seeds
             loader = self.runner.build_dataloader(self._calibration_cfg, seed=seed)
             self._calibration_cfg['dataset'] = loader.dataset  # read from the disk once
-            # All of them first: without workers reading a picture seeds this process.
-            batches = list(islice(loader, self.num_calibration))
-        seed_everything(seed)  # mixup
+            batches = _seeded(islice(loader, self.num_calibration), seed)
         return calibrated(self._model, arch, batches, phase)
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ loader = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(
     batch_size=4, dataset=dict(data_root='{data}', num_per_class=None), **loader)
 val_dataloader = dict(batch_size=6, dataset=dict(data_root='{data}'), **loader)
+test_dataloader = val_dataloader
 train_cfg = dict(max_iters=4, val_interval=4)
 val_cfg = dict(num_calibration=2)
 param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]

@@ -35,14 +35,7 @@ val_dataloader = dict(
         transform=dict(input_size=224, is_training=False, interpolation='bicubic', crop_pct=0.875)))
 test_dataloader = val_dataloader
 held_out_dataloader = dict(
-    batch_size=64,
-    num_workers=8,
-    persistent_workers=True,
-    collate_fn=dict(type='default_collate'),
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='train', num_per_class=5,
-        transform=dict(input_size=224, is_training=False, interpolation='bicubic', crop_pct=0.875)))
+    val_dataloader, dataset=dict(val_dataloader['dataset'], split='train', num_per_class=5))
 
 val_evaluator = dict(type='nasvit_mm.Accuracy', topk=(1, 5))
 test_evaluator = val_evaluator
