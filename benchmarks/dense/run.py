@@ -9,6 +9,8 @@ rule; `search`, its front by configs/search/nasvit_camvid_miou.py; `alone`, subn
 front, each trained alone from the same weights as the supernet (slices of the classification
 supernet, see below), by the same schedule, for as many iterations.
 
+--report keeps what docs/dense.json has of runs that are not there any more.
+
 Needs data/camvid (configs/_base_/datasets/camvid.py says how it lies) and the classification
 supernet: python tools/train.py configs/supernet/nasvit_tiny-imagenet20.py
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from statistics import mean
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _runs import (  # noqa: E402
@@ -30,12 +33,17 @@ from _runs import (  # noqa: E402
     tested,
     tool,
     trained_and_tested,
+    with_kept,
+    written,
 )
 
 ITERATIONS, GENERATIONS, NUM_ALONE = 400, 5, 5
 CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
 FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
-STAGES = ('project', 'sum', 'search', 'alone')
+RULES = ('project', 'sum')
+STAGES = (*RULES, 'search', 'alone')
+KINDS = {'subnet': 'of them', 'alone': 'the same, trained alone'}
+JSON = ROOT / 'docs/dense.json'
 SCHEDULE = [f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERATIONS}',
             'default_hooks.checkpoint.interval=100']
 
@@ -45,7 +53,7 @@ def run(stage: str, seed: int, folder: Path) -> None:
     checkpoint = folder.parents[1] / f'project/seed{seed}/iter_{ITERATIONS}.pth'
     options = ['--cfg-options', f'evaluator.checkpoint={checkpoint}',
                f'algorithm.generations={GENERATIONS}']
-    if stage in ('project', 'sum'):
+    if stage in RULES:
         if not (folder / f'iter_{ITERATIONS}.pth').exists():
             tool('train', CONFIG, '--work-dir', folder, '--resume', '--cfg-options',
                  f'model.conflict.rule={stage}', f'randomness.seed={seed}',
@@ -104,63 +112,82 @@ def rows(work_dir: Path, seed: int) -> list[dict]:
     return out
 
 
+def arm(folder: Path) -> dict:
+    """A supernet's hours, the cosines it logged, and its smallest and largest subnet on val."""
+    found = list(scalars(folder))
+    scores = [r for r in found if 'largest/mIoU' in r]
+    return dict({k: scores[-1][k] for k in ('smallest/mIoU', 'largest/mIoU')}, hours=hours(folder),
+                cosines={str(r['step']): r['cosine'] for r in found if 'cosine' in r})
+
+
+def searched(folder: Path) -> dict:
+    """Multiply-adds and mIoU on val of all candidates, and the hours that they took."""
+    lines = (folder / 'timings.jsonl').read_text().splitlines()
+    return dict(
+        hours=sum(json.loads(line)['seconds'] for line in lines) / 3600,
+        candidates=sorted((r['costs']['macs'], r['metrics']['mIoU']) for r in candidates(folder)))
+
+
 def report(work_dir: Path) -> None:
-    """Print the table, write docs/dense.json and docs/dense.png."""
-    from scipy.stats import kendalltau
-    results = {}
-    for seed in seeds(work_dir / 'alone'):
-        lines = rows(work_dir, seed)
-        print('| MACs at 360 x 480 | val: subnet | alone | test: subnet | alone | hours alone |\n'
-              '|---|---|---|---|---|---|')
-        for line in lines:
-            figures = ' | '.join(f'{line[split][kind]:.1f}' for split in ('val', 'test')
-                                 for kind in ('subnet', 'alone'))
-            print(f'| {line["macs"] / 1e9:.2f} G | {figures} | {line["hours"]:.1f} |')
-        taus = {split: float(kendalltau(*([line[split][kind] for line in lines]
-                                          for kind in ('subnet', 'alone'))).statistic)
-                for split in ('val', 'test')}
-        arms = {}
-        for rule in ('project', 'sum'):
-            found = list(scalars(work_dir / f'{rule}/seed{seed}'))
-            arms[rule] = dict(
-                hours=hours(work_dir / f'{rule}/seed{seed}'),
-                cosines={r['step']: r['cosine'] for r in found if 'cosine' in r},
-                **next(({k: r[k] for k in ('smallest/mIoU', 'largest/mIoU')} for r in
-                        reversed(found) if 'largest/mIoU' in r), {}))
-        print(f'Kendall tau between subnet and alone: {taus}; supernet '
-              f'{arms["project"]["hours"]:.1f} h, alone {sum(r["hours"] for r in lines):.1f} h')
-        for rule, arm in arms.items():
-            cosines = list(arm['cosines'].values())
-            print(f'{rule}: {({k: v for k, v in arm.items() if "mIoU" in k})}, cosine '
-                  f'{sum(cosines) / max(1, len(cosines)):.3f} in the mean')
-        points = sorted((r['costs']['macs'], r['metrics']['mIoU'])
-                        for r in candidates(work_dir / f'search/seed{seed}'))
-        results[seed] = dict(candidates=points, rows=lines, tau=taus, arms=arms)
+    """Print the tables, write docs/dense.json and docs/dense.png."""
+    trained = {rule: {seed: arm(f) for seed, f in seeds(work_dir / rule).items()
+                      if (f / f'iter_{ITERATIONS}.pth').exists()} for rule in RULES}
+    search = {seed: searched(f) for seed, f in seeds(work_dir / 'search').items()
+              if (f / 'front.json').exists()}
+    alone = {seed: rows(work_dir, seed) for seed in search}
+    results = with_kept(dict(trained, search=search, alone=alone), written(JSON))
+    print('| supernet | seed | smallest, val | largest | mean cosine | hours |\n'
+          '|---|---|---|---|---|---|')
+    for rule in RULES:
+        for seed, result in results[rule].items():
+            print(f'| {rule} | {seed} | {result["smallest/mIoU"]:.1f} | '
+                  f'{result["largest/mIoU"]:.1f} | {mean(result["cosines"].values()):.3f} | '
+                  f'{result["hours"]:.1f} |')
+    for seed, lines in results['alone'].items():
+        order(seed, lines)
+        print(f'hours: search {results["search"][seed]["hours"]:.1f}, '
+              f'trained alone {sum(line["hours"] for line in lines):.1f}')
     plot(results, ROOT / 'docs/dense.png')
-    (ROOT / 'docs/dense.json').write_text(json.dumps(results, indent=1) + '\n')
+    JSON.write_text(json.dumps(results, indent=1) + '\n')
 
 
-def plot(results: dict[int, dict], path: Path) -> None:
+def order(seed: str, lines: list[dict]) -> None:
+    """The table of the subnets trained alone, and how far the supernet ranks them as they do."""
+    from scipy.stats import kendalltau
+    print('| MACs at 360 x 480 | val: subnet | alone | test: subnet | alone | hours alone |\n'
+          '|---|---|---|---|---|---|')
+    for line in lines:
+        figures = ' | '.join(f'{line[split][kind]:.1f}' for split in ('val', 'test')
+                             for kind in KINDS)
+        print(f'| {line["macs"] / 1e9:.2f} G | {figures} | {line["hours"]:.1f} |')
+    for split in ('val', 'test') if len(lines) > 1 else ():
+        tau = kendalltau(*([line[split][kind] for line in lines] for kind in KINDS)).statistic
+        print(f'Kendall tau between subnet and alone, seed {seed}, {split}: {tau:.2f}')
+
+
+def plot(results: dict[str, dict], path: Path) -> None:
     """Left the candidates, the chosen ones by the supernet's weights and alone; right cosines."""
     import matplotlib
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
-    for result in results.values():
+    for seed, result in results['search'].items():
         macs, score = zip(*result['candidates'])
         left.plot([m / 1e9 for m in macs], score, '.', color='#6a8fb5', alpha=0.5,
                   label=f'{len(macs)} candidates')
-        macs = [row['macs'] / 1e9 for row in result['rows']]
-        for kind, color in (('subnet', '#c8502d'), ('alone', '#3a3a3a')):
-            left.plot(macs, [row['val'][kind] for row in result['rows']], 'o-', color=color,
-                      label={'subnet': 'of them', 'alone': 'the same, trained alone'}[kind])
-        for i, (rule, arm) in enumerate(result['arms'].items()):
-            right.plot([int(s) for s in arm['cosines']], list(arm['cosines'].values()),
+        lines = results['alone'][seed]
+        for (kind, label), color in zip(KINDS.items(), ('#c8502d', '#3a3a3a')):
+            left.plot([line['macs'] / 1e9 for line in lines], [line['val'][kind] for line in lines],
+                      'o-', color=color, label=label)
+    for i, rule in enumerate(RULES):
+        for result in results[rule].values():
+            right.plot([int(s) for s in result['cosines']], list(result['cosines'].values()),
                        color=f'C{i}', label=rule)
     left.set(xlabel='multiply-adds in total (G)', ylabel='mIoU on val')
     right.set(xlabel='step', ylabel='cosine of largest and other subnets')
     for axes in (left, right):
-        axes.legend(frameon=False)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False)
         axes_style(axes)
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=130)
