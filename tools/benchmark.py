@@ -136,6 +136,7 @@ def check(args: argparse.Namespace) -> None:
             if getattr(args, name):
                 raise engine.UsageError(f'--{name.replace("_", "-")} does not go with '
                                         '--build-table, which times blocks by PyTorch in float32')
+        check_writable(args.build_table)
         return
     if args.backends is None:
         args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
@@ -150,6 +151,18 @@ def check(args: argparse.Namespace) -> None:
             raise engine.UsageError(
                 f'{error.name} is missing: pip install "nasvit_mm[export]", or leave it out with '
                 '--backends pytorch') from error
+
+
+def check_writable(path: str) -> None:
+    """A table that could not be written would be measured for minutes first."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if Path(path).is_dir():
+            raise IsADirectoryError(f'{path} is a folder')
+        with tempfile.TemporaryFile(dir=Path(path).parent):
+            pass
+    except OSError as error:
+        raise engine.UsageError(f'--build-table {path}: cannot be written: {error}') from error
 
 
 def onnxruntime_call(model: torch.nn.Module, size: tuple[int, int], pictures: torch.Tensor,
@@ -174,7 +187,7 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
         table = nas.build_latency_table(
             task, size, args.device, args.networks, UNSEEN, args.rounds, args.batch_size,
             lambda done, of: bar.update(shown, completed=done, total=of))
-    with engine.disk_errors(args.build_table):
+    with engine.disk_errors(str(Path(args.build_table).parent)):
         table.save(args.build_table)
     print(f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
           f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads')

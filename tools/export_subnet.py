@@ -100,8 +100,7 @@ def export(args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: 
     cfg = read_supernet_config(checkpoint, options.get('config') if own else None)
     cfg.merge_from_dict(dict(options.get('cfg_options') or {}) if own else {})
     in_task = 'backbone' in nas.standalone(cfg).model  # not of a classifier
-    source = (task_evaluator(args, plan, checkpoint, cfg) if in_task
-              else load_supernet(checkpoint, cfg))
+    source = task_evaluator(args, plan, checkpoint) if in_task else load_supernet(checkpoint, cfg)
     known = '' if '://' in checkpoint else f' (sha256 {nas.sha256(checkpoint)}...)'
     origin['supernet'] = f'{checkpoint}{known}'
     if own and choice.changed:
@@ -121,16 +120,14 @@ def claim(args: argparse.Namespace, out: Path, choice: Choice) -> None:
         nas.check_folder(out, choice.arch, choice.origin)
 
 
-def task_evaluator(args: argparse.Namespace, plan: nas.SearchPlan, checkpoint: str,
-                   cfg: Config) -> nas.SupernetEvaluator:
+def task_evaluator(args: argparse.Namespace, plan: nas.SearchPlan,
+                   checkpoint: str) -> nas.SupernetEvaluator:
     """The search's; where it has none, or one of another kind of model, as a classifier's is, one
     by the config of the checkpoint.
     """
     options = {k: v for k, v in (plan.evaluator or {}).items() if k not in nas.ABOUT}
     if not searched_in_task(options):
-        held_out = cfg.get('held_out_dataloader') is not None
-        options = dict(type='SupernetEvaluator', config=None,
-                       split='held_out' if held_out else 'val')
+        options = dict(type='SupernetEvaluator', config=None)
     options |= {k: getattr(args, k) for k in ('num_calibration', 'phase')
                 if getattr(args, k) is not None}
     return nas.build_evaluator(dict(options, checkpoint=checkpoint), plan.problem.space)
@@ -183,7 +180,7 @@ def choose(args: argparse.Namespace, cfg: Config, plan: nas.SearchPlan) -> Choic
     problem = plan.problem
     if args.arch is not None:
         try:
-            arch = problem.space.arch(args.arch)
+            arch = nas.adopted(problem.space, plan.idle, args.arch)
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise engine.UsageError(f'--arch: {error.args[0]}') from error
         named = args.arch in ('smallest', 'largest', *problem.space.named)

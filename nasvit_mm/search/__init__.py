@@ -24,6 +24,7 @@ from nasvit_mm.search.export import (
 )
 from nasvit_mm.search.latency import LatencyTable, build_latency_table
 from nasvit_mm.search.loop import figures, front, search
+from nasvit_mm.search.members import adopted
 from nasvit_mm.search.metrics import CostMetric
 from nasvit_mm.search.operators import (
     OPERATORS,
@@ -43,8 +44,8 @@ __all__ = [
     'FieldOperators', 'LatencyTable', 'LevelEvolution', 'Objective', 'Operators',
     'ParetoEvolution', 'PolynomialOperators', 'Problem', 'RandomSearch', 'Ranks', 'SearchPlan',
     'Serial', 'SubnetEvaluator', 'SupernetEvaluator', 'UniformOperators', 'ViTASEvolution',
-    'Workers', 'build_algorithm', 'build_evaluator', 'build_latency_table', 'check_folder',
-    'digest', 'evaluate', 'export_model', 'export_subnet', 'figures', 'front', 'front_table',
-    'listed', 'read_archive', 'read_search', 'read_task', 'search', 'sha256', 'standalone',
-    'write_report',
+    'Workers', 'adopted', 'build_algorithm', 'build_evaluator', 'build_latency_table',
+    'check_folder', 'digest', 'evaluate', 'export_model', 'export_subnet', 'figures', 'front',
+    'front_table', 'listed', 'read_archive', 'read_search', 'read_task', 'search', 'sha256',
+    'standalone', 'write_report',
 ]

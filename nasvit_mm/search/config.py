@@ -19,8 +19,9 @@ from nasvit_mm.search.agreement import check_same_model
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.archive import NAME, read_archive
 from nasvit_mm.search.digest import digest
-from nasvit_mm.search.evaluators import describe_evaluator
+from nasvit_mm.search.evaluators import describe_evaluator, evaluator_type
 from nasvit_mm.search.latency import LatencyTable
+from nasvit_mm.search.members import RESOLUTION, adopted, without_idle
 from nasvit_mm.search.problem import Problem, read_size
 from nasvit_mm.search.task import DenseTask, Size, standalone
 from nasvit_mm.spaces import Arch, Space, get_space
@@ -39,6 +40,7 @@ class SearchPlan:
         problem, algorithm: built.
         evaluator: ``dict(type=, imports=, content=, ...)`` as of :func:`evaluate`, None where all
             objectives are costs.
+        idle: labels of genes that are no part of the task's model, see :func:`adopted`.
         identity: what makes the search this one, JSON types; under :data:`EVALUATED` the content
             of the files that the evaluator reads.
     """
@@ -46,6 +48,7 @@ class SearchPlan:
     problem: Problem
     algorithm: Algorithm
     evaluator: dict[str, Any] | None
+    idle: frozenset[str]
     identity: dict[str, Any]
 
 
@@ -73,8 +76,14 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
             raise UsageError(f'the search config has no {key}')
     space = _space(cfg.space)
     task_cfg = _task_config(cfg.get('task'), path)
-    task = None if task_cfg is None else DenseTask(task_cfg, space)
     size, table = read_size(plain_types(cfg.get('input_size'))), cfg.get('latency')
+    task, idle = None, frozenset({RESOLUTION})
+    if task_cfg is not None:
+        task = DenseTask(task_cfg, space)
+        if size is not None:  # else an error to come
+            idle = task.idle(size)
+            space = without_idle(space, idle)
+            task = DenseTask(task_cfg, space)
     if table is not None:
         if task is None or size is None:
             raise UsageError('latency is of a task at its input_size: the config lacks one of them')
@@ -82,7 +91,7 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     problem = Problem(space, plain_types(cfg.objectives), plain_types(cfg.get('constraints', [])),
                       task, size, table)
     options, seed = plain_types(cfg.algorithm), cfg.get('seed', 0)
-    initial = _initial(cfg.get('initial'), space)
+    initial = _initial(cfg.get('initial'), space, idle)
     algorithm = build_algorithm(options, problem, seed, initial)
     evaluator, described = _evaluator(cfg) if problem.evaluated else (None, {})
     if task is not None and 'model' in described:
@@ -91,7 +100,9 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
         space=space.to_dict(), input_size=problem.input_size,
         task=None if task is None else plain_types(task.cfg.model),
         objectives=[o._asdict() for o in problem.objectives],
-        constraints=[c._asdict() for c in problem.constraints], evaluator=evaluator,
+        constraints=[c._asdict() for c in problem.constraints],
+        evaluator=evaluator and {k: v for k, v in evaluator.items()
+                                 if k not in evaluator_type(evaluator).neutral},
         **({EVALUATED: described} if described else {}),
         # More generations go on where fewer ended.
         algorithm={k: v for k, v in options.items() if k != 'generations'},
@@ -100,7 +111,7 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     identity = json.loads(json.dumps(identity, default=str))
     if described:
         evaluator = dict(evaluator, content=digest(identity[EVALUATED]))
-    return SearchPlan(problem, algorithm, evaluator, identity)
+    return SearchPlan(problem, algorithm, evaluator, idle, identity)
 
 
 def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, Size | None]:
@@ -153,11 +164,11 @@ def _evaluator(cfg: Config) -> tuple[dict[str, Any] | None, dict[str, Any]]:
     return dict(evaluator, imports=list(imports)), described
 
 
-def _initial(given: Any, space: Space) -> Sequence[Any]:
+def _initial(given: Any, space: Space, idle: frozenset[str]) -> Sequence[Any]:
     """Architectures out of a list, a checkpoint's memory banks, or an archive."""
     if given is None or (not isinstance(given, str) and isinstance(given, Sequence)):
         try:
-            return [space.arch(a) for a in plain_types(given) or ()]
+            return [adopted(space, idle, a) for a in plain_types(given) or ()]
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise UsageError(f'initial: {error.args[0]}') from error
     if not isinstance(given, str):
@@ -166,7 +177,7 @@ def _initial(given: Any, space: Space) -> Sequence[Any]:
     if Path(given).name == NAME:
         if not Path(given).is_file():
             raise UsageError(f'initial: the archive {given} does not exist')
-        return _members(space, [r['arch'] for r in read_archive(given) if 'failed' not in r],
+        return _members(space, idle, [r['arch'] for r in read_archive(given) if 'failed' not in r],
                         given)
     check_checkpoint_exists(given)
     content = CheckpointLoader.load_checkpoint(given, map_location='cpu', logger='silent')
@@ -176,20 +187,16 @@ def _initial(given: Any, space: Space) -> Sequence[Any]:
         raise UsageError(f'initial: the checkpoint {given} has no memory banks (of the sampler '
                          'bank)')
     ranked = sorted((entry for bank in banks for entry in bank), key=lambda e: -e[1])
-    return _members(space, [arch for arch, _ in ranked], given)
+    return _members(space, idle, [arch for arch, _ in ranked], given)
 
 
-def _members(space: Space, archs: Sequence[Mapping], source: str) -> list[Arch]:
-    """Those that are of the searched space, which may be smaller than where they come from.
-
-    A resolution that the space has fixed is no part of a dense model: they take it over.
-    """
-    resolutions, = space.field('resolution').choices
-    fixed = dict(resolution=resolutions[0]) if len(resolutions) == 1 else {}
+def _members(space: Space, idle: frozenset[str], archs: Sequence[Mapping],
+             source: str) -> list[Arch]:
+    """Those that are of the searched space, which may be smaller than where they come from."""
     out, refused = [], []
     for arch in archs:
         try:
-            out.append(space.arch({**arch, **fixed}))
+            out.append(adopted(space, idle, arch))
         except ValueError as error:
             refused.append(error)
     if refused:

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from nasvit_mm.engine import UsageError
 from nasvit_mm.registry import SUBNET_EVALUATORS
@@ -24,6 +24,8 @@ class SubnetEvaluator:
     Args:
         space: what is searched.
     """
+
+    neutral: ClassVar[Collection[str]] = ()  # options that change no figure: a search goes on
 
     def __init__(self, space: Space) -> None:
         self.space = space

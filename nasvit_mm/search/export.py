@@ -28,7 +28,8 @@ from nasvit_mm.engine import (
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.search.supernet_evaluator import SupernetEvaluator
 from nasvit_mm.search.task import DenseTask, Size
-from nasvit_mm.spaces import Arch
+from nasvit_mm.spaces import Arch, get_space
+from nasvit_mm.supernet import check_phase
 from nasvit_mm.version import __version__
 
 WEIGHTS, ARCH, CONFIG, CARD = 'weights.pth', 'arch.json', 'config.py', 'README.md'
@@ -173,6 +174,7 @@ def _describe(folder: Path, task: DenseTask, cfg: Config, arch: Arch, size: Size
 
 
 def _sliced(backbone: nn.Module, arch: Arch, phase: int) -> dict[str, torch.Tensor]:
+    check_phase(backbone, phase)
     try:
         backbone.space.arch(arch.to_dict())
     except ValueError as error:
@@ -239,8 +241,17 @@ def _card(folder: Path, task: DenseTask, arch: Arch, size: Size, norms: str,
               '- weights stay under the licence of the supernet they were sliced out of', '',
               '## Use', '', '```', f'python tools/train.py {folder / CONFIG}',
               f'python tools/test.py {folder / CONFIG} {folder}/train/CHECKPOINT.pth', '```', '',
-              f'`{ARCH}` alone is a value of `arch=` of the backbone.', '']
+              f'`{ARCH}` alone is a value of `arch=` of the backbone{_beside(task, arch)}.', '']
     return '\n'.join(lines)
+
+
+def _beside(task: DenseTask, arch: Arch) -> str:
+    """What the backbone needs besides an architecture that the whole space does not have."""
+    space = get_space(arch.space)
+    if arch.to_dict() in space:
+        return ''
+    resolution = [arch['resolution']]
+    return f', with `space={dict(space=space.name, restrict=dict(resolution=resolution))}`'
 
 
 def _write(path: Path, text: str) -> None:

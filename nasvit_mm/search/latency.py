@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations_with_replacement
@@ -18,7 +19,7 @@ from nasvit_mm.deploy import Logits
 from nasvit_mm.engine import UsageError, build_model, shown_path
 from nasvit_mm.search.digest import digest
 from nasvit_mm.search.task import DenseTask, Size
-from nasvit_mm.spaces import Arch
+from nasvit_mm.spaces import Arch, Space, get_space
 
 WARMUP = 2  # calls that are not timed
 POOL = 2000  # random candidates out of which those to be measured are chosen
@@ -88,9 +89,12 @@ class LatencyTable:
 
     def save(self, path: str | Path) -> None:
         """As JSON."""
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         content = dict(about=self.about, check=self.check, rest=self.rest, blocks=self.blocks)
-        Path(path).write_text(json.dumps(content, indent=1) + '\n')
+        draft = path.with_name(path.name + '.part')
+        draft.write_text(json.dumps(content, indent=1) + '\n')
+        os.replace(draft, path)
 
     @classmethod
     def load(cls, path: str | Path, task: DenseTask, size: Size) -> LatencyTable:
@@ -109,8 +113,8 @@ class LatencyTable:
             differing = [key for key in wanted if table.about[key] != wanted[key]]
         except (ValueError, TypeError, KeyError) as error:
             raise UsageError(f'{path} is no latency table ({error})') from error
-        if differing == ['space'] and table.about['space'] == {'space': task.space.name}:
-            differing = []  # of the whole space, of which a part is searched
+        if differing == ['space'] and _holds(table.about['space'], task.space):
+            differing = []  # a part of it is searched
         if differing:
             key = differing[0]
             raise UsageError(f'the latency table {path} is of another {key}: '
@@ -310,6 +314,13 @@ def _fit_rest(task: DenseTask, genes: np.ndarray, size: Size,
 
 
 # ---------------------------------------------------------------------- what it is of
+def _holds(given: Mapping[str, Any], space: Space) -> bool:
+    """Whether a space, as ``Space.to_dict`` gives it, has all choices of another one."""
+    whole = get_space(dict(given))
+    return whole.name == space.name and all(
+        set(ours) <= set(theirs) for ours, theirs in zip(space.choices, whole.choices))
+
+
 def _about(task: DenseTask, size: Size) -> dict[str, Any]:
     model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in UNTIMED}
     model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from mmengine.config import Config
@@ -30,7 +30,13 @@ from nasvit_mm.search.checks import number
 from nasvit_mm.search.digest import sha256
 from nasvit_mm.search.evaluators import SubnetEvaluator
 from nasvit_mm.spaces import Arch, Space
-from nasvit_mm.supernet import calibrated, inner_model, load_supernet, read_supernet_config
+from nasvit_mm.supernet import (
+    calibrated,
+    check_phase,
+    inner_model,
+    load_supernet,
+    read_supernet_config,
+)
 
 CHANGES = ('dataloader', 'calibration_dataloader', 'cfg_options')  # options that change the config
 
@@ -45,9 +51,9 @@ class SupernetEvaluator(SubnetEvaluator):
         config: of the supernet's training: its model, data and metric; None: the one that the
             checkpoint carries.
         checkpoint: its weights.
-        split: of the config, ``<split>_dataloader`` and ``<split>_evaluator``: ``'held_out'`` where
-            it names pictures that are held out of training, for the validation set is for the
-            final figure, not for choosing.
+        split: of the config, ``<split>_dataloader`` and ``<split>_evaluator``; None:
+            ``'held_out'`` where it names pictures that are held out of training, for the
+            validation set is for the final figure, not for choosing; else ``'val'``.
         dataloader: changes of that data loader.
         calibration_dataloader: changes of ``train_dataloader``, whose first batches recalibrate.
         num_calibration: how many of them; 0 where the network has no batch norms.
@@ -59,10 +65,12 @@ class SupernetEvaluator(SubnetEvaluator):
 
     Raises:
         UsageError: a file that is not there, a checkpoint of another model, a supernet that does
-            not hold the searched space, a split that the config does not have.
+            not hold the searched space, a split or phase that there is not.
     """
 
-    def __init__(self, space: Space, config: str | None, checkpoint: str, split: str = 'val',
+    neutral: ClassVar[Collection[str]] = ('cache',)
+
+    def __init__(self, space: Space, config: str | None, checkpoint: str, split: str | None = None,
                  dataloader: Mapping | None = None, calibration_dataloader: Mapping | None = None,
                  num_calibration: int = 32, phase: int = 0, seed: int = 0,
                  cfg_options: Mapping | None = None, cache: bool = True) -> None:
@@ -70,13 +78,14 @@ class SupernetEvaluator(SubnetEvaluator):
         self.num_calibration = number('evaluator.num_calibration', num_calibration, low=0,
                                       whole=True)
         self.seed = number('evaluator.seed', seed, low=0, whole=True)
-        cfg = _supernet_config(checkpoint, config, split, dataloader, calibration_dataloader,
-                               cfg_options)
+        cfg, split = _supernet_config(checkpoint, config, split, dataloader,
+                                      calibration_dataloader, cfg_options)
         self.pictures, self.metric = f'{split}_dataloader', f'{split}_evaluator'
         check_architectures(cfg)
         check_data(cfg, 'train', split)
         self.model = load_supernet(checkpoint, cfg)
         self._check_space()
+        check_phase(self.model.backbone, phase)
         if torch.cuda.is_available():
             self.model.cuda()
         self.cfg, self.phase, self.cache = cfg, phase, cache
@@ -85,12 +94,12 @@ class SupernetEvaluator(SubnetEvaluator):
         self.calibration_batches = 0  # of the last subnet: at most num_calibration
 
     @classmethod
-    def describe(cls, checkpoint: str, config: str | None = None, split: str = 'val',
+    def describe(cls, checkpoint: str, config: str | None = None, split: str | None = None,
                  **options: Any) -> dict[str, Any]:
         """Weights and config by their content; where they are not on this machine, that."""
         changes = {k: v for k, v in options.items() if k in CHANGES}
         try:
-            cfg = _supernet_config(checkpoint, config, split, **changes)
+            cfg, split = _supernet_config(checkpoint, config, split, **changes)
             check_checkpoint_exists(checkpoint)
             weights = checkpoint if '://' in checkpoint else sha256(checkpoint)
         except (UsageError, OSError) as error:
@@ -156,13 +165,17 @@ class SupernetEvaluator(SubnetEvaluator):
             return evaluated(evaluator, pictures)
 
 
-def _supernet_config(checkpoint: str, config: str | None = None, split: str = 'val',
+def _supernet_config(checkpoint: str, config: str | None = None, split: str | None = None,
                      dataloader: Mapping | None = None,
                      calibration_dataloader: Mapping | None = None,
-                     cfg_options: Mapping | None = None) -> Config:
-    """The config of a supernet's training with the changes of :class:`SupernetEvaluator`."""
+                     cfg_options: Mapping | None = None) -> tuple[Config, str]:
+    """The config of a supernet's training with the changes of :class:`SupernetEvaluator`, and the
+    split that it takes.
+    """
     cfg = read_supernet_config(checkpoint, config)
     cfg.merge_from_dict(dict(cfg_options or {}))
+    if split is None:
+        split = 'held_out' if cfg.get('held_out_dataloader') else 'val'
     pictures = f'{split}_dataloader'
     for key in (pictures, f'{split}_evaluator'):
         if cfg.get(key) is None:
@@ -175,7 +188,7 @@ def _supernet_config(checkpoint: str, config: str | None = None, split: str = 'v
     cfg.launcher = 'none'
     for loader in (cfg[pictures], cfg.train_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
-    return cfg
+    return cfg, split
 
 
 @contextmanager

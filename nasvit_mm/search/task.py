@@ -15,10 +15,11 @@ from nasvit_mm.backbones import plain_types
 from nasvit_mm.cost import Cost, count, count_model
 from nasvit_mm.engine import UsageError, build_model, fit_channels
 from nasvit_mm.registry import MODELS
-from nasvit_mm.spaces import Space
+from nasvit_mm.spaces import Space, get_space
 from nasvit_mm.supernet import inner_model
 
 CHECKS = 3  # random candidates on which the formula of neck and head is compared with the trace
+IDLE = 6  # random candidates, in all of which a gene must be idle
 Size = tuple[int, int]
 
 
@@ -121,10 +122,29 @@ class DenseTask:
         with torch.device('meta'):
             return MODELS.build(options).eval()
 
+    def idle(self, size: Size) -> frozenset[str]:
+        """Labels of genes of the whole space that change no cost of the backbone: what they are of
+        lies behind its last output, or it is the resolution.
+        """
+        space, found = get_space(self.space.name), set()
+        probes = space.genes([space.smallest, space.largest,
+                              *space.from_genes(space.uniform_genes(0, IDLE))])
+        for gene, (label, choices) in enumerate(zip(space.labels, space.choices)):
+            rows = np.repeat(probes, len(choices), 0)
+            rows[:, gene] = np.tile(np.arange(len(choices)), len(probes))
+            cost = self._backbone(space, rows, size)
+            costs = np.stack([cost.macs, cost.params]).reshape(2, len(probes), -1)
+            if len(choices) > 1 and (costs == costs[..., :1]).all():
+                found.add(label)
+        return frozenset(found)
+
     def backbone(self, genes: np.ndarray, size: Size) -> Cost:
         """Of the backbone alone, for a gene matrix (n, num_genes)."""
+        return self._backbone(self.space, genes, size)
+
+    def _backbone(self, space: Space, genes: np.ndarray, size: Size) -> Cost:
         net = self.net
-        return count(self.space, genes, size, part='backbone', out_indices=net.out_indices,
+        return count(space, genes, size, part='backbone', out_indices=net.out_indices,
                      attention=net.attention, out_width=self.cfg.model.backbone.get('out_width'),
                      stage_norm=getattr(net, 'stage_norm', False))
 

@@ -26,14 +26,19 @@ from nasvit_mm.supernet.samplers import (
     find_identity_probability,
 )
 from nasvit_mm.supernet.tasks import TASKS, TaskAdapter, TaskOutput, task_of
-from nasvit_mm.supernet.validation import SubnetTestLoop, SubnetValLoop, calibrated
+from nasvit_mm.supernet.validation import (
+    SubnetTestLoop,
+    SubnetValLoop,
+    calibrated,
+    check_phase,
+)
 
 __all__ = [
     'LARGEST', 'SAMPLED', 'SAMPLERS', 'SMALLEST', 'TASKS', 'BankSampler', 'Choice', 'Conflict',
     'Distillation', 'LevelSampler', 'MemoryBank', 'NonFiniteLoss', 'SandwichSampler',
     'SinglePathSampler', 'SubnetSampler', 'SubnetTestLoop', 'SubnetValLoop', 'Supernet',
     'SupernetParallel', 'SupernetState', 'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler',
-    'adaptive_alpha_divergence', 'calibrated', 'cosine', 'find_identity_probability',
+    'adaptive_alpha_divergence', 'calibrated', 'check_phase', 'cosine', 'find_identity_probability',
     'inner_model', 'load_supernet', 'mixed_teachers', 'project_conflict', 'read_supernet_config',
     'soft_cross_entropy', 'sum_gradients', 'task_of',
 ]

@@ -50,6 +50,17 @@ def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[An
     return out
 
 
+def check_phase(backbone: nn.Module, phase: int) -> None:
+    """Check that a supernet shares its weights in such a phase.
+
+    Raises:
+        UsageError: names those that there are.
+    """
+    if phase not in range(backbone.phases):
+        raise UsageError(f'phase = {phase!r} of the weight sharing, allowed: '
+                         f'{", ".join(map(str, range(backbone.phases)))}')
+
+
 def _seeded(batches: Iterator[Any], seed: int) -> Iterator[Any]:
     """Mixup is a function of the place: without workers reading a picture seeds this process."""
     for place, batch in enumerate(batches):
@@ -87,6 +98,9 @@ class SubnetValLoop(ValLoop):
                  phase: int | None = None, fp16: bool = False) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
         self.num_calibration, self.phase = num_calibration, phase
+        if num_calibration < 0:
+            raise UsageError(f'{self.split}_cfg.num_calibration = {num_calibration}: expected 0 or '
+                             'more training batches')
         if phase is not None and phase not in self._phases:
             raise UsageError(f'{self.split}_cfg.phase = {phase!r}, allowed: '
                              f'{", ".join(map(str, self._phases))}, or None')

@@ -202,3 +202,30 @@ def test_one_bin_for_the_whole_space(metric):
     with pytest.raises(UsageError, match=fr'bins = 1e\+12, expected a width in units of {metric}, '
                                          r'of which the space has [\d.e+]+ to'):
         build_algorithm(dict(type='nasvit', bins=1e12), of, 0)
+
+
+def test_elasticvits_operators_are_corrected():
+    """The released mutation never reaches the largest depth or another resolution; of values that
+    it draws anew 55 % are the smallest.  Whole fields cross.
+    """
+    of, rng = get_space('elasticvit'), np.random.default_rng(0)
+    operate, genes = OPERATORS['field'](of), np.repeat(of.genes([of.largest]), 20_000, 0)
+    changed, start = operate.mutate(genes, rng), 0
+    for field in of.fields:
+        columns = slice(start, start + len(field.choices))
+        start = columns.stop
+        sizes = np.array([len(c) for c in field.choices])
+        smallest = (changed[:, columns] == 0).mean(0)[sizes > 1]
+        sizes = sizes[sizes > 1]
+        expected = 0.4 / sizes if field.name == 'depth' else 0.2 * (0.55 + 0.45 / sizes)
+        assert smallest == pytest.approx(expected, abs=0.02), field.name
+    back = operate.mutate(np.zeros_like(genes), rng)
+    assert (back.max(0) == np.array([len(c) for c in of.choices]) - 1).all()
+
+    first, second = of.sample_genes(1, 200), of.sample_genes(2, 200)
+    child, start = operate.cross(first, second, rng), 0
+    for field in of.fields:
+        columns = slice(start, start + len(field.choices))
+        start = columns.stop
+        whole = [(child[:, columns] == parent[:, columns]).all(1) for parent in (first, second)]
+        assert (whole[0] | whole[1]).all() and not whole[0].all() and not whole[1].all()

@@ -12,7 +12,14 @@ from mmengine.config import Config
 
 from nasvit_mm import get_space
 from nasvit_mm.engine import UsageError
-from nasvit_mm.search import build_latency_table, latency, read_search, read_task, standalone
+from nasvit_mm.search import (
+    build_latency_table,
+    latency,
+    members,
+    read_search,
+    read_task,
+    standalone,
+)
 from nasvit_mm.supernet import inner_model
 from tests.commands import ROOT
 from tests.test_search.common import run
@@ -121,10 +128,9 @@ def test_no_picture_is_trained_on_and_chosen_by(name):
     """
     evaluator = Config.fromfile(ROOT / name).evaluator
     cfg = Config.fromfile(ROOT / evaluator.config)
-    cfg.merge_from_dict({f'{evaluator.get("split", "val")}_dataloader': dict(
-        evaluator.get('dataloader', {}))})
-    train, looked_at = (cfg[f'{split}_dataloader'].dataset
-                        for split in ('train', evaluator.get('split', 'val')))
+    split = evaluator.get('split') or ('held_out' if cfg.get('held_out_dataloader') else 'val')
+    cfg.merge_from_dict({f'{split}_dataloader': dict(evaluator.get('dataloader', {}))})
+    train, looked_at = (cfg[f'{of}_dataloader'].dataset for of in ('train', split))
     if looked_at.type == 'nasvit_mm.SplitDataset':
         assert (train.part, looked_at.part) == ('train', 'held_out')
         assert looked_at.every % train.every == 0  # a subset of what is held out
@@ -136,9 +142,55 @@ def test_no_picture_is_trained_on_and_chosen_by(name):
 
 @pytest.mark.parametrize('name', CONFIGS)
 def test_no_gene_is_free(name):
-    """Resolution costs a dense model nothing, and a supernet's accuracy rises with it."""
-    space = read_search(_offline(Config.fromfile(ROOT / name)), ROOT / name).problem.space
-    assert len(space.field('resolution').choices[0]) == 1
+    """What costs a dense model nothing is no part of it, and a classifier's accuracy rises with it:
+    every gene that is searched changes a cost of the whole model.
+    """
+    problem = read_search(_offline(Config.fromfile(ROOT / name)), ROOT / name).problem
+    space = problem.space
+    base = space.genes([space.largest, *space.sample_usable(0, 4)])
+    for gene, (label, choices) in enumerate(zip(space.labels, space.choices)):
+        rows = np.repeat(base, len(choices), 0)
+        rows[:, gene] = np.tile(np.arange(len(choices)), len(base))
+        cost = problem.task.total(rows, problem.input_size)
+        pairs = np.stack([cost.macs, cost.params]).reshape(2, len(base), -1)
+        assert len(choices) == 1 or np.ptp(pairs, axis=2).any(), label
+
+
+IDLE = dict(task=str(ROOT / 'configs/seg/nasvit_ade20k.py'), input_size=[64, 64],
+            objectives=['macs'], algorithm=dict(type='random', population=4))
+
+
+def test_what_the_model_does_not_build_is_not_searched(monkeypatch):
+    """A head's last convolution; of four outputs also the last stage.  The largest choice stays."""
+    said, whole = [], get_space('nasvit')
+    monkeypatch.setattr(members, 'print_log', lambda text, *_: said.append(text))
+
+    def fixed(**changes) -> list[str]:
+        space = read_search(Config(dict(IDLE, space='nasvit', **changes))).problem.space
+        assert space.largest == whole.largest
+        return [label for label, ours, theirs in zip(space.labels, space.choices, whole.choices)
+                if ours != theirs]
+
+    assert fixed() == ['width[last]']
+    assert 'not searched: width[last] = 1984' in said[0] and 'fix it, space = dict(' in said[1]
+    task = Config.fromfile(IDLE['task'])
+    task.model.backbone.out_indices = (0, 1, 2, 3)
+    task.model.decode_head.in_index = [0, 1, 2, 3]
+    assert fixed(task=dict(model=task.model.to_dict(), default_scope='mmseg')) == [
+        'width[mb7]', 'width[last]', 'depth[mb7]']
+
+
+def test_named_architectures_take_over_what_is_fixed():
+    """As those of an archive do: they are the same dense network."""
+    cfg = dict(IDLE, space=dict(space='nasvit', restrict=dict(resolution=[224])))
+    plan = read_search(Config(dict(cfg, initial=['nasvit_min', 'nasvit_max'])))
+    first, last = plan.identity['initial']
+    assert first == {**get_space('nasvit').named['nasvit_min'].to_dict(), 'resolution': 224,
+                     'width': [*get_space('nasvit').named['nasvit_min']['width'][:-1], 1984]}
+    assert last['resolution'] == 224
+    cfg['space']['restrict']['depth'] = dict(mb7=[4])
+    with pytest.raises(UsageError, match=r'initial: .*depth\[mb7\] = 3 is not in the space'):
+        read_search(Config(dict(cfg, initial=['nasvit_min'])))
 
 
 def _offline(cfg: Config) -> Config:

@@ -67,7 +67,7 @@ def test_a_dask_worker_is_killed(tmp_path):
     with LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
                       dashboard_address=None) as cluster, Client(cluster) as client:
         run(tmp_path / 'dask', evaluator=toy,
-            backend=Workers(client.get_executor(), [KilledWorker]))
+            backend=Workers(client.get_executor(pure=False), [KilledWorker]))
     assert not victim.exists()
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
     assert len(set(calls(log))) == 36

@@ -1,7 +1,9 @@
 """Export: the folder's config builds what the supernet computes, calibrated or loudly not."""
 from __future__ import annotations
 
+import ast
 import json
+import re
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from nasvit_mm.classification import ImageClassifier
 from nasvit_mm.datasets import write_ade20k
 from nasvit_mm.engine import UsageError, build_model, seed_everything
 from nasvit_mm.nn import batch_norms, recalibrate_bn
+from nasvit_mm.registry import MODELS
 from nasvit_mm.search import DenseTask, check_folder, export_subnet
 from nasvit_mm.supernet import load_supernet
 from tests.commands import ROOT
@@ -178,3 +181,44 @@ def test_files_that_are_no_supernets(tmp_path):
                                  arch='nasvit_min', num_classes=5)))
     with pytest.raises(UsageError, match='is not of a supernet'):
         load_supernet(str(tmp_path / 'bare.pth'), cfg)
+
+
+def test_to_a_detector(tmp_path):
+    """Out of a classifier's supernet: the written config is of a RetinaNet with these weights."""
+    net = supernet('nasvit')
+    of = DenseTask(Config.fromfile(ROOT / 'configs/demo/nasvit_detection.py'), small('nasvit'))
+    arch = of.space.sample(3, 1)[0]
+    done = export_subnet(tmp_path, of, arch, (64, 64), net, num_calibration=0)
+    assert not done.calibrated
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    model = build_model(cfg).eval()
+    model.backbone.init_weights()
+    net.backbone.set_arch(arch)
+    net.backbone.out_indices = model.backbone.out_indices
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        ours, theirs = model.backbone(x), net.backbone(x)
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a - b).abs().max() < 1e-4 * b.abs().max()
+    assert len(model.extract_feat(x)) == model.neck.num_outs
+
+
+def test_a_phase_that_there_is_not(tmp_path):
+    of = task('nasvit')
+    with pytest.raises(UsageError, match='phase = 1 of the weight sharing, allowed: 0'):
+        export_subnet(tmp_path, of, of.space.smallest, (64, 64), supernet('nasvit'), phase=1)
+
+
+@pytest.mark.parametrize('resolution', [224, 64])
+def test_what_the_card_says_of_the_architecture_alone(resolution, tmp_path):
+    """It is a value of the backbone's arch, with the space that the card names where it needs one.
+    """
+    cfg = Config.fromfile(ROOT / 'configs/seg/nasvit_ade20k.py')
+    of = DenseTask(cfg, get_space('nasvit').restrict(resolution=resolution))
+    export_subnet(tmp_path, of, of.space.smallest, (64, 64))
+    card = (tmp_path / 'README.md').read_text()
+    named = re.search(r'value of `arch=` of the backbone(?:, with `space=(.*)`)?\.', card)
+    options = {} if named[1] is None else dict(space=ast.literal_eval(named[1]))
+    assert bool(options) == (resolution == 64)
+    net = MODELS.build(dict(type='nasvit_mm.NASViT', arch=str(tmp_path / 'arch.json'), **options))
+    assert net.arch == of.space.smallest

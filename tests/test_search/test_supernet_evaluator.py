@@ -102,6 +102,11 @@ def test_the_identity_is_of_the_content(files, tmp_path):
     finally:
         config.write_text(before[0])
         checkpoint.write_bytes(before[1])
+    cfg = search(files, files['config'], tmp_path)
+    cfg.evaluator.cache = False  # changes no figure
+    assert read_search(cfg).identity == first and read_search(cfg).evaluator['cache'] is False
+    cfg.evaluator.seed = 1
+    assert read_search(cfg).identity != first
     assert second['supernet']['train_dataloader'] != first['supernet']['train_dataloader']
     assert third['supernet']['checkpoint'] != first['supernet']['checkpoint']
     assert 'does not exist' in absent['supernet']['missing']
@@ -122,6 +127,7 @@ def test_a_supernet_of_another_model_than_the_task(files, tmp_path):
 
 @pytest.mark.parametrize(('options', 'message'), [
     (dict(num_calibration=-1), 'evaluator.num_calibration = -1, expected a whole number, at'),
+    (dict(phase=1), 'phase = 1 of the weight sharing, allowed: 0'),
     (dict(seed='0'), "evaluator.seed = '0', expected a whole number")])
 def test_mistakes(options, message, files):
     with pytest.raises(UsageError, match=message):

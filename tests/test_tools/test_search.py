@@ -208,6 +208,20 @@ def test_mistakes(change, message, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_dask_cluster(tmp_path):
+    """Of two worker processes, by the flag: the archive of a serial search."""
+    from distributed import LocalCluster
+    path = toy(tmp_path)
+    assert start('search', path, '--work-dir', tmp_path / 'serial').returncode == 0
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
+                      dashboard_address=None) as cluster:
+        done = start('search', path, '--work-dir', tmp_path / 'dask', '--dask',
+                     cluster.scheduler_address)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert archive(tmp_path / 'serial') == archive(tmp_path / 'dask')
+
+
+@pytest.mark.slow
 def test_no_scheduler_of_dask(tmp_path, monkeypatch):
     monkeypatch.setenv('DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT', '1s')
     done = start('search', toy(tmp_path), '--work-dir', tmp_path / 'run', '--dask',
