@@ -11,7 +11,8 @@ learning rate falls every step; in the released code every epoch.)  Not reproduc
 
 timm downloads the teachers' weights; from local files: --cfg-options
 model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts
-steps: on other than 8 processes of 96 pictures change `steps_per_epoch`.
+steps: on other than 8 processes of 96 pictures give --cfg-options steps_per_epoch=13346 (of one)
+and --auto-scale-lr.
 """
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']
 num_classes = 1000
@@ -51,7 +52,8 @@ param_scheduler = [
 train_cfg = dict(
     type='IterBasedTrainLoop', max_iters=610 * steps_per_epoch, val_interval=steps_per_epoch)
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'elastic_S1'])
-test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'elastic_S1'])
+test_cfg = dict(  # calibrated as long as the released code's evaluation
+    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'elastic_S1'], num_calibration=129)
 custom_hooks = [
     dict(type='nasvit_mm.SupernetState'),
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.00015,

@@ -10,8 +10,8 @@ steps of 8 x 64 pictures.  Figures to expect, of its README after recalibration:
 
 timm downloads the teachers' weights; from local files: --cfg-options
 model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts
-steps: on other than 8 processes of 64 pictures change `steps_per_epoch`.  Small pictures:
-configs/supernet/nasvit_tiny-imagenet20.py.
+steps: on other than 8 processes of 64 pictures give --cfg-options steps_per_epoch=20018 (of one)
+and --auto-scale-lr.  Small pictures: configs/supernet/nasvit_tiny-imagenet20.py.
 """
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']
 num_classes = 1000

@@ -1,15 +1,16 @@
 """Pictures in folders by class, with timm's transforms."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from timm.data import create_transform
 from torchvision.datasets import ImageFolder as _ImageFolder
+from torchvision.transforms import Compose
 
-from nasvit_mm.engine import DataError, Draw, seed_everything, shown_path
+from nasvit_mm.engine import DataError, Draw, UsageError, seed_everything, shown_path
 from nasvit_mm.registry import DATASETS
 
 
@@ -22,6 +23,8 @@ class ImageFolder(_ImageFolder):
         split: ``'train'`` or another folder in it.
         transform: arguments of ``timm.data.create_transform`` (input_size, is_training,
             auto_augment, re_prob, ...); normalised with ImageNet's mean and deviation by default.
+            ``force_color_jitter=True``: colour jitter also where ``auto_augment`` is, which timm
+            leaves out there.
         num_per_class: keep the first so many pictures of each class, or with a negative number
             leave so many out (a held-out set is ``5`` of one and ``-5`` of the other); None: all.
 
@@ -29,6 +32,7 @@ class ImageFolder(_ImageFolder):
     a resumed run repeats it with any number of workers.
 
     Raises:
+        UsageError: an argument of the transform that timm does not have.
         DataError: no such folder, or no pictures in it; when read, a picture that cannot be.
     """
 
@@ -39,7 +43,7 @@ class ImageFolder(_ImageFolder):
             raise DataError(f'the data folder {shown_path(folder)} does not exist; expected '
                             f'pictures in {data_root}/{split}/<class>/, as ImageNet has them')
         try:
-            super().__init__(str(folder), create_transform(**transform))
+            super().__init__(str(folder), _transform(**transform))
         except FileNotFoundError as error:
             raise DataError(f'{shown_path(folder)} holds no classes with pictures: {error}') from (
                 error)
@@ -64,6 +68,18 @@ class ImageFolder(_ImageFolder):
         if not torch.is_tensor(inputs):
             raise TypeError(f'the transform gives a {type(inputs).__name__}, expected a tensor')
         return dict(inputs=inputs, labels=label)
+
+
+def _transform(force_color_jitter: bool = False, **options: Any) -> Callable:
+    try:
+        transform = create_transform(**options)
+        if force_color_jitter and options.get('auto_augment'):
+            first, second, last = create_transform(**options, separate=True)
+            jitter = create_transform(**dict(options, auto_augment=None), separate=True)[1]
+            transform = Compose([first, second, jitter, last])
+    except TypeError as error:
+        raise UsageError(f'transform = {options}: {error}') from error
+    return transform
 
 
 def _some_per_class(samples: list, number: int) -> list:

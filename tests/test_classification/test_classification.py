@@ -4,6 +4,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 
 from nasvit_mm import create_model
@@ -14,9 +15,14 @@ from nasvit_mm.classification import (
     ImageFolder,
 )
 from nasvit_mm.engine import DataError, Draw, UsageError
+from nasvit_mm.registry import DATASETS
+from tests.commands import ROOT
 
 TRANSFORM = dict(input_size=32, is_training=True, auto_augment='rand-n1-m1-mstd0.5-inc1',
                  re_prob=0.5)
+
+CONFIGS = sorted(str(path.relative_to(ROOT / 'configs')) for kind in ('supernet', 'cls')
+                 for path in (ROOT / 'configs' / kind).glob('*_in1k.py'))
 
 
 @pytest.fixture
@@ -106,3 +112,37 @@ def test_accuracy():
     metric.process(None, samples[:2])
     metric.process(None, samples[2:])
     assert metric.compute_metrics(metric.results) == {'top1': 25.0, 'top2': 75.0}
+
+
+def test_colour_jitter_beside_randaugment(folder):
+    """Which timm leaves out, and ViTAS's recipe asks for."""
+    def steps(**options) -> list[str]:
+        transform = ImageFolder(folder, 'train', dict(TRANSFORM, color_jitter=0.4, **options))
+        flat = [s for t in transform.transform.transforms for s in getattr(t, 'transforms', [t])]
+        return [type(step).__name__ for step in flat]
+
+    assert 'ColorJitter' not in steps()
+    jittered = steps(force_color_jitter=True)
+    place = jittered.index('ColorJitter')
+    assert jittered[:place] + jittered[place + 1:] == steps()
+    assert jittered[place - 1] == 'RandAugment'
+    assert steps(force_color_jitter=True, auto_augment=None).count('ColorJitter') == 1
+    with pytest.raises(UsageError, match='transform = .* unexpected keyword argument .colour'):
+        steps(colour=1)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_pictures_of_every_config(name, folder):
+    """All loaders' data sets are built, and give a picture of the size that they say."""
+    (folder / 'val').symlink_to(folder / 'train')
+    cfg = Config.fromfile(ROOT / 'configs' / name)
+    loaders = [value for key, value in cfg.items() if key.endswith('_dataloader') and value]
+    assert loaders
+    for loader in loaders:
+        options = dict(loader.dataset, data_root=str(folder))
+        if options.get('num_per_class'):
+            options['num_per_class'] = 1 if options['num_per_class'] > 0 else -1
+        data = DATASETS.build(options)
+        side = options['transform']['input_size']
+        assert data[0]['inputs'].shape == (3, side, side)
+        assert len(data) == {None: 12, 1: 3, -1: 9}[options.get('num_per_class')]

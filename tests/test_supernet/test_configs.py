@@ -4,6 +4,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -136,3 +137,65 @@ def test_learning_rate(name, scale, rates):
             scheduler.step()
     for epoch, rate in rates.items():
         assert seen[epoch * part] == pytest.approx(scale * rate, rel=5e-4), epoch
+
+
+def at(cfg: Config, key: str) -> Any:
+    for part in key.split('.'):
+        cfg = cfg[int(part) if part.isdigit() else part]
+    return cfg
+
+
+WEAK = {'train_dataloader.dataset.transform.auto_augment': 'rand-n1-m1-mstd0.5-inc1',
+        'train_dataloader.dataset.transform.re_prob': 0.01,
+        'train_dataloader.dataset.transform.re_mode': 'pixel',
+        'train_dataloader.dataset.transform.interpolation': 'bicubic',
+        'model.model.data_preprocessor.mixup.mixup_alpha': 0.01,
+        'model.model.data_preprocessor.mixup.cutmix_alpha': 0.01,
+        'model.model.data_preprocessor.mixup.label_smoothing': 0.1,
+        'model.distill.temperature': 0.2,
+        'custom_hooks.1.momentum': pytest.approx(1 - 0.99985)}
+
+
+@pytest.mark.parametrize(('name', 'batch', 'epochs', 'recipe'), [
+    ('supernet/nasvit_in1k', 512, 400, {
+        **WEAK, 'model.clip_grad': 1.0, 'model.conflict.rule': 'project',
+        'model.conflict.start_epoch': 101, 'model.distill.largest': 'teachers',
+        'model.distill.sampled': 'largest', 'model.distill.smallest': 'largest',
+        'model.sampler.num_random': 2, 'optim_wrapper.optimizer.weight_decay': 0.0}),
+    ('supernet/elasticvit_in1k', 768, 610, {
+        **WEAK, 'model.agc': 0.1, 'model.distill.sampled': 'teachers', 'model.sampler.num': 3,
+        'model.distill.smallest': 'mean', 'optim_wrapper.optimizer.weight_decay': 0.05,
+        'test_cfg.num_calibration': 129}),
+    ('supernet/vitas_in1k', 1024, 300, {
+        'model.model.sharing': 'cyclic', 'model.model.label_smoothing': 0.1,
+        'train_dataloader.dataset.transform.auto_augment': None,
+        'train_dataloader.dataset.transform.color_jitter': None,
+        'train_dataloader.dataset.transform.re_prob': 0.25,
+        'optim_wrapper.optimizer.lr': 1e-3, 'optim_wrapper.optimizer.weight_decay': 0.05}),
+    ('cls/vitas_retrain_in1k', 1024, 300, {
+        'model.drop_path_rate': 0.1,
+        'train_dataloader.dataset.transform.auto_augment': 'rand-m9-mstd0.5-inc1',
+        'train_dataloader.dataset.transform.force_color_jitter': True,
+        'train_dataloader.dataset.transform.re_prob': 0.25,
+        'model.data_preprocessor.mixup.mixup_alpha': 0.8,
+        'model.data_preprocessor.mixup.cutmix_alpha': 1.0}),
+])
+def test_recipe(name, batch, epochs, recipe):
+    """Numbers of the released code."""
+    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    assert {key: at(cfg, key) for key in recipe} == recipe
+    assert cfg.auto_scale_lr.base_batch_size == batch == 8 * cfg.train_dataloader.batch_size
+    assert cfg.train_cfg.max_iters == epochs * cfg.steps_per_epoch
+    assert cfg.steps_per_epoch == pytest.approx(1_281_167 / batch, abs=1)
+
+
+@pytest.mark.parametrize('name', ['supernet/vitas_in1k', 'cls/vitas_retrain_in1k'])
+def test_decay_of_vitas(name):
+    """Matrices, class token and positions decay; norms and biases do not."""
+    cfg = Config.fromfile(ROOT / f'configs/{name}.py')
+    model = MODELS.build(cfg.model)
+    groups = build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups
+    decayed = {id(p) for g in groups if g['weight_decay'] for p in g['params']}
+    for key, p in model.named_parameters():
+        matrix = p.ndim > 1 and key.endswith(('.weight', '.cls_token', '.position'))
+        assert (id(p) in decayed) == matrix, key
