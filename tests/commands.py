@@ -27,11 +27,12 @@ def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess[
          str(script), *arguments], capture_output=True, text=True, env=env)
 
 
-def agree(script: Path, *arguments: str) -> None:
-    """Both of two processes must say that they agree."""
+def agree(script: Path, *arguments: str) -> str:
+    """Both of two processes must say that they agree; what else they say."""
     done = two_processes(script, *arguments)
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'rank 0 agrees' in done.stdout and 'rank 1 agrees' in done.stdout
+    return done.stdout
 
 
 def begin(tool: str, *arguments: str | Path) -> subprocess.Popen[str]:

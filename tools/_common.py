@@ -12,7 +12,14 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 # Before anything of mmcv and mmseg: it also serves mmcv._ext where that was not compiled.
-from nasvit_mm.engine import DataError, UsageError, check_architectures, end_processes
+from nasvit_mm.engine import (
+    DataError,
+    UsageError,
+    check_architectures,
+    end_processes,
+    loaders_without_workers,
+    set_steps_per_epoch,
+)
 
 # custom_imports of a config finds modules of the folder the command is started in.
 sys.path.append(os.getcwd())
@@ -115,10 +122,14 @@ def load_config(args: argparse.Namespace) -> Config:
         raise UsageError(f'config {args.config} does not exist{_nearby_configs(args.config)}')
     cfg = Config.fromfile(args.config)
     if args.cfg_options is not None:
+        steps = cfg.get('steps_per_epoch')
         try:
             cfg.merge_from_dict(args.cfg_options)
         except (KeyError, TypeError) as error:
             raise UsageError(f'--cfg-options does not fit {args.config}: {error}') from error
+        if steps and 'steps_per_epoch' in args.cfg_options:
+            set_steps_per_epoch(cfg, steps, args.cfg_options)
+    loaders_without_workers(cfg)
     check_architectures(cfg)
     cfg.launcher = getattr(args, 'launcher', 'none')
     if getattr(args, 'work_dir', None) is not None:

@@ -66,6 +66,9 @@ def write_results(cfg: Config, folder: str) -> None:
         if evaluator['type'].endswith('CocoMetric'):
             Path(folder).mkdir(parents=True, exist_ok=True)
             evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
+        elif evaluator['type'].endswith('Accuracy'):
+            raise engine.UsageError('--out writes label maps, or detections; a classifier has '
+                                    'neither: leave it out, scores are in the log')
         else:
             evaluator['output_dir'], evaluator['keep_results'] = folder, True
 
@@ -77,6 +80,9 @@ def main() -> None:
     engine.check_data(cfg, 'test')
     if str(cfg.model.get('type')).removeprefix('nasvit_mm.') == 'Supernet':
         cfg.model.teachers = None  # only training asks them
+    # A moving average is what its training's checkpoints have as weights.
+    cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks') or ()
+                        if 'EMAHook' not in (hook, hook.get('type'))]
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:

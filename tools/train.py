@@ -4,7 +4,7 @@
     tools/dist_train.sh CONFIG 8                    # 8 GPUs; tools/slurm_train.sh for a cluster
 
 The same flags as mmseg's and mmdet's tool.  A run that was killed goes on with --resume as if it
-had not been: the same batches in the same order, bit-equal weights on the same machine.
+had not been: the same batches in the same order, bit-equal weights on the same CPU.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def main() -> None:
     engine.check_data(cfg, 'train', 'val')
     engine.start_processes(cfg)
 
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    engine.check_channels(runner.model)
-    if resume_from is not None:
-        engine.check_checkpoint_fits(runner.model, resume_from, cfg)
-    elif cfg.get('load_from'):
-        engine.check_backbone_fits(runner.model, cfg.load_from, cfg)
     with engine.disk_errors(cfg.work_dir):
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+        engine.check_channels(runner.model)
+        if resume_from is not None:
+            engine.check_checkpoint_fits(runner.model, resume_from, cfg)
+        elif cfg.get('load_from'):
+            engine.check_backbone_fits(runner.model, cfg.load_from, cfg)
         runner.train()
 
 

@@ -18,6 +18,8 @@ from nasvit_mm.engine.options import (
     enable_amp,
     enable_auto_scale_lr,
     enable_tensorboard,
+    loaders_without_workers,
+    set_steps_per_epoch,
 )
 from nasvit_mm.engine.processes import end_processes, start_processes
 from nasvit_mm.engine.scores import evaluated
@@ -46,7 +48,7 @@ __all__ = [
     'build_model', 'check_architectures', 'check_backbone_fits', 'check_channels',
     'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data', 'check_pretrained',
     'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
-    'end_processes', 'evaluated', 'fit_channels',
-    'kept_randomness', 'latest_checkpoint', 'load_weights', 'seed_everything', 'share_buffers',
-    'shown_path', 'start_processes', 'task_model', 'unwrapped',
+    'end_processes', 'evaluated', 'fit_channels', 'kept_randomness', 'latest_checkpoint',
+    'load_weights', 'loaders_without_workers', 'seed_everything', 'set_steps_per_epoch',
+    'share_buffers', 'shown_path', 'start_processes', 'task_model', 'unwrapped',
 ]

@@ -96,7 +96,8 @@ def fit_channels(cfg: Config, widths: Sequence[int]) -> None:
     """
     model, widths = cfg.model, [int(w) for w in widths]
     if model.get('neck'):
-        takers = [model.neck]
+        # Of several in a row the first.
+        takers = model.neck[:1] if isinstance(model.neck, list) else [model.neck]
     else:
         heads = [model.get(name) for name in ('decode_head', 'auxiliary_head')]
         takers = [h for head in heads if head for h in (head if isinstance(head, list) else [head])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.util import find_spec
 
 from mmengine.config import Config
@@ -37,6 +38,39 @@ def enable_tensorboard(cfg: Config) -> None:
         raise UsageError('--tensorboard: the package is missing: pip install tensorboard')
     cfg.visualizer.vis_backends = [*cfg.visualizer.get('vis_backends', ()),
                                    dict(type='TensorboardVisBackend')]
+
+
+def loaders_without_workers(cfg: Config) -> None:
+    """Where a data loader has no workers, none can persist: torch would refuse."""
+    for key, loader in cfg.items():
+        if key.endswith('_dataloader') and loader and loader.get('num_workers') == 0:
+            loader.persistent_workers = False
+
+
+def set_steps_per_epoch(cfg: Config, old: int, given: Collection[str] = ()) -> None:
+    """Have a schedule that was computed with other steps per epoch follow ``cfg.steps_per_epoch``.
+
+    A config file is read before its values are overridden: what it computed has to be computed
+    again.
+
+    Args:
+        cfg: changed.
+        old: steps per epoch that the schedule was computed with.
+        given: dotted keys whose values stay.
+
+    Raises:
+        UsageError: not a positive number.
+    """
+    new = cfg.steps_per_epoch
+    if not isinstance(new, int) or new < 1:
+        raise UsageError(f'steps_per_epoch = {new!r}: expected a positive number of steps')
+    places = [('train_cfg', cfg.train_cfg, ('max_iters', 'val_interval')),
+              *((f'param_scheduler.{i}', scheduler, ('begin', 'end'))
+                for i, scheduler in enumerate(cfg.param_scheduler))]
+    for place, node, keys in places:
+        for key in keys:
+            if f'{place}.{key}' not in given and node.get(key, 1) % old == 0:
+                node[key] = node[key] // old * new
 
 
 def check_schedule(cfg: Config) -> None:

@@ -32,6 +32,13 @@ class SupernetState(Hook):
         epochs = runner.max_iters / supernet.steps_per_epoch
         runner.logger.info(f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '
                            f'once: {epochs:.4g} epochs')
+        meant = runner.cfg.get('steps_per_epoch')
+        if (meant and runner.max_iters % meant == 0
+                and not 0.9 < supernet.steps_per_epoch / meant < 1.1):
+            runner.logger.warning(
+                f'the schedule is of {meant:,} steps an epoch: it was meant to end after '
+                f'{runner.max_iters // meant} epochs. --cfg-options steps_per_epoch='
+                f'{supernet.steps_per_epoch} has it do so; --auto-scale-lr goes with it')
         if supernet.conflict.rule != 'sum' and 0 < supernet.conflict.start_epoch >= epochs:
             runner.logger.warning(
                 f'gradients are never projected: conflict.start_epoch = '

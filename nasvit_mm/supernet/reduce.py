@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from mmengine.dist import all_reduce, all_reduce_params, get_world_size
 
+BUCKET = 64  # MiB: few reductions, and no second copy of all gradients
+
 
 def take_gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor | None]:
     """Take the gradients off the parameters."""
@@ -17,7 +19,7 @@ def take_gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tenso
 
 def mean_gradients(gradients: Sequence[torch.Tensor | None],
                    like: Sequence[torch.Tensor], same: bool = True) -> list[torch.Tensor | None]:
-    """Mean over all processes, in place, by one reduction for each type of number.
+    """Mean over all processes, in place, by a reduction for each bucket of tensors.
 
     Args:
         gradients: None where a parameter was not reached.
@@ -33,7 +35,7 @@ def mean_gradients(gradients: Sequence[torch.Tensor | None],
         all_reduce(reached)
         out = [torch.zeros_like(p) if g is None and m > 0 else g
                for g, p, m in zip(out, like, reached.tolist())]
-    all_reduce_params([g for g in out if g is not None], op='mean')
+    all_reduce_params([g for g in out if g is not None], bucket_size_mb=BUCKET, op='mean')
     return out
 
 

@@ -7,11 +7,17 @@ import pytest
 
 from tests.commands import agree
 
-SCRIPT = Path(__file__).parent / 'two_processes_script.py'
+HERE = Path(__file__).parent
 
 
 @pytest.mark.parametrize(('space', 'rule', 'draws'), [
     ('nasvit', 'project', 'same'), ('elasticvit', 'sum', 'rank_draws'),
     ('vitas_deit_small', 'project', 'rank_draws'), ('vitas_twins', 'sum', 'same')])
 def test_two_processes_step_like_one(space, rule, draws):
-    agree(SCRIPT, space, rule, draws)
+    said = agree(HERE / 'two_processes_script.py', space, rule, draws)
+    # Without batch norms also like one that has both batches.
+    assert ('as the joined batch' in said) == (space == 'vitas_twins')
+
+
+def test_two_processes_have_one_memory_bank():
+    agree(HERE / 'two_banks_script.py')

@@ -2,12 +2,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.logging import MessageHub
+from mmengine.optim import OptimWrapper
 
 from nasvit_mm.engine import UsageError
 from nasvit_mm.supernet import SupernetState
@@ -36,12 +39,26 @@ def test_a_run_goes_on_with_its_own_sampler():
     assert (again.step, again.sampler.level) == (7, 2)
     for sampler, message in (
             (dict(type='uniform'), 'sampler LevelSampler, the config has UniformSampler'),
-            (dict(LEVELS, levels=LEVELS['levels'][:2]), 'is at level 2, .* the levels 0 to 1')):
+            (dict(LEVELS, levels=[15e6, 20e6, 26e6]), r'its levels = .*, of the config .*26000000'),
+            (dict(LEVELS, tolerance=3e6), 'its tolerance = 4000000.0, of the config 3000000.0')):
         with pytest.raises(UsageError, match=message):
             resume(build('nasvit', sampler=sampler), checkpoint)
     del checkpoint['supernet']['sampler_type'], checkpoint['supernet']['sampler']['level']
     with pytest.raises(UsageError, match="fit the sampler LevelSampler .*: it lacks 'level'"):
         resume(again, checkpoint)
+
+
+@pytest.mark.parametrize(('pictures', 'max_iters', 'warned'), [
+    (8 * 70, 350, False), (8 * 100, 350, True), (8 * 100, 351, False)])
+def test_a_schedule_of_other_steps_an_epoch(pictures, max_iters, warned, caplog, tmp_path):
+    """Steps of 70 an epoch; it was not meant for that where the training is no whole epochs."""
+    model = build('nasvit')
+    loader = SimpleNamespace(batch_size=8, dataset=range(pictures))
+    SupernetState().before_train(SimpleNamespace(
+        model=model, train_dataloader=loader, work_dir=tmp_path, max_iters=max_iters,
+        cfg=dict(steps_per_epoch=70), logger=logging.getLogger('steps'),
+        optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))))
+    assert ('steps_per_epoch=100 has it do so' in caplog.text) == warned
 
 
 def test_a_cosine_is_logged_with_its_own_step(tmp_path):

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 
-from nasvit_mm import get_space
+from nasvit_mm import get_space, list_spaces
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.cost import count
 from nasvit_mm.engine import DataError, UsageError, check_channels, seed_everything
@@ -19,7 +19,7 @@ from tests.families import randomised, small
 from tests.test_supernet.tasks import TASKS, model_config, raw_batch
 
 SIZE = (64, 64)
-KINDS = 'nasvit', 'elasticvit', 'vitas_twins', 'vitas_deit_small'
+KINDS = list_spaces()
 DISTILL = {'sandwich': dict(sampled='largest', smallest='largest'),
            'levels': dict(smallest='mean'), 'bank': dict(smallest='mean')}
 
@@ -130,20 +130,40 @@ def test_a_detector_learns_as_much_from_a_subnet_as_from_labels():
     assert float(torch.cosine_similarity(a, b, dim=0)) > 0.5
 
 
+def two_stages() -> ConfigDict:
+    """Mask R-CNN."""
+    cfg = Config.fromfile(ROOT / 'configs/det/nasvit_coco_mask.py')
+    init_default_scope('mmdet')
+    model = cfg.model
+    model.backbone.update(arch='supernet', space=small('nasvit').to_dict(), out_width=16)
+    model.neck.in_channels = [16] * len(model.neck.in_channels)
+    return model
+
+
+@pytest.mark.slow
+def test_a_detector_of_two_stages():
+    """By its losses alone: a step moves all of its parts, and a subnet predicts."""
+    model = MODELS.build(dict(
+        type='nasvit_mm.Supernet', model=two_stages(), sampler=dict(type='sandwich', num_random=1),
+        conflict=dict(rule='project'), clip_grad=1.0)).train()
+    before = {k: p.detach().clone() for k, p in model.named_parameters()}
+    data = raw_batch(model.model, SIZE)
+    logged = model.train_step(data, OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3)))
+    assert all(torch.as_tensor(v).isfinite().all() for v in logged.values())
+    moved = {k.split('.')[1] for k, p in model.named_parameters() if not torch.equal(p, before[k])}
+    assert moved == {'backbone', 'neck', 'rpn_head', 'roi_head'}
+    subnet = calibrated(model.model, 'smallest', [data])
+    sample, *_ = subnet.eval().val_step(data)
+    assert set(sample.pred_instances.keys()) >= {'bboxes', 'labels', 'scores', 'masks'}
+
+
 @pytest.mark.parametrize(('task', 'options', 'message'), [
     ('segmentation', dict(distill=dict(largest='teachers'), teachers=['resnet18']),
      'external teachers are classifiers, and SegmentationTask is not'),
     ('two stages', dict(distill=dict(sampled='largest')), "nothing to distil: sampled='labels'"),
 ])
 def test_what_a_task_cannot_learn_from_is_said_when_it_is_built(task, options, message):
-    if task == 'two stages':
-        cfg = Config.fromfile(ROOT / 'configs/det/nasvit_coco_mask.py')
-        init_default_scope('mmdet')
-        model = cfg.model
-        model.backbone.update(arch='supernet', space=small('nasvit').to_dict(), out_width=16)
-        model.neck.in_channels = [16] * len(model.neck.in_channels)
-    else:
-        model = model_config('nasvit', task)
+    model = two_stages() if task == 'two stages' else model_config('nasvit', task)
     with pytest.raises(UsageError, match=message):
         MODELS.build(dict(type='nasvit_mm.Supernet', model=model, sampler=dict(type='sandwich'),
                           **options))

@@ -9,6 +9,7 @@ from nasvit_mm import list_spaces
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.cost import count
 from nasvit_mm.engine import UsageError
+from nasvit_mm.nn.layers import ElasticScale
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import (
     LARGEST,
@@ -308,3 +309,15 @@ def test_a_gradient_that_is_no_number_stops_before_the_step(role, others, clip_g
     assert [subnet['role'] for subnet in dump['subnets']] == [role, *others]
     for name, p in model.named_parameters():
         assert torch.equal(p, before[name]) and torch.equal(dump['state_dict'][name], p)
+
+
+@pytest.mark.parametrize('rule', ['sum', 'project'])
+def test_only_the_layer_scales_of_the_subnets_move(rule):
+    """A vector for each (depth, row): those that no subnet of the step has stay as they are."""
+    model = build('nasvit', conflict=dict(rule=rule), sampler=dict(type='sandwich', num_random=0))
+    scales = [m.weight for m in model.modules() if isinstance(m, ElasticScale)]
+    before = [w.detach().clone() for w in scales]
+    model.train_step(batch(), wrapper(model))
+    counts = [(w != old).any(-1).sum().item() for w, old in zip(scales, before)]
+    assert max(counts) == 2 and min(counts) >= 1  # of the largest, and where it has it the smallest
+    assert any(w.shape[0] * w.shape[1] > 2 for w in scales)

@@ -21,6 +21,7 @@ val_dataloader = dict(batch_size=6, dataset=dict(data_root='{data}'), **loader)
 test_dataloader = val_dataloader
 train_cfg = dict(max_iters=4, val_interval=4)
 val_cfg = dict(num_calibration=2)
+test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=2)
 param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
 default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
 custom_hooks = [

@@ -67,6 +67,20 @@ def _moved(checkpoint: dict) -> list[str]:
 
 
 @pytest.mark.slow
+def test_a_checkpoint_is_judged_as_in_training(data, tmp_path):
+    """By its moving average, which it has as weights; twice the average would be another."""
+    path = config('nasvit', data, tmp_path)
+    _, scores = train(path, tmp_path / 'run')
+    done = start('test', path, tmp_path / 'run/iter_4.pth', '--work-dir', tmp_path / 'test')
+    assert done.returncode == 0, done.stderr[-3000:]
+    line, = (x for x in done.stdout.splitlines() if 'Iter(test)' in x and 'top1' in x)
+    assert dict(re.findall(r'(\S+/accuracy/top1): ([\d.]+)', line)) == scores
+    done = start('test', path, tmp_path / 'run/iter_4.pth', '--work-dir', tmp_path / 'test',
+                 '--out', tmp_path / 'out')
+    assert '--out writes label maps, or detections' in error_line(done.returncode, done.stderr)
+
+
+@pytest.mark.slow
 def test_what_a_step_remembers_cannot_get_lost(data, tmp_path):
     """A config's own list of hooks is in the place of the supernet's; and a checkpoint without."""
     path = config('elasticvit', data, tmp_path)

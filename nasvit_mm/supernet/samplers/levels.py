@@ -22,7 +22,8 @@ class LevelSampler(SubnetSampler):
     So the subnets of a step, and of the next one, cost about the same, and their gradients agree
     better than those of random ones.  A step has some subnets of its level, and the smallest one
     of that level (hierarchical smallest subnets).  The walk begins at the lowest level, and visits
-    all of them equally often in the long run.
+    all of them equally often in the long run.  (The released code makes one more move after each
+    epoch, which changes nothing of that.)
 
     Args:
         levels: ascending, in multiply-adds.
@@ -122,9 +123,12 @@ class LevelSampler(SubnetSampler):
                 return table[index]
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(level=self.level)
+        return dict(level=self.level, levels=list(self.levels), tolerance=self.tolerance)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        for key, ours in (('levels', list(self.levels)), ('tolerance', self.tolerance)):
+            if state[key] != ours:
+                raise ValueError(f'its {key} = {state[key]}, of the config {ours}')
         level = int(state['level'])
         if not 0 <= level < len(self.levels):
             raise ValueError(f'the checkpoint is at level {level}, the sampler has the levels 0 to '
