@@ -57,6 +57,7 @@ def backend(args: argparse.Namespace, cfg: Any) -> Iterator[nas.Serial]:
     elif args.dask:
         with dask_client(args.dask) as client:
             from distributed import KilledWorker
+            # Pure, a candidate whose worker died would be its error for good.
             yield nas.Workers(client.get_executor(pure=False), [KilledWorker])
     elif args.workers > 1:
         pool = partial(ProcessPoolExecutor, args.workers, mp_context=get_context('spawn'))
