@@ -100,7 +100,8 @@ def export(args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: 
     cfg = read_supernet_config(checkpoint, options.get('config') if own else None)
     cfg.merge_from_dict(dict(options.get('cfg_options') or {}) if own else {})
     in_task = 'backbone' in nas.standalone(cfg).model  # not of a classifier
-    source = task_evaluator(args, plan, checkpoint) if in_task else load_supernet(checkpoint, cfg)
+    source = (task_evaluator(args, plan, checkpoint, own) if in_task
+              else load_supernet(checkpoint, cfg))
     known = '' if '://' in checkpoint else f' (sha256 {nas.sha256(checkpoint)}...)'
     origin['supernet'] = f'{checkpoint}{known}'
     if own and choice.changed:
@@ -121,12 +122,12 @@ def claim(args: argparse.Namespace, out: Path, choice: Choice) -> None:
 
 
 def task_evaluator(args: argparse.Namespace, plan: nas.SearchPlan,
-                   checkpoint: str) -> nas.SupernetEvaluator:
+                   checkpoint: str, own: bool) -> nas.SupernetEvaluator:
     """The search's; where it has none, or one of another kind of model, as a classifier's is, one
     by the config of the checkpoint.
     """
     options = {k: v for k, v in (plan.evaluator or {}).items() if k not in nas.ABOUT}
-    if not searched_in_task(options):
+    if not (own or searched_in_task(options)):
         options = dict(type='SupernetEvaluator', config=None)
     options |= {k: getattr(args, k) for k in ('num_calibration', 'phase')
                 if getattr(args, k) is not None}
@@ -137,8 +138,11 @@ def searched_in_task(options: Mapping[str, Any]) -> bool:
     """Whether an evaluator's options are of a supernet inside a dense model."""
     if str(options.get('type')).removeprefix('nasvit_mm.') != 'SupernetEvaluator':
         return False
-    config = options.get('config')  # None: of whatever the checkpoint is
-    return config is None or 'backbone' in nas.standalone(Config.fromfile(config)).model
+    try:
+        cfg = read_supernet_config(options['checkpoint'], options.get('config'))
+    except engine.UsageError:  # it is not there any more
+        return False
+    return 'backbone' in nas.standalone(cfg).model
 
 
 def compare(args: argparse.Namespace, found: Mapping[str, float],

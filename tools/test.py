@@ -81,8 +81,9 @@ def main() -> None:
     if str(cfg.model.get('type')).removeprefix('nasvit_mm.') == 'Supernet':
         cfg.model.teachers = None  # only training asks them
     # A moving average is what its training's checkpoints have as weights.
-    cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks') or ()
-                        if 'EMAHook' not in (hook, hook.get('type'))]
+    cfg.custom_hooks = [
+        hook for hook in cfg.get('custom_hooks') or ()
+        if 'EMAHook' not in str(hook.get('type') if isinstance(hook, dict) else hook)]
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:

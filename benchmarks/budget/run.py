@@ -104,7 +104,8 @@ def space() -> Any:
 def evaluator() -> Any:
     """Of accuracy on val."""
     from nasvit_mm.search import SupernetEvaluator
-    return SupernetEvaluator(space(), str(ROOT / SUPERNET), str(CHECKPOINT), num_calibration=8)
+    return SupernetEvaluator(space(), str(ROOT / SUPERNET), str(CHECKPOINT), split='val',
+                             num_calibration=8)
 
 
 def final(_: str, __: int, folder: Path, work_dir: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from timm.data import create_transform
 from torchvision.datasets import ImageFolder as _ImageFolder
-from torchvision.transforms import Compose
+from torchvision.transforms import ColorJitter, Compose
 
 from nasvit_mm.engine import DataError, Draw, UsageError, seed_everything, shown_path
 from nasvit_mm.registry import DATASETS
@@ -73,10 +73,13 @@ class ImageFolder(_ImageFolder):
 def _transform(force_color_jitter: bool = False, **options: Any) -> Callable:
     try:
         transform = create_transform(**options)
-        if force_color_jitter and options.get('auto_augment'):
+        if force_color_jitter and options.get('is_training') and not options.get('no_aug'):
             first, second, last = create_transform(**options, separate=True)
-            jitter = create_transform(**dict(options, auto_augment=None), separate=True)[1]
-            transform = Compose([first, second, jitter, last])
+            without = create_transform(**dict(options, auto_augment=None), separate=True)[1]
+            if not any(isinstance(step, ColorJitter) for step in second.transforms):
+                second.transforms[1:1] = [step for step in without.transforms
+                                          if isinstance(step, ColorJitter)]
+            transform = Compose([first, second, last])
     except TypeError as error:
         raise UsageError(f'transform = {options}: {error}') from error
     return transform

@@ -64,12 +64,16 @@ def set_steps_per_epoch(cfg: Config, old: int, given: Collection[str] = ()) -> N
     new = cfg.steps_per_epoch
     if not isinstance(new, int) or new < 1:
         raise UsageError(f'steps_per_epoch = {new!r}: expected a positive number of steps')
-    places = [('train_cfg', cfg.train_cfg, ('max_iters', 'val_interval')),
-              *((f'param_scheduler.{i}', scheduler, ('begin', 'end'))
-                for i, scheduler in enumerate(cfg.param_scheduler))]
+    schedulers = cfg.get('param_scheduler') or []
+    schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
+    places = [(f'param_scheduler.{i}', scheduler, ('begin', 'end'))
+              for i, scheduler in enumerate(schedulers) if not scheduler.get('by_epoch', True)]
+    if 'max_iters' in cfg.get('train_cfg', {}):
+        places.append(('train_cfg', cfg.train_cfg, ('max_iters', 'val_interval')))
     for place, node, keys in places:
         for key in keys:
-            if f'{place}.{key}' not in given and node.get(key, 1) % old == 0:
+            own = {place.partition('.')[0], place, f'{place}.{key}'} & set(given)
+            if node.get(key) and not own and node[key] % old == 0:
                 node[key] = node[key] // old * new
 
 

@@ -77,11 +77,11 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     space = _space(cfg.space)
     task_cfg = _task_config(cfg.get('task'), path)
     size, table = read_size(plain_types(cfg.get('input_size'))), cfg.get('latency')
-    task, idle = None, frozenset({RESOLUTION})
+    task, idle = None, frozenset()
     if task_cfg is not None:
         task = DenseTask(task_cfg, space)
-        if size is not None:  # else an error to come
-            idle = task.idle(size)
+        idle = _idle(task, size)
+        if not any(name.startswith('classifier.') for name in _metrics(cfg)):
             space = without_idle(space, idle)
             task = DenseTask(task_cfg, space)
     if table is not None:
@@ -134,6 +134,23 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
                          'project')
     space = kind.read_space(backbone.get('arch'), backbone.get('space'))
     return DenseTask(cfg, get_space(space.name) if space.is_single else space), None
+
+
+def _idle(task: DenseTask, size: Size | None) -> frozenset[str]:
+    try:
+        return frozenset() if size is None else task.idle(size)  # None: an error to come
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f'input_size = {size}: {error}') from error
+
+
+def _metrics(cfg: Config) -> list[str]:
+    """Names among objectives and constraints, which are not checked yet."""
+    out = []
+    for key in ('objectives', 'constraints'):
+        given = plain_types(cfg.get(key)) or []
+        for entry in given if isinstance(given, (list, tuple)) else [given]:
+            out.append(str(entry.get('metric') if isinstance(entry, Mapping) else entry))
+    return out
 
 
 def _space(given: Any) -> Space:
@@ -196,7 +213,7 @@ def _members(space: Space, idle: frozenset[str], archs: Sequence[Mapping],
     out, refused = [], []
     for arch in archs:
         try:
-            out.append(adopted(space, idle, arch))
+            out.append(adopted(space, idle | {RESOLUTION}, arch))
         except ValueError as error:
             refused.append(error)
     if refused:

@@ -229,7 +229,8 @@ def _card(folder: Path, task: DenseTask, arch: Arch, size: Size, norms: str,
     costs = {name: getattr(task, part)(genes, size) for name, part in (
         ('backbone', 'backbone'), ('neck and head', 'head'), ('**total**', 'total'))}
     model = task.cfg.model
-    takers = [model[name].type for name in TAKERS if model.get(name)]
+    takers = [part.type for name in TAKERS if model.get(name)
+              for part in (model[name] if isinstance(model[name], list) else [model[name]])]
     lines = [f'# {model.type} with a searched backbone of {arch.space}', '', '```', str(arch),
              '```', '', f'| at {size[0]} x {size[1]} | MACs | parameters |', '|---|---:|---:|']
     lines += [f'| {name} | {cost.macs[0] / 1e9:.3f} G | {cost.params[0] / 1e6:.2f} M |'

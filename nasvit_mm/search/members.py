@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from mmengine.logging import print_log
@@ -55,9 +55,7 @@ def adopted(space: Space, idle: Collection[str], given: Any) -> Arch:
     try:
         return space.arch(given)
     except (KeyError, ValueError):
-        if not isinstance(given, Mapping):
-            given = get_space(space.name).arch(given).to_dict()
-    values = dict(given)
+        values = dict(get_space(space.name).mapping(given))
     for field in space.fields:
         old = values.get(field.name)
         if not field.positions:

@@ -123,18 +123,20 @@ class DenseTask:
             return MODELS.build(options).eval()
 
     def idle(self, size: Size) -> frozenset[str]:
-        """Labels of genes of the whole space that change no cost of the backbone: what they are of
-        lies behind its last output, or it is the resolution.
+        """Labels of genes of the whole space that are no part of the backbone: the resolution, and
+        what changes a cost of the classifier, but none of the backbone.  (The number of heads may
+        change neither, and is a part of both.)
         """
-        space, found = get_space(self.space.name), set()
+        space, found = get_space(self.space.name), {'resolution'}
         probes = space.genes([space.smallest, space.largest,
                               *space.from_genes(space.uniform_genes(0, IDLE))])
         for gene, (label, choices) in enumerate(zip(space.labels, space.choices)):
             rows = np.repeat(probes, len(choices), 0)
             rows[:, gene] = np.tile(np.arange(len(choices)), len(probes))
-            cost = self._backbone(space, rows, size)
-            costs = np.stack([cost.macs, cost.params]).reshape(2, len(probes), -1)
-            if len(choices) > 1 and (costs == costs[..., :1]).all():
+            ours, classifier = (
+                np.ptp(np.stack([cost.macs, cost.params]).reshape(2, len(probes), -1), axis=2).any()
+                for cost in (self._backbone(space, rows, size), count(space, rows)))
+            if classifier and not ours:
                 found.add(label)
         return frozenset(found)
 

@@ -160,6 +160,12 @@ class Space:
             ValueError: a value outside the space: the gene, the value and its choices are named.
             TypeError: something that is no architecture.
         """
+        return self._check(self._from_mapping(self.mapping(x)))
+
+    def mapping(self, x: Arch | str | Path | Mapping | Sequence) -> Mapping:
+        """The fields of an architecture in any form that :meth:`arch` takes, before their values
+        are checked.
+        """
         if isinstance(x, Arch):
             if x.space != self.name:
                 raise ValueError(f'architecture of space {x.space!r} given to space {self.name!r}')
@@ -168,9 +174,7 @@ class Space:
             mapping = self._from_name(x)
         else:
             mapping = x
-        if not isinstance(mapping, Mapping):
-            mapping = self._from_native(mapping)
-        return self._check(self._from_mapping(mapping))
+        return mapping if isinstance(mapping, Mapping) else self._from_native(mapping)
 
     def _from_name(self, name: str | Path) -> Mapping | Sequence:
         text = str(name)

@@ -127,7 +127,7 @@ class LevelSampler(SubnetSampler):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         for key, ours in (('levels', list(self.levels)), ('tolerance', self.tolerance)):
-            if state[key] != ours:
+            if state.get(key, ours) != ours:  # earlier checkpoints do not tell
                 raise ValueError(f'its {key} = {state[key]}, of the config {ours}')
         level = int(state['level'])
         if not 0 <= level < len(self.levels):
