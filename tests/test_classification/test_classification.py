@@ -127,6 +127,10 @@ def test_colour_jitter_beside_randaugment(folder):
     assert jittered[:place] + jittered[place + 1:] == steps()
     assert jittered[place - 1] == 'RandAugment'
     assert steps(force_color_jitter=True, auto_augment=None).count('ColorJitter') == 1
+    assert steps(force_color_jitter=True, auto_augment='3a').count('ColorJitter') == 1
+    blurred = steps(force_color_jitter=True, gaussian_blur_prob=0.1, grayscale_prob=0.1)
+    assert sorted(blurred) == sorted({*blurred})
+    assert 'ColorJitter' not in steps(force_color_jitter=True, is_training=False)
     with pytest.raises(UsageError, match='transform = .* unexpected keyword argument .colour'):
         steps(colour=1)
 

@@ -29,6 +29,10 @@ def test_steps_per_epoch(name, tmp_path):
     set_steps_per_epoch(cfg, old, ['train_cfg.max_iters'])
     assert cfg.train_cfg.max_iters == old * 2
     assert cfg.train_cfg.val_interval == expected.train_cfg.val_interval
+    other = Config(dict(steps_per_epoch=70, train_cfg=dict(max_epochs=old, val_interval=old),
+                        param_scheduler=dict(type='PolyLR', end=old)))
+    set_steps_per_epoch(other, old)  # by epochs: nothing to change
+    assert other.train_cfg.val_interval == old and other.param_scheduler.end == old
     cfg.steps_per_epoch = 0.5
     with pytest.raises(UsageError, match='steps_per_epoch = 0.5: expected'):
         set_steps_per_epoch(cfg, old)

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from nasvit_mm import get_space
 from nasvit_mm.engine import UsageError
 from nasvit_mm.search import (
+    DenseTask,
     build_latency_table,
     latency,
     members,
@@ -180,7 +181,32 @@ def test_what_the_model_does_not_build_is_not_searched(monkeypatch):
         'width[mb7]', 'width[last]', 'depth[mb7]']
 
 
-def test_named_architectures_take_over_what_is_fixed():
+@pytest.mark.parametrize(('space', 'task', 'idle'), [
+    ('nasvit', 'nasvit_ade20k', {'resolution', 'width[last]'}),
+    ('elasticvit', 'elasticvit_ade20k', {'resolution'}),
+    ('vitas_twins', 'vitas_ade20k', {'resolution'}),
+    # The number of heads costs nothing there, and is a part of the network.
+    *((space, 'vitas_deit_ade20k', {'resolution'})
+      for space in ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base'))])
+def test_which_genes_are_idle(space, task, idle):
+    task = DenseTask(Config.fromfile(ROOT / f'configs/seg/{task}.py'), get_space(space))
+    assert task.idle((64, 96)) == idle
+
+
+def test_a_search_by_costs_of_the_classifier_keeps_its_genes():
+    cfg = dict(IDLE, space=dict(space='nasvit', restrict=dict(resolution=[224])))
+    for metric, fixed in (('params', True), ('classifier.params', False)):
+        plan = read_search(Config(dict(cfg, constraints=dict(metric=metric, low=1))))
+        choices = plan.problem.space.field('width').choices[-1]
+        assert choices == ((1984,) if fixed else (1792, 1984))
+
+
+def test_a_picture_too_small_for_the_task():
+    with pytest.raises(UsageError, match=r'input_size = \(16, 16\)'):
+        read_search(Config(dict(IDLE, space='nasvit', input_size=[16, 16])))
+
+
+def test_named_architectures_take_over_what_is_fixed(tmp_path):
     """As those of an archive do: they are the same dense network."""
     cfg = dict(IDLE, space=dict(space='nasvit', restrict=dict(resolution=[224])))
     plan = read_search(Config(dict(cfg, initial=['nasvit_min', 'nasvit_max'])))
@@ -188,6 +214,10 @@ def test_named_architectures_take_over_what_is_fixed():
     assert first == {**get_space('nasvit').named['nasvit_min'].to_dict(), 'resolution': 224,
                      'width': [*get_space('nasvit').named['nasvit_min']['width'][:-1], 1984]}
     assert last['resolution'] == 224
+    path = tmp_path / 'arch.json'  # of another restricted space
+    path.write_text(json.dumps(get_space('nasvit').restrict(resolution=64).smallest.to_dict()))
+    plan = read_search(Config(dict(cfg, initial=[str(path)])))
+    assert plan.identity['initial'][0]['resolution'] == 224
     cfg['space']['restrict']['depth'] = dict(mb7=[4])
     with pytest.raises(UsageError, match=r'initial: .*depth\[mb7\] = 3 is not in the space'):
         read_search(Config(dict(cfg, initial=['nasvit_min'])))
@@ -214,5 +244,9 @@ def test_initial_architectures_take_over_the_resolution(tmp_path):
         space='nasvit', restrict=dict(resolution=[64])))))
     assert {a['resolution'] for a in plan.identity['initial']} == {64}
     assert len(plan.identity['initial']) == 3
+    with pytest.raises(UsageError, match='initial: .*resolution = 288 is not in the space'):
+        # Of a classifier, whose resolution matters, one that is named is not changed.
+        read_search(Config(dict(cfg, initial=['nasvit_max'], space=dict(
+            space='nasvit', restrict=dict(resolution=[192])))))
     with pytest.raises(UsageError, match='of 3 architectures of .*archive.jsonl 0 are in'):
         read_search(Config(dict(cfg, space='elasticvit')))
