@@ -190,7 +190,8 @@ def report(work_dir: Path) -> None:
                          **{stage: results[stage] for stage in TASKS}}.items():
         if scores:
             print(f'| {name} | {with_spread(scores.values())} | {len(scores)} |')
-    plot(results['budgets'], pairs, ROOT / 'docs/budget.png')
+    if results['budgets'] or pairs:
+        plot(results['budgets'], pairs, ROOT / 'docs/budget.png')
     JSON.write_text(json.dumps(results, indent=1) + '\n')
 
 

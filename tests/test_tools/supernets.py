@@ -19,6 +19,8 @@ train_dataloader = dict(
     batch_size=4, dataset=dict(data_root='{data}', num_per_class=None), **loader)
 val_dataloader = dict(batch_size=6, dataset=dict(data_root='{data}'), **loader)
 test_dataloader = val_dataloader
+held_out_dataloader = dict(
+    batch_size=6, dataset=dict(data_root='{data}', num_per_class=3), **loader)
 train_cfg = dict(max_iters=4, val_interval=4)
 val_cfg = dict(num_calibration=2)
 test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=2)

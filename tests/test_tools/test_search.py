@@ -15,7 +15,7 @@ from mmengine.config import Config
 
 from nasvit_mm.engine import UsageError, seed_everything
 from nasvit_mm.registry import MODELS
-from nasvit_mm.search import SupernetEvaluator, read_search
+from nasvit_mm.search import SupernetEvaluator, adopted, read_search
 from nasvit_mm.supernet import calibrated
 from tests.commands import ROOT, begin, error_line, start
 from tests.test_tools.supernets import config, pictures
@@ -84,7 +84,7 @@ def test_the_supernet_evaluator(supernet):
     assert set(found[0]) == {'accuracy/top1'}
     seed_everything(0)
     net = calibrated(evaluate.model, archs[1], evaluate._batches['train_dataloader'])
-    right = [o['scores'].argmax() == o['label'] for batch in evaluate._batches['val_dataloader']
+    right = [o['scores'].argmax() == o['label'] for batch in evaluate._batches[evaluate.pictures]
              for o in net.val_step(batch)]
     assert found[1]['accuracy/top1'] == pytest.approx(100 * sum(right) / len(right))
 
@@ -248,14 +248,14 @@ def test_exports_of_two_architectures(tmp_path):
 
 def test_memory_banks_begin_the_search(tmp_path):
     from nasvit_mm import get_space
-    space = get_space('nasvit')
-    archs = space.sample(0, 40)
+    archs = get_space('nasvit').sample(0, 40)
     banks = [[[a.to_dict(), float(i)] for i, a in enumerate(archs)]]
     torch.save(dict(state_dict={}, supernet=dict(sampler=dict(bank=banks))), tmp_path / 'iter.pth')
     path = costs(tmp_path)
     path.write_text(path.read_text() + f"initial = '{tmp_path / 'iter.pth'}'\n")
     plan = read_search(Config.fromfile(path), path)
-    genes = space.genes(archs[::-1])
+    space = plan.problem.space
+    genes = space.genes([adopted(space, plan.idle, arch) for arch in archs[::-1]])
     fits = genes[plan.problem.feasible(genes)]
     assert len(fits) > 2 and (plan.algorithm.ask()[:len(fits)] == fits[:16]).all()
 
