@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,19 @@ def seeds(folder: Path) -> dict[int, Path]:
     """Seed -> folder of the runs of a row, in order."""
     found = {int(f.name.removeprefix('seed')): f for f in folder.glob('seed*')}
     return dict(sorted(found.items()))
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[bool]:
+    """Whether no other process works in a folder: a script may run several times at once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / '.claim', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 def tested(folder: Path) -> dict:

@@ -8,10 +8,11 @@ Stages, the first four with the first seed only: `supernet`, of
 configs/supernet/nasvit_tiny-imagenet20.py; `search`, backbones under 2, 3 and 5 GMACs in total at
 512 x 512 (search.py here) by accuracy on pictures held out of training, and as many random ones;
 `final`, the accuracy of winners and random ones on val, which neither training nor search has seen;
-`alone`, eight subnets, each trained by itself.  Then on CamVid, 2,000 iterations, from the
-supernet's weights: `smallest`, as configs/seg/nasvit_camvid.py trains from scratch; `winner`, of a
-search under the multiply-adds of configs/seg/nasvit_camvid_mid.py; `heavier`, the smallest with a
-head that brings it to the winner's.
+`alone`, eight subnets, each trained by itself (started twice, it shares them among both
+processes).  Then on CamVid, 2,000 iterations, from the supernet's weights: `smallest`, as
+configs/seg/nasvit_camvid.py trains from scratch; `winner`, of a search under the multiply-adds of
+configs/seg/nasvit_camvid_mid.py; `heavier`, the smallest with a head that brings it to the
+winner's.
 
 --report keeps what docs/budget.json has of runs that are not there any more.
 
@@ -31,6 +32,7 @@ from _runs import (  # noqa: E402
     ROOT,
     axes_style,
     candidates,
+    claimed,
     main,
     scalars,
     seeds,
@@ -133,19 +135,19 @@ def alone(_: str, seed: int, folder: Path, __: Path) -> None:
     archs = [of.smallest, *of.sample(1, NUM_ALONE - 2), of.largest]
     for i, arch in enumerate(archs):
         out = folder / f'subnet{i}'
-        if (out / 'result.json').exists():
-            continue
-        cfg = standalone(Config.fromfile(ROOT / SUPERNET))
-        cfg.model.arch, cfg.custom_hooks = arch.to_dict(), []
-        cfg.train_cfg.update(max_iters=ALONE_STEPS, val_interval=ALONE_STEPS)
-        cfg.randomness.seed = seed
-        out.mkdir(parents=True, exist_ok=True)
-        cfg.dump(out / 'config.py')
-        tool('train', out / 'config.py', '--work-dir', out / 'train', '--resume')
-        by_itself = [r['accuracy/top1'] for r in scalars(out / 'train') if 'accuracy/top1' in r]
-        (out / 'result.json').write_text(json.dumps(dict(
-            arch=arch.to_dict(), alone=by_itself[-1],
-            supernet=evaluator()(arch)['accuracy/top1'])) + '\n')
+        with claimed(out) as mine:
+            if not mine or (out / 'result.json').exists():
+                continue
+            cfg = standalone(Config.fromfile(ROOT / SUPERNET))
+            cfg.model.arch, cfg.custom_hooks = arch.to_dict(), []
+            cfg.train_cfg.update(max_iters=ALONE_STEPS, val_interval=ALONE_STEPS)
+            cfg.randomness.seed = seed
+            cfg.dump(out / 'config.py')
+            tool('train', out / 'config.py', '--work-dir', out / 'train', '--resume')
+            by_itself = [r['accuracy/top1'] for r in scalars(out / 'train') if 'accuracy/top1' in r]
+            (out / 'result.json').write_text(json.dumps(dict(
+                arch=arch.to_dict(), alone=by_itself[-1],
+                supernet=evaluator()(arch)['accuracy/top1'])) + '\n')
 
 
 # ---------------------------------------------------------------------- CamVid

@@ -7,7 +7,8 @@
 Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid.py by either conflict
 rule; `search`, its front by configs/search/nasvit_camvid_miou.py; `alone`, subnets spread over that
 front, each trained alone from the same weights as the supernet (slices of the classification
-supernet, see below), by the same schedule, for as many iterations.
+supernet, see below), by the same schedule, for as many iterations (started twice, it shares them
+among both processes).
 
 --report keeps what docs/dense.json has of runs that are not there any more.
 
@@ -26,6 +27,7 @@ from _runs import (  # noqa: E402
     ROOT,
     axes_style,
     candidates,
+    claimed,
     hours,
     main,
     scalars,
@@ -67,9 +69,12 @@ def run(stage: str, seed: int, folder: Path) -> None:
             number = record['index']
             common = [SEARCH, '--work-dir', search, '--candidate', number]
             subnet, alone = (folder / f'{kind}{number}' for kind in ('subnet', 'alone'))
-            measure(subnet, subnet / 'weights.pth', [*common, '--out', subnet, *options], seed)
-            measure(alone, alone / f'train/iter_{ITERATIONS}.pth',
-                    [*common, '--checkpoint', FEATURES, '--out', alone, *options], seed)
+            with claimed(alone) as mine:
+                if mine:
+                    measure(subnet, subnet / 'weights.pth', [*common, '--out', subnet, *options],
+                            seed)
+                    measure(alone, alone / f'train/iter_{ITERATIONS}.pth',
+                            [*common, '--checkpoint', FEATURES, '--out', alone, *options], seed)
 
 
 def measure(folder: Path, checkpoint: Path, export: list, seed: int) -> None:
