@@ -64,7 +64,7 @@ JOBS ?= 2
 # pytest exits with 5 when it selected nothing: no failure for one of the two halves, but one when
 # neither found a test.
 test: $(ENV)
-	@export OMP_NUM_THREADS=1; run="$(PY) -m pytest -n $(JOBS) --dist loadfile"; \
+	@export OMP_NUM_THREADS=1; run="$(PY) -m pytest -n $(JOBS) --dist loadfile --durations=30"; \
 	  $$run -m 'not slow' $(PYTEST_ARGS); quick=$$?; \
 	  case $$quick in 0|5) ;; *) exit $$quick;; esac; \
 	  $$run -m slow $(PYTEST_ARGS); slow=$$?; \

@@ -72,17 +72,16 @@ class ImageFolder(_ImageFolder):
 
 def _transform(force_color_jitter: bool = False, **options: Any) -> Callable:
     try:
-        transform = create_transform(**options)
-        if force_color_jitter and options.get('is_training') and not options.get('no_aug'):
-            first, second, last = create_transform(**options, separate=True)
-            without = create_transform(**dict(options, auto_augment=None), separate=True)[1]
-            if not any(isinstance(step, ColorJitter) for step in second.transforms):
-                second.transforms[1:1] = [step for step in without.transforms
-                                          if isinstance(step, ColorJitter)]
-            transform = Compose([first, second, last])
+        if not (force_color_jitter and options.get('is_training') and not options.get('no_aug')):
+            return create_transform(**options)
+        first, second, last = create_transform(**options, separate=True)
+        without = create_transform(**dict(options, auto_augment=None), separate=True)[1]
     except TypeError as error:
         raise UsageError(f'transform = {options}: {error}') from error
-    return transform
+    if not any(isinstance(step, ColorJitter) for step in second.transforms):
+        second.transforms[1:1] = [step for step in without.transforms
+                                  if isinstance(step, ColorJitter)]
+    return Compose([first, second, last])
 
 
 def _some_per_class(samples: list, number: int) -> list:

@@ -82,8 +82,9 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
         task = DenseTask(task_cfg, space)
         idle = _idle(task, size)
         if not any(name.startswith('classifier.') for name in _metrics(cfg)):
-            space = without_idle(space, idle)
-            task = DenseTask(task_cfg, space)
+            searched = without_idle(space, idle)
+            if searched is not space:
+                space, task = searched, DenseTask(task_cfg, searched)
     if table is not None:
         if task is None or size is None:
             raise UsageError('latency is of a task at its input_size: the config lacks one of them')
