@@ -6,7 +6,11 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+
+import torch
+import torch.distributed as dist
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/demo/nasvit_demo.py'
@@ -33,6 +37,17 @@ def agree(script: Path, *arguments: str) -> str:
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'rank 0 agrees' in done.stdout and 'rank 1 agrees' in done.stdout
     return done.stdout
+
+
+def as_rank(main: Callable[[int], None]) -> None:
+    """Be one of such processes: run ``main(rank)`` in their group, then say that it agrees."""
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo')
+    rank = dist.get_rank()
+    main(rank)
+    dist.barrier()  # what main built is gone, which uses threads of the group
+    dist.destroy_process_group()
+    sys.stdout.write(f'rank {rank} agrees\n')
 
 
 def begin(tool: str, *arguments: str | Path) -> subprocess.Popen[str]:

@@ -1,12 +1,10 @@
 """Two gloo processes under DDP: private weights that no process used are left alone by AdamW."""
-import os
-import sys
-
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from nasvit_mm import create_model, get_space
+from tests.commands import as_rank
 
 
 def main(rank: int) -> None:
@@ -50,8 +48,4 @@ def main(rank: int) -> None:
                               '1.attn.qk.3'}, private(moved)
 
 
-dist.init_process_group('gloo')
-main(int(os.environ['RANK']))
-dist.barrier()  # the wrapper is gone, which uses threads of the group
-dist.destroy_process_group()
-sys.stdout.write(f'rank {os.environ["RANK"]} agrees\n')
+as_rank(main)

@@ -1,12 +1,10 @@
 """Two gloo processes with different pictures: memory banks and what is drawn stay the same."""
-import os
-import sys
-
 import torch
 import torch.distributed as dist
 from mmengine.optim import OptimWrapper
 
 from nasvit_mm.cost import count
+from tests.commands import as_rank
 from tests.test_supernet.test_model import batch, build, tiny
 
 STEPS = 12
@@ -34,9 +32,4 @@ def main(rank: int) -> None:
     assert len(scores) > 4 and len(set(scores)) > 2, scores
 
 
-torch.set_num_threads(1)
-dist.init_process_group('gloo')
-main(int(os.environ['RANK']))
-dist.barrier()
-dist.destroy_process_group()
-sys.stdout.write(f'rank {os.environ["RANK"]} agrees\n')
+as_rank(main)

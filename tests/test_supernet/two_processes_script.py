@@ -1,12 +1,11 @@
 """Two gloo processes step like one process that averages the gradients of the same half-batches."""
-import os
 import sys
 
 import torch
-import torch.distributed as dist
 from mmengine.optim import OptimWrapper
 
 from nasvit_mm.nn import batch_norms
+from tests.commands import as_rank
 from tests.test_supernet.test_model import batch, build, moved
 
 SPACE, RULE, DRAWS = sys.argv[1], sys.argv[2], sys.argv[3] == 'rank_draws'
@@ -61,9 +60,4 @@ def main(rank: int) -> None:
         torch.testing.assert_close(change, expected, rtol=0, atol=1e-5)
 
 
-torch.set_num_threads(1)
-dist.init_process_group('gloo')
-main(int(os.environ['RANK']))
-dist.barrier()
-dist.destroy_process_group()
-sys.stdout.write(f'rank {os.environ["RANK"]} agrees\n')
+as_rank(main)
