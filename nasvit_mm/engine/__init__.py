@@ -2,7 +2,7 @@
 from nasvit_mm.engine.buffers import ShareBuffers, share_buffers
 from nasvit_mm.engine.checks import CheckData
 from nasvit_mm.engine.data_files import check_data
-from nasvit_mm.engine.disk import disk_errors
+from nasvit_mm.engine.disk import disk_errors, write_text
 from nasvit_mm.engine.errors import DataError, UsageError, shown_path
 from nasvit_mm.engine.models import (
     add_own_hooks,
@@ -50,5 +50,5 @@ __all__ = [
     'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
     'end_processes', 'evaluated', 'fit_channels', 'kept_randomness', 'latest_checkpoint',
     'load_weights', 'loaders_without_workers', 'seed_everything', 'set_steps_per_epoch',
-    'share_buffers', 'shown_path', 'start_processes', 'task_model', 'unwrapped',
+    'share_buffers', 'shown_path', 'start_processes', 'task_model', 'unwrapped', 'write_text',
 ]

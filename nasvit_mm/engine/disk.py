@@ -1,8 +1,9 @@
-"""A full disk: one error with the folder, and what is whole there."""
+"""Files that stay whole; a full disk: one error with the folder, and what is whole there."""
 
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,3 +33,10 @@ def disk_errors(work_dir: str) -> Iterator[None]:
                  '--resume' if newest else 'there is no checkpoint yet')
         raise UsageError(f'no space to write {error.filename or shown_path(work_dir)} '
                          f'({error.strerror}; {free:.0f} MiB are free): {whole}') from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Through a second file: an interruption leaves what was there, or the new text, whole."""
+    draft = path.with_name(path.name + '.part')
+    draft.write_text(text, encoding='utf-8')
+    os.replace(draft, path)

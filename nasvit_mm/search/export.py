@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
 from collections.abc import Mapping
 from itertools import islice
@@ -24,6 +23,7 @@ from nasvit_mm.engine import (
     load_weights,
     seed_everything,
     shown_path,
+    write_text,
 )
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.search.supernet_evaluator import SupernetEvaluator
@@ -167,9 +167,9 @@ def listed(figures: Mapping[str, float]) -> str:
 def _describe(folder: Path, task: DenseTask, cfg: Config, arch: Arch, size: Size, norms: str,
               origin: Mapping[str, Any]) -> list[Path]:
     """Architecture, config and card."""
-    _write(folder / ARCH, json.dumps(arch.to_dict(), indent=1) + '\n')
-    _write(folder / CONFIG, _config_text(cfg, arch))
-    _write(folder / CARD, _card(folder, task, arch, size, norms, origin))
+    write_text(folder / ARCH, json.dumps(arch.to_dict(), indent=1) + '\n')
+    write_text(folder / CONFIG, _config_text(cfg, arch))
+    write_text(folder / CARD, _card(folder, task, arch, size, norms, origin))
     return [folder / name for name in (ARCH, CONFIG, CARD)]
 
 
@@ -253,9 +253,3 @@ def _beside(task: DenseTask, arch: Arch) -> str:
         return ''
     resolution = [arch['resolution']]
     return f', with `space={dict(space=space.name, restrict=dict(resolution=resolution))}`'
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + '.part')
-    draft.write_text(text)
-    os.replace(draft, path)

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations_with_replacement
@@ -16,7 +15,7 @@ from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone, plain_types
 from nasvit_mm.deploy import Logits
-from nasvit_mm.engine import UsageError, build_model, shown_path
+from nasvit_mm.engine import UsageError, build_model, shown_path, write_text
 from nasvit_mm.search.digest import digest
 from nasvit_mm.search.task import DenseTask, Size
 from nasvit_mm.spaces import Arch, Space, get_space
@@ -92,9 +91,7 @@ class LatencyTable:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = dict(about=self.about, check=self.check, rest=self.rest, blocks=self.blocks)
-        draft = path.with_name(path.name + '.part')
-        draft.write_text(json.dumps(content, indent=1) + '\n')
-        os.replace(draft, path)
+        write_text(path, json.dumps(content, indent=1) + '\n')
 
     @classmethod
     def load(cls, path: str | Path, task: DenseTask, size: Size) -> LatencyTable:
