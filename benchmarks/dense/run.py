@@ -8,7 +8,7 @@ Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid.py b
 rule; `search`, its front by configs/search/nasvit_camvid_miou.py; `alone`, subnets spread over that
 front, each trained alone from the same weights as the supernet (slices of the classification
 supernet, see below), by the same schedule, for as many iterations (started twice, it shares them
-among both processes).
+among both processes).  Hours are of one core, where OMP_NUM_THREADS=1.
 
 --report keeps what docs/dense.json has of runs that are not there any more.
 
@@ -39,7 +39,7 @@ from _runs import (  # noqa: E402
     written,
 )
 
-ITERATIONS, GENERATIONS, NUM_ALONE = 400, 5, 5
+ITERATIONS, GENERATIONS, NUM_ALONE, WORKERS = 400, 5, 5, 2
 CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
 FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
 RULES = ('project', 'sum')
@@ -62,7 +62,7 @@ def run(stage: str, seed: int, folder: Path) -> None:
                  f'model.sampler.seed={seed}', 'model.log_cosine=10', *SCHEDULE)
     elif stage == 'search':
         if not (folder / 'front.json').exists():
-            tool('search', SEARCH, '--work-dir', folder, '--resume', *options)
+            tool('search', SEARCH, '--work-dir', folder, '--resume', '--workers', WORKERS, *options)
     else:
         search = folder.parents[1] / f'search/seed{seed}'
         for record in spread(json.loads((search / 'front.json').read_text())):
@@ -126,10 +126,10 @@ def arm(folder: Path) -> dict:
 
 
 def searched(folder: Path) -> dict:
-    """Multiply-adds and mIoU on val of all candidates, and the hours that they took."""
+    """Multiply-adds and mIoU on val of all candidates, and the hours that they took a core."""
     lines = (folder / 'timings.jsonl').read_text().splitlines()
     return dict(
-        hours=sum(json.loads(line)['seconds'] for line in lines) / 3600,
+        hours=WORKERS * sum(json.loads(line)['seconds'] for line in lines) / 3600,
         candidates=sorted((r['costs']['macs'], r['metrics']['mIoU']) for r in candidates(folder)))
 
 
@@ -150,7 +150,7 @@ def report(work_dir: Path) -> None:
                   f'{result["hours"]:.1f} |')
     for seed, lines in results['alone'].items():
         order(seed, lines)
-        print(f'hours: search {results["search"][seed]["hours"]:.1f}, '
+        print(f'hours of a core: search {results["search"][seed]["hours"]:.1f}, '
               f'trained alone {sum(line["hours"] for line in lines):.1f}')
     plot(results, ROOT / 'docs/dense.png')
     JSON.write_text(json.dumps(results, indent=1) + '\n')
