@@ -5,10 +5,10 @@
     python benchmarks/dense/run.py --report    # docs/dense.json, docs/dense.png, the table
 
 Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid.py by either conflict
-rule; `search`, its front by configs/search/nasvit_camvid_miou.py; `alone`, subnets spread over that
-front, each trained alone from the same weights as the supernet (slices of the classification
-supernet, see below), by the same schedule, for as many iterations (started twice, it shares them
-among both processes).  Hours are of one core, where OMP_NUM_THREADS=1.
+rule; `search`, by configs/search/nasvit_camvid_miou.py, in the one whose largest subnet is better on
+val; `alone`, the best candidate in each fifth of the range of multiply-adds, trained alone from the
+same weights as the supernet (slices of the classification supernet, see below), by the same schedule,
+for as many iterations (started twice, it shares them among both processes).  Hours are of one core, where OMP_NUM_THREADS=1.
 
 --report keeps what docs/dense.json has of runs that are not there any more.
 
@@ -21,6 +21,8 @@ import json
 import sys
 from pathlib import Path
 from statistics import mean
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _runs import (  # noqa: E402
@@ -52,20 +54,21 @@ SCHEDULE = [f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERA
 
 def run(stage: str, seed: int, folder: Path) -> None:
     """What of a stage is not done yet."""
-    checkpoint = folder.parents[1] / f'project/seed{seed}/iter_{ITERATIONS}.pth'
-    options = ['--cfg-options', f'evaluator.checkpoint={checkpoint}',
-               f'algorithm.generations={GENERATIONS}']
     if stage in RULES:
         if not (folder / f'iter_{ITERATIONS}.pth').exists():
             tool('train', CONFIG, '--work-dir', folder, '--resume', '--cfg-options',
                  f'model.conflict.rule={stage}', f'randomness.seed={seed}',
                  f'model.sampler.seed={seed}', 'model.log_cosine=10', *SCHEDULE)
-    elif stage == 'search':
+        return
+    supernet = folder.parents[1] / better(folder.parents[1], seed) / f'seed{seed}'
+    options = ['--cfg-options', f'evaluator.checkpoint={supernet}/iter_{ITERATIONS}.pth',
+               f'algorithm.generations={GENERATIONS}']
+    if stage == 'search':
         if not (folder / 'front.json').exists():
             tool('search', SEARCH, '--work-dir', folder, '--resume', '--workers', WORKERS, *options)
     else:
         search = folder.parents[1] / f'search/seed{seed}'
-        for record in spread(json.loads((search / 'front.json').read_text())):
+        for record in spread(candidates(search)):
             number = record['index']
             common = [SEARCH, '--work-dir', search, '--candidate', number]
             subnet, alone = (folder / f'{kind}{number}' for kind in ('subnet', 'alone'))
@@ -85,26 +88,24 @@ def measure(folder: Path, checkpoint: Path, export: list, seed: int) -> None:
                        *SCHEDULE, work_dir=False)
 
 
-def spread(front: list[dict]) -> list[dict]:
-    """Some of the front, from the cheapest to the dearest, evenly by multiply-adds."""
-    front = sorted(front, key=lambda r: r['costs']['macs'])
-    low, high = front[0]['costs']['macs'], front[-1]['costs']['macs']
-    chosen = {}
-    for i in range(NUM_ALONE):
-        wanted = low + (high - low) * i / (NUM_ALONE - 1)
-        record = min((r for r in front if r['index'] not in chosen),
-                     key=lambda r: abs(r['costs']['macs'] - wanted), default=None)
-        if record is not None:
-            chosen[record['index']] = record
-    return list(chosen.values())
+def better(work_dir: Path, seed: int) -> str:
+    """The conflict rule whose supernet has the better largest subnet on val."""
+    return max(RULES, key=lambda rule: arm(work_dir / rule / f'seed{seed}')['largest/mIoU'])
+
+
+def spread(records: list[dict]) -> list[dict]:
+    """The best by mIoU in each of some equal parts of the range of multiply-adds."""
+    macs = np.array([r['costs']['macs'] for r in records])
+    part = np.digitize(macs, np.linspace(macs.min(), macs.max(), NUM_ALONE + 1)[1:-1])
+    return [max((r for r, p in zip(records, part) if p == i), key=lambda r: r['metrics']['mIoU'])
+            for i in np.unique(part)]
 
 
 def rows(work_dir: Path, seed: int) -> list[dict]:
     """A line for each subnet that was trained alone, by multiply-adds."""
     search = work_dir / f'search/seed{seed}'
-    records = json.loads((search / 'front.json').read_text())
     out = []
-    for record in spread(records):
+    for record in spread(candidates(search)):
         subnet, alone = (work_dir / f'alone/seed{seed}/{kind}{record["index"]}'
                          for kind in ('subnet', 'alone'))
         val = [r['mIoU'] for r in scalars(alone / 'train') if 'mIoU' in r]
@@ -126,11 +127,20 @@ def arm(folder: Path) -> dict:
 
 
 def searched(folder: Path) -> dict:
-    """Multiply-adds and mIoU on val of all candidates, and the hours that they took a core."""
+    """Rule of the supernet, multiply-adds and mIoU on val of all candidates and of the front, and
+    the hours that the search took of a core.
+    """
     lines = (folder / 'timings.jsonl').read_text().splitlines()
+    seed = int(folder.name.removeprefix('seed'))
+    front = json.loads((folder / 'front.json').read_text())
     return dict(
-        hours=WORKERS * sum(json.loads(line)['seconds'] for line in lines) / 3600,
-        candidates=sorted((r['costs']['macs'], r['metrics']['mIoU']) for r in candidates(folder)))
+        rule=better(folder.parents[1], seed), front=points(front),
+        candidates=points(candidates(folder)),
+        hours=WORKERS * sum(json.loads(line)['seconds'] for line in lines) / 3600)
+
+
+def points(records: list[dict]) -> list[tuple[int, float]]:
+    return sorted((r['costs']['macs'], r['metrics']['mIoU']) for r in records)
 
 
 def report(work_dir: Path) -> None:
@@ -150,7 +160,10 @@ def report(work_dir: Path) -> None:
                   f'{result["hours"]:.1f} |')
     for seed, lines in results['alone'].items():
         order(seed, lines)
-        print(f'hours of a core: search {results["search"][seed]["hours"]:.1f}, '
+        found = results['search'][seed]
+        print(f'front in the supernet by {found["rule"]}: ' + ', '.join(
+            f'{score:.1f} at {macs / 1e9:.2f} G' for macs, score in found['front']))
+        print(f'hours of a core: search {found["hours"]:.1f}, '
               f'trained alone {sum(line["hours"] for line in lines):.1f}')
     plot(results, ROOT / 'docs/dense.png')
     JSON.write_text(json.dumps(results, indent=1) + '\n')
@@ -177,9 +190,11 @@ def plot(results: dict[str, dict], path: Path) -> None:
     import matplotlib.pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
     for seed, result in results['search'].items():
-        macs, score = zip(*result['candidates'])
-        left.plot([m / 1e9 for m in macs], score, '.', color='#6a8fb5', alpha=0.5,
-                  label=f'{len(macs)} candidates')
+        for kind, style, label in (
+                ('candidates', dict(marker='.', linestyle='', alpha=0.5), 'candidates'),
+                ('front', dict(linewidth=1), 'front')):
+            macs, score = zip(*result[kind])
+            left.plot([m / 1e9 for m in macs], score, color='#6a8fb5', label=label, **style)
         lines = results['alone'][seed]
         for (kind, label), color in zip(KINDS.items(), ('#c8502d', '#3a3a3a')):
             left.plot([line['macs'] / 1e9 for line in lines], [line['val'][kind] for line in lines],

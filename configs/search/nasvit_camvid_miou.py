@@ -18,4 +18,5 @@ evaluator = dict(
     checkpoint='work_dirs/nasvit_camvid/iter_2000.pth',
     num_calibration=16)
 algorithm = dict(type='nsga2', population=16, generations=8)
+initial = ['smallest', 'largest']  # random ones are all of the middle
 seed = 0
