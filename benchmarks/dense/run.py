@@ -5,10 +5,11 @@
     python benchmarks/dense/run.py --report    # docs/dense.json, docs/dense.png, the table
 
 Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid.py by either conflict
-rule; `search`, by configs/search/nasvit_camvid_miou.py, in the one whose largest subnet is better on
-val; `alone`, the best candidate in each fifth of the range of multiply-adds, trained alone from the
-same weights as the supernet (slices of the classification supernet, see below), by the same schedule,
-for as many iterations (started twice, it shares them among both processes).  Hours are of one core, where OMP_NUM_THREADS=1.
+rule; `search`, by configs/search/nasvit_camvid_miou.py, in the one whose largest subnet is better
+on val; `alone`, the best candidate in each fifth of the range of multiply-adds, trained alone from
+the same weights as the supernet (slices of the classification supernet, see below), by the same
+schedule, for as many iterations (started twice, it shares them among both processes).  Hours are of
+one core, where OMP_NUM_THREADS=1.
 
 --report keeps what docs/dense.json has of runs that are not there any more.
 
