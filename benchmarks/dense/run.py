@@ -6,10 +6,10 @@
 
 Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid.py by either conflict
 rule; `search`, by configs/search/nasvit_camvid_miou.py, in the one whose largest subnet is better
-on val; `alone`, the best candidate in each fifth of the range of multiply-adds, trained alone from
-the same weights as the supernet (slices of the classification supernet, see below), by the same
-schedule, for as many iterations (started twice, it shares them among both processes).  Hours are of
-one core, where OMP_NUM_THREADS=1.
+on val; `alone`, the smallest and the best candidate in each fifth of the range of multiply-adds,
+trained alone from the same weights as the supernet (slices of the classification supernet, see
+below), by the same schedule, for as many iterations (started twice, it shares them among both
+processes).  Hours are of one core, where OMP_NUM_THREADS=1.
 
 --report keeps what docs/dense.json has of runs that are not there any more.
 
@@ -42,7 +42,7 @@ from _runs import (  # noqa: E402
     written,
 )
 
-ITERATIONS, GENERATIONS, NUM_ALONE, WORKERS = 400, 5, 5, 2
+ITERATIONS, GENERATIONS, PARTS, WORKERS = 400, 5, 5, 2
 CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
 FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
 RULES = ('project', 'sum')
@@ -95,11 +95,14 @@ def better(work_dir: Path, seed: int) -> str:
 
 
 def spread(records: list[dict]) -> list[dict]:
-    """The best by mIoU in each of some equal parts of the range of multiply-adds."""
+    """The smallest, and the best by mIoU in each of some equal parts of the range of multiply-adds.
+    """
     macs = np.array([r['costs']['macs'] for r in records])
-    part = np.digitize(macs, np.linspace(macs.min(), macs.max(), NUM_ALONE + 1)[1:-1])
-    return [max((r for r, p in zip(records, part) if p == i), key=lambda r: r['metrics']['mIoU'])
+    part = np.digitize(macs, np.linspace(macs.min(), macs.max(), PARTS + 1)[1:-1])
+    best = [max((r for r, p in zip(records, part) if p == i), key=lambda r: r['metrics']['mIoU'])
             for i in np.unique(part)]
+    smallest = records[macs.argmin()]
+    return best if smallest in best else [smallest, *best]
 
 
 def rows(work_dir: Path, seed: int) -> list[dict]:
