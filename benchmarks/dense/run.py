@@ -47,7 +47,7 @@ CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_cam
 FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
 RULES = ('project', 'sum')
 STAGES = (*RULES, 'search', 'alone')
-KINDS = {'subnet': 'of them', 'alone': 'the same, trained alone'}
+KINDS = {'subnet': 'chosen ones', 'alone': 'the same, trained alone'}
 JSON = ROOT / 'docs/dense.json'
 SCHEDULE = [f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERATIONS}',
             'default_hooks.checkpoint.interval=100']
@@ -211,7 +211,7 @@ def plot(results: dict[str, dict], path: Path) -> None:
     right.set(xlabel='step', ylabel='cosine of largest and other subnets')
     for axes in (left, right):
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False)
+            axes.legend(frameon=False, loc='lower center', bbox_to_anchor=(0.5, 1), ncols=2)
         axes_style(axes)
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=130)
