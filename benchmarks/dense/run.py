@@ -61,14 +61,15 @@ def run(stage: str, seed: int, folder: Path) -> None:
                  f'model.conflict.rule={stage}', f'randomness.seed={seed}',
                  f'model.sampler.seed={seed}', 'model.log_cosine=10', *SCHEDULE)
         return
-    supernet = folder.parents[1] / better(folder.parents[1], seed) / f'seed{seed}'
+    work_dir = folder.parents[1]
+    supernet = work_dir / better(work_dir, seed) / f'seed{seed}'
     options = ['--cfg-options', f'evaluator.checkpoint={supernet}/iter_{ITERATIONS}.pth',
                f'algorithm.generations={GENERATIONS}']
     if stage == 'search':
         if not (folder / 'front.json').exists():
             tool('search', SEARCH, '--work-dir', folder, '--resume', '--workers', WORKERS, *options)
     else:
-        search = folder.parents[1] / f'search/seed{seed}'
+        search = work_dir / f'search/seed{seed}'
         for record in spread(candidates(search)):
             number = record['index']
             common = [SEARCH, '--work-dir', search, '--candidate', number]
@@ -91,6 +92,10 @@ def measure(folder: Path, checkpoint: Path, export: list, seed: int) -> None:
 
 def better(work_dir: Path, seed: int) -> str:
     """The conflict rule whose supernet has the better largest subnet on val."""
+    for rule in RULES:
+        if not (work_dir / rule / f'seed{seed}/iter_{ITERATIONS}.pth').exists():
+            raise SystemExit(f'error: the supernet {rule} of seed {seed} is not trained yet: run '
+                             f'the stages {", ".join(RULES)} first')
     return max(RULES, key=lambda rule: arm(work_dir / rule / f'seed{seed}')['largest/mIoU'])
 
 
@@ -130,15 +135,15 @@ def arm(folder: Path) -> dict:
                 cosines={str(r['step']): r['cosine'] for r in found if 'cosine' in r})
 
 
-def searched(folder: Path) -> dict:
+def searched(work_dir: Path, seed: int) -> dict:
     """Rule of the supernet, multiply-adds and mIoU on val of all candidates and of the front, and
     the hours that the search took of a core.
     """
+    folder = work_dir / f'search/seed{seed}'
     lines = (folder / 'timings.jsonl').read_text().splitlines()
-    seed = int(folder.name.removeprefix('seed'))
     front = json.loads((folder / 'front.json').read_text())
     return dict(
-        rule=better(folder.parents[1], seed), front=points(front),
+        rule=better(work_dir, seed), front=points(front),
         candidates=points(candidates(folder)),
         hours=WORKERS * sum(json.loads(line)['seconds'] for line in lines) / 3600)
 
@@ -151,7 +156,7 @@ def report(work_dir: Path) -> None:
     """Print the tables, write docs/dense.json and docs/dense.png."""
     trained = {rule: {seed: arm(f) for seed, f in seeds(work_dir / rule).items()
                       if (f / f'iter_{ITERATIONS}.pth').exists()} for rule in RULES}
-    search = {seed: searched(f) for seed, f in seeds(work_dir / 'search').items()
+    search = {seed: searched(work_dir, seed) for seed, f in seeds(work_dir / 'search').items()
               if (f / 'front.json').exists()}
     alone = {seed: rows(work_dir, seed) for seed in search}
     results = with_kept(dict(trained, search=search, alone=alone), written(JSON))
@@ -194,11 +199,10 @@ def plot(results: dict[str, dict], path: Path) -> None:
     import matplotlib.pyplot as plt
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
     for seed, result in results['search'].items():
-        for kind, style, label in (
-                ('candidates', dict(marker='.', linestyle='', alpha=0.5), 'candidates'),
-                ('front', dict(linewidth=1), 'front')):
+        for kind, style in (('candidates', dict(marker='.', linestyle='', alpha=0.5)),
+                            ('front', dict(linewidth=1))):
             macs, score = zip(*result[kind])
-            left.plot([m / 1e9 for m in macs], score, color='#6a8fb5', label=label, **style)
+            left.plot([m / 1e9 for m in macs], score, color='#6a8fb5', label=kind, **style)
         lines = results['alone'][seed]
         for (kind, label), color in zip(KINDS.items(), ('#c8502d', '#3a3a3a')):
             left.plot([line['macs'] / 1e9 for line in lines], [line['val'][kind] for line in lines],
