@@ -36,7 +36,11 @@ KINDS = {
     'elasticvit': ("space='elasticvit', restrict=dict(resolution=[32, 48])",
                    "type='bank', levels=[12e6, 18e6], tolerance=2e6, num=2, capacity=4",
                    "smallest='mean'"),
-    'vitas_twins': ("space='vitas_twins', restrict=dict(resolution=32)",
+    'vitas_twins': ("space='vitas_twins', restrict=dict(resolution=32, "
+                    "width=[[8 * 2 ** i, 16 * 2 ** i] for i in range(4)], "
+                    "head_dim=[[16, 32]] * 26, "
+                    "mlp_width=[[2 ** i * 64, 2 ** i * 128] for i in [0] * 2 + [1] * 2"
+                    " + [2] * 18 + [3] * 4])",
                     "type='single_path'", ''),
 }
 

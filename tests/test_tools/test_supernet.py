@@ -121,12 +121,10 @@ def test_the_step_cannot_be_gone_around():
 def test_a_full_disk_is_named(data, tmp_path):
     """The second checkpoint finds no space; the first stays, and the run goes on from it."""
     path = config('vitas_twins', data, tmp_path)
-    train_cfg = 'model.model.space.restrict.width=[[8],[16],[32],[64]]'
-    limited = start('tests/test_tools/limited_train.py', path, '--work-dir', tmp_path / 'run',
-                    '--cfg-options', train_cfg)
+    limited = start('tests/test_tools/limited_train.py', path, '--work-dir', tmp_path / 'run')
     line = error_line(limited.returncode, limited.stderr)
     assert f'no space to write {tmp_path}' in line and 'iter_2.pth' in line and '--resume' in line
-    train(path, tmp_path / 'run', '--resume', '--cfg-options', train_cfg)
+    train(path, tmp_path / 'run', '--resume')
 
 
 @pytest.mark.slow
