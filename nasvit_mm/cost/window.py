@@ -1,10 +1,11 @@
 """Drawing architectures uniformly from a window of multiply-adds, however rare they are.
 
 The multiply-adds of a network are a sum over its parts, and a part depends on a few genes.
-Counting how many choices of the first parts have which cost (rounded down to a grid) takes one
-sweep over the parts; a second sweep backwards draws among exactly those that end in the window.
-Rounding makes the drawn set a little larger than the window, so each draw is counted exactly and
-the few outside are drawn again: what comes out is uniform over the architectures of the window.
+Counting how many choices of the first parts have which cost (above the least that each has, rounded
+down to a grid) takes one sweep over the parts; a second sweep backwards draws among exactly those
+that end in the window.  Rounding makes the drawn set a little larger than the window, so each draw
+is counted exactly and the few outside are drawn again: what comes out is uniform over the
+architectures of the window.
 """
 from __future__ import annotations
 
@@ -18,9 +19,11 @@ import numpy as np
 from nasvit_mm.cost.count import Cost, count
 from nasvit_mm.spaces import Space, get_space
 
-CELLS = 200  # of the grid within the window
+CELLS = 200  # of the grid within the window, at least
+# Of the grid from the least cost to the window's end.  A wide window, too, wants a fine grid: most
+# networks of a budget lie close under its bound, and what rounding puts above it is drawn in vain.
+MIN_CELLS, MAX_CELLS = 1 << 12, 1 << 16
 PROBES = 48  # random architectures on which it is found out what a part depends on
-MAX_CELLS = 1 << 16
 ROUNDS = 20  # of draws without one in the window, after which there is none
 KINDS = {'macs': 'MACs', 'params': 'parameters'}
 
@@ -51,10 +54,21 @@ class _Step(NamedTuple):
 
     genes: tuple[int, ...]  # of a combination's columns
     combos: np.ndarray  # (n, genes) choices
-    cost: np.ndarray  # (n,) grid cells
+    cost: np.ndarray  # (n,) above the least of them; in a sweep, in cells of the grid
     before: np.ndarray  # (n,) state that must have been left
     after: np.ndarray  # (n,) state that is left
     num_after: int
+    least: int  # of the costs
+
+
+class _Table(NamedTuple):
+    """The sweep under one choice of the global genes."""
+
+    values: tuple[int, ...]  # that choice
+    steps: list[_Step]
+    ways: list[np.ndarray]  # before the first and after every step, per (state, cells)
+    ends: np.ndarray  # of the last, those that can lie in the window
+    within: float  # how many architectures do, but for the rounding
 
 
 class WindowSampler:
@@ -90,22 +104,19 @@ class WindowSampler:
         self._globals = tuple(g for g in range(self.space.num_genes) if sum(
             g in scope for scope in scopes.values()) > max(2, len(scopes) / 2))
         self._parts = self._ordered(scopes)
-        self._num_rounded = len(scopes)
-        self._cell = max((high - low) / CELLS, high / MAX_CELLS, 1.0)
-        self._tables = []
-        for values in itertools.product(*(range(len(self.space.choices[g]))
-                                          for g in self._globals)):
-            steps = self._steps(values)
-            table = self._forward(steps)
-            if table is not None:
-                self._tables.append((values, steps, *table))
+        tables = [(values, self._steps(values)) for values in itertools.product(
+            *(range(len(self.space.choices[g])) for g in self._globals))]
+        # What a window has outside the space's reach needs no grid.
+        least = min(sum(step.least for step in steps) for _, steps in tables)
+        most = max(sum(step.least + step.cost.max() for step in steps) for _, steps in tables)
+        self._reach = max(low, least), min(high, most)
+        first, last = self._reach
+        self._cell = max(min((last - first) / CELLS, (last - least) / MIN_CELLS),
+                         (last - least) / MAX_CELLS, 1.0)
+        self._tables = [table for each in tables if (table := self._forward(*each))]
         if not self._tables:
             raise ValueError(self._unreachable())
-        # On average a part was rounded down by half a cell.
-        shift = self._num_rounded // 2
-        first, last = (max(0, int(bound / self._cell) - shift) for bound in (low, high))
-        self.num_architectures = float(sum(ways[-1][:, first:last + 1].sum()
-                                           for *_, ways, _ in self._tables))
+        self.num_architectures = sum(table.within for table in self._tables)
 
     # ------------------------------------------------------------------ what depends on what
     def _by_part(self, genes: np.ndarray) -> dict[str, np.ndarray]:
@@ -199,16 +210,22 @@ class WindowSampler:
             if link.first in known and link.second in known:
                 ok &= link.allowed[genes[:, link.first], genes[:, link.second]]
         combos, genes = combos[ok], genes[ok]
-        macs = self._by_part(genes)[name] if name is not None else np.zeros(len(genes))
-        return _Step(columns, combos, (macs / self._cell).astype(np.int64),
-                     state.ids(combos, columns), kept.ids(combos, columns), kept.size)
+        macs = self._by_part(genes)[name] if name is not None else np.zeros(len(genes), np.int64)
+        return _Step(columns, combos, macs - macs.min(), state.ids(combos, columns),
+                     kept.ids(combos, columns), kept.size, int(macs.min()))
 
     def _num_combos(self, genes: Iterable[int]) -> int:
         return int(np.prod([len(self.space.choices[g]) for g in genes], dtype=np.int64))
 
-    def _forward(self, steps: list[_Step]) -> tuple[list[np.ndarray], np.ndarray] | None:
-        """After every step the number of ways per (state, cells); the last within the window."""
-        cells = int(self.high / self._cell) + 1
+    def _forward(self, values: tuple[int, ...], steps: list[_Step]) -> _Table | None:
+        """After every step the number of ways per (state, cells); None: none ends in the window."""
+        base = sum(step.least for step in steps)
+        low, high = (bound - base for bound in self._reach)
+        if high < 0:
+            return None
+        cells = int(high / self._cell) + 1
+        rounded = sum(bool((step.cost % self._cell).any()) for step in steps)
+        steps = [step._replace(cost=(step.cost / self._cell).astype(np.int64)) for step in steps]
         ways = [np.zeros((1, cells))]
         ways[0][0, 0] = 1
         for step in steps:
@@ -219,11 +236,12 @@ class WindowSampler:
                 if cost < cells:
                     out[after, cost:] += times * ways[-1][before, :cells - cost]
             ways.append(out)
-        # Each part was rounded down by less than a cell.
-        first = max(0, int(self.low / self._cell) - self._num_rounded)
-        ends = ways[-1].copy()
-        ends[:, :first] = 0
-        return (ways, ends) if ends.any() else None
+        # Each part was rounded down by less than a cell, on average by half of one.
+        ends, shift = ways[-1].copy(), rounded // 2
+        ends[:, :max(0, int(low / self._cell) - rounded)] = 0
+        first, last = (max(0, int(bound / self._cell) - shift) for bound in (low, high))
+        within = float(ways[-1][:, first:last + 1].sum())
+        return _Table(values, steps, ways, ends, within) if ends.any() else None
 
     def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
         """Gene matrix (n, num_genes) of uniformly drawn architectures; seeded.
@@ -244,7 +262,7 @@ class WindowSampler:
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Of so many draws those that lie in the window, a gene matrix."""
-        weights = np.array([float(ends.sum()) for *_, ends in self._tables])
+        weights = np.array([float(table.ends.sum()) for table in self._tables])
         of_table = rng.multinomial(n, weights / weights.sum())
         drawn = np.concatenate([self._backward(table, rng, k)
                                 for table, k in zip(self._tables, of_table) if k])
@@ -257,8 +275,8 @@ class WindowSampler:
         archs = self.space.from_genes(self.sample_genes(rng, 1 if n is None else n))
         return archs[0] if n is None else archs
 
-    def _backward(self, table: tuple, rng: np.random.Generator, n: int) -> np.ndarray:
-        values, steps, ways, ends = table
+    def _backward(self, table: _Table, rng: np.random.Generator, n: int) -> np.ndarray:
+        values, steps, ways, ends, _ = table
         genes = np.zeros((n, self.space.num_genes), np.int64)
         genes[:, list(self._globals)] = values
         flat = ends.ravel().cumsum()

@@ -117,13 +117,15 @@ class Algorithm:
                 break
         if not self._seen:
             raise UsageError(nothing_found(self.problem))
-        self._exhausted |= have < n
+        # Where few were found, there may be more to come; where none was, or the same again and
+        # again, it is not looked for a second time.
+        self._exhausted |= n > 0 and (not have or stale > STALE)
         return np.concatenate(found)
 
     def _bred(self, n: int, make: Any) -> np.ndarray:
         """New children of ``make(number)`` within all constraints; random ones fill up."""
         found, have = [self.genes[:0]], 0
-        for _ in range(TRIES):
+        for _ in range(TRIES if n else 0):
             children = self.problem.space.canonical_genes(make(2 * n))
             children = children[self.problem.feasible(children)]
             found.append(self._new(children, n - have))
@@ -240,7 +242,6 @@ class NSGA2(Algorithm):
         self.mutation = number('algorithm.mutation', mutation, low=0, high=1)
         self._survivors, self._survivor_scores = self.genes, self.scores  # of what was told so far
         self._rank = self._crowding = np.zeros(0)
-        self._order = np.zeros(0, np.int64)  # their places, the better first
 
     def tell(self, genes: np.ndarray, scores: np.ndarray) -> None:
         from pymoo.core.population import Population

@@ -190,6 +190,8 @@ def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tu
         return 'The backbone has no batch norms: nothing to recalibrate.', True
     if not number:
         return f'{NOT_DONE} (Recalibration was switched off.)', False
+    if 'train_dataloader' not in cfg:
+        return f'{NOT_DONE} (The task has no train_dataloader.)', False
     try:
         check_data(cfg, 'train')
     except UsageError as error:

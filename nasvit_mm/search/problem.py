@@ -174,7 +174,9 @@ class Problem:
         rows = np.flatnonzero(self.space.usable(genes))
         for slow in (False, True):  # latencies take longest: of what is left by then
             group = [c for c in constraints if (c.metric == LATENCY) == slow]
-            costs = self.costs(genes[rows], [c.metric for c in group]) if group else {}
+            if not (group and len(rows)):
+                continue
+            costs = self.costs(genes[rows], [c.metric for c in group])
             kept = np.ones(len(rows), bool)
             for constraint in group:
                 kept &= constraint.holds(costs[constraint.metric])

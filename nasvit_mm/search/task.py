@@ -183,7 +183,8 @@ class DenseTask:
             for formula, parts in zip(self._formula(size, int(patch)), (macs, params)):
                 for name, values in formula.parts(widths[rows]).items():
                     parts.setdefault(name, np.zeros(len(genes), np.int64))[rows] = values
-        return Cost(sum(macs.values()), sum(params.values()), macs, params, size)
+        none = np.zeros(len(genes), np.int64)
+        return Cost(sum(macs.values(), none), sum(params.values(), none), macs, params, size)
 
     def total(self, genes: np.ndarray, size: Size) -> Cost:
         """Of the whole model."""

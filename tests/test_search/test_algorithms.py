@@ -125,6 +125,16 @@ def test_parents_of_the_papers():
             assert kept == best
 
 
+@pytest.mark.parametrize('operators', OPERATORS)
+@pytest.mark.parametrize('name', ['nasvit', 'elasticvit'])
+@pytest.mark.parametrize('none', ['mutations', 'crossovers'])
+def test_children_of_one_kind(name, operators, none):
+    by = algorithm(problem(), name, operators=operators, **{none: 0})
+    first = by.ask()
+    by.tell(first, np.arange(2.0 * len(first)).reshape(-1, 2))
+    assert len(by.ask()) == 6
+
+
 def test_initial_architectures_come_first():
     of = problem()
     given = of.archs(of.sample(np.random.default_rng(9), 4))

@@ -9,7 +9,15 @@ import torch
 from mmengine.config import Config
 
 from nasvit_mm.engine import UsageError, build_model
-from nasvit_mm.search import DenseTask, LatencyTable, Problem, build_latency_table, latency
+from nasvit_mm.search import (
+    ALGORITHMS,
+    DenseTask,
+    LatencyTable,
+    Problem,
+    build_algorithm,
+    build_latency_table,
+    latency,
+)
 from tests.commands import ROOT
 from tests.families import small
 from tests.test_search.common import TASKS
@@ -52,6 +60,25 @@ def test_a_device_of_known_times(space, monkeypatch):
     assert found[0] == pytest.approx(Device(of, torch.zeros(1, 3, *SIZE), 1).measure(arch)[0],
                                      rel=0.02)
     assert found[0] < found[1]
+
+
+@pytest.mark.parametrize('space', TASKS)
+@pytest.mark.parametrize('name', ALGORITHMS)
+def test_a_latency_beside_another_bound(space, name, monkeypatch):
+    """The smallest and the largest, with which searches begin, meet the first bound both not."""
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    of = task(space)
+    table = build_latency_table(of, SIZE, networks=12, unseen=0)
+    genes = of.space.sample_genes(0, 400)
+    genes = genes[of.space.usable(genes)]
+    low, high = np.quantile(of.total(genes, SIZE).macs, [0.3, 0.7])
+    both = Problem(of.space, ['score'], [
+        dict(metric='macs', low=low, high=high),
+        dict(metric='latency', high=float(np.median(table.milliseconds(genes)))),
+        dict(metric='head.macs', low=1)], of, SIZE, table)
+    assert not both.feasible(of.space.genes([of.space.smallest, of.space.largest])).any()
+    by = build_algorithm(dict(type=name, population=8, initial=['largest']), both, 0)
+    assert both.feasible(by.ask()).all()
 
 
 @pytest.mark.parametrize('space', TASKS)

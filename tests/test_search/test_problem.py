@@ -10,7 +10,7 @@ from mmengine.config import Config
 from nasvit_mm import get_space, list_spaces
 from nasvit_mm.cost import count, count_model
 from nasvit_mm.engine import UsageError, build_model
-from nasvit_mm.search import DenseTask, Problem, build_algorithm
+from nasvit_mm.search import DenseTask, Problem, build_algorithm, draw
 from nasvit_mm.search.draw import SLOW
 from tests.families import small
 from tests.test_search.common import problem
@@ -82,6 +82,27 @@ def test_draws_lie_in_a_rare_window(space):
     assert len({row.tobytes() for row in genes}) > 20
 
 
+@pytest.mark.parametrize('high', [165e9, 180e9])
+def test_a_budget_most_of_which_the_head_takes(high):
+    """RetinaNet's 159 G count in every candidate; what fits the rest is rare, and there."""
+    det = SEG.parent / 'det/vitas_coco.py'
+    of = Problem(get_space('vitas_twins'), ['macs'], [dict(metric='macs', high=high)],
+                 DenseTask(Config.fromfile(det), get_space('vitas_twins')), (800, 1344))
+    genes = next(of.rounds(np.random.default_rng(0), 64))
+    assert len(genes) > 50 and len({row.tobytes() for row in genes}) > 50
+    assert of.feasible(genes).all()
+
+
+@pytest.mark.parametrize('space', list_spaces())
+def test_a_bound_far_outside_the_reach(space):
+    """It says no more than none, and costs no precision."""
+    least, most = count(space, [get_space(space).smallest, get_space(space).largest], 224).macs
+    for bounds in (dict(low=0.97 * most, high=1e14), dict(low=-1e14, high=1.03 * least)):
+        of = Problem(get_space(space), ['macs'], [dict(metric='macs', **bounds)], input_size=224)
+        genes = next(of.rounds(np.random.default_rng(0), 64))
+        assert len(genes) > 20 and of.feasible(genes).all()
+
+
 @pytest.mark.parametrize('space', list_spaces())
 def test_two_constraints(space):
     of = problem(space)
@@ -102,6 +123,18 @@ def test_a_rare_joint_budget():
     of = rare()
     asked = build_algorithm(dict(type='random', population=64, generations=2), of, 0).ask()
     assert len(asked) == len({row.tobytes() for row in asked}) == 64 and of.feasible(asked).all()
+
+
+def test_a_generation_of_few_is_not_the_last(monkeypatch):
+    """A short look finds some of a rare budget; the next generation looks again."""
+    monkeypatch.setattr(draw, 'WINDOW_ROUNDS', 1)
+    monkeypatch.setattr(draw, 'ROUNDS', 1)
+    by = build_algorithm(dict(type='random', population=8192, generations=3),
+                         Problem(get_space('nasvit'), ['macs'], [
+                             dict(metric='macs', high=4.8e8), dict(metric='params', low=13e6)],
+                             input_size=224), 0)
+    sizes = [len(by.ask()) for _ in range(3)]
+    assert all(0 < size < 8192 for size in sizes)
 
 
 def test_a_budget_of_few_members_is_searched_to_its_end():
