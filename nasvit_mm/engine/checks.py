@@ -19,7 +19,7 @@ from nasvit_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class CheckData(Hook):
-    """Check the data sets of a run.
+    """Check the data sets of a run, and have them name a picture that cannot be read.
 
     Before the run: every data set (validation too, which else fails after hours) has an
     annotation for every picture, or a picture for every annotation, the same classes, and the head
@@ -42,12 +42,34 @@ class CheckData(Hook):
                     _check_same_classes(dataset, split, first)
                     if is_main_process():  # one process reads the folders of all
                         _check_files(dataset, split)
+                    if hasattr(dataset, 'pipeline'):
+                        dataset.pipeline = _Named(dataset.pipeline)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         _check_labels(data_batch, runner.model)
 
     before_val_iter = before_train_iter
     before_test_iter = before_train_iter
+
+
+class _Named:
+    """A pipeline of transforms; what it cannot read, it names."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    def __call__(self, data: Any) -> Any:
+        files = [str(data[key]) for key in ('img_path', 'seg_map_path') if data.get(key)]
+        try:
+            return self.pipeline(data)
+        except (OSError, SyntaxError, AssertionError) as error:  # of PIL, and mmcv
+            raise DataError(f'a file of these cannot be read: {", ".join(files)} ({error}); '
+                            'replace it or take the picture out of the data set') from error
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'pipeline':  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.pipeline, name)
 
 
 def _leaves(dataset: Any) -> Iterator[Any]:

@@ -104,6 +104,17 @@ class TestRuns:
         assert run.returncode == 0, run.stderr[-3000:]
         assert metrics(run.stdout, 'val')['aAcc'] > 0
 
+    @pytest.mark.parametrize(('folder', 'workers'), [('annotations', 0), ('annotations', 1),
+                                                     ('images', 0)])
+    def test_a_broken_file(self, folder: str, workers: int, data: Path, tmp_path: Path) -> None:
+        """PIL's message tells no name."""
+        shutil.copytree(data, tmp_path / 'data')
+        path = sorted((tmp_path / 'data' / folder / 'training').iterdir())[0]
+        path.write_bytes(path.read_bytes()[:40])
+        run = start('train', CONFIG, '--work-dir', tmp_path / 'work', *options(
+            tmp_path / 'data', 4, f'train_dataloader.num_workers={workers}'))
+        assert str(path) in error_line(run.returncode, run.stderr)
+
     def test_a_label_out_of_range(self, data: Path, tmp_path: Path) -> None:
         shutil.copytree(data, tmp_path / 'data')
         for path in (tmp_path / 'data/annotations/training').iterdir():
