@@ -14,8 +14,8 @@ from nasvit_mm.supernet.model import Supernet
 
 @HOOKS.register_module()
 class SupernetState(Hook):
-    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint; and
-    the cosine in the log of the steps that it is of.
+    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint, and
+    the cosine in the log of the steps that it is of; draw subnets by the run's seed.
 
     Raises:
         UsageError: when a run is resumed from a checkpoint that has none of it, or of another
@@ -29,6 +29,7 @@ class SupernetState(Hook):
         supernet.check_optimizer(runner.optim_wrapper)
         supernet.steps_per_epoch = steps_per_epoch(runner)
         supernet.dump_dir = Path(runner.work_dir)
+        supernet.seed_draws(runner.seed)
         epochs = runner.max_iters / supernet.steps_per_epoch
         runner.logger.info(f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '
                            f'once: {epochs:.4g} epochs')

@@ -38,7 +38,8 @@ class Supernet(BaseModel):
 
     Args:
         model: config of a model with an elastic backbone built for a space.
-        sampler: ``dict(type=name out of SAMPLERS, ...)``.
+        sampler: ``dict(type=name out of SAMPLERS, ...)``; without a ``seed`` of its own it draws by
+            the run's (``randomness.seed``).
         conflict: of :class:`Conflict`: rule, scope, start_epoch.
         distill: of :class:`Distillation`: largest, sampled, smallest, temperature.
         teachers: names of timm models, or name -> local weights; None switches them off: whoever
@@ -77,6 +78,7 @@ class Supernet(BaseModel):
         backbone = elastic_backbone(built)
         try:
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
+            self._has_seed = 'seed' in sampler
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
             if self.distill.needs_teachers and teachers is None:
@@ -107,9 +109,13 @@ class Supernet(BaseModel):
         if name not in SAMPLERS:
             raise ValueError(f'sampler type = {name!r}, allowed: {", ".join(SAMPLERS)}')
         cfg.setdefault('phases', backbone.phases)
-        if rank_draws:
-            cfg['seed'] = cfg.get('seed', 0) * 1000 + get_rank()
+        cfg['seed'] = _of_rank(cfg.get('seed', 0), rank_draws)
         return SAMPLERS[name](backbone.space, **cfg)
+
+    def seed_draws(self, seed: int) -> None:
+        """Draw subnets by the run's seed, where the sampler's config has none of its own."""
+        if not self._has_seed:
+            self.sampler.seed = _of_rank(seed, self.rank_draws)
 
     def _check_rank_draws(self) -> None:
         """What the processes do together fails where each runs a subnet of its own."""
@@ -159,8 +165,14 @@ class Supernet(BaseModel):
         """One step over a batch; returns what is logged."""
         self.check_optimizer(optim_wrapper)
         self.step += 1
-        epoch = (self.step - 1) // self.steps_per_epoch
         before = self.model.backbone.arch, self.model.backbone.phase
+        try:
+            return self._train_step(data, optim_wrapper, (self.step - 1) // self.steps_per_epoch)
+        finally:
+            self.set_arch(*before)
+
+    def _train_step(self, data: Any, optim_wrapper: OptimWrapper,
+                    epoch: int) -> dict[str, torch.Tensor]:
         for choice in self.sampler.stale(self.step, self.steps_per_epoch):
             self.sampler.observe(choice, self._score(choice, data))
         ready = self.model.data_preprocessor(data, True)
@@ -187,7 +199,6 @@ class Supernet(BaseModel):
             self._check_gradients(norms, taken, data)
         optim_wrapper.step()
         optim_wrapper.zero_grad()
-        self.set_arch(*before)
         logs = {f'loss_{role}': torch.stack(values).mean() for role, values in losses.items()}
         return dict(logs, loss=sum(torch.stack(v).sum() for v in losses.values()), **logged)
 
@@ -242,13 +253,16 @@ class Supernet(BaseModel):
         """Quality of a subnet on the clean batch, the mean over all processes."""
         self.set_arch(choice.arch, choice.phase)
         with frozen_statistics(self.model):
-            return mean_number(self.task.score(self.model, self.task.clean(self.model, data)))
+            score = mean_number(self.task.score(self.model, self.task.clean(self.model, data)))
+        self._check_finite(torch.tensor(score), choice, data, 'score')
+        return score
 
-    def _check_finite(self, loss: torch.Tensor, choice: Choice, data: Any) -> None:
-        if bool(torch.isfinite(loss)):
+    def _check_finite(self, value: torch.Tensor, choice: Choice, data: Any,
+                      what: str = 'loss') -> None:
+        if bool(torch.isfinite(value)):
             return
         where = self._dump(data, **_described(choice))
-        raise NonFiniteLoss(f'the loss is {float(loss.detach())} in step {self.step}, of the '
+        raise NonFiniteLoss(f'the {what} is {float(value.detach())} in step {self.step}, of the '
                             f'{choice.role} subnet {choice.arch.to_dict()}, phase {choice.phase}'
                             f'{where}')
 
@@ -283,6 +297,11 @@ class Supernet(BaseModel):
         except (OSError, RuntimeError) as error:  # torch's for a full disk is the latter
             return f'; weights and batch could not be written to {path}: {error}'
         return f'; weights and batch are in {path}'
+
+
+def _of_rank(seed: int, rank_draws: bool) -> int:
+    """A process's seed of the draws: all processes' the same, unless each draws for itself."""
+    return seed * 1000 + get_rank() if rank_draws else seed
 
 
 def _described(choice: Choice) -> dict[str, Any]:

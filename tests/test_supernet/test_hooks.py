@@ -48,6 +48,19 @@ def test_a_run_goes_on_with_its_own_sampler():
         resume(again, checkpoint)
 
 
+@pytest.mark.parametrize(('sampler', 'drawn_by'), [(dict(), 7), (dict(seed=3), 3)])
+def test_subnets_are_drawn_by_the_seed_of_the_run(sampler, drawn_by, tmp_path):
+    model = build('nasvit', sampler=dict(type='uniform', **sampler))
+    SupernetState().before_train(SimpleNamespace(
+        model=model, train_dataloader=SimpleNamespace(batch_size=8, dataset=range(80)), seed=7,
+        work_dir=tmp_path, max_iters=10, cfg={}, logger=logging.getLogger('seed'),
+        optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))))
+    as_given = build('nasvit', sampler=dict(type='uniform', seed=drawn_by))
+    assert list(model.sampler.draw(1)) == list(as_given.sampler.draw(1))
+    assert list(model.sampler.draw(1)) != list(build('nasvit', sampler=dict(
+        type='uniform')).sampler.draw(1))
+
+
 @pytest.mark.parametrize(('pictures', 'max_iters', 'warned'), [
     (8 * 70, 350, False), (8 * 100, 350, True), (8 * 100, 351, False)])
 def test_a_schedule_of_other_steps_an_epoch(pictures, max_iters, warned, caplog, tmp_path):
@@ -56,7 +69,7 @@ def test_a_schedule_of_other_steps_an_epoch(pictures, max_iters, warned, caplog,
     loader = SimpleNamespace(batch_size=8, dataset=range(pictures))
     SupernetState().before_train(SimpleNamespace(
         model=model, train_dataloader=loader, work_dir=tmp_path, max_iters=max_iters,
-        cfg=dict(steps_per_epoch=70), logger=logging.getLogger('steps'),
+        cfg=dict(steps_per_epoch=70), seed=0, logger=logging.getLogger('steps'),
         optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))))
     assert ('steps_per_epoch=100 has it do so' in caplog.text) == warned
 

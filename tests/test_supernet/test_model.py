@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
 from nasvit_mm import list_spaces
@@ -19,7 +20,9 @@ from nasvit_mm.supernet import (
     NonFiniteLoss,
     Supernet,
     adaptive_alpha_divergence,
+    mixed_teachers,
     project_conflict,
+    soft_cross_entropy,
 )
 from tests.families import randomised, small
 
@@ -99,6 +102,49 @@ def test_a_step_is_its_parts(space, rule):
         expected = [b if a is None else a if b is None else a + b for a, b in zip(sub, sup)]
     else:
         expected = project_conflict(sub, sup)
+    for change, g in zip(moved(model, before), expected):
+        torch.testing.assert_close(change, torch.zeros_like(change) if g is None else g,
+                                   rtol=1e-3, atol=1e-5)
+
+
+@pytest.fixture
+def teacher(tmp_path) -> tuple[torch.nn.Module, str]:
+    """A timm model, and a local file of its weights."""
+    import timm
+    torch.manual_seed(3)
+    model = timm.create_model(TEACHER, num_classes=1000)
+    torch.save(model.state_dict(), tmp_path / 'teacher.pth')
+    return model.eval(), str(tmp_path / 'teacher.pth')
+
+
+@pytest.mark.parametrize(('sampler', 'distill'), [
+    (dict(type='sandwich', num_random=1),
+     dict(largest='teachers', sampled='largest', smallest='largest')),
+    (dict(type='levels', levels=[20e6], tolerance=20e6, num=2, smallest={}, count_args={}),
+     dict(sampled='teachers', smallest='mean'))], ids=['nasvit', 'elasticvit'])
+def test_a_step_of_the_papers_recipes(sampler, distill, teacher):
+    """External teachers' sharpened probabilities, the largest one's, the mean of the sampled."""
+    net, file = teacher
+    options = dict(model=dict(num_classes=1000), sampler=sampler, distill=distill,
+                   teachers={TEACHER: file}, conflict=dict(rule='sum'))
+    model, twin = build('elasticvit', **options), build('elasticvit', **options)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    average = ExponentialMovingAverage(model)
+    assert average.module._teachers[0] is model._teachers[0]
+    model.train_step(batch(), wrapper(model))
+    target = mixed_teachers([net(batch()['inputs'])], model.distill.temperature)
+    seen = {LARGEST: [], SAMPLED: [], SMALLEST: []}
+
+    def loss_of(role, logits):
+        seen[role].append(logits.detach().softmax(1))
+        source = distill[role]
+        if source == 'teachers':
+            return soft_cross_entropy(logits, target)
+        others = seen[LARGEST] if source == 'largest' else seen[SAMPLED]
+        return adaptive_alpha_divergence(logits, torch.stack(others).mean(0))
+
+    expected = gradients(twin, list(twin.sampler.draw(1)), loss_of)
+    assert len(seen[SAMPLED]) == (2 if sampler['type'] == 'levels' else 1)
     for change, g in zip(moved(model, before), expected):
         torch.testing.assert_close(change, torch.zeros_like(change) if g is None else g,
                                    rtol=1e-3, atol=1e-5)
@@ -206,13 +252,8 @@ def test_sources_of_targets():
         build('nasvit', model=dict(arch='smallest'))
 
 
-def test_teachers_stay_out_of_checkpoints(tmp_path):
-    """A timm model from a local file; its sharpened probabilities are what is learnt."""
-    import timm
-    torch.manual_seed(3)
-    teacher = timm.create_model(TEACHER, num_classes=1000)
-    torch.save(teacher.state_dict(), tmp_path / 'teacher.pth')
-    file = str(tmp_path / 'teacher.pth')
+def test_teachers_stay_out_of_checkpoints(teacher, tmp_path):
+    net, file = teacher
     options = dict(model=dict(num_classes=1000), distill=dict(largest='teachers'))
     model = build('elasticvit', teachers={TEACHER: file}, **options)
     assert not any('teacher' in k for k in model.state_dict())
@@ -220,7 +261,7 @@ def test_teachers_stay_out_of_checkpoints(tmp_path):
     again = build('elasticvit', teachers=[TEACHER], teacher_weights=[file], **options)
     assert torch.equal(*(m._teachers[0](batch()['inputs'])[0] for m in (model, again)))
     ours = model._teachers[0](batch()['inputs'])[0]
-    torch.testing.assert_close(ours, teacher.eval()(batch()['inputs']))
+    torch.testing.assert_close(ours, net(batch()['inputs']))
     (tmp_path / 'garbage.pth').write_bytes(b'garbage')
     for teachers, weights, classes, message in (
             ([TEACHER], ['nowhere.pth'], 1000, 'weights of the teacher .* nowhere'),
@@ -278,12 +319,16 @@ def test_a_loss_that_is_no_number_stops_with_the_subnet_named(tmp_path):
     data = batch()
     data['inputs'][0] = float('nan')
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    model.set_arch('smallest')
     with pytest.raises(NonFiniteLoss, match=r"nan in step 1, of the largest subnet .*'depth'") as e:
         model.train_step(data, wrapper(model))
     assert all(not m.any() for m in moved(model, before))
     dump = torch.load(tmp_path / 'nonfinite_step1.pth', weights_only=True)
     assert str(tmp_path) in str(e.value) and dump['arch'] == model.sampler.space.largest.to_dict()
     assert set(dump) == {'state_dict', 'arch', 'phase', 'role', 'batch'}
+    assert model.model.backbone.arch == model.sampler.space.smallest  # as before the step
+    with pytest.raises(NonFiniteLoss, match='the score is nan'):
+        model._score(next(model.sampler.draw(1)), data)
 
 
 @pytest.mark.parametrize('clip_grad', [None, 0.5])
