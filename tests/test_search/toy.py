@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from nasvit_mm.registry import SUBNET_EVALUATORS
@@ -16,21 +17,27 @@ class Toy(SubnetEvaluator):
     Args:
         log: file that gets a line for every call.
         seconds: how long a call takes.
-        die: this file's first finder ends its own process, as a worker that is lost.
+        die: a file that does not exist; once ``die_after`` calls are logged, the process that makes
+            it ends, as a worker that is lost.
     """
 
     def __init__(self, space, log: str | None = None, seconds: float = 0.0,
-                 die: str | None = None) -> None:
+                 die: str | None = None, die_after: int = 15) -> None:
         super().__init__(space)
-        self.log, self.seconds, self.die = log, seconds, die
+        self.log, self.seconds, self.die, self.die_after = log, seconds, die, die_after
 
     def __call__(self, arch) -> dict[str, float]:
         time.sleep(self.seconds)
-        if self.die is not None and Path(self.die).exists():
-            Path(self.die).unlink()
-            os._exit(1)
+        if self.die is not None and self._calls() >= self.die_after:
+            with suppress(FileExistsError):
+                Path(self.die).touch(exist_ok=False)
+                os._exit(1)
         if self.log is not None:
             with Path(self.log).open('a') as file:
                 file.write(f'{arch}\n')
         genes = self.space.genes(arch)
         return dict(score=float((genes * (2 + genes % 3)).sum()) / 7, other=1 / 3)
+
+    def _calls(self) -> int:
+        path = Path(self.log)
+        return len(path.read_text().splitlines()) if path.exists() else 0
