@@ -32,6 +32,7 @@ from nasvit_mm.spaces import Arch
 from nasvit_mm.supernet import load_supernet, read_supernet_config
 
 NUM_CALIBRATION = 64  # batches, as the papers have it
+SEARCHED = 'measured in the search'  # on the card
 
 
 def parse_args() -> argparse.Namespace:
@@ -108,10 +109,12 @@ def export(args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: 
         warn('the supernet is not the one that was searched: its weights, or the config it was '
              'trained with, have changed; the figures of the search are not of these weights')
         origin['supernet'] += ', NOT the one that was searched'
+    if SEARCHED in origin and not (own and args.phase in (None, options.get('phase', 0))):
+        origin[SEARCHED] += ' (of the weights that were searched, not of these)'
     claim(args, out, choice)
     if in_task:
         return nas.export_model(out, task, arch, size, source, origin)
-    phase = options.get('phase', 0) if args.phase is None else args.phase
+    phase = (options.get('phase') or 0) if args.phase is None else args.phase
     number = NUM_CALIBRATION if args.num_calibration is None else args.num_calibration
     return nas.export_subnet(out, task, arch, size, source, phase, number, origin)
 
@@ -152,7 +155,9 @@ def compare(args: argparse.Namespace, found: Mapping[str, float],
         return
     print(f'Measured of these weights: {nas.listed(measured)}')
     same = args.checkpoint is args.num_calibration is args.phase is None
-    differ = {k: v for k, v in found.items() if measured.get(k, v) != v}
+    # Of a search by the mean over the phases, the figures of the first, which is exported.
+    expected = {k: found.get(f'phase0/{k}', v) for k, v in found.items() if k in measured}
+    differ = {k: v for k, v in expected.items() if measured[k] != v}
     if same and differ:
         warn(f'the search had {nas.listed(differ)}: data, weights or packages are not what they '
              'were')
@@ -221,7 +226,7 @@ def best(args: argparse.Namespace, problem: nas.Problem,
 
 def describe(record: Mapping[str, Any], path: Path, config: str) -> dict[str, Any]:
     return {'candidate': record['index'], 'search': config, 'archive': str(path),
-            'measured in the search': nas.listed({**record['metrics'], **record['costs']})}
+            SEARCHED: nas.listed({**record['metrics'], **record['costs']})}
 
 
 if __name__ == '__main__':

@@ -161,6 +161,10 @@ def main() -> None:
         with bar.bar:
             records = nas.search(plan.problem, plan.algorithm, archive, plan.evaluator, where,
                                  progress)
+        ended = records[-1]['generation'] + 1
+        if ended < plan.algorithm.generations:
+            console.print(f'After generation {ended} of {plan.algorithm.generations} no new '
+                          'candidates were found within the constraints.')
         if _common.is_first():
             best = nas.front(plan.problem, records)
             written = nas.write_report(cfg.work_dir, plan.problem, records, best,

@@ -10,10 +10,9 @@ from typing import Any
 
 from mmengine.config import Config
 from mmengine.logging import print_log
-from mmengine.runner import CheckpointLoader
 
 from nasvit_mm.backbones import plain_types
-from nasvit_mm.engine import UsageError, check_checkpoint_exists
+from nasvit_mm.engine import UsageError
 from nasvit_mm.registry import MODELS
 from nasvit_mm.search.agreement import check_same_model
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
@@ -25,6 +24,7 @@ from nasvit_mm.search.members import RESOLUTION, adopted, without_idle
 from nasvit_mm.search.problem import Problem, read_size
 from nasvit_mm.search.task import DenseTask, Size, standalone
 from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.supernet import read_checkpoint
 
 KEYS = {'space', 'task', 'input_size', 'objectives', 'constraints', 'evaluator', 'algorithm',
         'initial', 'latency', 'seed'}
@@ -197,9 +197,7 @@ def _initial(given: Any, space: Space, idle: frozenset[str]) -> Sequence[Any]:
             raise UsageError(f'initial: the archive {given} does not exist')
         return _members(space, idle, [r['arch'] for r in read_archive(given) if 'failed' not in r],
                         given)
-    check_checkpoint_exists(given)
-    content = CheckpointLoader.load_checkpoint(given, map_location='cpu', logger='silent')
-    state = content.get('supernet', {})
+    state = read_checkpoint(given).get('supernet') or {}
     banks = state.get('sampler', {}).get('bank')
     if not banks:
         raise UsageError(f'initial: the checkpoint {given} has no memory banks (of the sampler '

@@ -88,6 +88,7 @@ def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
         (folder / WEIGHTS).unlink(missing_ok=True)  # of another export
     else:
         state = _sliced(supernet.backbone, arch, phase)
+        origin = dict(origin or {}, **_phase(supernet.backbone, phase))
         norms, calibrated = _recalibrate(cfg, state, num_calibration)
         save_weights(folder / WEIGHTS, state, task.space, arch, bn_recalibrated=calibrated,
                      **dict(origin or {}))
@@ -115,7 +116,8 @@ def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     folder, arch = Path(folder), task.space.arch(arch)
     folder.mkdir(parents=True, exist_ok=True)
     cfg = task.config(arch)
-    model, origin = evaluator.subnet(arch), dict(origin or {})
+    model = evaluator.subnet(arch)
+    origin = dict(origin or {}, **_phase(evaluator.model.backbone, evaluator.phases[0]))
     save_weights(folder / WEIGHTS, {k: v.cpu() for k, v in model.state_dict().items()}, task.space,
                  arch, **origin)
     written = build_model(copy.deepcopy(cfg))
@@ -128,8 +130,25 @@ def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
         norms = ('The whole model; batch norm statistics were recalibrated as in the search, on '
                  f'{number} batches of training pictures.') if number else NOT_DONE
     cfg.load_from = BESIDE
+    if _joined(cfg):
+        origin['training'] = (f'`{CONFIG}` trains on all training pictures, those too that were '
+                              'held out for the search')
     paths = _describe(folder, task, cfg, arch, size, norms, origin)
     return Exported([folder / WEIGHTS, *paths], norms, norms != NOT_DONE, measured)
+
+
+def _joined(cfg: Config) -> bool:
+    """Give a training set its held-out part back: nothing is chosen by it any more."""
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    split = str(dataset.get('type')).removeprefix('nasvit_mm.') == 'SplitDataset'
+    if split:
+        cfg.train_dataloader.dataset = dataset.dataset
+    return split
+
+
+def _phase(backbone: nn.Module, phase: int) -> dict[str, Any]:
+    """A line of the card, where the weights are shared in several phases."""
+    return {'phase of the weight sharing': phase} if backbone.phases > 1 else {}
 
 
 def check_folder(folder: str | Path, arch: Arch, origin: Mapping[str, Any]) -> None:

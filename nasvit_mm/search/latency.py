@@ -192,7 +192,7 @@ class _Stopwatch:
 
     def _built(self, arch: Arch) -> tuple[nn.Module, _Clock]:
         model = build_model(self.task.config(arch)).to(self.pictures.device)
-        clock = _Clock(model.backbone, self.pictures.is_cuda)
+        clock = _Clock(model.backbone, self.pictures.device)
         return Logits(model, tuple(self.pictures.shape[2:])), clock
 
     @torch.inference_mode()
@@ -205,8 +205,8 @@ class _Stopwatch:
 class _Clock:
     """Times whole calls and the blocks in them."""
 
-    def __init__(self, backbone: ElasticBackbone, cuda: bool) -> None:
-        self.cuda, self.spans = cuda, []
+    def __init__(self, backbone: ElasticBackbone, device: torch.device) -> None:
+        self.device, self.cuda, self.spans = device, device.type == 'cuda', []
 
         def run(block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
             start = self._now()
@@ -219,7 +219,7 @@ class _Clock:
         if not self.cuda:
             return time.perf_counter()
         event = torch.cuda.Event(enable_timing=True)
-        event.record()
+        event.record(torch.cuda.current_stream(self.device))
         return event
 
     def begin(self) -> None:
@@ -229,7 +229,7 @@ class _Clock:
     def end(self) -> tuple[float, list[float]]:
         whole = (self.start, self._now())
         if self.cuda:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(self.device)
         return self._between(*whole), [self._between(*span) for span in self.spans]
 
     def _between(self, start: Any, end: Any) -> float:

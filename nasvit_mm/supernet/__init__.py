@@ -2,7 +2,12 @@
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
 from nasvit_mm.supernet.distill import Distillation, Teachers
 from nasvit_mm.supernet.hooks import SupernetState
-from nasvit_mm.supernet.loading import inner_model, load_supernet, read_supernet_config
+from nasvit_mm.supernet.loading import (
+    inner_model,
+    load_supernet,
+    read_checkpoint,
+    read_supernet_config,
+)
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     mixed_teachers,
@@ -31,6 +36,7 @@ from nasvit_mm.supernet.validation import (
     SubnetValLoop,
     calibrated,
     check_phase,
+    over_phases,
 )
 
 __all__ = [
@@ -39,6 +45,6 @@ __all__ = [
     'SinglePathSampler', 'SubnetSampler', 'SubnetTestLoop', 'SubnetValLoop', 'Supernet',
     'SupernetParallel', 'SupernetState', 'TaskAdapter', 'TaskOutput', 'Teachers', 'UniformSampler',
     'adaptive_alpha_divergence', 'calibrated', 'check_phase', 'cosine', 'find_identity_probability',
-    'inner_model', 'load_supernet', 'mixed_teachers', 'project_conflict', 'read_supernet_config',
-    'soft_cross_entropy', 'sum_gradients', 'task_of',
+    'inner_model', 'load_supernet', 'mixed_teachers', 'over_phases', 'project_conflict',
+    'read_checkpoint', 'read_supernet_config', 'soft_cross_entropy', 'sum_gradients', 'task_of',
 ]

@@ -26,7 +26,6 @@ def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
         UsageError: a file that is not there, or a checkpoint that carries none.
     """
     if config is None:
-        check_checkpoint_exists(checkpoint)
         return _carried(checkpoint)
     if not Path(config).is_file():
         raise UsageError(f"the supernet's config {config} does not exist")
@@ -69,13 +68,27 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     return model.eval()
 
 
-def _carried(checkpoint: str) -> Config:
-    """The config in a checkpoint; of a converted one, the classifier of its space."""
+def read_checkpoint(checkpoint: str) -> Mapping:
+    """What a checkpoint holds.
+
+    Raises:
+        UsageError: no such file, or one that is no checkpoint.
+    """
+    check_checkpoint_exists(checkpoint)
     try:
         content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
-        meta = content.get('meta') or {}
     except Exception as error:  # whatever the unpickler meets in a file that is something else
         raise UsageError(f'{checkpoint} cannot be read as a checkpoint ({error})') from error
+    if not isinstance(content, Mapping):
+        raise UsageError(f'{checkpoint} cannot be read as a checkpoint (it holds a '
+                         f'{type(content).__name__})')
+    return content
+
+
+def _carried(checkpoint: str) -> Config:
+    """The config in a checkpoint; of a converted one, the classifier of its space."""
+    content = read_checkpoint(checkpoint)
+    meta = content.get('meta') or {}
     if isinstance(meta.get('cfg'), str):
         return Config.fromstring(meta['cfg'], '.py')
     if isinstance(meta.get('space'), Mapping) and meta.get('arch') is None:

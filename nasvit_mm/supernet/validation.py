@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -59,6 +59,17 @@ def check_phase(backbone: nn.Module, phase: int) -> None:
     if phase not in range(backbone.phases):
         raise UsageError(f'phase = {phase!r} of the weight sharing, allowed: '
                          f'{", ".join(map(str, range(backbone.phases)))}')
+
+
+def over_phases(found: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
+    """Metrics of every phase to their mean, beside each one's (``phase0/accuracy/top1``); of a
+    single phase, its own.
+    """
+    first, *others = found.values()
+    if not others:
+        return dict(first)
+    mean = {k: sum(f[k] for f in found.values()) / len(found) for k in first}
+    return mean | {f'phase{phase}/{k}': v for phase, f in found.items() for k, v in f.items()}
 
 
 def _seeded(batches: Iterator[Any], seed: int) -> Iterator[Any]:
@@ -146,12 +157,7 @@ class SubnetValLoop(ValLoop):
     def _metrics(self, arch: Arch) -> dict[str, float]:
         """Of one subnet: of its only phase, or the mean over the phases and each one's."""
         phases = self._phases if self.phase is None else (self.phase,)
-        found = [self._evaluate(self._calibrated(arch, phase)) for phase in phases]
-        if len(found) == 1:
-            return found[0]
-        mean = {k: sum(f[k] for f in found) / len(found) for k in found[0]}
-        return mean | {f'phase{phase}/{k}': v for phase, f in zip(phases, found)
-                       for k, v in f.items()}
+        return over_phases({p: self._evaluate(self._calibrated(arch, p)) for p in phases})
 
     def _calibrated(self, arch: Arch, phase: int) -> nn.Module:
         batches, seed = None, self.runner.seed

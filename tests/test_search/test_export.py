@@ -96,6 +96,20 @@ def test_pictures_that_are_not_there(tmp_path):
     assert weights['meta']['bn_recalibrated'] is False
 
 
+def test_a_task_without_training_pictures(tmp_path):
+    of = task('nasvit')
+    of.cfg.pop('train_dataloader')
+    done = export_subnet(tmp_path, of, 'smallest', (64, 64), supernet('nasvit'))
+    assert not done.calibrated and 'no train_dataloader' in done.norms
+
+
+@pytest.mark.parametrize('phase', [0, 1])
+def test_the_phase_is_on_the_card(phase, tmp_path):
+    net = ImageClassifier(small('vitas_twins').to_dict(), num_classes=5, sharing='bilateral').eval()
+    export_subnet(tmp_path, task('vitas_twins'), 'smallest', (64, 64), net, phase=phase)
+    assert f'- phase of the weight sharing: {phase}\n' in (tmp_path / 'README.md').read_text()
+
+
 def test_from_scratch(tmp_path):
     """Nothing of an earlier export, or of the task's own training, is left."""
     (tmp_path / 'weights.pth').touch()

@@ -17,6 +17,8 @@ from nasvit_mm.engine import UsageError, build_model, evaluated, seed_everything
 from nasvit_mm.nn import batch_norms
 from nasvit_mm.search import SupernetEvaluator, read_search, standalone
 from tests.commands import ROOT
+from tests.families import randomised
+from tests.test_tools.supernets import config, pictures
 from tests.test_tools.test_dense import SEARCH, SEGMENTOR
 
 SPACE = dict(space='nasvit', restrict=dict(resolution=[48]))
@@ -60,6 +62,25 @@ def test_the_state_of_the_process_does_not_matter(files):
         found.append(statistics(each.subnet(arch)))
     for other in found[1:]:
         assert all(map(torch.equal, found[0], other))
+
+
+def test_both_phases_of_the_weight_sharing(tmp_path):
+    """Their mean, as in validation; what is exported is the first."""
+    path = config('vitas_twins', pictures(tmp_path / 'data'), tmp_path)
+    model = build_model(standalone(Config.fromfile(path)))
+    torch.save(dict(state_dict=randomised(model).state_dict(), meta={}), tmp_path / 'iter_4.pth')
+    space = model.backbone.space
+    both, *each = (SupernetEvaluator(space, str(path), str(tmp_path / 'iter_4.pth'),
+                                     split='held_out', phase=phase) for phase in (None, 0, 1))
+    arch = space.smallest
+    found, alone = both(arch), [evaluator(arch) for evaluator in each]
+    assert found['accuracy/top1'] == sum(a['accuracy/top1'] for a in alone) / 2
+    for i, figures in enumerate(alone):
+        assert figures == {k: found[f'phase{i}/{k}'] for k in figures}
+    weights = [subnet.state_dict() for subnet in (
+        both.subnet(arch), each[0].subnet(arch), each[1].subnet(arch))]
+    same = [all(torch.equal(v, w[k]) for k, v in weights[0].items()) for w in weights]
+    assert same == [True, True, False]
 
 
 def test_without_a_cache_the_data_set_is_built_once(files, monkeypatch):

@@ -112,7 +112,10 @@ def test_from_training_to_fine_tuning(case, tmp_path):
     card = (folder / 'README.md').read_text()
     assert 'The whole model' in card and 'measured of these weights' in card
 
-    assert Config.fromfile(folder / 'config.py').optim_wrapper.clip_grad == dict(max_norm=1.0)
+    winner = Config.fromfile(folder / 'config.py')
+    assert winner.optim_wrapper.clip_grad == dict(max_norm=1.0)
+    assert 'SplitDataset' not in winner.train_dataloader.dataset.type
+    assert 'SplitDataset' in winner.held_out_dataloader.dataset.type and 'held out' in card
 
     # tools/test.py on the held-out pictures finds the same, to the digit.
     again = tmp_path / 'again.py'
