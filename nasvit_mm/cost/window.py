@@ -128,14 +128,13 @@ class WindowSampler:
         sizes = [len(c) for c in self.space.choices]
         base = self.space.uniform_genes(0, PROBES)
         reference = self._by_part(base)
-        scopes: dict[str, set[int]] = {part: set() for part in reference}
-        for gene, size in enumerate(sizes):
-            changed = np.repeat(base, size, 0)
-            changed[:, gene] = np.tile(np.arange(size), PROBES)
-            for part, macs in self._by_part(changed).items():
-                if (macs != np.repeat(reference[part], size)).any():
-                    scopes[part].add(gene)
-        return scopes
+        changed = [np.repeat(base, size, 0) for size in sizes]
+        for gene, (rows, size) in enumerate(zip(changed, sizes)):
+            rows[:, gene] = np.tile(np.arange(size), PROBES)
+        ends = np.cumsum([len(rows) for rows in changed])[:-1]
+        return {part: {gene for gene, values in enumerate(np.split(macs, ends))
+                       if (values != np.repeat(reference[part], sizes[gene])).any()}
+                for part, macs in self._by_part(np.concatenate(changed)).items()}
 
     def _ordered(self, scopes: dict[str, set[int]]) -> list[tuple[str | None, set[int]]]:
         """Parts with their genes but the global ones, each time the one that leaves least open.
@@ -183,18 +182,27 @@ class WindowSampler:
     def _steps(self, values: tuple[int, ...]) -> list[_Step]:
         """Combinations of every part, with the genes that a later part or rule needs as state."""
         fixed, base = dict(zip(self._globals, values)), self.space.uniform_genes(0, 1)[0]
-        seen, state, steps = set(self._globals), _State(), []
-        for i, (name, genes) in enumerate(self._parts):
+        seen, state, steps, rows = set(self._globals), _State(), [], []
+        for i, (_, genes) in enumerate(self._parts):
             new = tuple(sorted(genes - seen))
             seen |= genes
             kept = self._kept((*state.genes, *new), seen,
                               [scope for _, scope in self._parts[i + 1:]])
-            steps.append(self._step(name, new, state, kept, fixed, base))
+            step, whole = self._step(new, state, kept, fixed, base)
+            steps.append(step)
+            rows.append(whole)
             state = kept
+        costs, first = self._by_part(np.concatenate(rows)), 0  # of all steps at once
+        for i, (name, _) in enumerate(self._parts):
+            if name is not None:
+                macs = costs[name][first:first + len(rows[i])]
+                steps[i] = steps[i]._replace(cost=macs - macs.min(), least=int(macs.min()))
+            first += len(rows[i])
         return steps
 
-    def _step(self, name: str | None, new: tuple[int, ...], state: _State, kept: _State,
-              fixed: dict[int, int], base: np.ndarray) -> _Step:
+    def _step(self, new: tuple[int, ...], state: _State, kept: _State, fixed: dict[int, int],
+              base: np.ndarray) -> tuple[_Step, np.ndarray]:
+        """A part that costs nothing yet, and a gene matrix of its combinations."""
         columns = (*state.genes, *new)
         # Of a gene chosen before, one choice of each class; which one it was, its own step says.
         options = [np.unique(classes, return_index=True)[1] for classes in state.classes]
@@ -210,9 +218,8 @@ class WindowSampler:
             if link.first in known and link.second in known:
                 ok &= link.allowed[genes[:, link.first], genes[:, link.second]]
         combos, genes = combos[ok], genes[ok]
-        macs = self._by_part(genes)[name] if name is not None else np.zeros(len(genes), np.int64)
-        return _Step(columns, combos, macs - macs.min(), state.ids(combos, columns),
-                     kept.ids(combos, columns), kept.size, int(macs.min()))
+        return _Step(columns, combos, np.zeros(len(combos), np.int64), state.ids(combos, columns),
+                     kept.ids(combos, columns), kept.size, 0), genes
 
     def _num_combos(self, genes: Iterable[int]) -> int:
         return int(np.prod([len(self.space.choices[g]) for g in genes], dtype=np.int64))
