@@ -94,6 +94,9 @@ def top1(record: dict) -> float:
 
 
 def winner(folder: Path) -> dict:
+    """The best candidate of a search that has ended."""
+    if not (folder / 'front.json').exists():
+        sys.exit(f'{folder}: run the stage `search` to its end first')
     return max(candidates(folder), key=top1)
 
 
