@@ -67,12 +67,12 @@ RANDOM = [(space, seed) for space in SPACES for seed in range(50)
 @pytest.mark.slow
 @pytest.mark.parametrize(('space', 'seed'), RANDOM)
 def test_random_architectures_equal_the_trace(space, seed):
-    for size, part, mode in some(seed, 2):
-        check(space, get_space(space).sample(seed), size, mode, part)
+    (size, part, mode), = some(seed, 1)
+    check(space, get_space(space).sample(seed), size, mode, part)
 
 
 def test_all_cases_come():
-    assert {case for seed in range(50) for case in some(seed, 2)} == set(CASES)
+    assert {case for seed in range(50) for case in some(seed, 1)} == set(CASES)
 
 
 @pytest.mark.parametrize('space', SPACES)
