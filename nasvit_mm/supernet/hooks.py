@@ -4,7 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import get_world_size
+from mmengine.dist import broadcast_object_list, get_world_size
 from mmengine.hooks import Hook
 
 from nasvit_mm.engine import UsageError, unwrapped
@@ -29,7 +29,9 @@ class SupernetState(Hook):
         supernet.check_optimizer(runner.optim_wrapper)
         supernet.steps_per_epoch = steps_per_epoch(runner)
         supernet.dump_dir = Path(runner.work_dir)
-        supernet.seed_draws(runner.seed)
+        seed = [runner.seed]
+        broadcast_object_list(seed)  # with diff_rank_seed every process has another
+        supernet.seed_draws(*seed)
         epochs = runner.max_iters / supernet.steps_per_epoch
         runner.logger.info(f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '
                            f'once: {epochs:.4g} epochs')
