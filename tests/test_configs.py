@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 SEGMENTATION = sorted(
@@ -19,6 +20,11 @@ SEGMENTATION = sorted(
     for path in ROOT.glob(pattern)
     if '_base_ =' in path.read_text(encoding='utf-8')
 )
+
+TRAINED = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ('seg/*.py', 'det/*.py', 'cls/*_retrain_*.py', 'supernet/*.py', 'demo/*.py')
+    for path in (ROOT / 'configs').glob(pattern) if not path.name.endswith('_search.py'))
 
 # Runs in a process of its own and never imports nasvit_mm: the configs alone must bring it in.
 SCRIPT = """
@@ -93,6 +99,15 @@ def docstring(path: str) -> str:
 def test_there_are_configs() -> None:
     assert 'configs/seg/nasvit_ade20k.py' in SEGMENTATION
     assert 'configs/demo/nasvit_demo.py' in SEGMENTATION
+
+
+@pytest.mark.parametrize('path', TRAINED)
+def test_a_killed_run_goes_on(path: str) -> None:
+    """A checkpoint is saved before the end."""
+    cfg = Config.fromfile(ROOT / path)
+    length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.get('max_epochs')
+    assert 2 * cfg.default_hooks.checkpoint.interval <= length
+    assert cfg.default_hooks.checkpoint.by_epoch == ('max_epochs' in cfg.train_cfg)
 
 
 @pytest.mark.parametrize('path', SEGMENTATION)

@@ -48,4 +48,4 @@ param_scheduler = [
     dict(type='PolyLR', eta_min=0.0, power=0.9, begin=20, by_epoch=False),
 ]
 train_cfg = dict(max_iters=250, val_interval=250)
-default_hooks = dict(logger=dict(interval=10))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=50))

@@ -20,3 +20,4 @@ model = dict(
         # As published the IB blocks of stride 1 start as the identity: too slow for a short run.
         init_cfg=dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0)),
     decode_head=dict(in_channels=[40, 96, 192, 272], dropout_ratio=0.0, num_classes=11))
+default_hooks = dict(checkpoint=dict(interval=250))

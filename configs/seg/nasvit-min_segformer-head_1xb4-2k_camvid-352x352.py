@@ -26,3 +26,4 @@ model = dict(
             dict(type='Constant', layer='ElasticScale', val=4.0)
         ]),
     decode_head=dict(in_channels=[32, 64, 160, 208], dropout_ratio=0.0, num_classes=11))
+default_hooks = dict(checkpoint=dict(interval=250))

@@ -20,3 +20,4 @@ model = dict(
     decode_head=dict(
         in_channels=[96, 192, 384], in_index=[0, 1, 2], dropout_ratio=0.0, num_classes=11))
 optim_wrapper = dict(optimizer=dict(lr=6e-4))
+default_hooks = dict(checkpoint=dict(interval=250))
