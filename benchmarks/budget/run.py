@@ -225,7 +225,7 @@ def plot(budgets: dict[str, dict], pairs: list[dict], path: Path) -> None:
             left.plot([m / 1e9 for m in macs], score, color=f'C{i}', **style)
     right.plot([p['supernet'] for p in pairs], [p['alone'] for p in pairs], 'o')
     left.set(xlabel='multiply-adds in total at 512 x 512 (G)', ylabel='top-1, held out')
-    left.legend(frameon=False)
+    left.legend(frameon=False, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3)
     right.set(xlabel='top-1 in the supernet', ylabel=f'top-1 alone, {ALONE_STEPS} steps')
     for axes in (left, right):
         axes_style(axes)
