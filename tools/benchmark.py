@@ -10,8 +10,8 @@ compared.  On a GPU PyTorch only.
 
 measures, once on this device, the blocks of a whole search space inside the task's model (CONFIG: a
 search's, or a segmentation config with a backbone of this project), and says how well the table
-predicts networks it has not seen.  A search with latency = 'latency.json' in its config then has
-the metric 'latency', in milliseconds.
+predicts networks it has not seen, and how well their measurement repeats itself.  A search with
+latency = 'latency.json' in its config then has the metric 'latency', in milliseconds.
 """
 
 from __future__ import annotations
@@ -195,7 +195,9 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
         print('The space has no network that the table has not seen: nothing to check it by')
         return
     print(f'{table.check["networks"]} networks it has not seen: Kendall tau '
-          f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}')
+          f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}; of two '
+          f'measurements of them, {table.check["repeat_tau"]:.2f} and '
+          f'{table.check["repeat_error"]:.1%}')
 
 
 def device_name(args: argparse.Namespace) -> str:

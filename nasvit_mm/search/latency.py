@@ -21,6 +21,7 @@ from nasvit_mm.search.task import DenseTask, Size
 from nasvit_mm.spaces import Arch, Space, get_space
 
 WARMUP = 2  # calls that are not timed
+SWEEPS = 2  # times that a network of the check is measured
 POOL = 2000  # random candidates out of which those to be measured are chosen
 BLOCK_PARTS = ('stage', 'mb', 'block')  # parts of a cost that are blocks of the table
 WHICH = ('depth', 'row', 'tokens')  # in a plan: which entries are read, not how many
@@ -42,8 +43,9 @@ class LatencyTable:
 
     Attributes:
         about: what was measured and where, JSON types.
-        check: of networks that the table had not seen: ``kendall_tau``, ``mean_error`` (relative)
-            and how many.
+        check: how well it predicts ``networks`` networks that it had not seen, measured twice:
+            ``kendall_tau`` and ``mean_error`` (relative) against the mean of both, and as
+            ``repeat_tau`` and ``repeat_error`` how well the first predicts the second.
     """
 
     def __init__(self, task: DenseTask, about: Mapping[str, Any], blocks: Mapping[str, float],
@@ -125,9 +127,11 @@ def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networ
     """Measure blocks where they run: inside whole models, as they are deployed.
 
     Architectures are chosen so that they show as many different blocks as they can; further random
-    ones tell how well the table predicts.  Every timed call comes right after one of the smallest
-    network, and counts by the ratio of the two, so that a machine that is slower for a while (its
-    clock, its other users) does not make some candidates look slow.
+    ones tell how well the table predicts.  These are measured twice, some minutes apart: no table
+    can be expected to predict a device better than the device repeats itself.  Every timed call
+    comes right after one of the smallest network, and counts by the ratio of the two, so that a
+    machine that is slower for a while (its clock, its other users) does not make some candidates
+    look slow.
 
     Args:
         size: (H, W) of the pictures.
@@ -140,24 +144,29 @@ def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networ
     strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
     pictures = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
     stopwatch = _Stopwatch(task, pictures.to(device), rounds)
+
+    def report(done: int) -> None:
+        if progress:
+            progress(done, len(chosen) + SWEEPS * len(strangers))
     for i, arch in enumerate(chosen):
         total, blocks = stopwatch.measure(arch)
         for (place, plan), time_ in zip(task.net.blocks_of(arch), blocks, strict=True):
             known.setdefault(_key(_group(place, plan), _numbers(plan)), []).append(time_)
         rests.append(total - sum(blocks))
-        if progress:
-            progress(i + 1, len(chosen) + len(strangers))
+        report(i + 1)
     about = dict(_about(task, size), batch_size=batch_size, device=_name(device),
                  threads=torch.get_num_threads(), torch=torch.__version__, networks=len(chosen))
     table = LatencyTable(task, about, {k: median(v) for k, v in sorted(known.items())},
                          _fit_rest(task, space.genes(chosen), size, np.array(rests)), {})
     if strangers:
-        found = []
-        for i, arch in enumerate(strangers):
-            found.append(stopwatch.measure(arch)[0])
-            if progress:
-                progress(len(chosen) + i + 1, len(chosen) + len(strangers))
-        table.check.update(compare(table.milliseconds(space.genes(strangers)), np.array(found)))
+        found = np.empty((SWEEPS, len(strangers)))
+        for i, (sweep, n) in enumerate(np.ndindex(found.shape)):
+            found[sweep, n] = stopwatch.measure(strangers[n])[0]
+            report(len(chosen) + i + 1)
+        again = compare(*found)
+        table.check.update(
+            compare(table.milliseconds(space.genes(strangers)), found.mean(0)),
+            repeat_tau=again['kendall_tau'], repeat_error=again['mean_error'])
     return table
 
 

@@ -55,11 +55,31 @@ def test_a_device_of_known_times(space, monkeypatch):
     table = build_latency_table(of, SIZE, networks=40)
     assert table.check['networks'] == 30
     assert table.check['kendall_tau'] > 0.98 and table.check['mean_error'] < 0.01
+    assert table.check['repeat_tau'] == pytest.approx(1) and table.check['repeat_error'] == 0
     arch = of.space.smallest
     found = table.milliseconds(of.space.genes([arch, of.space.largest]))
     assert found[0] == pytest.approx(Device(of, torch.zeros(1, 3, *SIZE), 1).measure(arch)[0],
                                      rel=0.02)
     assert found[0] < found[1]
+
+
+def test_a_device_that_does_not_repeat_itself(monkeypatch):
+    """The table says so, and how much of its own error that may be."""
+    class Noisy(Device):
+        def __init__(self, *args) -> None:
+            super().__init__(*args)
+            self.noise = np.random.default_rng(0)
+
+        def measure(self, arch):
+            total, blocks = super().measure(arch)
+            return total * (1 + 0.1 * self.noise.standard_normal()), blocks
+    monkeypatch.setattr(latency, '_Stopwatch', Noisy)
+    of = task('nasvit')
+    seen = []
+    check = build_latency_table(of, SIZE, networks=40,
+                                progress=lambda *at: seen.append(at)).check
+    assert 0.06 < check['repeat_error'] < 0.2 and check['repeat_tau'] < check['kendall_tau']
+    assert seen == [(i + 1, 100) for i in range(100)]
 
 
 @pytest.mark.parametrize('space', TASKS)
