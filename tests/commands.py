@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,10 +21,56 @@ CONFIG = 'configs/demo/nasvit_demo.py'
 
 
 def start(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run tools/<tool>.py, or another script by its path from the root, to its end."""
-    process = begin(tool, *arguments)
-    stdout, stderr = process.communicate()
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+    """Run tools/<tool>.py, or another script by its path from the root, to its end.
+
+    In a fork of a process that has imported what takes seconds; ``begin`` starts a fresh one.
+    """
+    script = ROOT / (tool if '/' in tool else f'tools/{tool}.py')
+    if script.suffix != '.py':
+        process = begin(tool, *arguments)
+        stdout, stderr = process.communicate()
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        files = {name: Path(folder, name) for name in ('stdout', 'stderr')}
+        for file in files.values():
+            file.touch()
+        code = _server().run(dict(
+            script=str(script), arguments=[str(a) for a in arguments], folder=str(ROOT),
+            env=_environment(), **{name: str(file) for name, file in files.items()}))
+        return subprocess.CompletedProcess(
+            [str(script), *arguments], code,
+            **{name: file.read_text() for name, file in files.items()})
+
+
+class _ForkServer:
+    """tests/fork_server.py, one for a process of pytest."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, '-W', 'ignore', str(ROOT / 'tests/fork_server.py')], cwd=ROOT,
+            env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True)
+        assert self._answer() == 'ready'
+
+    def run(self, order: dict) -> int:
+        """Until the script's end; its exit code."""
+        try:
+            self.process.stdin.write(json.dumps(order) + '\n')
+            self.process.stdin.flush()
+            return int(self._answer())
+        except BaseException:  # a test that ran out of time leaves a script behind
+            _server.cache_clear()
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            raise
+
+    def _answer(self) -> str:
+        return self.process.stdout.readline().strip()
+
+
+@cache
+def _server() -> _ForkServer:
+    return _ForkServer()
 
 
 def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -51,11 +101,16 @@ def as_rank(main: Callable[[int], None]) -> None:
 
 
 def begin(tool: str, *arguments: str | Path) -> subprocess.Popen[str]:
+    """Start it and return, in a Python of its own."""
     script = tool if '/' in tool else f'tools/{tool}.py'
     python = [sys.executable] if script.endswith('.py') else []
-    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', PYTHON=sys.executable)
-    return subprocess.Popen([*python, str(ROOT / script), *map(str, arguments)], cwd=ROOT, env=env,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([*python, str(ROOT / script), *map(str, arguments)], cwd=ROOT,
+                            env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True)
+
+
+def _environment() -> dict[str, str]:
+    return dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', PYTHON=sys.executable)
 
 
 def options(data: Path, iterations: int = 4, *more: str) -> list[str]:
