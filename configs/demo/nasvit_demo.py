@@ -47,5 +47,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=20),
     dict(type='PolyLR', eta_min=0.0, power=0.9, begin=20, by_epoch=False),
 ]
-train_cfg = dict(max_iters=250, val_interval=250)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=50))
+train_cfg = dict(max_iters=160, val_interval=160)
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=40))
