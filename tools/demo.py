@@ -33,6 +33,10 @@ from nasvit_mm.datasets import ADE20K_INDEX, write_ade20k, write_patches
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = Path('configs/demo')
 SHOWN = re.compile(r'Iter\(|^[┃│].*|Batch norm.*')  # of what the tools print
+# With these glibc keeps the memory of freed maps, instead of asking the system for new pages in
+# every step, a fifth of the fine-tuning's time on a CPU.
+ENVIRONMENT = {**os.environ, 'COLUMNS': '150', 'MALLOC_MMAP_THRESHOLD_': str(2 * 10 ** 9),
+               'MALLOC_TRIM_THRESHOLD_': str(4 * 10 ** 9), 'MALLOC_TOP_PAD_': str(2 ** 28)}
 UNLABELLED = 0  # in ADE20K's annotations; other values are class index + 1
 NUM_VALUES = 151
 
@@ -121,7 +125,7 @@ def call(tool: str, *arguments: str | Path) -> None:
     print(f'      $ python {shown}', flush=True)
     lines = []
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, env=dict(os.environ, COLUMNS='150')) as process:
+                          stderr=subprocess.STDOUT, env=ENVIRONMENT) as process:
         for line in process.stdout:
             lines.append(line)
             if found := SHOWN.search(line):

@@ -19,7 +19,7 @@ model['model']['backbone'].update(
     arch='supernet',
     space=dict(space='nasvit', restrict=dict(resolution=[48])),
     out_width=64,
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/demo/supernet/iter_100.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/demo/supernet/iter_80.pth'))
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64])
 split = dict(type='nasvit_mm.SplitDataset', every=5)
 train_dataloader = dict(

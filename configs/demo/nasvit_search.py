@@ -15,7 +15,7 @@ constraints = [dict(metric='macs', high=0.32e9)]
 evaluator = dict(
     type='SupernetEvaluator',
     config='configs/demo/nasvit_supernet.py',
-    checkpoint='work_dirs/demo/supernet/iter_100.pth',
+    checkpoint='work_dirs/demo/supernet/iter_80.pth',
     num_calibration=8)
-algorithm = dict(type='nsga2', population=12, generations=4)
+algorithm = dict(type='nsga2', population=8, generations=4)
 seed = 0

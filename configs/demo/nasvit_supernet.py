@@ -27,7 +27,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=20),
     dict(type='CosineAnnealingLR', eta_min=5e-6, by_epoch=False, begin=20),
 ]
-train_cfg = dict(max_iters=100, val_interval=100)
+train_cfg = dict(max_iters=80, val_interval=80)
 val_cfg = dict(num_random=0, num_calibration=8)
 test_cfg = val_cfg
-default_hooks = dict(checkpoint=dict(interval=25))
+default_hooks = dict(checkpoint=dict(interval=20))
