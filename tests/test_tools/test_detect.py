@@ -209,6 +209,7 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # it was seen to take 400 s on busy cores
 def test_it_learns(tmp_path: Path) -> None:
     """Three quarters of the demo's schedule: far from what chance would find."""
     from nasvit_mm.datasets import write_coco
