@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
+from tests.fork_server import ForkServer
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/demo/nasvit_demo.py'
+FORKS = ForkServer()
 
 
 def start(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -25,57 +24,17 @@ def start(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]
 
     In a fork of a process that has imported what takes seconds; ``begin`` starts a fresh one.
     """
-    script = ROOT / (tool if '/' in tool else f'tools/{tool}.py')
-    if script.suffix != '.py':
-        process = begin(tool, *arguments)
-        stdout, stderr = process.communicate()
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-    with tempfile.TemporaryDirectory() as folder:
-        files = {name: Path(folder, name) for name in ('stdout', 'stderr')}
-        for file in files.values():
-            file.touch()
-        code = _server().run(dict(
-            script=str(script), arguments=[str(a) for a in arguments], folder=str(ROOT),
-            env=_environment(), **{name: str(file) for name, file in files.items()}))
-        return subprocess.CompletedProcess(
-            [str(script), *arguments], code,
-            **{name: file.read_text() for name, file in files.items()})
-
-
-class _ForkServer:
-    """tests/fork_server.py, one for a process of pytest."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', str(ROOT / 'tests/fork_server.py')], cwd=ROOT,
-            env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            start_new_session=True)
-        assert self._answer() == 'ready'
-
-    def run(self, order: dict) -> int:
-        """Until the script's end; its exit code."""
-        try:
-            self.process.stdin.write(json.dumps(order) + '\n')
-            self.process.stdin.flush()
-            return int(self._answer())
-        except BaseException:  # a test that ran out of time leaves a script behind
-            _server.cache_clear()
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            raise
-
-    def _answer(self) -> str:
-        return self.process.stdout.readline().strip()
-
-
-@cache
-def _server() -> _ForkServer:
-    return _ForkServer()
+    command = [str(_script(tool)), *map(str, arguments)]
+    if command[0].endswith('.py'):
+        return FORKS.run(command, ROOT, _environment())
+    process = begin(tool, *arguments)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a script by torchrun, in two processes on the CPU."""
-    env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
+    env = dict(_environment(), CUDA_VISIBLE_DEVICES='')
     return subprocess.run(
         [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
          str(script), *arguments], capture_output=True, text=True, env=env)
@@ -102,11 +61,15 @@ def as_rank(main: Callable[[int], None]) -> None:
 
 def begin(tool: str, *arguments: str | Path) -> subprocess.Popen[str]:
     """Start it and return, in a Python of its own."""
-    script = tool if '/' in tool else f'tools/{tool}.py'
-    python = [sys.executable] if script.endswith('.py') else []
-    return subprocess.Popen([*python, str(ROOT / script), *map(str, arguments)], cwd=ROOT,
+    script = _script(tool)
+    python = [sys.executable] if script.suffix == '.py' else []
+    return subprocess.Popen([*python, str(script), *map(str, arguments)], cwd=ROOT,
                             env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                             text=True)
+
+
+def _script(tool: str) -> Path:
+    return ROOT / (tool if '/' in tool else f'tools/{tool}.py')
 
 
 def _environment() -> dict[str, str]:

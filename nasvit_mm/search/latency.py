@@ -21,7 +21,6 @@ from nasvit_mm.search.task import DenseTask, Size
 from nasvit_mm.spaces import Arch, Space, get_space
 
 WARMUP = 2  # calls that are not timed
-SWEEPS = 2  # times that a network of the check is measured
 POOL = 2000  # random candidates out of which those to be measured are chosen
 BLOCK_PARTS = ('stage', 'mb', 'block')  # parts of a cost that are blocks of the table
 WHICH = ('depth', 'row', 'tokens')  # in a plan: which entries are read, not how many
@@ -142,12 +141,14 @@ def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networ
     """
     space, known, rests, chosen = task.space, {}, [], _covering(task, networks)
     strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
+    twice = strangers * 2
     pictures = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
     stopwatch = _Stopwatch(task, pictures.to(device), rounds)
 
     def report(done: int) -> None:
         if progress:
-            progress(done, len(chosen) + SWEEPS * len(strangers))
+            progress(done, len(chosen) + len(twice))
+
     for i, arch in enumerate(chosen):
         total, blocks = stopwatch.measure(arch)
         for (place, plan), time_ in zip(task.net.blocks_of(arch), blocks, strict=True):
@@ -159,13 +160,14 @@ def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networ
     table = LatencyTable(task, about, {k: median(v) for k, v in sorted(known.items())},
                          _fit_rest(task, space.genes(chosen), size, np.array(rests)), {})
     if strangers:
-        found = np.empty((SWEEPS, len(strangers)))
-        for i, (sweep, n) in enumerate(np.ndindex(found.shape)):
-            found[sweep, n] = stopwatch.measure(strangers[n])[0]
+        found = []
+        for i, arch in enumerate(twice):
+            found.append(stopwatch.measure(arch)[0])
             report(len(chosen) + i + 1)
-        again = compare(*found)
+        first, second = np.array(found).reshape(2, -1)
+        again = compare(first, second)
         table.check.update(
-            compare(table.milliseconds(space.genes(strangers)), found.mean(0)),
+            compare(table.milliseconds(space.genes(strangers)), (first + second) / 2),
             repeat_tau=again['kendall_tau'], repeat_error=again['mean_error'])
     return table
 
