@@ -1,7 +1,7 @@
 # make env    the tested versions into $(VENV); no compiler needed, some minutes of download
 # make demo   the short tour, tools/demo.py, on built-in pictures and a CPU
 # make test   the tests, quick ones first; make test PYTEST_ARGS='tests/test_compat -x'
-# make lint   ruff
+# make lint   ruff: rules and format (make format mends)
 # make doctor what works in the environment, and the commands that mend the rest
 # make clean  removes .venv, builds and caches
 #
@@ -32,7 +32,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install -q --disable-pip-version-check $
 # A second try, for downloads of some GB do break off; pip keeps what it already has.
 install = $(UV_INSTALL) $(PIP_INSTALL) || { echo "-- once more in 5 s"; sleep 5; $(PIP_INSTALL); }
 
-.PHONY: env demo test lint doctor clean
+.PHONY: env demo test lint format doctor clean
 
 env: $(ENV)
 
@@ -72,6 +72,11 @@ test: $(ENV)
 
 lint: $(ENV)
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: $(ENV)
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
 
 doctor: $(ENV)
 	$(PY) -m nasvit_mm.doctor

@@ -37,8 +37,11 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['nasvit_mm', 'nasvit_mm.*']),
-    package_data={'nasvit_mm.spaces': ['zoo/*.json'], 'nasvit_mm.compat': ['tested.txt'],
-                  'nasvit_mm.search': ['report.html']},
+    package_data={
+        'nasvit_mm.spaces': ['zoo/*.json'],
+        'nasvit_mm.compat': ['tested.txt'],
+        'nasvit_mm.search': ['report.html'],
+    },
     python_requires='>=3.10',
     install_requires=requirements('runtime'),
     # onedl, search, export, dev are the tested versions. The two families of mm packages share

@@ -1,4 +1,5 @@
 """What the scripts of many trainings share: the tools as commands, and what they wrote."""
+
 from __future__ import annotations
 
 import argparse
@@ -20,12 +21,23 @@ def tool(name: str, *arguments: str | Path) -> None:
     """Run tools/<name>.py to its end, and show the command."""
     command = [sys.executable, str(ROOT / 'tools' / f'{name}.py'), *map(str, arguments)]
     print('$', *command[1:], flush=True)
-    subprocess.run(command, cwd=ROOT, check=True,
-                   env=dict(os.environ, PYTHONPATH=str(ROOT)), stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command,
+        cwd=ROOT,
+        check=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+        stdout=subprocess.DEVNULL,
+    )
 
 
-def main(doc: str, what: str, rows: Mapping[str, Any], work_dir: Path,
-         run: Callable[[str, int, Path], None], report: Callable[[Path], None]) -> None:
+def main(
+    doc: str,
+    what: str,
+    rows: Mapping[str, Any],
+    work_dir: Path,
+    run: Callable[[str, int, Path], None],
+    report: Callable[[Path], None],
+) -> None:
     """The command of such a script: run the rows named with every seed, or report.
 
     Args:
@@ -37,9 +49,9 @@ def main(doc: str, what: str, rows: Mapping[str, Any], work_dir: Path,
         report: ``report(work_dir)``.
     """
     parser = argparse.ArgumentParser(
-        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('rows', nargs='*', metavar=what.upper(),
-                        help=f'of {", ".join(rows)} (all)')
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('rows', nargs='*', metavar=what.upper(), help=f'of {", ".join(rows)} (all)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--work-dir', type=Path, default=work_dir)
     parser.add_argument('--report', action='store_true', help='no training')
@@ -80,8 +92,9 @@ def tested(folder: Path) -> dict:
     return json.loads(found[-1].read_text()) if found else {}
 
 
-def trained_and_tested(config: str | Path, checkpoint: Path, folder: Path, *options: str,
-                       work_dir: bool = True) -> dict:
+def trained_and_tested(
+    config: str | Path, checkpoint: Path, folder: Path, *options: str, work_dir: bool = True
+) -> dict:
     """Train and test what is not trained, or tested, yet; the metrics.
 
     Args:
@@ -110,8 +123,10 @@ def written(path: Path) -> dict:
 
 def with_kept(results: Mapping[str, Mapping], kept: Mapping[str, Mapping]) -> dict[str, dict]:
     """Row -> seed (a str) -> result, with what was kept of runs that are not there any more."""
-    return {row: kept.get(row, {}) | {str(seed): run for seed, run in runs.items()}
-            for row, runs in results.items()}
+    return {
+        row: kept.get(row, {}) | {str(seed): run for seed, run in runs.items()}
+        for row, runs in results.items()
+    }
 
 
 def hours(folder: Path) -> float:

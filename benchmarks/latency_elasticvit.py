@@ -5,6 +5,7 @@
 The paper's headline is S1 against EfficientNet-B0 on a phone (2.62 times faster, 0.1 points more).
 T1 at 128 stands beside networks of about its multiply-adds.  Batch 1; the networks in turn.
 """
+
 from __future__ import annotations
 
 import logging
@@ -24,8 +25,12 @@ from nasvit_mm.cost import trace
 RUNTIMES = ('PyTorch', 'onnxruntime')
 GROUPS = (
     (('elastic_S1', 192), ('efficientnet_b0', 224)),
-    (('elastic_T1', 128), ('mobilenetv3_small_100', 224), ('mobilenetv2_035', 224),
-     ('mnasnet_small', 224)),
+    (
+        ('elastic_T1', 128),
+        ('mobilenetv3_small_100', 224),
+        ('mobilenetv2_035', 224),
+        ('mnasnet_small', 224),
+    ),
 )
 
 
@@ -42,8 +47,9 @@ def main() -> None:
                 picture = torch.randn(1, 3, size, size)
                 macs[name] = trace(net, size)
                 calls[name, 'PyTorch'] = partial(net, picture)
-                calls[name, 'onnxruntime'] = exported(net, picture, Path(folder, f'{name}.onnx'),
-                                                      args.threads)
+                calls[name, 'onnxruntime'] = exported(
+                    net, picture, Path(folder, f'{name}.onnx'), args.threads
+                )
             # One runtime after the other: threads of either spin for a while after a call.
             times = {}
             for how in RUNTIMES:
@@ -51,9 +57,14 @@ def main() -> None:
                 times.update(medians(of_it, args.rounds, warmup=10))
         first = group[0][0]
         for name, size in group:
-            print(f'{name} at {size} ({macs[name] / 1e6:.0f} MMACs): ' + ', '.join(
-                f'{times[name, how] * 1e3:.1f} ms by {how} '
-                f'({times[name, how] / times[first, how]:.2f} of {first})' for how in RUNTIMES))
+            print(
+                f'{name} at {size} ({macs[name] / 1e6:.0f} MMACs): '
+                + ', '.join(
+                    f'{times[name, how] * 1e3:.1f} ms by {how} '
+                    f'({times[name, how] / times[first, how]:.2f} of {first})'
+                    for how in RUNTIMES
+                )
+            )
 
 
 def exported(net: torch.nn.Module, picture: torch.Tensor, path: Path, threads: int) -> partial:

@@ -5,6 +5,7 @@
 Global attention at 512 x 1024, and `attention='auto'` at a detector's 800 x 1344.  Resident memory
 is sampled every 2 ms during the first forward of its size, each in a process of its own.
 """
+
 from __future__ import annotations
 
 import subprocess
@@ -16,10 +17,19 @@ from nasvit_mm.backbones import ElasticViT, NASViT, TwinsViTAS
 from nasvit_mm.cost.measure import PeakMemory
 
 KINDS = {kind.__name__: kind for kind in (NASViT, ElasticViT, TwinsViTAS)}
-CASES = [*(('NASViT', arch, 'global', 512, 1024) for arch in ('nasvit_min', 'nasvit_max')),
-         *((kind, arch, 'auto', 800, 1344) for kind, arch in (
-             ('NASViT', 'nasvit_min'), ('NASViT', 'nasvit_max'), ('ElasticViT', 'elastic_S1'),
-             ('ElasticViT', 'elastic_L3'), ('TwinsViTAS', 'twins_svt_small')))]
+CASES = [
+    *(('NASViT', arch, 'global', 512, 1024) for arch in ('nasvit_min', 'nasvit_max')),
+    *(
+        (kind, arch, 'auto', 800, 1344)
+        for kind, arch in (
+            ('NASViT', 'nasvit_min'),
+            ('NASViT', 'nasvit_max'),
+            ('ElasticViT', 'elastic_S1'),
+            ('ElasticViT', 'elastic_L3'),
+            ('TwinsViTAS', 'twins_svt_small'),
+        )
+    ),
+]
 
 
 def main() -> None:
@@ -39,8 +49,11 @@ def measure(kind: str, arch: str, attention: str, height: int, width: int) -> No
         picture = torch.randn(1, 3, height, width)
         with PeakMemory() as peak:
             net(picture)
-    print(f'{arch}, attention {attention!r} at {height} x {width}: {peak.above / 2 ** 30:.2f} GiB '
-          'above the model', flush=True)
+    print(
+        f'{arch}, attention {attention!r} at {height} x {width}: {peak.above / 2**30:.2f} GiB '
+        'above the model',
+        flush=True,
+    )
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ evaluation.
 The evaluation is the demo's: NASViT subnets out of a supernet, untrained, for weights do not change
 its time; batch norms recalibrated on 8 batches of 16, and 408 pictures judged, at 48 pixels.
 """
+
 from __future__ import annotations
 
 import subprocess
@@ -67,11 +68,25 @@ def main() -> None:
         path = Path(folder, 'costs.py')
         path.write_text(COSTS.format(root=ROOT))
         start = time.perf_counter()
-        subprocess.run(['taskset', '-c', '0', sys.executable, ROOT / 'tools/search.py', path,
-                        '--work-dir', Path(folder, 'costs')], check=True, cwd=ROOT,
-                       capture_output=True)
-        print('20 generations of 512 candidates by costs alone, one core, process start and report '
-              f'included: {time.perf_counter() - start:.1f} s (limit 20)')
+        subprocess.run(
+            [
+                'taskset',
+                '-c',
+                '0',
+                sys.executable,
+                ROOT / 'tools/search.py',
+                path,
+                '--work-dir',
+                Path(folder, 'costs'),
+            ],
+            check=True,
+            cwd=ROOT,
+            capture_output=True,
+        )
+        print(
+            '20 generations of 512 candidates by costs alone, one core, process start and report '
+            f'included: {time.perf_counter() - start:.1f} s (limit 20)'
+        )
         real(Path(folder))
 
 
@@ -86,18 +101,26 @@ def real(folder: Path) -> None:
     evaluators = {
         'nothing': dict(type='Instant'),
         'a supernet': dict(
-            type='SupernetEvaluator', config=str(config), num_calibration=8,
-            checkpoint=str(folder / 'supernet.pth'), cfg_options={
+            type='SupernetEvaluator',
+            config=str(config),
+            num_calibration=8,
+            checkpoint=str(folder / 'supernet.pth'),
+            cfg_options={
                 f'{s}_dataloader.dataset.data_root': str(folder / 'pictures')
-                for s in ('train', 'val')})}
+                for s in ('train', 'val')
+            },
+        ),
+    }
     for name, evaluator in evaluators.items():
         algorithm = build_algorithm(dict(type='nsga2', population=8, generations=3), problem, 0)
         where, start = Timed(), time.perf_counter()
         records = search(problem, algorithm, Archive(folder / name, {}), evaluator, where)
         whole = time.perf_counter() - start
         rest = whole - where.seconds
-        print(f'{len(records)} evaluations by {name}: {whole:.2f} s, of which the search '
-              f'{1e3 * rest / len(records):.2f} ms a candidate, {rest / whole:.2%}')
+        print(
+            f'{len(records)} evaluations by {name}: {whole:.2f} s, of which the search '
+            f'{1e3 * rest / len(records):.2f} ms a candidate, {rest / whole:.2%}'
+        )
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
 Batch 8 at 224: largest, smallest and two random subnets, in-place distillation, limit, projection,
 AdamW.  The two take turns in one process.
 """
+
 from __future__ import annotations
 
 import statistics
@@ -26,13 +27,19 @@ def main() -> None:
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    data = dict(inputs=torch.randn(args.batch, 3, 224, 224),
-                labels=torch.randint(0, 1000, (args.batch,)))
-    model = MODELS.build(dict(
-        type='nasvit_mm.Supernet',
-        model=dict(type='nasvit_mm.ImageClassifier', space='nasvit'),
-        sampler=dict(type='sandwich', num_random=2), conflict=dict(rule='project'),
-        distill=dict(sampled='largest', smallest='largest'), clip_grad=1.0)).train()
+    data = dict(
+        inputs=torch.randn(args.batch, 3, 224, 224), labels=torch.randint(0, 1000, (args.batch,))
+    )
+    model = MODELS.build(
+        dict(
+            type='nasvit_mm.Supernet',
+            model=dict(type='nasvit_mm.ImageClassifier', space='nasvit'),
+            sampler=dict(type='sandwich', num_random=2),
+            conflict=dict(rule='project'),
+            distill=dict(sampled='largest', smallest='largest'),
+            clip_grad=1.0,
+        )
+    ).train()
     wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-4))
     resnet = timm.create_model('resnet50').train()
     optimizer = torch.optim.AdamW(resnet.parameters(), lr=1e-4)
@@ -55,9 +62,11 @@ def main() -> None:
     ratios = [a / b for a, b in zip(times['ours'], times['theirs'])]
     seconds = statistics.median(times['ours'])
     baseline = statistics.median(times['theirs'])
-    print(f'supernet step {seconds:.2f} s, resnet50 step {baseline:.2f} s: '
-          f'ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}; '
-          f'batch {args.batch} at 224, {args.threads} threads)')
+    print(
+        f'supernet step {seconds:.2f} s, resnet50 step {baseline:.2f} s: '
+        f'ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f}; '
+        f'batch {args.batch} at 224, {args.threads} threads)'
+    )
 
     sub, sup = ([torch.randn_like(p) for p in model.parameters()] for _ in range(2))
     for p, g in zip(model.parameters(), sub):
@@ -68,8 +77,10 @@ def main() -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         project_conflict(sub, sup, inplace=True)
         spent.append(time.perf_counter() - start)
-    print(f'limit and projection: {statistics.median(spent) * 1e3:.0f} ms, '
-          f'{100 * statistics.median(spent) / seconds:.1f} % of the step')
+    print(
+        f'limit and projection: {statistics.median(spent) * 1e3:.0f} ms, '
+        f'{100 * statistics.median(spent) / seconds:.1f} % of the step'
+    )
 
 
 if __name__ == '__main__':

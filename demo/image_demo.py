@@ -24,17 +24,23 @@ from nasvit_mm import engine  # noqa: E402
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('picture', help='file, folder or URL')
     parser.add_argument('config', help='file of configs/')
     parser.add_argument('--weights', required=True, help='checkpoint: file or URL')
     parser.add_argument('--out-dir', default='outputs', help='where the results go (%(default)s)')
     parser.add_argument('--device', help='cuda:0, cpu (what there is)')
-    parser.add_argument('--opacity', type=float, default=0.6,
-                        help='of the drawn classes, 0 to 1 (%(default)s)')
+    parser.add_argument(
+        '--opacity', type=float, default=0.6, help='of the drawn classes, 0 to 1 (%(default)s)'
+    )
     parser.add_argument('--with-labels', action='store_true', help='write the names of classes')
-    parser.add_argument('--score', type=float, default=0.3,
-                        help='of the boxes that are drawn, at least (%(default)s)')
+    parser.add_argument(
+        '--score',
+        type=float,
+        default=0.3,
+        help='of the boxes that are drawn, at least (%(default)s)',
+    )
     parser.add_argument('--show', action='store_true', help='show the pictures in windows')
     _common.add_cfg_options(parser)
     return parser.parse_args()
@@ -50,19 +56,32 @@ def class_names(cfg: Config) -> dict[str, Any]:
 
 def segment(args: argparse.Namespace, cfg: Config) -> str:
     from mmseg.apis import MMSegInferencer
+
     inferencer = MMSegInferencer(cfg, args.weights, device=args.device, **class_names(cfg))
-    inferencer(args.picture, out_dir=args.out_dir, opacity=args.opacity, show=args.show,
-               with_labels=args.with_labels)
+    inferencer(
+        args.picture,
+        out_dir=args.out_dir,
+        opacity=args.opacity,
+        show=args.show,
+        with_labels=args.with_labels,
+    )
     return f'label maps: {Path(args.out_dir, "pred")}'
 
 
 def detect(args: argparse.Namespace, cfg: Config) -> str:
     from mmdet.apis import DetInferencer
+
     inferencer = DetInferencer(cfg, args.weights, device=args.device)
     inferencer.model.dataset_meta.update(class_names(cfg))  # weights alone say nothing of them
     inferencer.visualizer.dataset_meta = inferencer.model.dataset_meta
-    inferencer(args.picture, out_dir=args.out_dir, pred_score_thr=args.score, show=args.show,
-               no_save_pred=False, print_result=False)
+    inferencer(
+        args.picture,
+        out_dir=args.out_dir,
+        pred_score_thr=args.score,
+        show=args.show,
+        no_save_pred=False,
+        print_result=False,
+    )
     return f'detections: {Path(args.out_dir, "preds")}'
 
 

@@ -3,6 +3,7 @@
 Importing the package loads nothing: spaces and costs load numpy, and torch and the OpenMMLab
 packages come when a model is asked for.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -16,10 +17,28 @@ if TYPE_CHECKING:
 
 __all__ = ['Arch', 'Space', '__version__', 'create_model', 'get_space', 'list_spaces']
 
-_HOME = {'Arch': 'spaces', 'Space': 'spaces', 'get_space': 'spaces', 'list_spaces': 'spaces',
-         'create_model': 'backbones'}
-_ROOMS = ('backbones', 'checkpoints', 'classification', 'compat', 'cost', 'datasets', 'deploy',
-          'engine', 'nn', 'registry', 'search', 'spaces', 'supernet')
+_HOME = {
+    'Arch': 'spaces',
+    'Space': 'spaces',
+    'get_space': 'spaces',
+    'list_spaces': 'spaces',
+    'create_model': 'backbones',
+}
+_ROOMS = (
+    'backbones',
+    'checkpoints',
+    'classification',
+    'compat',
+    'cost',
+    'datasets',
+    'deploy',
+    'engine',
+    'nn',
+    'registry',
+    'search',
+    'spaces',
+    'supernet',
+)
 
 
 def __getattr__(name: str) -> Any:

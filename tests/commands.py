@@ -36,8 +36,20 @@ def two_processes(script: Path, *arguments: str) -> subprocess.CompletedProcess[
     """Run a script by torchrun, in two processes on the CPU."""
     env = dict(_environment(), CUDA_VISIBLE_DEVICES='')
     return subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
-         str(script), *arguments], capture_output=True, text=True, env=env)
+        [
+            sys.executable,
+            '-m',
+            'torch.distributed.run',
+            '--standalone',
+            '--nproc_per_node',
+            '2',
+            str(script),
+            *arguments,
+        ],
+        capture_output=True,
+        text=True,
+        env=env,
+    )
 
 
 def agree(script: Path, *arguments: str) -> str:
@@ -63,9 +75,14 @@ def begin(tool: str, *arguments: str | Path) -> subprocess.Popen[str]:
     """Start it and return, in a Python of its own."""
     script = _script(tool)
     python = [sys.executable] if script.suffix == '.py' else []
-    return subprocess.Popen([*python, str(script), *map(str, arguments)], cwd=ROOT,
-                            env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True)
+    return subprocess.Popen(
+        [*python, str(script), *map(str, arguments)],
+        cwd=ROOT,
+        env=_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _script(tool: str) -> Path:
@@ -78,19 +95,30 @@ def _environment() -> dict[str, str]:
 
 def options(data: Path, iterations: int = 4, *more: str) -> list[str]:
     loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
-    return ['--cfg-options', f'train_cfg.max_iters={iterations}',
-            f'train_cfg.val_interval={iterations}', 'train_dataloader.batch_size=2',
-            'param_scheduler.0.end=1', 'param_scheduler.1.begin=1',
-            # So few iterations must still teach it something, else all scores are 0 and equal.
-            'param_scheduler.0.start_factor=1.0', 'optim_wrapper.optimizer.lr=0.01',
-            *[f'{loader}.{key}' for loader in loaders for key in
-              (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')], *more]
+    return [
+        '--cfg-options',
+        f'train_cfg.max_iters={iterations}',
+        f'train_cfg.val_interval={iterations}',
+        'train_dataloader.batch_size=2',
+        'param_scheduler.0.end=1',
+        'param_scheduler.1.begin=1',
+        # So few iterations must still teach it something, else all scores are 0 and equal.
+        'param_scheduler.0.start_factor=1.0',
+        'optim_wrapper.optimizer.lr=0.01',
+        *[
+            f'{loader}.{key}'
+            for loader in loaders
+            for key in (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')
+        ],
+        *more,
+    ]
 
 
 def metrics(output: str, split: str) -> dict[str, float]:
     line = [line for line in output.splitlines() if f'Iter({split})' in line and 'mIoU' in line][-1]
-    return {name: float(re.search(rf'{name}: ([\d.]+)', line)[1])
-            for name in ('aAcc', 'mIoU', 'mAcc')}
+    return {
+        name: float(re.search(rf'{name}: ([\d.]+)', line)[1]) for name in ('aAcc', 'mIoU', 'mAcc')
+    }
 
 
 def error_line(code: int, stderr: str) -> str:

@@ -1,4 +1,5 @@
 """Fixtures that several rooms use: the official NASViT weights by rule, and the golden cases."""
+
 from __future__ import annotations
 
 import gzip
@@ -34,19 +35,26 @@ class Golden:
 
     def json(self, name: str) -> dict:
         path = self.path / name
-        return json.loads(gzip.decompress(path.read_bytes()) if name.endswith('.gz')
-                          else path.read_text())
+        return json.loads(
+            gzip.decompress(path.read_bytes()) if name.endswith('.gz') else path.read_text()
+        )
 
     def state(self, keys: str) -> dict[str, torch.Tensor]:
         """State dict of an official model, from its list of keys."""
-        return {k: torch.from_numpy(self.rule.golden_value(k, shape)) if 'float' in dtype
-                else torch.zeros(shape, dtype=torch.int64)
-                for k, (shape, dtype) in self.json(keys).items()}
+        return {
+            k: torch.from_numpy(self.rule.golden_value(k, shape))
+            if 'float' in dtype
+            else torch.zeros(shape, dtype=torch.int64)
+            for k, (shape, dtype) in self.json(keys).items()
+        }
 
     def picture(self, case: dict) -> torch.Tensor:
         _, _, height, width = case['input']['shape']
-        make = (self.rule.golden_structured_input if case['name'].startswith('structured')
-                else self.rule.golden_input)
+        make = (
+            self.rule.golden_structured_input
+            if case['name'].startswith('structured')
+            else self.rule.golden_input
+        )
         return torch.from_numpy(make(height, width))
 
 

@@ -1,4 +1,5 @@
 """What the parametrised tests of all families share."""
+
 from __future__ import annotations
 
 import itertools
@@ -38,17 +39,21 @@ def small(space: str | Space) -> Space:
 def tiny(space: str) -> Space:
     """Few enough members to list them all, with the kinds of rules of the whole space."""
     space = get_space(space)
-    fields = {f.name: [c[:1] for c in f.choices] if f.positions else f.choices[0][:1]
-              for f in space.fields}
+    fields = {
+        f.name: [c[:1] for c in f.choices] if f.positions else f.choices[0][:1]
+        for f in space.fields
+    }
     if isinstance(space, SlotSpace):
         group = space.groups[-1]
         first, last = group[0], group[1]
         for name in ('heads', *space.slot_fields):
             for slot in range(first, last + 1):
                 fields[name][slot] = space.field(name).choices[slot][:2]
-        fields['width'] = ([c[:2] for c in space.field('width').choices]
-                           if space.field('width').positions
-                           else space.field('width').choices[0][:2])
+        fields['width'] = (
+            [c[:2] for c in space.field('width').choices]
+            if space.field('width').positions
+            else space.field('width').choices[0][:2]
+        )
     else:
         fields['resolution'] = space.field('resolution').choices[0][-2:]
         fields['width'] = [c[:2] for c in space.field('width').choices]

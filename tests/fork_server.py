@@ -5,6 +5,7 @@ are lines of JSON on stdin, each answered by a line with the exit code; ``ForkSe
 end.  What is imported here is of others, but for the compat room, which has to come first; so a
 tool still brings its own parts.
 """
+
 from __future__ import annotations
 
 import atexit
@@ -27,9 +28,19 @@ from typing import NoReturn
 import numpy as np
 import torch
 
-PACKAGES = ['nasvit_mm.compat', 'torchvision', 'timm', 'mmengine.runner', 'mmcv.ops',
-            'mmseg.apis', 'mmdet.apis', 'pymoo.core.problem', 'scipy.stats', 'matplotlib.pyplot',
-            'rich.progress']
+PACKAGES = [
+    'nasvit_mm.compat',
+    'torchvision',
+    'timm',
+    'mmengine.runner',
+    'mmcv.ops',
+    'mmseg.apis',
+    'mmdet.apis',
+    'pymoo.core.problem',
+    'scipy.stats',
+    'matplotlib.pyplot',
+    'rich.progress',
+]
 
 
 class ForkServer:
@@ -37,15 +48,22 @@ class ForkServer:
 
     process: subprocess.Popen[str] | None = None
 
-    def run(self, command: list[str], folder: Path,
-            env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: list[str], folder: Path, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         """A script and its arguments, to its end."""
         if self.process is None:
             self._begin(folder, env)
         with tempfile.TemporaryDirectory() as out:
             stdout, stderr = Path(out, 'stdout'), Path(out, 'stderr')
-            order = dict(script=command[0], arguments=command[1:], folder=str(folder), env=env,
-                         stdout=str(stdout), stderr=str(stderr))
+            order = dict(
+                script=command[0],
+                arguments=command[1:],
+                folder=str(folder),
+                env=env,
+                stdout=str(stdout),
+                stderr=str(stderr),
+            )
             try:
                 self.process.stdin.write(json.dumps(order) + '\n')
                 self.process.stdin.flush()
@@ -55,13 +73,20 @@ class ForkServer:
                 self.process.wait()
                 self.process = None
                 raise
-            return subprocess.CompletedProcess(command, code, stdout.read_text(),
-                                               stderr.read_text())
+            return subprocess.CompletedProcess(
+                command, code, stdout.read_text(), stderr.read_text()
+            )
 
     def _begin(self, folder: Path, env: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', __file__], cwd=folder, env=env, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, start_new_session=True)
+            [sys.executable, '-W', 'ignore', __file__],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         assert self._answer() == 'ready'
 
     def _answer(self) -> str:
@@ -82,8 +107,9 @@ def main() -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
-def exit_code(script: str, arguments: list[str], folder: str, env: dict[str, str], stdout: str,
-              stderr: str) -> int:
+def exit_code(
+    script: str, arguments: list[str], folder: str, env: dict[str, str], stdout: str, stderr: str
+) -> int:
     """Of ``python script arguments``, started in the folder."""
     for number, path in enumerate((os.devnull, stdout, stderr)):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)

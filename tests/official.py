@@ -1,4 +1,5 @@
 """Official weights by rule, where tensors of numbers alone do not make them."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +9,7 @@ from tests.conftest import Golden
 
 
 def true_index(grid: int) -> torch.Tensor:
-    y, x = np.divmod(np.arange(grid ** 2), grid)
+    y, x = np.divmod(np.arange(grid**2), grid)
     index = (y[:, None] - y + grid - 1) * (2 * grid - 1) + x[:, None] - x + grid - 1
     return torch.from_numpy(index)
 

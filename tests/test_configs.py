@@ -24,7 +24,9 @@ SEGMENTATION = sorted(
 TRAINED = sorted(
     str(path.relative_to(ROOT))
     for pattern in ('seg/*.py', 'det/*.py', 'cls/*_retrain_*.py', 'supernet/*.py', 'demo/*.py')
-    for path in (ROOT / 'configs').glob(pattern) if not path.name.endswith('_search.py'))
+    for path in (ROOT / 'configs').glob(pattern)
+    if not path.name.endswith('_search.py')
+)
 
 # Runs in a process of its own and never imports nasvit_mm: the configs alone must bring it in.
 SCRIPT = """
@@ -79,14 +81,21 @@ for path in sys.argv[1:]:
 
 FIGURES = re.compile(
     r'MACs at (\d+) x (\d+):\s+backbone ([\d.]+) G,\s+(?:neck ([\d.]+) G,\s+)?head ([\d.]+) G,'
-    r'\s+total ([\d.]+) G')
+    r'\s+total ([\d.]+) G'
+)
 
 
 @pytest.fixture(scope='module')
 def results() -> dict[str, dict]:
     env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', SCRIPT, *SEGMENTATION],
-                         cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', SCRIPT, *SEGMENTATION],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     lines = [json.loads(line[7:]) for line in run.stdout.splitlines() if line.startswith('RESULT ')]
     return {result['path']: result for result in lines}

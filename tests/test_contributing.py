@@ -1,4 +1,5 @@
 """The worked example of CONTRIBUTING.md: registered as it stands, tested like every family."""
+
 from __future__ import annotations
 
 import os
@@ -10,8 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = ['tests/test_spaces/test_space.py', 'tests/test_cost/test_count.py',
-         'tests/test_backbones/test_families.py', 'tests/test_backbones/test_pretrained.py']
+FILES = [
+    'tests/test_spaces/test_space.py',
+    'tests/test_cost/test_count.py',
+    'tests/test_backbones/test_families.py',
+    'tests/test_backbones/test_pretrained.py',
+]
 
 
 def example(heading: str, blocks: int) -> str:
@@ -28,9 +33,24 @@ def passed(code: str, name: str, folder: Path, *files: str) -> int:
     (folder / 'the_example.py').write_text(code, encoding='utf-8')
     paths = os.pathsep.join([str(folder), str(ROOT)])
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-q', '-p', 'the_example', '-k', name,
-         '-p', 'no:cacheprovider', *files],
-        cwd=ROOT, env=dict(os.environ, PYTHONPATH=paths), capture_output=True, text=True)
+        [
+            sys.executable,
+            '-m',
+            'pytest',
+            '-q',
+            '-p',
+            'the_example',
+            '-k',
+            name,
+            '-p',
+            'no:cacheprovider',
+            *files,
+        ],
+        cwd=ROOT,
+        env=dict(os.environ, PYTHONPATH=paths),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout[-5000:]
     return int(re.search(r'(\d+) passed', done.stdout)[1])
 
@@ -51,9 +71,11 @@ def test_an_algorithm_and_an_evaluator(tmp_path: Path) -> None:
     code = example('## Adding a search algorithm', 1)
     assert passed(code, 'climb', tmp_path, 'tests/test_search/test_algorithms.py') > 4
     config = tmp_path / 'search.py'
-    config.write_text("custom_imports = dict(imports=['the_example'])\nspace = 'nasvit'\n"
-                      "objectives = ['narrowness', 'macs']\nevaluator = dict(type='Narrow')\n"
-                      "algorithm = dict(type='climb', population=5, generations=3)\n")
+    config.write_text(
+        "custom_imports = dict(imports=['the_example'])\nspace = 'nasvit'\n"
+        "objectives = ['narrowness', 'macs']\nevaluator = dict(type='Narrow')\n"
+        "algorithm = dict(type='climb', population=5, generations=3)\n"
+    )
     env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]))
     command = [sys.executable, 'tools/search.py', str(config), '--work-dir', str(tmp_path / 'run')]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)

@@ -13,8 +13,12 @@ from tests.test_configs import FIGURES, ROOT, docstring
 
 DETECTION = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ('configs/det/*.py', 'configs/demo/*_detection.py', 'benchmarks/bccd/*.py',
-                    'benchmarks/overfit/*.py')
+    for pattern in (
+        'configs/det/*.py',
+        'configs/demo/*_detection.py',
+        'benchmarks/bccd/*.py',
+        'benchmarks/overfit/*.py',
+    )
     for path in ROOT.glob(pattern)
     if '_base_ =' in path.read_text(encoding='utf-8')
 )
@@ -94,18 +98,29 @@ for path, stated in json.loads(sys.argv[1]).items():
 @pytest.fixture(scope='module')
 def results() -> dict[str, dict]:
     env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    stated = {path: [[int(height), int(width)] for height, width, *_ in FIGURES.findall(
-        docstring(path))] for path in DETECTION}
-    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', SCRIPT, json.dumps(stated)],
-                         cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    stated = {
+        path: [[int(height), int(width)] for height, width, *_ in FIGURES.findall(docstring(path))]
+        for path in DETECTION
+    }
+    run = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', SCRIPT, json.dumps(stated)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     lines = [json.loads(line[7:]) for line in run.stdout.splitlines() if line.startswith('RESULT ')]
     return {result['path']: result for result in lines}
 
 
 def test_there_are_configs() -> None:
-    names = {f'configs/det/{family}_coco{mask}.py' for family in ('nasvit', 'elasticvit', 'vitas')
-             for mask in ('', '_mask')}
+    names = {
+        f'configs/det/{family}_coco{mask}.py'
+        for family in ('nasvit', 'elasticvit', 'vitas')
+        for mask in ('', '_mask')
+    }
     assert {*names, 'configs/det/vitas_coco_mask_3x.py'} <= set(DETECTION)
 
 
@@ -136,6 +151,7 @@ def test_a_searched_backbone_costs_what_the_built_detector_does() -> None:
     from nasvit_mm.cost import count_model
     from nasvit_mm.engine import build_model
     from nasvit_mm.search import DenseTask
+
     for family, space in (('nasvit', 'nasvit'), ('vitas', 'vitas_twins')):
         for mask in ('', '_mask'):
             cfg = Config.fromfile(ROOT / f'configs/det/{family}_coco{mask}.py')

@@ -15,15 +15,7 @@ from nasvit_mm.compat import tested
 
 ROOT = Path(nasvit_mm.__file__).resolve().parents[1]
 HAS_MMSEG = importlib.util.find_spec('mmseg') is not None
-NAMES = {
-    'segmentation',
-    'detection',
-    'compiled ops',
-    'GPU',
-    'distributed',
-    'search',
-    'export',
-}
+NAMES = {'segmentation', 'detection', 'compiled ops', 'GPU', 'distributed', 'search', 'export'}
 
 # Runs at the start of the doctor's interpreter and makes packages look uninstalled.
 BLOCKER = """

@@ -10,8 +10,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'nasvit_mm'
-ROOMS = [room.rstrip('/').removesuffix('.py') for room in re.findall(
-    r'^\| `nasvit_mm/([\w.]+/?)` \|', (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'), re.M)]
+ROOMS = [
+    room.rstrip('/').removesuffix('.py')
+    for room in re.findall(
+        r'^\| `nasvit_mm/([\w.]+/?)` \|',
+        (ROOT / 'CONTRIBUTING.md').read_text(encoding='utf-8'),
+        re.M,
+    )
+]
 
 
 def imported(path: Path) -> set[str]:
@@ -19,8 +25,11 @@ def imported(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
         if isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            names = ([f'{node.module}.{a.name}' for a in node.names]
-                     if node.module == 'nasvit_mm' else [node.module])
+            names = (
+                [f'{node.module}.{a.name}' for a in node.names]
+                if node.module == 'nasvit_mm'
+                else [node.module]
+            )
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
@@ -36,7 +45,7 @@ def test_the_table_names_every_room() -> None:
 
 @pytest.mark.parametrize('room', ROOMS)
 def test_imports_only_from_above(room: str) -> None:
-    allowed = {*ROOMS[:ROOMS.index(room) + 1], 'version'}
+    allowed = {*ROOMS[: ROOMS.index(room) + 1], 'version'}
     files = sorted((PACKAGE / room).rglob('*.py')) or [PACKAGE / f'{room}.py']
     for path in files:
         assert imported(path) <= allowed, path

@@ -54,29 +54,40 @@ def _message(error: UsageError) -> str:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags that every OpenMMLab command has."""
     parser.add_argument(
-        '--work-dir', help='folder of logs and checkpoints (work_dirs/<name of the config>)')
+        '--work-dir', help='folder of logs and checkpoints (work_dirs/<name of the config>)'
+    )
     add_cfg_options(parser)
     parser.add_argument(
-        '--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-        help='what started the processes; without a GPU they talk through gloo')
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes; without a GPU they talk through gloo',
+    )
     # torch.distributed.launch passes it; torchrun sets the variable itself.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
-                        help=argparse.SUPPRESS)
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options``."""
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-        help='override the config: model.backbone.arch=nasvit_min "some.list=[1,2]"')
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override the config: model.backbone.arch=nasvit_min "some.list=[1,2]"',
+    )
 
 
 def add_shape(parser: argparse.ArgumentParser) -> None:
     """Add ``--shape``."""
     parser.add_argument(
-        '--shape', type=int, nargs='+', metavar=('H', 'W'),
+        '--shape',
+        type=int,
+        nargs='+',
+        metavar=('H', 'W'),
         help='size of the picture that the network sees, one number for a square '
-             "(the config's training crop, or of a detector its test size)")
+        "(the config's training crop, or of a detector its test size)",
+    )
 
 
 def check_model(path: str, cfg: Config) -> None:
@@ -94,15 +105,22 @@ def input_size(args: argparse.Namespace, cfg: Config) -> tuple[int, int]:
     """Height and width of ``--shape``, else of the config's training crop, or of a detector the
     wide picture that its test pipeline makes, padded.
     """
-    shape = (args.shape or cfg.model.get('data_preprocessor', {}).get('size')
-             or cfg.get('crop_size') or _test_size(cfg))
+    shape = (
+        args.shape
+        or cfg.model.get('data_preprocessor', {}).get('size')
+        or cfg.get('crop_size')
+        or _test_size(cfg)
+    )
     if shape is None:
-        raise UsageError('the config names no input size: give --shape H W, for example '
-                         '--shape 512 512')
+        raise UsageError(
+            'the config names no input size: give --shape H W, for example --shape 512 512'
+        )
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if len(shape) not in (1, 2) or min(shape) < 32:
-        raise UsageError(f'--shape {" ".join(map(str, shape))}: expected H W, or one number for '
-                         'both, of at least 32 pixels')
+        raise UsageError(
+            f'--shape {" ".join(map(str, shape))}: expected H W, or one number for '
+            'both, of at least 32 pixels'
+        )
     return shape[0], shape[-1]
 
 

@@ -42,13 +42,18 @@ BACKENDS = ('pytorch', 'compile', 'onnxruntime')
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='file of configs/')
     parser.add_argument('--checkpoint', help='weights; speed does not depend on them')
     _common.add_shape(parser)
     parser.add_argument('--batch-size', type=int, default=1)
-    parser.add_argument('--backends', nargs='+', choices=BACKENDS,
-                        help='what to run (pytorch and, on a CPU, onnxruntime)')
+    parser.add_argument(
+        '--backends',
+        nargs='+',
+        choices=BACKENDS,
+        help='what to run (pytorch and, on a CPU, onnxruntime)',
+    )
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--threads', type=int, help='CPU threads (torch decides)')
     parser.add_argument('--rounds', type=int, default=20, help='timed calls (%(default)s)')
@@ -56,8 +61,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--half', action='store_true', help='half precision, on a GPU')
     parser.add_argument('--onnx', metavar='FILE', help='keep the exported graph there')
     parser.add_argument('--build-table', metavar='FILE', help='a latency table for searches')
-    parser.add_argument('--networks', type=int, default=64, metavar='N',
-                        help='that the table is built from (%(default)s)')
+    parser.add_argument(
+        '--networks',
+        type=int,
+        default=64,
+        metavar='N',
+        help='that the table is built from (%(default)s)',
+    )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     _common.add_cfg_options(parser)
     return parser.parse_args()
@@ -104,19 +114,30 @@ def main() -> None:
                 outputs[name] = torch.as_tensor(call()).float().cpu()
             memory[name] = peak.above
         # One after the other, not in turn: threads of either runtime spin for a while after a call.
-        seconds = {name: measure_seconds({name: call}, args.rounds)[name]
-                   for name, call in calls.items()}
+        seconds = {
+            name: measure_seconds({name: call}, args.rounds)[name] for name, call in calls.items()
+        }
     first, *others = outputs.values()
     difference = max((float((o - first).abs().max() / first.std()) for o in others), default=None)
     report = dict(
-        config=args.config, input_size=size, batch_size=args.batch_size, device=device_name(args),
-        threads=torch.get_num_threads(), total_macs=cost.total_macs,
-        total_params=cost.total_params, difference=difference,
-        backends={name: dict(
-            median_ms=1e3 * float(np.median(seconds[name])),
-            p10_ms=1e3 * float(np.quantile(seconds[name], 0.1)),
-            p90_ms=1e3 * float(np.quantile(seconds[name], 0.9)),
-            peak_memory_mib=memory[name] / 2 ** 20) for name in calls})
+        config=args.config,
+        input_size=size,
+        batch_size=args.batch_size,
+        device=device_name(args),
+        threads=torch.get_num_threads(),
+        total_macs=cost.total_macs,
+        total_params=cost.total_params,
+        difference=difference,
+        backends={
+            name: dict(
+                median_ms=1e3 * float(np.median(seconds[name])),
+                p10_ms=1e3 * float(np.quantile(seconds[name], 0.1)),
+                p90_ms=1e3 * float(np.quantile(seconds[name], 0.9)),
+                peak_memory_mib=memory[name] / 2**20,
+            )
+            for name in calls
+        },
+    )
     show(report, args)
 
 
@@ -134,8 +155,10 @@ def check(args: argparse.Namespace) -> None:
     if args.build_table:
         for name in ('half', 'channels_last', 'backends', 'json', 'onnx', 'checkpoint'):
             if getattr(args, name):
-                raise engine.UsageError(f'--{name.replace("_", "-")} does not go with '
-                                        '--build-table, which times blocks by PyTorch in float32')
+                raise engine.UsageError(
+                    f'--{name.replace("_", "-")} does not go with '
+                    '--build-table, which times blocks by PyTorch in float32'
+                )
         check_writable(args.build_table)
         return
     if args.backends is None:
@@ -150,7 +173,8 @@ def check(args: argparse.Namespace) -> None:
         except ImportError as error:
             raise engine.UsageError(
                 f'{error.name} is missing: pip install "nasvit_mm[export]", or leave it out with '
-                '--backends pytorch') from error
+                '--backends pytorch'
+            ) from error
 
 
 def check_writable(path: str) -> None:
@@ -165,10 +189,12 @@ def check_writable(path: str) -> None:
         raise engine.UsageError(f'--build-table {path}: cannot be written: {error}') from error
 
 
-def onnxruntime_call(model: torch.nn.Module, size: tuple[int, int], pictures: torch.Tensor,
-                     path: Path) -> Any:
+def onnxruntime_call(
+    model: torch.nn.Module, size: tuple[int, int], pictures: torch.Tensor, path: Path
+) -> Any:
     """A call of the exported network."""
     import onnxruntime
+
     export_onnx(model, size, path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -185,19 +211,30 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
     with Progress(console=Console(stderr=True)) as bar:
         shown = bar.add_task('networks')
         table = nas.build_latency_table(
-            task, size, args.device, args.networks, UNSEEN, args.rounds, args.batch_size,
-            lambda done, of: bar.update(shown, completed=done, total=of))
+            task,
+            size,
+            args.device,
+            args.networks,
+            UNSEEN,
+            args.rounds,
+            args.batch_size,
+            lambda done, of: bar.update(shown, completed=done, total=of),
+        )
     with engine.disk_errors(str(Path(args.build_table).parent)):
         table.save(args.build_table)
-    print(f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
-          f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads')
+    print(
+        f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
+        f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads'
+    )
     if not table.check:
         print('The space has no network that the table has not seen: nothing to check it by')
         return
-    print(f'{table.check["networks"]} networks it has not seen: Kendall tau '
-          f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}; of two '
-          f'measurements of them, {table.check["repeat_tau"]:.2f} and '
-          f'{table.check["repeat_error"]:.1%}')
+    print(
+        f'{table.check["networks"]} networks it has not seen: Kendall tau '
+        f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}; of two '
+        f'measurements of them, {table.check["repeat_tau"]:.2f} and '
+        f'{table.check["repeat_error"]:.1%}'
+    )
 
 
 def device_name(args: argparse.Namespace) -> str:
@@ -211,21 +248,27 @@ def show(report: dict, args: argparse.Namespace) -> None:
         print(json.dumps(report))
         return
     height, width = report['input_size']
-    out = Table(title=f'{args.config}, {args.batch_size} x {height} x {width}, '
-                      f'{report["device"]}, {report["threads"]} threads')
+    out = Table(
+        title=f'{args.config}, {args.batch_size} x {height} x {width}, '
+        f'{report["device"]}, {report["threads"]} threads'
+    )
     for column in ('backend', 'median', '10 to 90 %', 'peak memory'):
         out.add_column(column, justify='left' if column == 'backend' else 'right')
     for name, row in report['backends'].items():
-        out.add_row(name, f'{row["median_ms"]:.1f} ms',
-                    f'{row["p10_ms"]:.1f} to {row["p90_ms"]:.1f} ms',
-                    f'{row["peak_memory_mib"]:.0f} MiB')
+        out.add_row(
+            name,
+            f'{row["median_ms"]:.1f} ms',
+            f'{row["p10_ms"]:.1f} to {row["p90_ms"]:.1f} ms',
+            f'{row["peak_memory_mib"]:.0f} MiB',
+        )
     console = Console()
     console.print(out)
-    console.print(f'{report["total_macs"] / 1e9:.2f} GMACs, {report["total_params"] / 1e6:.2f} M '
-                  f'parameters, {args.rounds} rounds; memory above the loaded model')
+    console.print(
+        f'{report["total_macs"] / 1e9:.2f} GMACs, {report["total_params"] / 1e6:.2f} M '
+        f'parameters, {args.rounds} rounds; memory above the loaded model'
+    )
     if report['difference'] is not None:
-        console.print(f'largest difference of logits over their spread: '
-                      f'{report["difference"]:.1e}')
+        console.print(f'largest difference of logits over their spread: {report["difference"]:.1e}')
 
 
 if __name__ == '__main__':

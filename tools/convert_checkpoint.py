@@ -9,6 +9,7 @@ The result holds the supernet, or with --arch the subnet that is sliced out of i
 the latter as init_cfg=dict(type='Pretrained', checkpoint=...).  Batch norm statistics of a
 supernet fit no subnet: recalibrate them before judging one (training does it by itself).
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,28 +22,39 @@ from nasvit_mm.spaces import get_space, list_spaces
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('space', help=f'whose checkpoint it is: {", ".join(list_spaces())}')
     parser.add_argument('checkpoint', help="the authors' file")
     parser.add_argument('out', help='file to write')
-    parser.add_argument('--arch', help="name, JSON or YAML file, or ViTAS's net_id, of an "
-                        'architecture to slice out; of whole networks: of theirs')
-    parser.add_argument('--phase', type=int, default=0,
-                        help='of the weight sharing, to slice a ViTAS subnet out: 0 or 1')
+    parser.add_argument(
+        '--arch',
+        help="name, JSON or YAML file, or ViTAS's net_id, of an "
+        'architecture to slice out; of whole networks: of theirs',
+    )
+    parser.add_argument(
+        '--phase',
+        type=int,
+        default=0,
+        help='of the weight sharing, to slice a ViTAS subnet out: 0 or 1',
+    )
     args = parser.parse_args()
     try:
         space = get_space(args.space)
         arch = None if args.arch is None else space.arch(args.arch)
         state = convert_official(space, load_official(args.checkpoint), arch, args.phase)
-        save_weights(args.out, state, space, arch, source=Path(args.checkpoint).name,
-                     bn_recalibrated=False)
+        save_weights(
+            args.out, state, space, arch, source=Path(args.checkpoint).name, bn_recalibrated=False
+        )
     except (KeyError, ValueError, OSError) as error:
         message = error.args[0] if isinstance(error, KeyError) else error
         print(f'error: {message}', file=sys.stderr)
         sys.exit(2)
     numbers = sum(v.numel() for v in state.values())
-    print(f'{args.out}: {arch or f"the supernet of {space.name}"}, {len(state)} tensors, '
-          f'{numbers / 1e6:.2f} M numbers')
+    print(
+        f'{args.out}: {arch or f"the supernet of {space.name}"}, {len(state)} tensors, '
+        f'{numbers / 1e6:.2f} M numbers'
+    )
 
 
 if __name__ == '__main__':

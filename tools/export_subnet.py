@@ -37,23 +37,34 @@ SEARCHED = 'measured in the search'  # on the card
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help="the search's, of configs/search/")
     which = parser.add_mutually_exclusive_group()
     which.add_argument('--candidate', type=int, metavar='N', help='number in the archive')
-    which.add_argument('--best', metavar='METRIC', help='best candidate of the front by a metric '
-                       '(the first objective)')
+    which.add_argument(
+        '--best',
+        metavar='METRIC',
+        help='best candidate of the front by a metric (the first objective)',
+    )
     which.add_argument('--arch', help='an architecture, searched or not: name, JSON or YAML file')
-    parser.add_argument('--out', type=Path, help='folder to write (WORK_DIR/export_N, of --arch '
-                        'export_NAME)')
-    parser.add_argument('--force', action='store_true',
-                        help='write over an export of something else')
+    parser.add_argument(
+        '--out', type=Path, help='folder to write (WORK_DIR/export_N, of --arch export_NAME)'
+    )
+    parser.add_argument(
+        '--force', action='store_true', help='write over an export of something else'
+    )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument('--checkpoint', help="of the supernet (the search's)")
     weights.add_argument('--from-scratch', action='store_true', help='write no weights')
-    parser.add_argument('--num-calibration', type=int, metavar='N', help="batches of the task's "
-                        f'training pictures for batch norms; 0: none ({NUM_CALIBRATION}, of a '
-                        'whole model as in the search)')
+    parser.add_argument(
+        '--num-calibration',
+        type=int,
+        metavar='N',
+        help="batches of the task's "
+        f'training pictures for batch norms; 0: none ({NUM_CALIBRATION}, of a '
+        'whole model as in the search)',
+    )
     parser.add_argument('--phase', type=int, help='of the weight sharing')
     _common.add_shape(parser)
     parser.add_argument('--work-dir', help='of the search (work_dirs/<name of the config>)')
@@ -67,8 +78,10 @@ def main() -> None:
     plan = nas.read_search(cfg, args.config)
     problem = plan.problem
     if problem.task is None:
-        raise engine.UsageError(f'{args.config} names no task, whose training the backbone would '
-                                'be handed to: give it by --cfg-options task=CONFIG')
+        raise engine.UsageError(
+            f'{args.config} names no task, whose training the backbone would '
+            'be handed to: give it by --cfg-options task=CONFIG'
+        )
     if args.num_calibration is not None and args.num_calibration < 0:
         raise engine.UsageError(f'--num-calibration {args.num_calibration}: expected at least 0')
     choice = choose(args, cfg, plan)
@@ -86,8 +99,9 @@ def main() -> None:
     print(f'Now: python tools/train.py {out / nas.CONFIG}')
 
 
-def export(args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: Path,
-           size: tuple[int, int]) -> nas.Exported:
+def export(
+    args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: Path, size: tuple[int, int]
+) -> nas.Exported:
     task, options = plan.problem.task, plan.evaluator or {}
     arch, origin = choice.arch, choice.origin
     if args.from_scratch:
@@ -95,19 +109,24 @@ def export(args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: 
         return nas.export_subnet(out, task, arch, size, origin=origin)
     checkpoint = args.checkpoint or options.get('checkpoint')
     if checkpoint is None:
-        raise engine.UsageError('the search has no supernet: give --checkpoint, or --from-scratch '
-                                'for a config without weights')
+        raise engine.UsageError(
+            'the search has no supernet: give --checkpoint, or --from-scratch '
+            'for a config without weights'
+        )
     own = args.checkpoint is None  # another one may be of another training
     cfg = read_supernet_config(checkpoint, options.get('config') if own else None)
     cfg.merge_from_dict(dict(options.get('cfg_options') or {}) if own else {})
     in_task = 'backbone' in nas.standalone(cfg).model  # not of a classifier
-    source = (task_evaluator(args, plan, checkpoint, own) if in_task
-              else load_supernet(checkpoint, cfg))
+    source = (
+        task_evaluator(args, plan, checkpoint, own) if in_task else load_supernet(checkpoint, cfg)
+    )
     known = '' if '://' in checkpoint else f' (sha256 {nas.sha256(checkpoint)}...)'
     origin['supernet'] = f'{checkpoint}{known}'
     if own and choice.changed:
-        warn('the supernet is not the one that was searched: its weights, or the config it was '
-             'trained with, have changed; the figures of the search are not of these weights')
+        warn(
+            'the supernet is not the one that was searched: its weights, or the config it was '
+            'trained with, have changed; the figures of the search are not of these weights'
+        )
         origin['supernet'] += ', NOT the one that was searched'
     if SEARCHED in origin and not (own and args.phase in (None, options.get('phase', 0))):
         origin[SEARCHED] += ' (of the weights that were searched, not of these)'
@@ -124,16 +143,18 @@ def claim(args: argparse.Namespace, out: Path, choice: Choice) -> None:
         nas.check_folder(out, choice.arch, choice.origin)
 
 
-def task_evaluator(args: argparse.Namespace, plan: nas.SearchPlan,
-                   checkpoint: str, own: bool) -> nas.SupernetEvaluator:
+def task_evaluator(
+    args: argparse.Namespace, plan: nas.SearchPlan, checkpoint: str, own: bool
+) -> nas.SupernetEvaluator:
     """The search's; where it has none, or one of another kind of model, as a classifier's is, one
     by the config of the checkpoint.
     """
     options = {k: v for k, v in (plan.evaluator or {}).items() if k not in nas.ABOUT}
     if not (own or searched_in_task(options)):
         options = dict(type='SupernetEvaluator', config=None)
-    options |= {k: getattr(args, k) for k in ('num_calibration', 'phase')
-                if getattr(args, k) is not None}
+    options |= {
+        k: getattr(args, k) for k in ('num_calibration', 'phase') if getattr(args, k) is not None
+    }
     return nas.build_evaluator(dict(options, checkpoint=checkpoint), plan.problem.space)
 
 
@@ -148,8 +169,9 @@ def searched_in_task(options: Mapping[str, Any]) -> bool:
     return 'backbone' in nas.standalone(cfg).model
 
 
-def compare(args: argparse.Namespace, found: Mapping[str, float],
-            measured: Mapping[str, float]) -> None:
+def compare(
+    args: argparse.Namespace, found: Mapping[str, float], measured: Mapping[str, float]
+) -> None:
     """Say whether a whole model is as good as the search found it."""
     if not measured:
         return
@@ -159,8 +181,9 @@ def compare(args: argparse.Namespace, found: Mapping[str, float],
     expected = {k: found.get(f'phase0/{k}', v) for k, v in found.items() if k in measured}
     differ = {k: v for k, v in expected.items() if measured[k] != v}
     if same and differ:
-        warn(f'the search had {nas.listed(differ)}: data, weights or packages are not what they '
-             'were')
+        warn(
+            f'the search had {nas.listed(differ)}: data, weights or packages are not what they were'
+        )
 
 
 def warn(text: str) -> None:
@@ -193,28 +216,40 @@ def choose(args: argparse.Namespace, cfg: Config, plan: nas.SearchPlan) -> Choic
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise engine.UsageError(f'--arch: {error.args[0]}') from error
         named = args.arch in ('smallest', 'largest', *problem.space.named)
-        return Choice(arch, args.arch if named else nas.digest(arch.to_dict())[:8],
-                      {'chosen': f'by hand: {args.arch}'})
-    archive = nas.Archive(cfg.work_dir, plan.identity, resume=True, write=False,
-                          loose=[nas.EVALUATED])
+        return Choice(
+            arch,
+            args.arch if named else nas.digest(arch.to_dict())[:8],
+            {'chosen': f'by hand: {args.arch}'},
+        )
+    archive = nas.Archive(
+        cfg.work_dir, plan.identity, resume=True, write=False, loose=[nas.EVALUATED]
+    )
     path, records = archive.path, archive.lines
     if not records:
-        raise engine.UsageError(f'{path} holds no candidate: run tools/search.py {args.config} '
-                                'first, or give its --work-dir, or --arch')
+        raise engine.UsageError(
+            f'{path} holds no candidate: run tools/search.py {args.config} '
+            'first, or give its --work-dir, or --arch'
+        )
     if args.candidate is not None:
         if not 0 <= args.candidate < len(records):
-            raise engine.UsageError(f'--candidate {args.candidate}: {path} has 0 to '
-                                    f'{len(records) - 1}')
+            raise engine.UsageError(
+                f'--candidate {args.candidate}: {path} has 0 to {len(records) - 1}'
+            )
         record = records[args.candidate]
     else:
         record = best(args, problem, nas.front(problem, records))
-    return Choice(problem.space.arch(record['arch']), str(record['index']),
-                  describe(record, path, args.config), record['metrics'],
-                  nas.EVALUATED in archive.differing)
+    return Choice(
+        problem.space.arch(record['arch']),
+        str(record['index']),
+        describe(record, path, args.config),
+        record['metrics'],
+        nas.EVALUATED in archive.differing,
+    )
 
 
-def best(args: argparse.Namespace, problem: nas.Problem,
-         front: list[dict[str, Any]]) -> Mapping[str, Any]:
+def best(
+    args: argparse.Namespace, problem: nas.Problem, front: list[dict[str, Any]]
+) -> Mapping[str, Any]:
     goals = {o.metric: o.sign for o in problem.objectives}
     metric = args.best or problem.objectives[0].metric
     if metric not in goals:
@@ -225,8 +260,12 @@ def best(args: argparse.Namespace, problem: nas.Problem,
 
 
 def describe(record: Mapping[str, Any], path: Path, config: str) -> dict[str, Any]:
-    return {'candidate': record['index'], 'search': config, 'archive': str(path),
-            SEARCHED: nas.listed({**record['metrics'], **record['costs']})}
+    return {
+        'candidate': record['index'],
+        'search': config,
+        'archive': str(path),
+        SEARCHED: nas.listed({**record['metrics'], **record['costs']}),
+    }
 
 
 if __name__ == '__main__':

@@ -25,11 +25,15 @@ from nasvit_mm.cost import ModelCost, count_model
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='file of configs/')
     _common.add_shape(parser)
-    parser.add_argument('--arch', help="another architecture for this project's backbone: name, "
-                        "'smallest', 'largest', JSON or YAML file (of a supernet: largest)")
+    parser.add_argument(
+        '--arch',
+        help="another architecture for this project's backbone: name, "
+        "'smallest', 'largest', JSON or YAML file (of a supernet: largest)",
+    )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     _common.add_cfg_options(parser)
     return parser.parse_args()
@@ -40,9 +44,18 @@ def main() -> None:
     cfg = chosen(args, nas.standalone(_common.load_config(args)))
     cost = count_model(engine.build_model(cfg), _common.input_size(args, cfg))
     if args.json:
-        print(json.dumps(dict(
-            config=args.config, input_size=cost.input_size, macs=cost.macs, params=cost.params,
-            total_macs=cost.total_macs, total_params=cost.total_params)))
+        print(
+            json.dumps(
+                dict(
+                    config=args.config,
+                    input_size=cost.input_size,
+                    macs=cost.macs,
+                    params=cost.params,
+                    total_macs=cost.total_macs,
+                    total_params=cost.total_params,
+                )
+            )
+        )
     else:
         Console().print(table(cost, args.config))
 
@@ -51,8 +64,10 @@ def chosen(args: argparse.Namespace, cfg: Config) -> Config:
     """The config with the architecture that is asked for."""
     _common.check_model(args.config, cfg)
     if 'backbone' not in cfg.model:
-        raise engine.UsageError(f'{args.config} is of a {cfg.model.type}, no dense model; '
-                                'nasvit_mm.cost.count gives the cost of a classifier')
+        raise engine.UsageError(
+            f'{args.config} is of a {cfg.model.type}, no dense model; '
+            'nasvit_mm.cost.count gives the cost of a classifier'
+        )
     supernet = cfg.model.backbone.get('arch') == 'supernet'
     if args.arch is None and not supernet:
         return cfg
@@ -69,11 +84,16 @@ def table(cost: ModelCost, config: str) -> Table:
     for column in ('part', 'MACs', 'share', 'parameters'):
         out.add_column(column, justify='left' if column == 'part' else 'right')
     for part, macs in cost.macs.items():
-        out.add_row(part, f'{macs / 1e9:.3f} G', f'{macs / cost.total_macs:.0%}',
-                    f'{cost.params[part] / 1e6:.3f} M')
+        out.add_row(
+            part,
+            f'{macs / 1e9:.3f} G',
+            f'{macs / cost.total_macs:.0%}',
+            f'{cost.params[part] / 1e6:.3f} M',
+        )
     out.add_section()
-    out.add_row('total', f'{cost.total_macs / 1e9:.3f} G', '100%',
-                f'{cost.total_params / 1e6:.3f} M')
+    out.add_row(
+        'total', f'{cost.total_macs / 1e9:.3f} G', '100%', f'{cost.total_params / 1e6:.3f} M'
+    )
     return out
 
 

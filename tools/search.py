@@ -34,14 +34,23 @@ from nasvit_mm import search as nas
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='file of configs/search/')
-    parser.add_argument('--resume', action='store_true', help='go on with the archive in the work '
-                        'dir; none yet: a fresh start')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on with the archive in the work dir; none yet: a fresh start',
+    )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument('--workers', type=int, default=1, metavar='N',
-                       help='evaluate in so many processes (1: in this one), each of as many '
-                            'threads as OMP_NUM_THREADS says')
+    where.add_argument(
+        '--workers',
+        type=int,
+        default=1,
+        metavar='N',
+        help='evaluate in so many processes (1: in this one), each of as many '
+        'threads as OMP_NUM_THREADS says',
+    )
     where.add_argument('--dask', metavar='ADDRESS', help='evaluate on a Dask cluster')
     _common.add_arguments(parser)
     return parser.parse_args()
@@ -57,6 +66,7 @@ def backend(args: argparse.Namespace, cfg: Any) -> Iterator[nas.Serial]:
     elif args.dask:
         with dask_client(args.dask) as client:
             from distributed import KilledWorker
+
             # Pure, a candidate whose worker died would be its error for good.
             yield nas.Workers(client.get_executor(pure=False), [KilledWorker])
     elif args.workers > 1:
@@ -77,8 +87,10 @@ def dask_client(address: str) -> Any:
     try:
         return Client(address)
     except (OSError, TimeoutError, ValueError) as error:
-        raise engine.UsageError(f'--dask {address}: no scheduler of Dask answers there ({error}); '
-                                'expected tcp://HOST:PORT') from error
+        raise engine.UsageError(
+            f'--dask {address}: no scheduler of Dask answers there ({error}); '
+            'expected tcp://HOST:PORT'
+        ) from error
 
 
 def open_archive(cfg: Any, plan: nas.SearchPlan, resume: bool, where: nas.Serial) -> nas.Archive:
@@ -96,8 +108,13 @@ class Bar:
     """A bar over all generations, with what is best so far."""
 
     def __init__(self, plan: nas.SearchPlan, console: Console) -> None:
-        self.bar = Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-                            TimeRemainingColumn(), console=console)
+        self.bar = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
         self.goal, self.total = plan.problem.objectives[0], plan.algorithm.generations
         self.best, self.done, self.failed = None, 0, 0
         self.task = self.bar.add_task('search', total=None)
@@ -108,16 +125,24 @@ class Bar:
         else:
             self.done += 1
             self.note(record)
-        self.bar.update(self.task, completed=self.done, description=''.join((
-            f'generation {generation + 1} of {self.total}',
-            f', {self.failed} failed' if self.failed else '',
-            '' if self.best is None else f', best {self.goal.metric} {self.best:.6g}')))
+        self.bar.update(
+            self.task,
+            completed=self.done,
+            description=''.join(
+                (
+                    f'generation {generation + 1} of {self.total}',
+                    f', {self.failed} failed' if self.failed else '',
+                    '' if self.best is None else f', best {self.goal.metric} {self.best:.6g}',
+                )
+            ),
+        )
 
     def note(self, record: Mapping[str, Any]) -> None:
         if 'failed' in record:
             if not self.failed:
-                self.bar.console.print(f'candidate {record["index"]} failed: {record["failed"]}',
-                                       markup=False)
+                self.bar.console.print(
+                    f'candidate {record["index"]} failed: {record["failed"]}', markup=False
+                )
             self.failed += 1
             return
         value = nas.figures(record)[self.goal.metric]
@@ -159,16 +184,25 @@ def main() -> None:
                 clock(record)
 
         with bar.bar:
-            records = nas.search(plan.problem, plan.algorithm, archive, plan.evaluator, where,
-                                 progress)
+            records = nas.search(
+                plan.problem, plan.algorithm, archive, plan.evaluator, where, progress
+            )
         ended = records[-1]['generation'] + 1
         if ended < plan.algorithm.generations:
-            console.print(f'After generation {ended} of {plan.algorithm.generations} no new '
-                          'candidates were found within the constraints.')
+            console.print(
+                f'After generation {ended} of {plan.algorithm.generations} no new '
+                'candidates were found within the constraints.'
+            )
         if _common.is_first():
             best = nas.front(plan.problem, records)
-            written = nas.write_report(cfg.work_dir, plan.problem, records, best,
-                                       f'{args.config}: {plan.problem.space.name}', plan.identity)
+            written = nas.write_report(
+                cfg.work_dir,
+                plan.problem,
+                records,
+                best,
+                f'{args.config}: {plan.problem.space.name}',
+                plan.identity,
+            )
             console.print(nas.front_table(plan.problem, best))
             console.print('\n'.join(map(str, [archive.path, *written])))
         if isinstance(where, nas.Ranks):

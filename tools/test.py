@@ -21,15 +21,22 @@ from nasvit_mm import engine
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='file of configs/')
     parser.add_argument('checkpoint', help='file or URL')
-    parser.add_argument('--out', metavar='DIR', help='write predicted label maps there, or of a '
-                        "detector its boxes and masks in COCO's JSON")
+    parser.add_argument(
+        '--out',
+        metavar='DIR',
+        help='write predicted label maps there, or of a '
+        "detector its boxes and masks in COCO's JSON",
+    )
     parser.add_argument('--show', action='store_true', help='show predictions in windows')
     parser.add_argument(
-        '--show-dir', metavar='DIR',
-        help='draw annotation | prediction of every picture to DIR/vis_data/vis_image')
+        '--show-dir',
+        metavar='DIR',
+        help='draw annotation | prediction of every picture to DIR/vis_data/vis_image',
+    )
     parser.add_argument('--wait-time', type=float, default=2, help='seconds per window of --show')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
     _common.add_arguments(parser)
@@ -42,7 +49,8 @@ def draw(cfg: Config, args: argparse.Namespace) -> None:
     if hook is None:
         raise engine.UsageError(
             '--show and --show-dir need default_hooks.visualization in the config: '
-            "dict(type='SegVisualizationHook'), of a detector dict(type='DetVisualizationHook')")
+            "dict(type='SegVisualizationHook'), of a detector dict(type='DetVisualizationHook')"
+        )
     hook.draw = True
     if args.show:
         hook.show, hook.wait_time = True, args.wait_time
@@ -67,8 +75,10 @@ def write_results(cfg: Config, folder: str) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
         elif evaluator['type'].endswith('Accuracy'):
-            raise engine.UsageError('--out writes label maps, or detections; a classifier has '
-                                    'neither: leave it out, scores are in the log')
+            raise engine.UsageError(
+                '--out writes label maps, or detections; a classifier has '
+                'neither: leave it out, scores are in the log'
+            )
         else:
             evaluator['output_dir'], evaluator['keep_results'] = folder, True
 
@@ -82,8 +92,10 @@ def main() -> None:
         cfg.model.teachers = None  # only training asks them
     # A moving average is what its training's checkpoints have as weights.
     cfg.custom_hooks = [
-        hook for hook in cfg.get('custom_hooks') or ()
-        if 'EMAHook' not in str(hook.get('type') if isinstance(hook, dict) else hook)]
+        hook
+        for hook in cfg.get('custom_hooks') or ()
+        if 'EMAHook' not in str(hook.get('type') if isinstance(hook, dict) else hook)
+    ]
     if args.show or args.show_dir:
         draw(cfg, args)
     if args.tta:

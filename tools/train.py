@@ -20,17 +20,25 @@ from nasvit_mm import engine
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='file of configs/')
     parser.add_argument(
-        '--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-        help='go on from a checkpoint; without a name from the latest in the work dir')
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint; without a name from the latest in the work dir',
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
     parser.add_argument(
-        '--auto-scale-lr', action='store_true',
-        help="scale the learning rate by the batch size over the config's base_batch_size")
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate by the batch size over the config's base_batch_size",
+    )
     parser.add_argument(
-        '--tensorboard', action='store_true', help='also log for TensorBoard, to the work dir')
+        '--tensorboard', action='store_true', help='also log for TensorBoard, to the work dir'
+    )
     _common.add_arguments(parser)
     return parser.parse_args()
 

@@ -6,10 +6,12 @@ MACs at 352 x 480:  backbone 6.11 G, neck 0.37 G, head 1.36 G, total 7.83 G.
 
     python tools/train.py benchmarks/bccd/retinanet_r18.py
 """
+
 _base_ = [
-    '../../configs/_base_/models/retinanet_small.py', '../../configs/_base_/datasets/bccd.py',
+    '../../configs/_base_/models/retinanet_small.py',
+    '../../configs/_base_/datasets/bccd.py',
     '../../configs/_base_/detection_runtime.py',
-    '../../configs/_base_/schedules/adamw_scratch_16e.py'
+    '../../configs/_base_/schedules/adamw_scratch_16e.py',
 ]
 model = dict(
     backbone=dict(
@@ -19,6 +21,8 @@ model = dict(
         out_indices=(1, 2, 3),
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,
-        style='pytorch'),
+        style='pytorch',
+    ),
     neck=dict(in_channels=[128, 256, 512]),
-    bbox_head=dict(num_classes=3))
+    bbox_head=dict(num_classes=3),
+)

@@ -7,6 +7,7 @@
 A run that was stopped goes on where it was.  Results lie in work_dirs/bccd/ROW/seedN; --report
 writes docs/bccd.json.
 """
+
 from __future__ import annotations
 
 import json
@@ -23,8 +24,12 @@ ROWS = {'nasvit': 'configs/det/nasvit_bccd.py', 'r18': 'benchmarks/bccd/retinane
 def run(row: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet, then test what is not tested yet."""
     found = trained_and_tested(
-        ROWS[row], folder / f'epoch_{EPOCHS}.pth', folder, f'randomness.seed={seed}',
-        'default_hooks.checkpoint.interval=2')
+        ROWS[row],
+        folder / f'epoch_{EPOCHS}.pth',
+        folder,
+        f'randomness.seed={seed}',
+        'default_hooks.checkpoint.interval=2',
+    )
     print(f'{row} seed {seed}: {found["coco/bbox_mAP"]:.3f} mAP on test', flush=True)
 
 
@@ -37,8 +42,10 @@ def report(work_dir: Path) -> None:
             results[row] = dict(config=config, test=scores)
     print('| model | test mAP | AP50 | seeds |\n|---|---|---|---|')
     for row, result in results.items():
-        columns = [with_spread(100 * s[name] for s in result['test'].values())
-                   for name in ('coco/bbox_mAP', 'coco/bbox_mAP_50')]
+        columns = [
+            with_spread(100 * s[name] for s in result['test'].values())
+            for name in ('coco/bbox_mAP', 'coco/bbox_mAP_50')
+        ]
         print(f'| `{row}` | {" | ".join(columns)} | {len(result["test"])} |')
     (ROOT / 'docs/bccd.json').write_text(json.dumps(results, indent=1) + '\n')
 

@@ -3,6 +3,7 @@
 mmseg's own LRASPPHead pools windows of 49 x 49 positions, for pictures of 512 x 1024 and more; a
 CamVid crop has 22 x 22.  torchvision's pools the whole map and scales to any width.
 """
+
 from __future__ import annotations
 
 from mmengine.model import BaseModule
@@ -27,7 +28,7 @@ class MobileNetV3Large(BaseModule):
         for layer in layers.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.momentum = 0.1  # torchvision's 0.01 is too slow for 2,000 iterations
-        self.low, self.high = layers[:STRIDE_8 + 1], layers[STRIDE_8 + 1:]
+        self.low, self.high = layers[: STRIDE_8 + 1], layers[STRIDE_8 + 1 :]
         self.out_channels = (layers[STRIDE_8].out_channels, layers[-1].out_channels)
         self.out_strides = (8, 16)
 
@@ -41,8 +42,9 @@ class LRASPP(BaseDecodeHead):
     """torchvision's LRASPPHead with mmseg's loss; two inputs: strides 8 and 16."""
 
     def __init__(self, in_channels: tuple[int, int], **kwargs) -> None:
-        super().__init__(in_channels=in_channels, input_transform='multiple_select',
-                         init_cfg=None, **kwargs)
+        super().__init__(
+            in_channels=in_channels, input_transform='multiple_select', init_cfg=None, **kwargs
+        )
         self.head = LRASPPHead(*in_channels, self.num_classes, self.channels)
         del self.conv_seg  # the two classifiers are part of it
 

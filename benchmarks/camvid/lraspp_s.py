@@ -7,6 +7,7 @@ MACs at 352 x 352:  backbone 1.17 G, head 0.07 G, total 1.25 G.
 
     python tools/train.py benchmarks/camvid/lraspp_s.py
 """
+
 _base_ = ['../../configs/seg/nasvit_camvid.py']
 custom_imports = dict(imports=['nasvit_mm.compat', 'benchmarks.camvid.lraspp'])
 model = dict(
@@ -19,6 +20,8 @@ model = dict(
         channels=128,
         num_classes=11,
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)))
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+    ),
+)
 # Of 1e-3 and 2e-3 the better after 500 iterations; for NASViT it is 2e-3.
 optim_wrapper = dict(optimizer=dict(lr=1e-3))

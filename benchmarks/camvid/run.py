@@ -8,6 +8,7 @@ A run that was stopped goes on where it was.  Results lie in work_dirs/camvid/RO
 writes docs/camvid.json, which keeps what it has of runs that are not there any more, and
 docs/camvid.png.
 """
+
 from __future__ import annotations
 
 import json
@@ -47,8 +48,13 @@ SIZE = (360, 480)  # of a whole picture, for latency
 def run(row: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet, then test what is not tested yet."""
     found = trained_and_tested(
-        ROWS[row], folder / f'iter_{ITERATIONS}.pth', folder, f'randomness.seed={seed}',
-        f'train_cfg.max_iters={ITERATIONS}', 'default_hooks.checkpoint.interval=250')
+        ROWS[row],
+        folder / f'iter_{ITERATIONS}.pth',
+        folder,
+        f'randomness.seed={seed}',
+        f'train_cfg.max_iters={ITERATIONS}',
+        'default_hooks.checkpoint.interval=250',
+    )
     print(f'{row} seed {seed}: {found["mIoU"]:.2f} mIoU on test', flush=True)
 
 
@@ -71,17 +77,22 @@ def report(work_dir: Path) -> None:
         folders = seeds(work_dir / row)
         found = dict(
             test_miou={seed: tested(f)['mIoU'] for seed, f in folders.items() if tested(f)},
-            curves={seed: curves(f) for seed, f in folders.items() if tested(f)})
+            curves={seed: curves(f) for seed, f in folders.items() if tested(f)},
+        )
         found = with_kept(found, kept.get(row, {}))
         if found['test_miou']:
             results[row] = dict(config=config, **found)
     measure(results)
-    print(f'| model | MACs at 352 x 352 | parameters | test mIoU | latency at '
-          f'{SIZE[0]} x {SIZE[1]} |\n|---|---|---|---|---|')
+    print(
+        f'| model | MACs at 352 x 352 | parameters | test mIoU | latency at '
+        f'{SIZE[0]} x {SIZE[1]} |\n|---|---|---|---|---|'
+    )
     for row, result in results.items():
         scores = result['test_miou'].values()
-        print(f'| `{row}` | {result["macs"] / 1e9:.2f} G | {result["params"] / 1e6:.2f} M | '
-              f'{with_spread(scores)} ({len(scores)} seeds) | {result["ms"]:.0f} ms |')
+        print(
+            f'| `{row}` | {result["macs"] / 1e9:.2f} G | {result["params"] / 1e6:.2f} M | '
+            f'{with_spread(scores)} ({len(scores)} seeds) | {result["ms"]:.0f} ms |'
+        )
     plot(results, ROOT / 'docs/camvid.png')
     JSON.write_text(json.dumps(results, indent=1) + '\n')
 
@@ -97,6 +108,7 @@ def measure(results: dict[str, dict]) -> None:
     from nasvit_mm.cost import count_model
     from nasvit_mm.cost.measure import measure_seconds
     from nasvit_mm.deploy import Logits
+
     os.chdir(ROOT)
     nets, picture = {}, torch.randn(1, 3, *SIZE)
     for row, result in results.items():
@@ -113,14 +125,21 @@ def measure(results: dict[str, dict]) -> None:
 def plot(results: dict[str, dict], path: Path) -> None:
     """Loss and validation mIoU against the iteration, a line a seed."""
     import matplotlib
+
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
+
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout='constrained')
     for i, (row, result) in enumerate(results.items()):
         for seed, (losses, scores) in result['curves'].items():
-            style = dict(color=f'C{i}', alpha=0.8, linewidth=1.2,
-                         label=None if seed != min(result['curves']) else
-                         f'{row} ({result["macs"] / 1e9:.2f} GMACs)')
+            style = dict(
+                color=f'C{i}',
+                alpha=0.8,
+                linewidth=1.2,
+                label=None
+                if seed != min(result['curves'])
+                else f'{row} ({result["macs"] / 1e9:.2f} GMACs)',
+            )
             left.plot([int(i) for i in losses], losses.values(), **style)
             right.plot([int(i) for i in scores], scores.values(), marker='.', **style)
     left.set(xlabel='iteration', ylabel='training loss (mean of 50 iterations)', yscale='log')

@@ -7,6 +7,7 @@ MACs at 352 x 352:  backbone 1.25 G, head 2.17 G, total 3.43 G.
 
     python tools/train.py benchmarks/camvid/segformer_b0.py
 """
+
 _base_ = ['../../configs/seg/nasvit_camvid.py']
 model = dict(
     backbone=dict(
@@ -22,6 +23,8 @@ model = dict(
         out_indices=(0, 1, 2, 3),
         mlp_ratio=4,
         qkv_bias=True,
-        drop_path_rate=0.1),
-    decode_head=dict(in_channels=[32, 64, 160, 256], channels=256))
+        drop_path_rate=0.1,
+    ),
+    decode_head=dict(in_channels=[32, 64, 160, 256], channels=256),
+)
 optim_wrapper = dict(optimizer=dict(lr=6e-4))

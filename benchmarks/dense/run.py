@@ -16,6 +16,7 @@ processes).  Hours are of one core, where OMP_NUM_THREADS=1.
 Needs data/camvid (configs/_base_/datasets/camvid.py says how it lies) and the classification
 supernet: python tools/train.py configs/supernet/nasvit_tiny-imagenet20.py
 """
+
 from __future__ import annotations
 
 import json
@@ -49,22 +50,38 @@ RULES = ('project', 'sum')
 STAGES = (*RULES, 'search', 'alone')
 KINDS = {'subnet': 'chosen ones', 'alone': 'the same, trained alone'}
 JSON = ROOT / 'docs/dense.json'
-SCHEDULE = [f'train_cfg.max_iters={ITERATIONS}', f'train_cfg.val_interval={ITERATIONS}',
-            'default_hooks.checkpoint.interval=100']
+SCHEDULE = [
+    f'train_cfg.max_iters={ITERATIONS}',
+    f'train_cfg.val_interval={ITERATIONS}',
+    'default_hooks.checkpoint.interval=100',
+]
 
 
 def run(stage: str, seed: int, folder: Path) -> None:
     """What of a stage is not done yet."""
     if stage in RULES:
         if not (folder / f'iter_{ITERATIONS}.pth').exists():
-            tool('train', CONFIG, '--work-dir', folder, '--resume', '--cfg-options',
-                 f'model.conflict.rule={stage}', f'randomness.seed={seed}',
-                 f'model.sampler.seed={seed}', 'model.log_cosine=10', *SCHEDULE)
+            tool(
+                'train',
+                CONFIG,
+                '--work-dir',
+                folder,
+                '--resume',
+                '--cfg-options',
+                f'model.conflict.rule={stage}',
+                f'randomness.seed={seed}',
+                f'model.sampler.seed={seed}',
+                'model.log_cosine=10',
+                *SCHEDULE,
+            )
         return
     work_dir = folder.parents[1]
     supernet = work_dir / better(work_dir, seed) / f'seed{seed}'
-    options = ['--cfg-options', f'evaluator.checkpoint={supernet}/iter_{ITERATIONS}.pth',
-               f'algorithm.generations={GENERATIONS}']
+    options = [
+        '--cfg-options',
+        f'evaluator.checkpoint={supernet}/iter_{ITERATIONS}.pth',
+        f'algorithm.generations={GENERATIONS}',
+    ]
     if stage == 'search':
         if not (folder / 'front.json').exists():
             tool('search', SEARCH, '--work-dir', folder, '--resume', '--workers', WORKERS, *options)
@@ -76,36 +93,50 @@ def run(stage: str, seed: int, folder: Path) -> None:
             subnet, alone = (folder / f'{kind}{number}' for kind in ('subnet', 'alone'))
             with claimed(alone) as mine:
                 if mine:
-                    measure(subnet, subnet / 'weights.pth', [*common, '--out', subnet, *options],
-                            seed)
-                    measure(alone, alone / f'train/iter_{ITERATIONS}.pth',
-                            [*common, '--checkpoint', FEATURES, '--out', alone, *options], seed)
+                    measure(
+                        subnet, subnet / 'weights.pth', [*common, '--out', subnet, *options], seed
+                    )
+                    measure(
+                        alone,
+                        alone / f'train/iter_{ITERATIONS}.pth',
+                        [*common, '--checkpoint', FEATURES, '--out', alone, *options],
+                        seed,
+                    )
 
 
 def measure(folder: Path, checkpoint: Path, export: list, seed: int) -> None:
     """Export, train where the checkpoint is not what was exported, test."""
     if not (folder / 'config.py').exists():
         tool('export_subnet', *export)
-    trained_and_tested(folder / 'config.py', checkpoint, folder, f'randomness.seed={seed}',
-                       *SCHEDULE, work_dir=False)
+    trained_and_tested(
+        folder / 'config.py',
+        checkpoint,
+        folder,
+        f'randomness.seed={seed}',
+        *SCHEDULE,
+        work_dir=False,
+    )
 
 
 def better(work_dir: Path, seed: int) -> str:
     """The conflict rule whose supernet has the better largest subnet on val."""
     for rule in RULES:
         if not (work_dir / rule / f'seed{seed}/iter_{ITERATIONS}.pth').exists():
-            raise SystemExit(f'error: the supernet {rule} of seed {seed} is not trained yet: run '
-                             f'the stages {", ".join(RULES)} first')
+            raise SystemExit(
+                f'error: the supernet {rule} of seed {seed} is not trained yet: run '
+                f'the stages {", ".join(RULES)} first'
+            )
     return max(RULES, key=lambda rule: arm(work_dir / rule / f'seed{seed}')['largest/mIoU'])
 
 
 def spread(records: list[dict]) -> list[dict]:
-    """The smallest, and the best by mIoU in each of some equal parts of the range of multiply-adds.
-    """
+    """The smallest, and the best by mIoU in each of some equal parts of the range of MACs."""
     macs = np.array([r['costs']['macs'] for r in records])
     part = np.digitize(macs, np.linspace(macs.min(), macs.max(), PARTS + 1)[1:-1])
-    best = [max((r for r, p in zip(records, part) if p == i), key=lambda r: r['metrics']['mIoU'])
-            for i in np.unique(part)]
+    best = [
+        max((r for r, p in zip(records, part) if p == i), key=lambda r: r['metrics']['mIoU'])
+        for i in np.unique(part)
+    ]
     smallest = records[macs.argmin()]
     return best if smallest in best else [smallest, *best]
 
@@ -115,15 +146,20 @@ def rows(work_dir: Path, seed: int) -> list[dict]:
     search = work_dir / f'search/seed{seed}'
     out = []
     for record in spread(candidates(search)):
-        subnet, alone = (work_dir / f'alone/seed{seed}/{kind}{record["index"]}'
-                         for kind in ('subnet', 'alone'))
+        subnet, alone = (
+            work_dir / f'alone/seed{seed}/{kind}{record["index"]}' for kind in ('subnet', 'alone')
+        )
         val = [r['mIoU'] for r in scalars(alone / 'train') if 'mIoU' in r]
         if tested(subnet) and tested(alone) and val:
-            out.append(dict(
-                candidate=record['index'], macs=record['costs']['macs'],
-                val=dict(subnet=record['metrics']['mIoU'], alone=val[-1]),
-                test=dict(subnet=tested(subnet)['mIoU'], alone=tested(alone)['mIoU']),
-                hours=hours(alone / 'train')))
+            out.append(
+                dict(
+                    candidate=record['index'],
+                    macs=record['costs']['macs'],
+                    val=dict(subnet=record['metrics']['mIoU'], alone=val[-1]),
+                    test=dict(subnet=tested(subnet)['mIoU'], alone=tested(alone)['mIoU']),
+                    hours=hours(alone / 'train'),
+                )
+            )
     return out
 
 
@@ -131,8 +167,11 @@ def arm(folder: Path) -> dict:
     """A supernet's hours, the cosines it logged, and its smallest and largest subnet on val."""
     found = list(scalars(folder))
     scores = [r for r in found if 'largest/mIoU' in r]
-    return dict({k: scores[-1][k] for k in ('smallest/mIoU', 'largest/mIoU')}, hours=hours(folder),
-                cosines={str(r['step']): r['cosine'] for r in found if 'cosine' in r})
+    return dict(
+        {k: scores[-1][k] for k in ('smallest/mIoU', 'largest/mIoU')},
+        hours=hours(folder),
+        cosines={str(r['step']): r['cosine'] for r in found if 'cosine' in r},
+    )
 
 
 def searched(work_dir: Path, seed: int) -> dict:
@@ -143,9 +182,11 @@ def searched(work_dir: Path, seed: int) -> dict:
     lines = (folder / 'timings.jsonl').read_text().splitlines()
     front = json.loads((folder / 'front.json').read_text())
     return dict(
-        rule=better(work_dir, seed), front=points(front),
+        rule=better(work_dir, seed),
+        front=points(front),
         candidates=points(candidates(folder)),
-        hours=WORKERS * sum(json.loads(line)['seconds'] for line in lines) / 3600)
+        hours=WORKERS * sum(json.loads(line)['seconds'] for line in lines) / 3600,
+    )
 
 
 def points(records: list[dict]) -> list[tuple[int, float]]:
@@ -154,26 +195,43 @@ def points(records: list[dict]) -> list[tuple[int, float]]:
 
 def report(work_dir: Path) -> None:
     """Print the tables, write docs/dense.json and docs/dense.png."""
-    trained = {rule: {seed: arm(f) for seed, f in seeds(work_dir / rule).items()
-                      if (f / f'iter_{ITERATIONS}.pth').exists()} for rule in RULES}
-    search = {seed: searched(work_dir, seed) for seed, f in seeds(work_dir / 'search').items()
-              if (f / 'front.json').exists()}
+    trained = {
+        rule: {
+            seed: arm(f)
+            for seed, f in seeds(work_dir / rule).items()
+            if (f / f'iter_{ITERATIONS}.pth').exists()
+        }
+        for rule in RULES
+    }
+    search = {
+        seed: searched(work_dir, seed)
+        for seed, f in seeds(work_dir / 'search').items()
+        if (f / 'front.json').exists()
+    }
     alone = {seed: rows(work_dir, seed) for seed in search}
     results = with_kept(dict(trained, search=search, alone=alone), written(JSON))
-    print('| supernet | seed | smallest, val | largest | mean cosine | hours |\n'
-          '|---|---|---|---|---|---|')
+    print(
+        '| supernet | seed | smallest, val | largest | mean cosine | hours |\n'
+        '|---|---|---|---|---|---|'
+    )
     for rule in RULES:
         for seed, result in results[rule].items():
-            print(f'| {rule} | {seed} | {result["smallest/mIoU"]:.1f} | '
-                  f'{result["largest/mIoU"]:.1f} | {mean(result["cosines"].values()):.3f} | '
-                  f'{result["hours"]:.1f} |')
+            print(
+                f'| {rule} | {seed} | {result["smallest/mIoU"]:.1f} | '
+                f'{result["largest/mIoU"]:.1f} | {mean(result["cosines"].values()):.3f} | '
+                f'{result["hours"]:.1f} |'
+            )
     for seed, lines in results['alone'].items():
         order(seed, lines)
         found = results['search'][seed]
-        print(f'front in the supernet by {found["rule"]}: ' + ', '.join(
-            f'{score:.1f} at {macs / 1e9:.2f} G' for macs, score in found['front']))
-        print(f'hours of a core: search {found["hours"]:.1f}, '
-              f'trained alone {sum(line["hours"] for line in lines):.1f}')
+        print(
+            f'front in the supernet by {found["rule"]}: '
+            + ', '.join(f'{score:.1f} at {macs / 1e9:.2f} G' for macs, score in found['front'])
+        )
+        print(
+            f'hours of a core: search {found["hours"]:.1f}, '
+            f'trained alone {sum(line["hours"] for line in lines):.1f}'
+        )
     plot(results, ROOT / 'docs/dense.png')
     JSON.write_text(json.dumps(results, indent=1) + '\n')
 
@@ -181,11 +239,15 @@ def report(work_dir: Path) -> None:
 def order(seed: str, lines: list[dict]) -> None:
     """The table of the subnets trained alone, and how far the supernet ranks them as they do."""
     from scipy.stats import kendalltau
-    print('| MACs at 360 x 480 | val: subnet | alone | test: subnet | alone | hours alone |\n'
-          '|---|---|---|---|---|---|')
+
+    print(
+        '| MACs at 360 x 480 | val: subnet | alone | test: subnet | alone | hours alone |\n'
+        '|---|---|---|---|---|---|'
+    )
     for line in lines:
-        figures = ' | '.join(f'{line[split][kind]:.1f}' for split in ('val', 'test')
-                             for kind in KINDS)
+        figures = ' | '.join(
+            f'{line[split][kind]:.1f}' for split in ('val', 'test') for kind in KINDS
+        )
         print(f'| {line["macs"] / 1e9:.2f} G | {figures} | {line["hours"]:.1f} |')
     for split in ('val', 'test') if len(lines) > 1 else ():
         tau = kendalltau(*([line[split][kind] for line in lines] for kind in KINDS)).statistic
@@ -195,22 +257,35 @@ def order(seed: str, lines: list[dict]) -> None:
 def plot(results: dict[str, dict], path: Path) -> None:
     """Left the candidates, the chosen ones by the supernet's weights and alone; right cosines."""
     import matplotlib
+
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
+
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout='constrained')
     for seed, result in results['search'].items():
-        for kind, style in (('candidates', dict(marker='.', linestyle='', alpha=0.5)),
-                            ('front', dict(linewidth=1))):
+        for kind, style in (
+            ('candidates', dict(marker='.', linestyle='', alpha=0.5)),
+            ('front', dict(linewidth=1)),
+        ):
             macs, score = zip(*result[kind])
             left.plot([m / 1e9 for m in macs], score, color='#6a8fb5', label=kind, **style)
         lines = results['alone'][seed]
         for (kind, label), color in zip(KINDS.items(), ('#c8502d', '#3a3a3a')):
-            left.plot([line['macs'] / 1e9 for line in lines], [line['val'][kind] for line in lines],
-                      'o-', color=color, label=label)
+            left.plot(
+                [line['macs'] / 1e9 for line in lines],
+                [line['val'][kind] for line in lines],
+                'o-',
+                color=color,
+                label=label,
+            )
     for i, rule in enumerate(RULES):
         for result in results[rule].values():
-            right.plot([int(s) for s in result['cosines']], list(result['cosines'].values()),
-                       color=f'C{i}', label=rule)
+            right.plot(
+                [int(s) for s in result['cosines']],
+                list(result['cosines'].values()),
+                color=f'C{i}',
+                label=rule,
+            )
     left.set(xlabel='multiply-adds in total (G)', ylabel='mIoU on val')
     right.set(xlabel='step', ylabel='cosine of largest and other subnets')
     for axes in (left, right):

@@ -11,10 +11,12 @@ MACs at 320 x 416:  backbone 0.65 G, neck 0.95 G, head 6.88 G, total 8.48 G.
 The pictures lie as configs/_base_/datasets/coco.py says; 77.3 box and 59.0 mask AP on them (masks
 of COCO's panoptic annotation, boxes of the same instances; seed 0, 45 minutes of half a CPU core).
 """
+
 _base_ = [
-    '../../configs/_base_/models/mask-rcnn.py', '../../configs/_base_/datasets/coco_instance.py',
+    '../../configs/_base_/models/mask-rcnn.py',
+    '../../configs/_base_/datasets/coco_instance.py',
     '../../configs/_base_/detection_runtime.py',
-    '../../configs/_base_/schedules/adamw_scratch_16e.py'
+    '../../configs/_base_/schedules/adamw_scratch_16e.py',
 ]
 norm_cfg = dict(type='GN', num_groups=16, requires_grad=True)
 extractor = dict(out_channels=96)
@@ -24,16 +26,19 @@ model = dict(
         arch='nasvit_min',
         init_cfg=[  # from scratch: not as the identity, see configs/seg/nasvit_camvid.py
             dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0),
-            dict(type='Constant', layer='ElasticScale', val=4.0)
-        ]),
+            dict(type='Constant', layer='ElasticScale', val=4.0),
+        ],
+    ),
     neck=dict(in_channels=[24, 32, 64, 160], out_channels=96, norm_cfg=norm_cfg),
     rpn_head=dict(in_channels=96, feat_channels=96),
     roi_head=dict(
         bbox_roi_extractor=extractor,
         bbox_head=dict(in_channels=96, fc_out_channels=256),
         mask_roi_extractor=extractor,
-        mask_head=dict(num_convs=2, in_channels=96, conv_out_channels=96, norm_cfg=norm_cfg)),
-    train_cfg=dict(rcnn=dict(sampler=dict(num=64))))
+        mask_head=dict(num_convs=2, in_channels=96, conv_out_channels=96, norm_cfg=norm_cfg),
+    ),
+    train_cfg=dict(rcnn=dict(sampler=dict(num=64))),
+)
 
 resize = dict(type='Resize', scale=(416, 320), keep_ratio=True)
 train_pipeline = [
@@ -50,10 +55,12 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(  # 'instances': of them the metric makes its truth, of these 16 pictures alone
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances')),
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
+    ),
 ]
 train_dataloader = dict(
-    batch_size=4, num_workers=1, dataset=dict(indices=16, pipeline=train_pipeline))
+    batch_size=4, num_workers=1, dataset=dict(indices=16, pipeline=train_pipeline)
+)
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
@@ -63,7 +70,9 @@ val_dataloader = dict(
         # As in training: without it pictures that have no object would be among the first 16.
         test_mode=False,
         indices=16,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=None)
 test_evaluator = val_evaluator
@@ -73,8 +82,13 @@ optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
     dict(
-        type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=0, end=EPOCHS,
-        convert_to_iter_based=True),
+        type='CosineAnnealingLR',
+        eta_min=0.0,
+        by_epoch=True,
+        begin=0,
+        end=EPOCHS,
+        convert_to_iter_based=True,
+    ),
 ]
 train_cfg = dict(max_epochs=EPOCHS, val_interval=25)
 default_hooks = dict(logger=dict(interval=4), checkpoint=dict(interval=25))

@@ -7,6 +7,7 @@ training pictures, and the cosine of each pair over the weights that both reach,
 difference of their multiply-adds (ElasticViT, section 3.1).  Writes docs/supernet_cosine.json,
 which keeps the seeds that it has, and docs/supernet_cosine.png.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -24,14 +25,17 @@ JSON = ROOT / 'docs/supernet_cosine.json'
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
     parser.add_argument('--subnets', type=int, default=30)
-    parser.add_argument('--work-dir', type=Path,
-                        default=ROOT / 'work_dirs/supernet/elasticvit/uniform')
+    parser.add_argument(
+        '--work-dir', type=Path, default=ROOT / 'work_dirs/supernet/elasticvit/uniform'
+    )
     args = parser.parse_args()
-    pairs = {seed: similarities(args.work_dir / f'seed{seed}', args.subnets, seed)
-             for seed in args.seeds}
+    pairs = {
+        seed: similarities(args.work_dir / f'seed{seed}', args.subnets, seed) for seed in args.seeds
+    }
     pairs = dict(sorted(with_kept(dict(pairs=pairs), written(JSON))['pairs'].items()))
     JSON.write_text(json.dumps(dict(summary=report(pairs), pairs=pairs)) + '\n')
     plot(pairs, ROOT / 'docs/supernet_cosine.png')
@@ -46,6 +50,7 @@ def similarities(folder: Path, subnets: int, seed: int) -> list[tuple[float, flo
     from nasvit_mm.cost import count
     from nasvit_mm.registry import MODELS
     from nasvit_mm.supernet import cosine
+
     cfg = Config.fromfile(ROOT / CONFIG)
     cfg.train_dataloader.update(batch_size=128, num_workers=0, persistent_workers=False)
     model = MODELS.build(cfg.model)
@@ -61,21 +66,26 @@ def similarities(folder: Path, subnets: int, seed: int) -> list[tuple[float, flo
         net.backbone.set_arch(arch)
         net(**batch, mode='loss')['loss'].backward()
         gradients.append([None if p.grad is None else p.grad.clone() for p in net.parameters()])
-    return [(abs(int(macs[i]) - int(macs[j])) / 1e6, cosine(gradients[i], gradients[j]))
-            for i, j in combinations(range(subnets), 2)]
+    return [
+        (abs(int(macs[i]) - int(macs[j])) / 1e6, cosine(gradients[i], gradients[j]))
+        for i, j in combinations(range(subnets), 2)
+    ]
 
 
 def report(pairs: dict[str, list]) -> dict:
     """Mean cosine of the nearest and the farthest third of the pairs, and rank correlation."""
     import numpy as np
     from scipy.stats import spearmanr
+
     out = {}
     print('| seed | nearest third | farthest third | Spearman |\n|---|---|---|---|')
     for seed, found in pairs.items():
         distance, value = np.array(found).T
         order = np.argsort(distance)
-        near, far = (float(value[part].mean()) for part in (
-            order[:len(order) // 3], order[-(len(order) // 3):]))
+        near, far = (
+            float(value[part].mean())
+            for part in (order[: len(order) // 3], order[-(len(order) // 3) :])
+        )
         rank = float(spearmanr(distance, value).statistic)
         out[seed] = dict(nearest_third=near, farthest_third=far, spearman=rank)
         print(f'| {seed} | {near:.3f} | {far:.3f} | {rank:.2f} |')
@@ -84,8 +94,10 @@ def report(pairs: dict[str, list]) -> dict:
 
 def plot(pairs: dict[str, list], path: Path) -> None:
     import matplotlib
+
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
+
     figure, axes = plt.subplots(figsize=(5, 3.6), layout='constrained')
     for i, (seed, found) in enumerate(pairs.items()):
         axes.plot(*zip(*found), '.', color=f'C{i}', alpha=0.4, label=f'seed {seed}')

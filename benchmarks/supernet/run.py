@@ -10,6 +10,7 @@ random subnets, with recalibrated batch norms.  A run that was stopped goes on w
 Results lie in work_dirs/supernet/EXPERIMENT/ARM/seedN; --report writes docs/supernet.json, which
 keeps what it has of runs that are not there any more, and docs/supernet.png.
 """
+
 from __future__ import annotations
 
 import json
@@ -32,7 +33,8 @@ from _runs import (  # noqa: E402
 )
 
 NASVIT, ELASTICVIT, TWINS = (
-    f'configs/supernet/{name}_cifar10.py' for name in ('nasvit', 'elasticvit', 'vitas_twins'))
+    f'configs/supernet/{name}_cifar10.py' for name in ('nasvit', 'elasticvit', 'vitas_twins')
+)
 SHARING = 'model.model.sharing='
 ARMS = {  # experiment/arm -> config, overrides
     'nasvit/sum': (NASVIT, ['model.conflict.rule=sum']),
@@ -57,11 +59,21 @@ def run(arm: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet."""
     config, overrides = ARMS[arm]
     if not scores(folder, steps(arm)):
-        tool('train', config, '--work-dir', folder, '--resume', '--cfg-options',
-             f'randomness.seed={seed}', f'model.sampler.seed={seed}',
-             f'train_cfg.max_iters={steps(arm)}', f'train_cfg.val_interval={steps(arm)}',
-             'default_hooks.checkpoint.interval=100', 'default_hooks.checkpoint.max_keep_ckpts=1',
-             *overrides)
+        tool(
+            'train',
+            config,
+            '--work-dir',
+            folder,
+            '--resume',
+            '--cfg-options',
+            f'randomness.seed={seed}',
+            f'model.sampler.seed={seed}',
+            f'train_cfg.max_iters={steps(arm)}',
+            f'train_cfg.val_interval={steps(arm)}',
+            'default_hooks.checkpoint.interval=100',
+            'default_hooks.checkpoint.max_keep_ckpts=1',
+            *overrides,
+        )
     found = scores(folder, steps(arm))
     print(f'{arm} seed {seed}: ' + ', '.join(f'{k} {v:.1f}' for k, v in found.items()), flush=True)
 
@@ -71,9 +83,11 @@ def scores(folder: Path, step: int) -> dict[str, float]:
     for record in scalars(folder):
         if 'smallest/accuracy/top1' in record and record['step'] == step:
             random = [v for k, v in record.items() if re.match(r'random\d+/accuracy/top1', k)]
-            return dict(smallest=record['smallest/accuracy/top1'],
-                        largest=record['largest/accuracy/top1'],
-                        random=sum(random) / len(random))
+            return dict(
+                smallest=record['smallest/accuracy/top1'],
+                largest=record['largest/accuracy/top1'],
+                random=sum(random) / len(random),
+            )
     return {}
 
 
@@ -83,6 +97,7 @@ def cosines(folder: Path) -> dict[int, float]:
     Logs of earlier runs repeat it at steps at which it was not computed; those are left out.
     """
     from mmengine.config import Config
+
     found = {r['step']: r['cosine'] for r in scalars(folder) if 'cosine' in r}
     copies = sorted(folder.glob('*.py')) if found else []
     every = Config.fromfile(copies[0]).model.get('log_cosine', 50) if copies else 1
@@ -92,16 +107,28 @@ def cosines(folder: Path) -> dict[int, float]:
 def report(work_dir: Path) -> None:
     """Print the table, write docs/supernet.json and docs/supernet.png."""
     import numpy as np
-    found = with_kept({arm: {
-        seed: dict(scores(f, steps(arm)), minutes=60 * hours(f), cosines=cosines(f))
-        for seed, f in seeds(work_dir / arm).items() if scores(f, steps(arm))}
-        for arm in ARMS}, written(JSON))
+
+    found = with_kept(
+        {
+            arm: {
+                seed: dict(scores(f, steps(arm)), minutes=60 * hours(f), cosines=cosines(f))
+                for seed, f in seeds(work_dir / arm).items()
+                if scores(f, steps(arm))
+            }
+            for arm in ARMS
+        },
+        written(JSON),
+    )
     results = {arm: dict(sorted(runs.items())) for arm, runs in found.items() if runs}
-    print('| supernet | smallest | largest | 8 random | seeds | minutes a run |\n'
-          '|---|---|---|---|---|---|')
+    print(
+        '| supernet | smallest | largest | 8 random | seeds | minutes a run |\n'
+        '|---|---|---|---|---|---|'
+    )
     for arm, runs in results.items():
-        cells = [with_spread(r[kind] for r in runs.values())
-                 for kind in ('smallest', 'largest', 'random')]
+        cells = [
+            with_spread(r[kind] for r in runs.values())
+            for kind in ('smallest', 'largest', 'random')
+        ]
         spent = np.mean([r['minutes'] for r in runs.values()])
         print(f'| `{arm}` | {" | ".join(cells)} | {len(runs)} | {spent:.0f} |')
     plot(results, ROOT / 'docs/supernet.png')
@@ -111,11 +138,18 @@ def report(work_dir: Path) -> None:
 def plot(results: dict[str, dict], path: Path) -> None:
     """Top-1 of every seed by kind of subnet, a panel an experiment."""
     import matplotlib
+
     matplotlib.use('Agg')
     import matplotlib.pyplot as plt
+
     experiments = list(dict.fromkeys(arm.split('/')[0] for arm in results))
-    figure, panels = plt.subplots(1, len(experiments), figsize=(4 * len(experiments), 3.6),
-                                  layout='constrained', squeeze=False)
+    figure, panels = plt.subplots(
+        1,
+        len(experiments),
+        figsize=(4 * len(experiments), 3.6),
+        layout='constrained',
+        squeeze=False,
+    )
     kinds = ('smallest', 'random', 'largest')
     for axes, experiment in zip(panels[0], experiments):
         arms = [arm for arm in results if arm.startswith(f'{experiment}/')]
@@ -124,10 +158,21 @@ def plot(results: dict[str, dict], path: Path) -> None:
             places = [k + (i - (len(arms) - 1) / 2) * 0.22 for k in range(len(kinds))]
             for run in runs:
                 axes.plot(places, [run[kind] for kind in kinds], 'o', color=f'C{i}', alpha=0.6)
-            axes.plot(places, [sum(run[kind] for run in runs) / len(runs) for kind in kinds], '_',
-                      color=f'C{i}', markersize=16, label=arm.split('/')[1])
-        axes.set(title=experiment, xticks=range(len(kinds)), xticklabels=kinds,
-                 xlabel='subnet', ylabel='top-1 on CIFAR-10 (part)')
+            axes.plot(
+                places,
+                [sum(run[kind] for run in runs) / len(runs) for kind in kinds],
+                '_',
+                color=f'C{i}',
+                markersize=16,
+                label=arm.split('/')[1],
+            )
+        axes.set(
+            title=experiment,
+            xticks=range(len(kinds)),
+            xticklabels=kinds,
+            xlabel='subnet',
+            ylabel='top-1 on CIFAR-10 (part)',
+        )
         axes.legend(frameon=False)
         axes_style(axes)
     path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,5 @@
 """Runtime of every segmentation config: registry scope, checks, pictures."""
+
 _base_ = 'runtime.py'
 default_scope = 'mmseg'
 # Serves mmcv's compiled operations where mmcv was installed without them.
@@ -7,7 +8,8 @@ custom_imports = dict(imports=['nasvit_mm.compat'], allow_failed_imports=False)
 default_hooks = dict(
     checkpoint=dict(interval=16000, save_best='mIoU'),
     check_data=dict(type='nasvit_mm.CheckData'),
-    visualization=dict(type='SegVisualizationHook'))
+    visualization=dict(type='SegVisualizationHook'),
+)
 visualizer = dict(type='SegLocalVisualizer')
 
 tta_model = dict(type='SegTTAModel')

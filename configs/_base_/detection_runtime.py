@@ -1,4 +1,5 @@
 """Runtime of every detection config: registry scope, epochs, checks, pictures."""
+
 _base_ = 'runtime.py'
 default_scope = 'mmdet'
 # Serves mmcv's compiled operations where mmcv was installed without them.
@@ -8,6 +9,7 @@ default_hooks = dict(
     logger=dict(log_metric_by_epoch=True),
     checkpoint=dict(by_epoch=True, interval=1, save_best='auto'),
     check_data=dict(type='nasvit_mm.CheckData'),
-    visualization=dict(type='DetVisualizationHook'))
+    visualization=dict(type='DetVisualizationHook'),
+)
 visualizer = dict(type='DetLocalVisualizer')
 log_processor = dict(by_epoch=True)

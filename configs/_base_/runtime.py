@@ -1,4 +1,5 @@
 """Runtime of every config, whatever the task: processes, hooks, logs."""
+
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
@@ -15,7 +16,8 @@ default_hooks = dict(
     share_buffers=dict(type='nasvit_mm.ShareBuffers'),
     # A resumed run repeats what the uninterrupted one would have done, bit by bit (with the sampler
     # and the first transform of the data sets).
-    seeding=dict(type='nasvit_mm.SeedIterations'))
+    seeding=dict(type='nasvit_mm.SeedIterations'),
+)
 
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='Visualizer', vis_backends=vis_backends, name='visualizer')

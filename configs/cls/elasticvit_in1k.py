@@ -8,6 +8,7 @@ architecture's resolution.  Not measured here: the released weights are not ship
 
 Batch norm statistics as of nasvit_in1k.py; the released code takes 129 batches of 96.
 """
+
 _base_ = './nasvit_in1k.py'
 model = dict(space=dict(space='elasticvit'), arch='elastic_S1')
 test_cfg = dict(num_calibration=129, calibration_dataloader=dict(batch_size=96))

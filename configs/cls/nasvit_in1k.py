@@ -11,17 +11,20 @@ A subnet out of a supernet needs batch norm statistics of its own first: num_cal
 batches, with the training pictures in data/imagenet/train; --cfg-options
 test_cfg.num_calibration=0 for weights that have them.
 """
+
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']
 model = dict(
     type='nasvit_mm.ImageClassifier',
     space=dict(space='nasvit'),
     arch='nasvit_min',
-    num_classes=1000)
+    num_classes=1000,
+)
 test_cfg = dict(
     type='nasvit_mm.SubnetTestLoop',
     subnets=['largest'],  # the only one
     num_calibration=64,
-    calibration_dataloader={{_base_.train_dataloader}})
+    calibration_dataloader={{_base_.train_dataloader}},
+)
 # No training here.
 train_dataloader = None
 val_dataloader = None

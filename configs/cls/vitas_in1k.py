@@ -8,6 +8,7 @@ shipped.  vitas_a, _b and _e are of the space vitas_deit_small, _f of vitas_deit
         --arch vitas_c
     python tools/test.py configs/cls/vitas_in1k.py vitas_c.pth
 """
+
 _base_ = './nasvit_in1k.py'
 model = dict(space=dict(space='vitas_deit_block'), arch='vitas_c')
 test_cfg = dict(num_calibration=0)  # it has no batch norm

@@ -11,6 +11,7 @@ Another network: --cfg-options model.arch=subnet.json (or a name, a net_id, a ma
 model.space.space=vitas_twins for another space.  Begin from a supernet's weights:
 load_from=subnet.pth, as tools/export_subnet.py or extract_subnet writes it.
 """
+
 _base_ = '../supernet/vitas_in1k.py'
 num_classes = 1000
 model = dict(
@@ -24,12 +25,22 @@ model = dict(
         type='nasvit_mm.ClassificationPreprocessor',
         # None for networks below 2.7 G, as the public code has it (then label_smoothing=0.1).
         mixup=dict(
-            mixup_alpha=0.8, cutmix_alpha=1.0, switch_prob=0.5, label_smoothing=0.1,
-            num_classes=num_classes)))
-train_dataloader = dict(dataset=dict(
-    num_per_class=None,  # all of train: nothing is chosen any more
-    transform=dict(
-        auto_augment='rand-m9-mstd0.5-inc1', color_jitter=0.4, force_color_jitter=True)))
+            mixup_alpha=0.8,
+            cutmix_alpha=1.0,
+            switch_prob=0.5,
+            label_smoothing=0.1,
+            num_classes=num_classes,
+        ),
+    ),
+)
+train_dataloader = dict(
+    dataset=dict(
+        num_per_class=None,  # all of train: nothing is chosen any more
+        transform=dict(
+            auto_augment='rand-m9-mstd0.5-inc1', color_jitter=0.4, force_color_jitter=True
+        ),
+    )
+)
 val_cfg = dict(_delete_=True)
 test_cfg = dict(_delete_=True)
 default_hooks = dict(checkpoint=dict(save_best='accuracy/top1'))

@@ -5,6 +5,7 @@ the rest is ADE20K's.  `make demo` draws the data, runs this and shows the resul
 
 MACs at 128 x 192:  backbone 0.12 G, head 0.12 G, total 0.24 G.
 """
+
 _base_ = '../seg/nasvit_ade20k.py'
 data_root = 'data/demo/ADEChallengeData2016'
 crop_size = (128, 192)
@@ -15,9 +16,11 @@ model = dict(
         drop_path_rate=0.0,
         init_cfg=[  # from scratch: not as the identity, see configs/seg/nasvit_camvid.py
             dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0),
-            dict(type='Constant', layer='ElasticScale', val=4.0)
-        ]),
-    decode_head=dict(dropout_ratio=0.0))
+            dict(type='Constant', layer='ElasticScale', val=4.0),
+        ],
+    ),
+    decode_head=dict(dropout_ratio=0.0),
+)
 train_pipeline = [
     dict(type='nasvit_mm.SeedTransforms'),
     dict(type='LoadImageFromFile'),
@@ -35,14 +38,13 @@ test_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(batch_size=4, dataset=dict(data_root=data_root, pipeline=train_pipeline))
-val_dataloader = dict(
-    num_workers=2, dataset=dict(data_root=data_root, pipeline=test_pipeline))
+val_dataloader = dict(num_workers=2, dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 optim_wrapper = dict(
     optimizer=dict(lr=2e-3),
     clip_grad=dict(max_norm=1.0),
-    paramwise_cfg=dict(
-        custom_keys=dict(decode_head=dict(lr_mult=1.0), scale_=dict(lr_mult=10.0))))
+    paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=1.0), scale_=dict(lr_mult=10.0))),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=20),
     dict(type='PolyLR', eta_min=0.0, power=0.9, begin=20, by_epoch=False),

@@ -6,6 +6,7 @@ It begins with the supernet of configs/demo/nasvit_supernet.py.
     python tools/demo_data.py
     python tools/train.py configs/demo/nasvit_dense.py
 """
+
 _base_ = './nasvit_demo.py'
 model = dict(
     _delete_=True,
@@ -14,17 +15,19 @@ model = dict(
     sampler=dict(type='sandwich', num_random=2),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0)
+    clip_grad=1.0,
+)
 model['model']['backbone'].update(
     arch='supernet',
     space=dict(space='nasvit', restrict=dict(resolution=[48])),
     out_width=64,
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/demo/supernet/iter_80.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/demo/supernet/iter_80.pth'),
+)
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64])
 split = dict(type='nasvit_mm.SplitDataset', every=5)
 train_dataloader = dict(
-    dataset=dict(
-        _delete_=True, part='train', dataset=_base_.train_dataloader.dataset, **split))
+    dataset=dict(_delete_=True, part='train', dataset=_base_.train_dataloader.dataset, **split)
+)
 held_out_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -32,13 +35,13 @@ held_out_dataloader = dict(
     dataset=dict(
         part='held_out',
         dataset=dict(_base_.train_dataloader.dataset, pipeline=_base_.test_pipeline),
-        **split))
+        **split,
+    ),
+)
 held_out_evaluator = _base_.val_evaluator
 optim_wrapper = dict(clip_grad=None)  # the supernet's own
 train_cfg = dict(max_iters=100, val_interval=100)
-val_cfg = dict(
-    type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=8)
-test_cfg = dict(
-    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=8)
+val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=8)
+test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=8)
 default_hooks = dict(checkpoint=dict(interval=50, save_best='largest/mIoU'))
 custom_hooks = [dict(type='nasvit_mm.SupernetState')]

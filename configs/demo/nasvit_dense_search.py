@@ -7,6 +7,7 @@ from 0.24 to 0.58 G.
 
 Needs the supernet of configs/demo/nasvit_dense.py.
 """
+
 space = dict(space='nasvit', restrict=dict(resolution=[48]))
 task = './nasvit_dense.py'
 input_size = (128, 192)
@@ -17,6 +18,7 @@ evaluator = dict(
     config='configs/demo/nasvit_dense.py',
     checkpoint='work_dirs/nasvit_dense/iter_100.pth',
     split='held_out',
-    num_calibration=8)
+    num_calibration=8,
+)
 algorithm = dict(type='nsga2', population=8, generations=3)
 seed = 0

@@ -8,6 +8,7 @@ MACs at 192 x 288:  backbone 0.30 G, neck 0.05 G, head 0.22 G, total 0.56 G.
     python tools/demo_data.py --layout coco
     python tools/train.py configs/demo/nasvit_detection.py
 """
+
 _base_ = '../det/nasvit_bccd.py'
 data_root = 'data/demo/coco/'
 classes = ('person', 'car', 'bus', 'boat')
@@ -18,7 +19,9 @@ model = dict(
         in_channels=64,
         feat_channels=64,
         # Objects here are small: half of COCO's sizes.
-        anchor_generator=dict(octave_base_scale=2)))
+        anchor_generator=dict(octave_base_scale=2),
+    ),
+)
 train_pipeline = [
     dict(type='nasvit_mm.SeedTransforms'),
     dict(type='LoadImageFromFile'),
@@ -35,19 +38,26 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+    ),
 ]
 dataset = dict(data_root=data_root, metainfo=dict(classes=classes))
-train_dataloader = dict(dataset=dict(
-    ann_file='annotations/instances_train2017.json',
-    data_prefix=dict(img='train2017/'),
-    pipeline=train_pipeline,
-    **dataset))
-val_dataloader = dict(dataset=dict(
-    ann_file='annotations/instances_val2017.json',
-    data_prefix=dict(img='val2017/'),
-    pipeline=test_pipeline,
-    **dataset))
+train_dataloader = dict(
+    dataset=dict(
+        ann_file='annotations/instances_train2017.json',
+        data_prefix=dict(img='train2017/'),
+        pipeline=train_pipeline,
+        **dataset,
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        ann_file='annotations/instances_val2017.json',
+        data_prefix=dict(img='val2017/'),
+        pipeline=test_pipeline,
+        **dataset,
+    )
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/instances_val2017.json')
 test_evaluator = val_evaluator

@@ -7,6 +7,7 @@ supernet's subnets on patches that it was not trained on, batch norms recalibrat
 
 Needs the supernet of configs/demo/nasvit_supernet.py; `make demo` runs all.
 """
+
 space = dict(space='nasvit', restrict=dict(resolution=[48]))
 task = './nasvit_demo.py'
 input_size = (128, 192)
@@ -16,6 +17,7 @@ evaluator = dict(
     type='SupernetEvaluator',
     config='configs/demo/nasvit_supernet.py',
     checkpoint='work_dirs/demo/supernet/iter_80.pth',
-    num_calibration=8)
+    num_calibration=8,
+)
 algorithm = dict(type='nsga2', population=8, generations=4)
 seed = 0

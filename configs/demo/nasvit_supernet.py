@@ -5,6 +5,7 @@ configs/supernet/nasvit_cifar10.py over 12 drawn classes at 48 pixels; the rest 
     python tools/demo_data.py --layout imagenet
     python tools/train.py configs/demo/nasvit_supernet.py
 """
+
 _base_ = '../supernet/nasvit_cifar10.py'
 data_root = 'data/demo/patches'
 num_classes = 12
@@ -12,16 +13,20 @@ model = dict(
     model=dict(
         space=dict(restrict=dict(_delete_=True, resolution=[48])),
         num_classes=num_classes,
-        data_preprocessor=dict(mixup=dict(num_classes=num_classes))))
+        data_preprocessor=dict(mixup=dict(num_classes=num_classes)),
+    )
+)
 train_dataloader = dict(
     batch_size=16,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root=data_root, transform=dict(input_size=48)))
+    dataset=dict(data_root=data_root, transform=dict(input_size=48)),
+)
 val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(data_root=data_root, transform=dict(input_size=48)))
+    dataset=dict(data_root=data_root, transform=dict(input_size=48)),
+)
 test_dataloader = val_dataloader
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=20),

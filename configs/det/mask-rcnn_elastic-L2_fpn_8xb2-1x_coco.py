@@ -11,15 +11,20 @@ mAP to expect: not measured.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/mask-rcnn.py', '../_base_/datasets/coco_instance.py',
-    '../_base_/detection_runtime.py', '../_base_/schedules/adamw_1x.py'
+    '../_base_/models/mask-rcnn.py',
+    '../_base_/datasets/coco_instance.py',
+    '../_base_/detection_runtime.py',
+    '../_base_/schedules/adamw_1x.py',
 ]
 model = dict(
     backbone=dict(
         type='nasvit_mm.ElasticViT',
         arch='elastic_L2',
         norm_cfg=dict(type='SyncBN', requires_grad=True),  # of 2 pictures a GPU, too few alone
-        drop_path_rate=0.1),
-    neck=dict(in_channels=[24, 40, 128, 256]))
+        drop_path_rate=0.1,
+    ),
+    neck=dict(in_channels=[24, 40, 128, 256]),
+)
 optim_wrapper = dict(optimizer=dict(lr=2e-4))

@@ -11,15 +11,17 @@ mAP to expect: not measured.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/mask-rcnn.py', '../_base_/datasets/coco_instance.py',
-    '../_base_/detection_runtime.py', '../_base_/schedules/adamw_1x.py'
+    '../_base_/models/mask-rcnn.py',
+    '../_base_/datasets/coco_instance.py',
+    '../_base_/detection_runtime.py',
+    '../_base_/schedules/adamw_1x.py',
 ]
 model = dict(
     backbone=dict(
-        type='nasvit_mm.TwinsViTAS',
-        arch='twins_svt_small',
-        stage_norm=True,
-        drop_path_rate=0.2),
-    neck=dict(in_channels=[64, 128, 256, 512]))
+        type='nasvit_mm.TwinsViTAS', arch='twins_svt_small', stage_norm=True, drop_path_rate=0.2
+    ),
+    neck=dict(in_channels=[64, 128, 256, 512]),
+)
 optim_wrapper = dict(optimizer=dict(lr=2e-4))

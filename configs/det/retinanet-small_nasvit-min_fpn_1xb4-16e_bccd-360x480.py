@@ -8,9 +8,12 @@ mAP to expect: 54.0 on test (AP50 87.2; one seed), by benchmarks/bccd/run.py.
     python tools/train.py configs/det/nasvit_bccd.py
     python tools/test.py configs/det/nasvit_bccd.py work_dirs/nasvit_bccd/epoch_16.pth
 """
+
 _base_ = [
-    '../_base_/models/retinanet_small.py', '../_base_/datasets/bccd.py',
-    '../_base_/detection_runtime.py', '../_base_/schedules/adamw_scratch_16e.py'
+    '../_base_/models/retinanet_small.py',
+    '../_base_/datasets/bccd.py',
+    '../_base_/detection_runtime.py',
+    '../_base_/schedules/adamw_scratch_16e.py',
 ]
 model = dict(
     backbone=dict(
@@ -19,7 +22,9 @@ model = dict(
         out_indices=(1, 2, 3, 4),
         init_cfg=[  # from scratch: not as the identity, see configs/seg/nasvit_camvid.py
             dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0),
-            dict(type='Constant', layer='ElasticScale', val=4.0)
-        ]),
+            dict(type='Constant', layer='ElasticScale', val=4.0),
+        ],
+    ),
     neck=dict(in_channels=[32, 64, 160, 208]),
-    bbox_head=dict(num_classes=3))
+    bbox_head=dict(num_classes=3),
+)

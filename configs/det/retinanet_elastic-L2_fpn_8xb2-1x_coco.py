@@ -11,9 +11,12 @@ mAP to expect: not measured.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/retinanet.py', '../_base_/datasets/coco.py',
-    '../_base_/detection_runtime.py', '../_base_/schedules/adamw_1x.py'
+    '../_base_/models/retinanet.py',
+    '../_base_/datasets/coco.py',
+    '../_base_/detection_runtime.py',
+    '../_base_/schedules/adamw_1x.py',
 ]
 model = dict(
     backbone=dict(
@@ -21,5 +24,7 @@ model = dict(
         arch='elastic_L2',
         out_indices=(1, 2, 3, 4),
         norm_cfg=dict(type='SyncBN', requires_grad=True),  # of 2 pictures a GPU, too few alone
-        drop_path_rate=0.1),
-    neck=dict(in_channels=[40, 128, 256, 304]))
+        drop_path_rate=0.1,
+    ),
+    neck=dict(in_channels=[40, 128, 256, 304]),
+)

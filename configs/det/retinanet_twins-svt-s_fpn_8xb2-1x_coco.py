@@ -11,9 +11,12 @@ mAP to expect: not measured.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/retinanet.py', '../_base_/datasets/coco.py',
-    '../_base_/detection_runtime.py', '../_base_/schedules/adamw_1x.py'
+    '../_base_/models/retinanet.py',
+    '../_base_/datasets/coco.py',
+    '../_base_/detection_runtime.py',
+    '../_base_/schedules/adamw_1x.py',
 ]
 model = dict(
     backbone=dict(
@@ -21,5 +24,7 @@ model = dict(
         arch='twins_svt_small',
         out_indices=(1, 2, 3),
         stage_norm=True,
-        drop_path_rate=0.2),
-    neck=dict(in_channels=[128, 256, 512]))
+        drop_path_rate=0.2,
+    ),
+    neck=dict(in_channels=[128, 256, 512]),
+)

@@ -4,4 +4,5 @@ MACs at 800 x 1344:  backbone 88.64 G, neck 14.34 G, head 144.71 G, total 247.69
 
     tools/dist_train.sh configs/det/vitas_coco.py 8
 """
+
 _base_ = './retinanet_twins-svt-s_fpn_8xb2-1x_coco.py'

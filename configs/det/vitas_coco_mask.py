@@ -4,4 +4,5 @@ MACs at 800 x 1344:  backbone 88.64 G, neck 54.71 G, head 120.44 G, total 263.78
 
     tools/dist_train.sh configs/det/vitas_coco_mask.py 8
 """
+
 _base_ = './mask-rcnn_twins-svt-s_fpn_8xb2-1x_coco.py'

@@ -9,6 +9,7 @@ is the supernet's on pictures held out of ImageNet's training set.
 
 Needs the supernet of configs/supernet/elasticvit_in1k.py.
 """
+
 # A dense model has no resolution of its own: left free, it would cost nothing.
 space = dict(space='elasticvit', restrict=dict(resolution=[224]))
 task = '../seg/elasticvit_cityscapes.py'
@@ -20,7 +21,8 @@ evaluator = dict(
     config='configs/supernet/elasticvit_in1k.py',
     checkpoint='work_dirs/elasticvit_in1k/iter_1017480.pth',
     split='held_out',
-    num_calibration=32)
+    num_calibration=32,
+)
 initial = 'work_dirs/elasticvit_in1k/iter_1017480.pth'
 algorithm = dict(type='elasticvit', population=512, generations=20, keep=256)
 seed = 0

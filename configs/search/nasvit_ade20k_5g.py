@@ -9,6 +9,7 @@ NASViT's own search is not public; this is its parent's evolution (AttentiveNAS)
 
 Needs the supernet of configs/supernet/nasvit_in1k.py (or the authors', converted).
 """
+
 # A dense model has no resolution of its own: left free, it would cost nothing.
 space = dict(space='nasvit', restrict=dict(resolution=[224]))
 task = '../seg/nasvit_ade20k.py'
@@ -20,7 +21,9 @@ evaluator = dict(
     config='configs/supernet/nasvit_in1k.py',
     checkpoint='work_dirs/nasvit_in1k/iter_1000800.pth',
     split='held_out',
-    num_calibration=32)
+    num_calibration=32,
+)
 algorithm = dict(
-    type='nasvit', population=512, generations=21, mutations=128, crossovers=128, bins=100e6)
+    type='nasvit', population=512, generations=21, mutations=128, crossovers=128, bins=100e6
+)
 seed = 0

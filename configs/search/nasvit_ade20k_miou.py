@@ -11,6 +11,7 @@ reach from 3.04 to 8.07 G.  All held-out pictures are kept in memory
 
 Needs the supernet of configs/supernet/nasvit_ade20k.py.
 """
+
 space = dict(space='nasvit', restrict=dict(resolution=[224]))
 task = '../supernet/nasvit_ade20k.py'
 input_size = (512, 512)
@@ -22,6 +23,7 @@ evaluator = dict(
     checkpoint='work_dirs/nasvit_ade20k/iter_160000.pth',
     split='held_out',
     calibration_dataloader=dict(batch_size=16),
-    num_calibration=16)
+    num_calibration=16,
+)
 algorithm = dict(type='nsga2', population=64, generations=20)
 seed = 0

@@ -8,6 +8,7 @@ range; models of the space reach from 1.13 to 4.24 G.
 
 Needs the supernet of configs/supernet/nasvit_camvid.py.
 """
+
 space = dict(space='nasvit', restrict=dict(resolution=[64]))
 task = '../supernet/nasvit_camvid.py'
 input_size = (360, 480)
@@ -16,7 +17,8 @@ evaluator = dict(
     type='SupernetEvaluator',
     config='configs/supernet/nasvit_camvid.py',
     checkpoint='work_dirs/nasvit_camvid/iter_2000.pth',
-    num_calibration=16)
+    num_calibration=16,
+)
 algorithm = dict(type='nsga2', population=16, generations=8)
 initial = ['smallest', 'largest']  # random ones are all of the middle
 seed = 0

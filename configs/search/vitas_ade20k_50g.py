@@ -9,6 +9,7 @@ of the weight sharing.  No batch norms, so nothing is recalibrated.
 
 Needs the supernet of configs/supernet/vitas_twins_in1k.py.
 """
+
 space = 'vitas_twins'
 task = '../seg/vitas_ade20k.py'
 input_size = (512, 512)
@@ -21,6 +22,7 @@ evaluator = dict(
     split='held_out',
     dataloader=dict(dataset=dict(num_per_class=5)),  # of 50: all would be 30 GB in memory
     phase=None,
-    num_calibration=0)
+    num_calibration=0,
+)
 algorithm = dict(type='vitas', population=50, generations=40)
 seed = 0

@@ -8,6 +8,7 @@ subnets and the cost.  No batch norms, so nothing is recalibrated.
 
 Needs the supernet of configs/supernet/vitas_twins_in1k.py.
 """
+
 _base_ = './vitas_ade20k_50g.py'
 task = '../det/vitas_coco.py'
 input_size = (800, 1344)

@@ -9,6 +9,7 @@ used, about 1,170 pictures, read again for each candidate.  Models of the space 
 
 Needs the supernet of configs/supernet/vitas_coco.py.
 """
+
 space = 'vitas_twins'
 task = '../supernet/vitas_coco.py'
 input_size = (800, 1344)
@@ -21,6 +22,7 @@ evaluator = dict(
     split='held_out',
     dataloader=dict(dataset=dict(every=100)),
     num_calibration=0,
-    cache=False)
+    cache=False,
+)
 algorithm = dict(type='vitas', population=50, generations=20)
 seed = 0

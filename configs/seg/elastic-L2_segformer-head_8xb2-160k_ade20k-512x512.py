@@ -11,11 +11,15 @@ mIoU to expect: not measured.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/ade20k.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_160k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_160k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(type='nasvit_mm.ElasticViT', arch='elastic_L2', drop_path_rate=0.1),
-    decode_head=dict(in_channels=[40, 128, 256, 304], num_classes=150))
+    decode_head=dict(in_channels=[40, 128, 256, 304], num_classes=150),
+)

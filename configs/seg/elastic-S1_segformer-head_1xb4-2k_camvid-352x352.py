@@ -8,9 +8,12 @@ Test mIoU to expect: see the table in README.md.
     python tools/train.py configs/seg/elasticvit_camvid.py      # validates on val
     python tools/test.py configs/seg/elasticvit_camvid.py work_dirs/elasticvit_camvid/iter_2000.pth
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/camvid.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_scratch_2k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/camvid.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_scratch_2k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(352, 352)),
@@ -18,6 +21,8 @@ model = dict(
         type='nasvit_mm.ElasticViT',
         arch='elastic_S1',
         # As published the IB blocks of stride 1 start as the identity: too slow for a short run.
-        init_cfg=dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0)),
-    decode_head=dict(in_channels=[40, 96, 192, 272], dropout_ratio=0.0, num_classes=11))
+        init_cfg=dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0),
+    ),
+    decode_head=dict(in_channels=[40, 96, 192, 272], dropout_ratio=0.0, num_classes=11),
+)
 default_hooks = dict(checkpoint=dict(interval=250))

@@ -4,4 +4,5 @@ MACs at 512 x 1024:  backbone 3.25 G, head 1.36 G, total 4.61 G.
 
     python tools/train.py configs/seg/elasticvit_cityscapes.py
 """
+
 _base_ = './elastic-S1_segformer-head-192_8xb2-160k_cityscapes-512x1024.py'

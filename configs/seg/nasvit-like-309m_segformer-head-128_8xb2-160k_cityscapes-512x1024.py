@@ -14,11 +14,15 @@ mIoU to expect: not measured.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/cityscapes.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_160k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/cityscapes.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_160k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(512, 1024)),
     backbone=dict(type='nasvit_mm.NASViT', arch='nasvit_like_309m', drop_path_rate=0.1),
-    decode_head=dict(in_channels=[32, 64, 160, 208], channels=128, num_classes=19))
+    decode_head=dict(in_channels=[32, 64, 160, 208], channels=128, num_classes=19),
+)

@@ -5,5 +5,6 @@ Test mIoU to expect: see the table in README.md.
 
     python tools/train.py configs/seg/nasvit_camvid_mid.py
 """
+
 _base_ = './nasvit-min_segformer-head_1xb4-2k_camvid-352x352.py'
 model = dict(backbone=dict(arch='nasvit_like_421m'))

@@ -17,11 +17,15 @@ mIoU to expect: not measured.
 
 Without weights leave --cfg-options out; nobody reaches a good mIoU on ADE20K from scratch.
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/ade20k.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_160k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_160k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(type='nasvit_mm.NASViT', arch='nasvit_like_421m', drop_path_rate=0.1),
-    decode_head=dict(in_channels=[32, 64, 160, 208], num_classes=150))
+    decode_head=dict(in_channels=[32, 64, 160, 208], num_classes=150),
+)

@@ -11,14 +11,17 @@ mIoU to expect: not measured.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/ade20k.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_160k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_160k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(
-        type='nasvit_mm.NASViT', arch='nasvit_max', out_indices=(0, 1, 2, 3, 4),
-        drop_path_rate=0.2),
-    decode_head=dict(
-        in_channels=[32, 40, 72, 184, 224], in_index=[0, 1, 2, 3, 4], num_classes=150))
+        type='nasvit_mm.NASViT', arch='nasvit_max', out_indices=(0, 1, 2, 3, 4), drop_path_rate=0.2
+    ),
+    decode_head=dict(in_channels=[32, 40, 72, 184, 224], in_index=[0, 1, 2, 3, 4], num_classes=150),
+)

@@ -10,9 +10,12 @@ Test mIoU to expect: see the table in README.md.
 
 Another length: --cfg-options train_cfg.max_iters=500; the schedule follows.
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/camvid.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_scratch_2k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/camvid.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_scratch_2k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(352, 352)),
@@ -23,7 +26,9 @@ model = dict(
         # 1e-4), which costs a short run from scratch its first hundreds of iterations.
         init_cfg=[
             dict(type='Constant', layer='ElasticBatchNorm2d', val=1.0),
-            dict(type='Constant', layer='ElasticScale', val=4.0)
-        ]),
-    decode_head=dict(in_channels=[32, 64, 160, 208], dropout_ratio=0.0, num_classes=11))
+            dict(type='Constant', layer='ElasticScale', val=4.0),
+        ],
+    ),
+    decode_head=dict(in_channels=[32, 64, 160, 208], dropout_ratio=0.0, num_classes=11),
+)
 default_hooks = dict(checkpoint=dict(interval=250))

@@ -10,14 +10,19 @@ Test mIoU to expect: see the table in README.md.
     python tools/train.py configs/seg/vitas_camvid.py      # validates on val
     python tools/test.py configs/seg/vitas_camvid.py work_dirs/vitas_camvid/iter_2000.pth
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/camvid.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_scratch_2k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/camvid.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_scratch_2k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(352, 352)),
     backbone=dict(type='nasvit_mm.TwinsViTAS', arch='twins_mini', out_indices=(1, 2, 3)),
     decode_head=dict(
-        in_channels=[96, 192, 384], in_index=[0, 1, 2], dropout_ratio=0.0, num_classes=11))
+        in_channels=[96, 192, 384], in_index=[0, 1, 2], dropout_ratio=0.0, num_classes=11
+    ),
+)
 optim_wrapper = dict(optimizer=dict(lr=6e-4))
 default_hooks = dict(checkpoint=dict(interval=250))

@@ -14,14 +14,19 @@ mIoU to expect: not measured here.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=twins.pth
 """
+
 _base_ = [
-    '../_base_/models/semantic-fpn.py', '../_base_/datasets/ade20k.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_80k.py'
+    '../_base_/models/semantic-fpn.py',
+    '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_80k.py',
 ]
 train_dataloader = dict(batch_size=4)
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(
-        type='nasvit_mm.TwinsViTAS', arch='twins_svt_small', stage_norm=True, drop_path_rate=0.2),
+        type='nasvit_mm.TwinsViTAS', arch='twins_svt_small', stage_norm=True, drop_path_rate=0.2
+    ),
     neck=dict(in_channels=[64, 128, 256, 512]),
-    decode_head=dict(num_classes=150))
+    decode_head=dict(num_classes=150),
+)

@@ -10,18 +10,19 @@ mIoU to expect: not measured here.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
 """
+
 _base_ = [
-    '../_base_/models/upernet.py', '../_base_/datasets/ade20k.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_160k.py'
+    '../_base_/models/upernet.py',
+    '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_160k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(
-        type='nasvit_mm.TwinsViTAS', arch='twins_svt_small', stage_norm=True, drop_path_rate=0.2),
+        type='nasvit_mm.TwinsViTAS', arch='twins_svt_small', stage_norm=True, drop_path_rate=0.2
+    ),
     decode_head=dict(in_channels=[64, 128, 256, 512], num_classes=150),
-    auxiliary_head=dict(in_channels=256, num_classes=150))
-optim_wrapper = dict(
-    paramwise_cfg=dict(
-        custom_keys=dict(
-            _delete_=True,
-            pegs=dict(decay_mult=0.0))))
+    auxiliary_head=dict(in_channels=256, num_classes=150),
+)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(_delete_=True, pegs=dict(decay_mult=0.0))))

@@ -14,13 +14,21 @@ mIoU to expect: not measured here.
         --cfg-options model.backbone.init_cfg.type=Pretrained \
         model.backbone.init_cfg.checkpoint=vitas_c.pth
 """
+
 _base_ = [
-    '../_base_/models/segformer-head.py', '../_base_/datasets/ade20k.py',
-    '../_base_/default_runtime.py', '../_base_/schedules/adamw_160k.py'
+    '../_base_/models/segformer-head.py',
+    '../_base_/datasets/ade20k.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/adamw_160k.py',
 ]
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(
-        type='nasvit_mm.ViTAS', arch='vitas_c', out_indices=(1, 2, 3), out_width=256,
-        drop_path_rate=0.1),
-    decode_head=dict(in_channels=[256, 256, 256], in_index=[0, 1, 2], num_classes=150))
+        type='nasvit_mm.ViTAS',
+        arch='vitas_c',
+        out_indices=(1, 2, 3),
+        out_width=256,
+        drop_path_rate=0.1,
+    ),
+    decode_head=dict(in_channels=[256, 256, 256], in_index=[0, 1, 2], num_classes=150),
+)

@@ -14,6 +14,7 @@ model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The
 steps: on other than 8 processes of 96 pictures give --cfg-options steps_per_epoch=13346 (of one)
 and --auto-scale-lr.
 """
+
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']
 num_classes = 1000
 steps_per_epoch = 1668
@@ -26,12 +27,15 @@ model = dict(
         data_preprocessor=dict(
             type='nasvit_mm.ClassificationPreprocessor',
             mixup=dict(
-                mixup_alpha=0.01, cutmix_alpha=0.01, label_smoothing=0.1,
-                num_classes=num_classes))),
+                mixup_alpha=0.01, cutmix_alpha=0.01, label_smoothing=0.1, num_classes=num_classes
+            ),
+        ),
+    ),
     sampler=dict(type='bank', num=3),
     distill=dict(sampled='teachers', smallest='mean', temperature=0.2),
     teachers=['resnext101_32x4d.fb_swsl_ig1b_ft_in1k', 'resnext101_32x8d.fb_swsl_ig1b_ft_in1k'],
-    agc=0.1)
+    agc=0.1,
+)
 train_dataloader = dict(batch_size=96)
 # No decay in stem, convolutional stages and the entries of the transformer stages.
 undecayed = ['stem', 'stages.0.', 'stages.1.', *[f'stages.{i}.0.' for i in range(2, 6)]]
@@ -43,20 +47,29 @@ optim_wrapper = dict(
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
         flat_decay_mult=0.0,
-        custom_keys={name: dict(decay_mult=0.0) for name in undecayed}))
+        custom_keys={name: dict(decay_mult=0.0) for name in undecayed},
+    ),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1 / 500, by_epoch=False, begin=0, end=5 * steps_per_epoch),
     # From step 0 on, under the warm-up, as in the released code.
     dict(type='CosineAnnealingLR', eta_min_ratio=0.01, by_epoch=False, end=600 * steps_per_epoch),
 ]
 train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=610 * steps_per_epoch, val_interval=steps_per_epoch)
+    type='IterBasedTrainLoop', max_iters=610 * steps_per_epoch, val_interval=steps_per_epoch
+)
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'elastic_S1'])
 test_cfg = dict(  # calibrated as long as the released code's evaluation
-    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'elastic_S1'], num_calibration=129)
+    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'elastic_S1'], num_calibration=129
+)
 custom_hooks = [
     dict(type='nasvit_mm.SupernetState'),
-    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.00015,
-         update_buffers=True, priority='NORMAL'),
+    dict(
+        type='EMAHook',
+        ema_type='ExponentialMovingAverage',
+        momentum=0.00015,
+        update_buffers=True,
+        priority='NORMAL',
+    ),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=768)

@@ -9,6 +9,7 @@ and a search chooses by CamVid's own val, for its final figure is of test.
 It begins with the supernet of nasvit_tiny-imagenet20.py; without, from scratch: --cfg-options
 model.model.backbone.init_cfg=None.
 """
+
 _base_ = '../seg/nasvit_camvid.py'
 model = dict(
     _delete_=True,
@@ -17,19 +18,20 @@ model = dict(
     sampler=dict(type='sandwich', num_random=1),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0)
+    clip_grad=1.0,
+)
 model['model']['backbone'].update(
     arch='supernet',
     space=dict(space='nasvit', restrict=dict(resolution=[64])),
     out_width=64,
     channels_last=True,  # quicker on a CPU
-    init_cfg=dict(
-        type='Pretrained', checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'),
+)
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64], channels=64)
 optim_wrapper = dict(clip_grad=None)  # the supernet's own
-val_cfg = dict(
-    type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=16)
+val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=16)
 test_cfg = dict(
-    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=16)
+    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=16
+)
 default_hooks = dict(checkpoint=dict(save_best='largest/mIoU'))
 custom_hooks = [dict(type='nasvit_mm.SupernetState')]

@@ -6,6 +6,7 @@ Model, head, data and schedule are those of configs/seg/nasvit_cityscapes.py.
 
 mIoU to expect: not measured.
 """
+
 _base_ = '../seg/nasvit_cityscapes.py'
 model = dict(
     _delete_=True,
@@ -14,18 +15,20 @@ model = dict(
     sampler=dict(type='sandwich', num_random=2),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0)
+    clip_grad=1.0,
+)
 model['model']['backbone'].update(
     arch='supernet',
     space=dict(space='nasvit', restrict=dict(resolution=[224])),
     out_width=64,
     drop_path_rate=0.0,
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_in1k/iter_1000800.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_in1k/iter_1000800.pth'),
+)
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64], dropout_ratio=0.0)
 split = dict(type='nasvit_mm.SplitDataset', every=20)
 train_dataloader = dict(
-    dataset=dict(
-        _delete_=True, part='train', dataset=_base_.train_dataloader.dataset, **split))
+    dataset=dict(_delete_=True, part='train', dataset=_base_.train_dataloader.dataset, **split)
+)
 held_out_dataloader = dict(
     batch_size=1,
     num_workers=4,
@@ -33,11 +36,13 @@ held_out_dataloader = dict(
     dataset=dict(
         part='held_out',
         dataset=dict(_base_.train_dataloader.dataset, pipeline=_base_.test_pipeline),
-        **split))
+        **split,
+    ),
+)
 held_out_evaluator = _base_.val_evaluator
-val_cfg = dict(
-    type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=32)
+val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=32)
 test_cfg = dict(
-    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=32)
+    type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=32
+)
 default_hooks = dict(checkpoint=dict(save_best='largest/mIoU'))
 custom_hooks = [dict(type='nasvit_mm.SupernetState')]

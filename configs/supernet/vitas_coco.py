@@ -11,29 +11,30 @@ The backbone begins with the supernet of vitas_twins_in1k.py.
 
 mAP to expect: not measured.
 """
+
 _base_ = '../det/vitas_coco.py'
 model = dict(
-    _delete_=True,
-    type='nasvit_mm.Supernet',
-    model=_base_.model,
-    sampler=dict(type='single_path'))
+    _delete_=True, type='nasvit_mm.Supernet', model=_base_.model, sampler=dict(type='single_path')
+)
 model['model']['backbone'].update(
     arch='supernet',
     space=dict(space='vitas_twins'),
     sharing='cyclic',
     out_width=256,
     drop_path_rate=0.0,
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/vitas_twins_in1k/iter_375300.pth'))
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/vitas_twins_in1k/iter_375300.pth'),
+)
 model['model']['neck'].update(in_channels=[256, 256, 256])
 split = dict(type='nasvit_mm.SplitDataset', every=20)
 train_dataloader = dict(
-    dataset=dict(
-        _delete_=True, part='train', dataset=_base_.train_dataloader.dataset, **split))
+    dataset=dict(_delete_=True, part='train', dataset=_base_.train_dataloader.dataset, **split)
+)
 held_out_pipeline = [
     *_base_.test_pipeline[:-1],
     dict(  # with the boxes: the metric below has no annotation file of this part
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances')),
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
+    ),
 ]
 held_out_dataloader = dict(
     batch_size=1,
@@ -42,15 +43,19 @@ held_out_dataloader = dict(
     dataset=dict(
         part='held_out',
         dataset=dict(_base_.train_dataloader.dataset, pipeline=held_out_pipeline),
-        **split))
+        **split,
+    ),
+)
 held_out_evaluator = dict(type='CocoMetric', metric='bbox')
 val_cfg = dict(
     type='nasvit_mm.SubnetValLoop',
     subnets=['smallest', 'twins_svt_small', 'largest'],
-    num_calibration=0)
+    num_calibration=0,
+)
 test_cfg = dict(
     type='nasvit_mm.SubnetTestLoop',
     subnets=['smallest', 'twins_svt_small', 'largest'],
-    num_calibration=0)
+    num_calibration=0,
+)
 default_hooks = dict(checkpoint=dict(save_best='largest/coco/bbox_mAP'))
 custom_hooks = [dict(type='nasvit_mm.SupernetState')]

@@ -11,6 +11,7 @@ pictures; 50 of each class are held out for a search.  Not reproduced here.
 
     tools/dist_train.sh configs/supernet/vitas_in1k.py 8
 """
+
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']
 steps_per_epoch = 1251
 model = dict(
@@ -20,23 +21,29 @@ model = dict(
         space=dict(space='vitas_deit_small'),
         num_classes=1000,
         sharing='cyclic',
-        label_smoothing=0.1),
-    sampler=dict(type='single_path'))
+        label_smoothing=0.1,
+    ),
+    sampler=dict(type='single_path'),
+)
 train_dataloader = dict(
     batch_size=128,
     dataset=dict(
-        num_per_class=-50, transform=dict(auto_augment=None, color_jitter=None, re_prob=0.25)))
+        num_per_class=-50, transform=dict(auto_augment=None, color_jitter=None, re_prob=0.25)
+    ),
+)
 held_out_dataloader = dict(dataset=dict(num_per_class=50))
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, betas=(0.9, 0.999), weight_decay=0.05),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0))
+    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0, flat_decay_mult=0.0),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-4, by_epoch=False, begin=0, end=5 * steps_per_epoch),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=5 * steps_per_epoch),
 ]
 train_cfg = dict(
-    type='IterBasedTrainLoop', max_iters=300 * steps_per_epoch, val_interval=5 * steps_per_epoch)
+    type='IterBasedTrainLoop', max_iters=300 * steps_per_epoch, val_interval=5 * steps_per_epoch
+)
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'vitas_b', 'largest'])
 test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'vitas_b', 'largest'])
 custom_hooks = [dict(type='nasvit_mm.SupernetState')]

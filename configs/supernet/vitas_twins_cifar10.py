@@ -6,27 +6,35 @@ data/cifar10/{train,val}/<class>/*.jpg
 
     python tools/train.py configs/supernet/vitas_twins_cifar10.py
 """
+
 _base_ = './vitas_twins_in1k.py'
 num_classes = 10
 stages = range(4)
 slots = [0] * 2 + [1] * 2 + [2] * 18 + [3] * 4  # their stages
 model = dict(
     model=dict(
-        space=dict(restrict=dict(
-            resolution=[32],
-            width=[[2 ** i * 8 * k for k in range(4, 9)] for i in stages],
-            heads={**{f'stage2.{i}': 0 for i in range(4, 18)}, 'stage3.2': 0, 'stage3.3': 0},
-            head_dim=[[16, 32] for _ in slots],
-            mlp_width=[[2 ** i * 64 * k for k in range(1, 5)] for i in slots])),
-        num_classes=num_classes),
-    clip_grad=1.0)
+        space=dict(
+            restrict=dict(
+                resolution=[32],
+                width=[[2**i * 8 * k for k in range(4, 9)] for i in stages],
+                heads={**{f'stage2.{i}': 0 for i in range(4, 18)}, 'stage3.2': 0, 'stage3.3': 0},
+                head_dim=[[16, 32] for _ in slots],
+                mlp_width=[[2**i * 64 * k for k in range(1, 5)] for i in slots],
+            )
+        ),
+        num_classes=num_classes,
+    ),
+    clip_grad=1.0,
+)
 dataset = dict(
-    data_root='data/cifar10', num_per_class=None,
-    transform=dict(input_size=32, scale=(0.5, 1.0)))
+    data_root='data/cifar10', num_per_class=None, transform=dict(input_size=32, scale=(0.5, 1.0))
+)
 train_dataloader = dict(batch_size=64, num_workers=1, dataset=dataset)
 val_dataloader = dict(
-    batch_size=250, num_workers=1,
-    dataset=dict(data_root='data/cifar10', transform=dict(input_size=32, crop_pct=1.0)))
+    batch_size=250,
+    num_workers=1,
+    dataset=dict(data_root='data/cifar10', transform=dict(input_size=32, crop_pct=1.0)),
+)
 test_dataloader = val_dataloader
 held_out_dataloader, held_out_evaluator = None, None
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

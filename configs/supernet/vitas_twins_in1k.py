@@ -5,6 +5,7 @@ this project's.  Recipe as of vitas_in1k.py.  Not reproduced here.
 
     tools/dist_train.sh configs/supernet/vitas_twins_in1k.py 8
 """
+
 _base_ = './vitas_in1k.py'
 model = dict(model=dict(space=dict(space='vitas_twins')))
 val_cfg = dict(subnets=['smallest', 'twins_svt_small', 'largest'])

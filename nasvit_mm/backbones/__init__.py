@@ -1,4 +1,5 @@
 """The networks, one file per family, registered as OpenMMLab backbones."""
+
 from mmengine.registry import MODELS as _ROOT
 
 from nasvit_mm.backbones.base import ElasticBackbone, plain_types
@@ -8,13 +9,29 @@ from nasvit_mm.backbones.nasvit import NASViT, NASViTHead
 from nasvit_mm.backbones.vitas import ViTAS, ViTASHead
 from nasvit_mm.backbones.vitas_twins import TwinsViTAS, TwinsViTASHead
 
-__all__ = ['FAMILIES', 'ElasticBackbone', 'ElasticClassifier', 'ElasticViT', 'NASViT',
-           'TwinsViTAS', 'ViTAS', 'create_model', 'plain_types']
+__all__ = [
+    'FAMILIES',
+    'ElasticBackbone',
+    'ElasticClassifier',
+    'ElasticViT',
+    'NASViT',
+    'TwinsViTAS',
+    'ViTAS',
+    'create_model',
+    'plain_types',
+]
 
 # Space -> (backbone, classification head).
-FAMILIES = {space: family for family in (
-    (NASViT, NASViTHead), (ElasticViT, ElasticViTHead), (ViTAS, ViTASHead),
-    (TwinsViTAS, TwinsViTASHead)) for space in family[0].spaces}
+FAMILIES = {
+    space: family
+    for family in (
+        (NASViT, NASViTHead),
+        (ElasticViT, ElasticViTHead),
+        (ViTAS, ViTASHead),
+        (TwinsViTAS, TwinsViTASHead),
+    )
+    for space in family[0].spaces
+}
 
 # Bare names work too once this room is imported: other registries fall back to mmengine's root.
 for _backbone in {backbone for backbone, _ in FAMILIES.values()}:

@@ -1,4 +1,5 @@
 """What the backbones of all families share: the active architecture, outputs, freezing, loading."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -78,13 +79,21 @@ class ElasticBackbone(BaseModule):
     phases: int = 1  # of the weight sharing
     phase: int = 0
 
-    def __init__(self, arch: Any = 'supernet', space: str | Mapping | Space | None = None,
-                 out_indices: Sequence[int] = (0, 1, 2, 3),
-                 out_width: int | Sequence[int] | None = None, attention: str = 'auto',
-                 norm_cfg: Mapping | None = None, frozen_stages: int = -1,
-                 norm_eval: bool = False, with_cp: bool = False, drop_path_rate: float = 0.0,
-                 channels_last: bool = False,
-                 init_cfg: Mapping | Sequence | None = None) -> None:
+    def __init__(
+        self,
+        arch: Any = 'supernet',
+        space: str | Mapping | Space | None = None,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        out_width: int | Sequence[int] | None = None,
+        attention: str = 'auto',
+        norm_cfg: Mapping | None = None,
+        frozen_stages: int = -1,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        drop_path_rate: float = 0.0,
+        channels_last: bool = False,
+        init_cfg: Mapping | Sequence | None = None,
+    ) -> None:
         super().__init__(init_cfg)
         self.space = self.read_space(arch, space)
         self.out_indices = self._read_indices(out_indices)
@@ -93,16 +102,25 @@ class ElasticBackbone(BaseModule):
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate = {drop_path_rate}, allowed: 0 <= rate < 1')
         if not -1 <= frozen_stages <= len(self.stage_names):
-            raise ValueError(f'frozen_stages = {frozen_stages}, allowed: -1 (none), 0 (stem) to '
-                             f'{len(self.stage_names)} ({self.stage_names[-1]})')
+            raise ValueError(
+                f'frozen_stages = {frozen_stages}, allowed: -1 (none), 0 (stem) to '
+                f'{len(self.stage_names)} ({self.stage_names[-1]})'
+            )
         self.attention, self.drop_path_rate = attention, drop_path_rate
         self.frozen_stages, self.norm_eval, self.with_cp = frozen_stages, norm_eval, with_cp
         self.channels_last = channels_last
         self._norm_args, self._norm_grad = read_norm_cfg(norm_cfg)
-        self._options = dict(out_indices=self.out_indices, out_width=out_width,
-                             attention=attention, norm_cfg=norm_cfg, frozen_stages=frozen_stages,
-                             norm_eval=norm_eval, with_cp=with_cp, drop_path_rate=drop_path_rate,
-                             channels_last=channels_last)
+        self._options = dict(
+            out_indices=self.out_indices,
+            out_width=out_width,
+            attention=attention,
+            norm_cfg=norm_cfg,
+            frozen_stages=frozen_stages,
+            norm_eval=norm_eval,
+            with_cp=with_cp,
+            drop_path_rate=drop_path_rate,
+            channels_last=channels_last,
+        )
         self._build()
         self.taps = self._build_taps(out_width)
         self.set_arch(self.space.largest)
@@ -181,8 +199,10 @@ class ElasticBackbone(BaseModule):
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
         if min(x.shape[2:]) < self.min_size:
-            raise ValueError(f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
-                             f'side is {self.min_size}')
+            raise ValueError(
+                f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
+                f'side is {self.min_size}'
+            )
         last = self.channels_last and not torch.onnx.is_in_onnx_export()
         return x.contiguous(memory_format=torch.channels_last) if last else x
 
@@ -192,8 +212,13 @@ class ElasticBackbone(BaseModule):
             return block(x, *args)
 
         # The recomputation must not update running statistics a second time.
-        return checkpoint(block, x, *args, use_reentrant=False,
-                          context_fn=lambda: (nullcontext(), frozen_statistics(block)))
+        return checkpoint(
+            block,
+            x,
+            *args,
+            use_reentrant=False,
+            context_fn=lambda: (nullcontext(), frozen_statistics(block)),
+        )
 
     def _outputs(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         if self.taps is None:
@@ -207,8 +232,10 @@ class ElasticBackbone(BaseModule):
         count = len(self.out_indices)
         widths = [out_width] * count if isinstance(out_width, int) else list(out_width)
         if len(widths) != count or not all(isinstance(w, int) and w > 0 for w in widths):
-            raise ValueError(f'out_width = {out_width!r}, expected a positive int or {count} of '
-                             f'them, one per output of out_indices = {self.out_indices}')
+            raise ValueError(
+                f'out_width = {out_width!r}, expected a positive int or {count} of '
+                f'them, one per output of out_indices = {self.out_indices}'
+            )
         spans = self._output_spans(self._plan(self.space.largest))
         return nn.ModuleList(Tap(s.size, w) for s, w in zip(spans, widths))
 
@@ -220,7 +247,7 @@ class ElasticBackbone(BaseModule):
         return [m for m in self.modules() if isinstance(m, ElasticBatchNorm2d)]
 
     def _frozen(self) -> list[nn.Module]:
-        return self._stem_and_stages()[:self.frozen_stages + 1]
+        return self._stem_and_stages()[: self.frozen_stages + 1]
 
     def _freeze(self) -> None:
         for module in self._frozen():
@@ -259,8 +286,9 @@ class ElasticBackbone(BaseModule):
         arch = plain_types(arch)
         whole = get_space(cls._space_of(arch) if space is None else plain_types(space))
         if whole.name not in cls.spaces:
-            raise ValueError(f'{cls.__name__} serves {", ".join(cls.spaces)}, not the space '
-                             f'{whole.name!r}')
+            raise ValueError(
+                f'{cls.__name__} serves {", ".join(cls.spaces)}, not the space {whole.name!r}'
+            )
         supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
         return whole if supernet else whole.only(arch)
 
@@ -275,10 +303,15 @@ class ElasticBackbone(BaseModule):
 
     def _read_indices(self, out_indices: Sequence[int]) -> tuple[int, ...]:
         indices = tuple(out_indices) if isinstance(out_indices, Sequence) else (out_indices,)
-        if (not indices or list(indices) != sorted(set(indices))
-                or not all(0 <= i < len(self.strides) for i in indices)):
-            raise ValueError(f'out_indices = {out_indices!r}, expected ascending indices out of '
-                             f'0..{len(self.strides) - 1} (strides {self.strides})')
+        if (
+            not indices
+            or list(indices) != sorted(set(indices))
+            or not all(0 <= i < len(self.strides) for i in indices)
+        ):
+            raise ValueError(
+                f'out_indices = {out_indices!r}, expected ascending indices out of '
+                f'0..{len(self.strides) - 1} (strides {self.strides})'
+            )
         return indices
 
 
@@ -300,6 +333,7 @@ def read_norm_cfg(norm_cfg: Mapping | None) -> tuple[dict[str, Any], bool]:
     cfg = dict(norm_cfg or {})
     kind, trained = cfg.pop('type', 'BN'), cfg.pop('requires_grad', True)
     if kind not in ('BN', 'BN2d', 'SyncBN') or not set(cfg) <= {'eps', 'momentum'}:
-        raise ValueError(f'norm_cfg = {norm_cfg!r}, allowed: type BN or SyncBN, eps, momentum, '
-                         'requires_grad')
+        raise ValueError(
+            f'norm_cfg = {norm_cfg!r}, allowed: type BN or SyncBN, eps, momentum, requires_grad'
+        )
     return dict(cfg, sync=kind == 'SyncBN'), trained

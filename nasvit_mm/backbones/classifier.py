@@ -1,4 +1,5 @@
 """Backbone + classification head of a family: what ``create_model`` returns."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -15,8 +16,9 @@ from nasvit_mm.spaces import Arch, Space, get_space
 class ElasticClassifier(nn.Module):
     """Input (N, 3, H, W) -> logits (N, classes); see :func:`create_model`."""
 
-    def __init__(self, backbone: ElasticBackbone, head: nn.Module,
-                 resize: bool | str = 'auto') -> None:
+    def __init__(
+        self, backbone: ElasticBackbone, head: nn.Module, resize: bool | str = 'auto'
+    ) -> None:
         super().__init__()
         if resize not in (True, False, 'auto'):
             raise ValueError(f"resize = {resize!r}, allowed: True, False, 'auto'")
@@ -58,9 +60,15 @@ class ElasticClassifier(nn.Module):
         return F.interpolate(x, (side, side), mode='bicubic', align_corners=False)
 
 
-def create_model(space: str | Mapping | Space, arch: Any = None, num_classes: int = 1000, *,
-                 dropout: float = 0.0, resize: bool | str = 'auto',
-                 **kwargs: Any) -> ElasticClassifier:
+def create_model(
+    space: str | Mapping | Space,
+    arch: Any = None,
+    num_classes: int = 1000,
+    *,
+    dropout: float = 0.0,
+    resize: bool | str = 'auto',
+    **kwargs: Any,
+) -> ElasticClassifier:
     """An image classifier: the supernet of a space, or the net of one architecture.
 
     Args:
@@ -82,11 +90,13 @@ def create_model(space: str | Mapping | Space, arch: Any = None, num_classes: in
         KeyError, ValueError: unknown space or architecture, a value outside the space.
     """
     from nasvit_mm.backbones import FAMILIES
+
     space = get_space(space)
     backbone_type, head_type = FAMILIES[space.name]
     if num_classes < 1:
         raise ValueError(f'num_classes = {num_classes}, must be at least 1')
     last = len(backbone_type.strides) - 1
-    backbone = backbone_type('supernet' if arch is None else arch, space, out_indices=(last,),
-                             **kwargs)
+    backbone = backbone_type(
+        'supernet' if arch is None else arch, space, out_indices=(last,), **kwargs
+    )
     return ElasticClassifier(backbone, head_type(backbone, num_classes, dropout), resize)

@@ -5,6 +5,7 @@ backbone.  Written from the facts of the paper and of its released code; what re
 over tokens and channels, query, key and value rows read head by head across their areas, the
 activation before the projection) is what the released weights were trained with.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -76,8 +77,9 @@ class Attention(nn.Module):
         self.position = RelativePositionBias(table, width // facts.HEAD_DIM)
         self.proj = ElasticLinear(wide, width)
 
-    def forward(self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int],
-                mode: str) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int], mode: str
+    ) -> torch.Tensor:
         """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W)."""
         channels, values = plan.channels, plan.values
         heads = channels.divided(facts.HEAD_DIM)
@@ -92,8 +94,9 @@ class Attention(nn.Module):
         tokens = side[0] * side[1]
         q, k = qk.view(-1, tokens, h, 2 * head).transpose(1, 2).split(head, -1)
         v = v.view(-1, tokens, h, wide).transpose(1, 2)
-        out = attend(q * head ** -0.5, k, v, self.position(side, heads),
-                     window_mask(grid, side, x.device))
+        out = attend(
+            q * head**-0.5, k, v, self.position(side, heads), window_mask(grid, side, x.device)
+        )
         out = join_windows(out.transpose(1, 2).flatten(2), grid, side)
         return self.proj(F.hardswish(out), values, channels)
 
@@ -124,9 +127,10 @@ class ElasticViT(HybridBackbone):
         self.stem = ElasticConv2d(3, stem, 3, stride=2)
         self.stem_bn = self._norm(stem)
         self.stem_blocks = nn.ModuleList(
-            self._mbconv(block, kernels[0], 1, expands=False) for block in plan.stem.blocks)
+            self._mbconv(block, kernels[0], 1, expands=False) for block in plan.stem.blocks
+        )
         self.stages = nn.ModuleList()
-        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+        for i, stage in enumerate(facts.STAGES[: self.num_stages]):
             # The 1x1 shortcut exists where incoming and outgoing widths can differ.
             differ = len({*widths[i], *widths[i + 1]}) > 1
             kernel = facts.ENTRY_KERNEL if stage.transformer else kernels[i + 1]
@@ -135,52 +139,89 @@ class ElasticViT(HybridBackbone):
                 if isinstance(block, TransformerPlan):
                     blocks.append(self._transformer(block, facts.TABLE_GRIDS[stage.name]))
                 else:
-                    blocks.append(self._mbconv(block, kernel, stage.stride if j == 0 else 1,
-                                               shortcut=differ and j == 0))
+                    blocks.append(
+                        self._mbconv(
+                            block, kernel, stage.stride if j == 0 else 1, shortcut=differ and j == 0
+                        )
+                    )
             self.stages.append(blocks)
 
-    def _mbconv(self, plan: MBConvPlan, kernel: int, stride: int, expands: bool = True,
-                shortcut: bool = False) -> MBConv:
-        return MBConv(plan, kernel, stride, expands=expands, shortcut=shortcut, norm=self._norm,
-                      activation=F.hardswish, starts_as_identity=stride == 1)
+    def _mbconv(
+        self,
+        plan: MBConvPlan,
+        kernel: int,
+        stride: int,
+        expands: bool = True,
+        shortcut: bool = False,
+    ) -> MBConv:
+        return MBConv(
+            plan,
+            kernel,
+            stride,
+            expands=expands,
+            shortcut=shortcut,
+            norm=self._norm,
+            activation=F.hardswish,
+            starts_as_identity=stride == 1,
+        )
 
     @staticmethod
     def _transformer(plan: TransformerPlan, table: int) -> TransformerBlock:
         width = plan.channels.size
-        return TransformerBlock(ElasticTokenNorm(width), Attention(plan, table),
-                                ElasticTokenNorm(width),
-                                ElasticMlp(width, plan.hidden.size, F.hardswish))
+        return TransformerBlock(
+            ElasticTokenNorm(width),
+            Attention(plan, table),
+            ElasticTokenNorm(width),
+            ElasticMlp(width, plan.hidden.size, F.hardswish),
+        )
 
     def _plan(self, arch: Arch) -> Plan:
         top = self.space.largest
         width = [Span.prefix(w, size) for w, size in zip(arch.width, top.width)]
-        count = arch.depth[0] + sum(arch.depth[1:self.num_stages + 1])
+        count = arch.depth[0] + sum(arch.depth[1 : self.num_stages + 1])
         drops = iter(self.drop_path_rate * i / max(1, count - 1) for i in range(count))
-        stem = StemPlan(width[0], tuple(
-            MBConvPlan(width[0], width[0], None, width[0], arch.kernel_size[0], next(drops))
-            for _ in range(arch.depth[0])))
+        stem = StemPlan(
+            width[0],
+            tuple(
+                MBConvPlan(width[0], width[0], None, width[0], arch.kernel_size[0], next(drops))
+                for _ in range(arch.depth[0])
+            ),
+        )
         stages = []
-        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+        for i, stage in enumerate(facts.STAGES[: self.num_stages]):
             cin, cout, depth = width[i], width[i + 1], arch.depth[i + 1]
             if stage.transformer:
                 j = i - FIRST_TRANSFORMER
                 rates = [next(drops) for _ in range(depth)]
                 # The entry belongs to the first block and is never dropped.
-                entry = self._ib_plan(stage, cin, cout, (facts.ENTRY_EXPAND,) * 2,
-                                      facts.ENTRY_KERNEL, 0.0)
+                entry = self._ib_plan(
+                    stage, cin, cout, (facts.ENTRY_EXPAND,) * 2, facts.ENTRY_KERNEL, 0.0
+                )
                 block = self._transformer_plan(
-                    cout, (arch.v_scale[j], top.v_scale[j]), (arch.mlp_ratio[j], top.mlp_ratio[j]))
+                    cout, (arch.v_scale[j], top.v_scale[j]), (arch.mlp_ratio[j], top.mlp_ratio[j])
+                )
                 stages.append((entry, *(block._replace(drop=rate) for rate in rates)))
             else:
                 expand = arch.expand_ratio[i], top.expand_ratio[i]
-                stages.append(tuple(
-                    self._ib_plan(stage, cout if j else cin, cout, expand,
-                                  arch.kernel_size[i + 1], next(drops)) for j in range(depth)))
+                stages.append(
+                    tuple(
+                        self._ib_plan(
+                            stage,
+                            cout if j else cin,
+                            cout,
+                            expand,
+                            arch.kernel_size[i + 1],
+                            next(drops),
+                        )
+                        for j in range(depth)
+                    )
+                )
         return Plan(stem, tuple(stages), width[-1])
 
     @staticmethod
-    def _ib_plan(stage: facts.Stage, cin: Span, cout: Span, expand: tuple[int, int], kernel: int,
-                 drop: float) -> MBConvPlan:
+    def _ib_plan(
+        stage: facts.Stage, cin: Span, cout: Span, expand: tuple[int, int], kernel: int, drop: float
+    ) -> MBConvPlan:
         """``expand`` as (active, largest)."""
         hidden = Span.prefix(cin.width * expand[0], cin.size * expand[1])
         squeezed = None
@@ -189,15 +230,19 @@ class ElasticViT(HybridBackbone):
         return MBConvPlan(cin, hidden, squeezed, cout, kernel, drop)
 
     @staticmethod
-    def _transformer_plan(channels: Span, v_scale: tuple[int, int],
-                          mlp_ratio: tuple[int, int]) -> TransformerPlan:
+    def _transformer_plan(
+        channels: Span, v_scale: tuple[int, int], mlp_ratio: tuple[int, int]
+    ) -> TransformerPlan:
         """``v_scale`` and ``mlp_ratio`` as (active, largest)."""
         values = Span.prefix(channels.width * v_scale[0], channels.size * v_scale[1])
         hidden = Span.prefix(channels.width * mlp_ratio[0], channels.size * mlp_ratio[1])
         size = 2 * channels.size + values.size
         # The first rows of each of the three areas.
-        rows = joined(*channels.inside(0, size), *channels.inside(channels.size, size),
-                      *values.inside(2 * channels.size, size))
+        rows = joined(
+            *channels.inside(0, size),
+            *channels.inside(channels.size, size),
+            *values.inside(2 * channels.size, size),
+        )
         return TransformerPlan(channels, values, rows, hidden, 0.0)
 
     def _stem_and_stages(self) -> list[nn.Module]:

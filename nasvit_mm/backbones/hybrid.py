@@ -1,4 +1,5 @@
 """Backbones whose stages begin on maps, with an MBConv, and go on over tokens."""
+
 from __future__ import annotations
 
 from typing import Any, ClassVar, NamedTuple
@@ -38,9 +39,11 @@ class HybridBackbone(ElasticBackbone):
     def blocks_of(self, arch: Any) -> list[tuple[str, Any]]:
         plan = self._plan(self.space.arch(arch))
         stem = [('stem', block) for block in getattr(plan.stem, 'blocks', ())]
-        return stem + [(f'stage{i}.{"rest" if j else "first"}', block)
-                       for i, stage in enumerate(plan.stages[:self.num_stages])
-                       for j, block in enumerate(stage)]
+        return stem + [
+            (f'stage{i}.{"rest" if j else "first"}', block)
+            for i, stage in enumerate(plan.stages[: self.num_stages])
+            for j, block in enumerate(stage)
+        ]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(N, 3, H, W) -> one map per output."""

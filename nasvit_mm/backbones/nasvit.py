@@ -5,6 +5,7 @@ backbone.  Written from the facts of the paper and of its released checkpoint; w
 (norm over tokens and channels, residual sums around every MBConv, layer scales switched by depth
 and token count, the second MLP first) is what that checkpoint was trained with.
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -72,8 +73,9 @@ class Attention(nn.Module):
         self.talk_after = ElasticLinear(heads, heads)
         self.proj = ElasticLinear(value_width, width)
 
-    def forward(self, x: torch.Tensor, channels: Span, grid: tuple[int, int], mode: str,
-                trained: int) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, channels: Span, grid: tuple[int, int], mode: str, trained: int
+    ) -> torch.Tensor:
         """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W); trained at ``trained``."""
         heads, wide = channels.divided(facts.HEAD_DIM), channels.scaled(facts.V_RATIO)
         side = grid if mode == 'global' else tuple(window_side(n, facts.TABLE_GRID) for n in grid)
@@ -86,11 +88,19 @@ class Attention(nn.Module):
         out = self._attend(q, k, v, heads, side, mask, trained)
         return self.proj(F.silu(join_windows(out, grid, side)), wide, channels)
 
-    def _attend(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: Span,
-                side: tuple[int, int], mask: torch.Tensor | None, trained: int) -> torch.Tensor:
+    def _attend(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        heads: Span,
+        side: tuple[int, int],
+        mask: torch.Tensor | None,
+        trained: int,
+    ) -> torch.Tensor:
         """q, k (N, L, C), v (N, L, 4 C) -> (N, L, 4 C), N counting windows, L = h * w of one."""
         tokens, h = side[0] * side[1], heads.width
-        q = q.view(-1, tokens, h, facts.HEAD_DIM).transpose(1, 2) * facts.HEAD_DIM ** -0.5
+        q = q.view(-1, tokens, h, facts.HEAD_DIM).transpose(1, 2) * facts.HEAD_DIM**-0.5
         k = k.view(-1, tokens, h, facts.HEAD_DIM).permute(0, 2, 3, 1)
         v = v.view(-1, tokens, h, facts.HEAD_DIM * facts.V_RATIO).transpose(1, 2)
         bias, spread = self.position(side, heads), trained / tokens
@@ -100,11 +110,21 @@ class Attention(nn.Module):
             spread = trained / (~mask).sum(-1)  # (N, 1, 1): real keys of each window
         out = attend_by_rows(
             lambda rows: self._rows(q[:, :, rows], k, v, bias[:, rows], heads, mask, spread),
-            tokens, q.shape[0] * h * tokens)
+            tokens,
+            q.shape[0] * h * tokens,
+        )
         return out.transpose(1, 2).reshape(-1, tokens, h * v.shape[-1])
 
-    def _rows(self, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor,
-              heads: Span, mask: torch.Tensor | None, spread: Any) -> torch.Tensor:
+    def _rows(
+        self,
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        bias: torch.Tensor,
+        heads: Span,
+        mask: torch.Tensor | None,
+        spread: Any,
+    ) -> torch.Tensor:
         """Attention of some queries: (N, h, rows, 32)."""
         scores = _talk(q @ k + bias, self.talk_before, heads)
         if mask is not None:
@@ -113,8 +133,9 @@ class Attention(nn.Module):
         return _talk(scores.softmax(-1), self.talk_after, heads, spread) @ v
 
 
-def _talk(scores: torch.Tensor, linear: ElasticLinear, heads: Span,
-          spread: Any = 1) -> torch.Tensor:
+def _talk(
+    scores: torch.Tensor, linear: ElasticLinear, heads: Span, spread: Any = 1
+) -> torch.Tensor:
     """A linear layer over the head axis of (N, h, rows, L), its bias multiplied by ``spread``."""
     weight, bias = take(linear.weight, heads, heads), take(linear.bias, heads)
     n, h, rows, tokens = scores.shape
@@ -139,8 +160,9 @@ class TransformerBlock(nn.Module):
         self.scale_attn = ElasticScale(depths, rows, width, SCALE_INIT, SCALE_GAIN)
         self.scale_mlp = ElasticScale(depths, rows, width, SCALE_INIT, SCALE_GAIN)
 
-    def forward(self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int],
-                mode: str) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int], mode: str
+    ) -> torch.Tensor:
         """(B, H * W, C) -> the same shape, tokens row-major on the grid (H, W)."""
         channels, depth, row, trained, drop = plan
         scale = self.scale_attn(depth, row, channels)
@@ -150,8 +172,9 @@ class TransformerBlock(nn.Module):
         x = self._add(x, scale, self.mlp2(self.norm3(x, channels), channels, channels), drop)
         return self._add(x, scale, self.mlp1(self.norm2(x, channels), channels, channels), drop)
 
-    def _add(self, x: torch.Tensor, scale: torch.Tensor, branch: torch.Tensor,
-             drop: float) -> torch.Tensor:
+    def _add(
+        self, x: torch.Tensor, scale: torch.Tensor, branch: torch.Tensor, drop: float
+    ) -> torch.Tensor:
         if drop:
             branch = drop_path(branch, drop, self.training)
         return torch.addcmul(x, scale, branch)
@@ -182,19 +205,28 @@ class NASViT(HybridBackbone):
         self.stem = ElasticConv2d(3, plan.stem.size, 3, stride=2)
         self.stem_bn = self._norm(plan.stem.size)
         self.stages = nn.ModuleList()
-        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+        for i, stage in enumerate(facts.STAGES[: self.num_stages]):
             blocks = nn.ModuleList()
             # The 1x1 shortcut exists where incoming and outgoing widths can differ.
             differ = len({*widths[i], *widths[i + 1]}) > 1
             for j, block in enumerate(plan.stages[i]):
                 if isinstance(block, TransformerPlan):
-                    blocks.append(TransformerBlock(block.channels.size, len(depths[i]),
-                                                   len(rows[i])))
+                    blocks.append(
+                        TransformerBlock(block.channels.size, len(depths[i]), len(rows[i]))
+                    )
                 else:
-                    blocks.append(MBConv(
-                        block, kernels[i], stage.stride if j == 0 else 1, expands=stage.expands,
-                        shortcut=differ and j == 0, norm=self._norm, activation=F.silu,
-                        starts_as_identity=True))
+                    blocks.append(
+                        MBConv(
+                            block,
+                            kernels[i],
+                            stage.stride if j == 0 else 1,
+                            expands=stage.expands,
+                            shortcut=differ and j == 0,
+                            norm=self._norm,
+                            activation=F.silu,
+                            starts_as_identity=True,
+                        )
+                    )
             self.stages.append(blocks)
 
     def _plan(self, arch: Arch) -> Plan:
@@ -202,8 +234,8 @@ class NASViT(HybridBackbone):
         rows, depths = facts.scale_rows(space), space.field('depth').choices
         cin = Span.prefix(arch.width[0], top.width[0])
         stem, stages, position = cin, [], 0
-        total = max(1, sum(arch.depth[:self.num_stages]) - 1)
-        for i, stage in enumerate(facts.STAGES[:self.num_stages]):
+        total = max(1, sum(arch.depth[: self.num_stages]) - 1)
+        for i, stage in enumerate(facts.STAGES[: self.num_stages]):
             cout = Span.prefix(arch.width[i + 1], top.width[i + 1])
             depth = Span(depths[i].index(arch.depth[i]), 1, len(depths[i]))
             tokens = facts.stage_sizes(arch.resolution)[i + 1] ** 2
@@ -218,11 +250,14 @@ class NASViT(HybridBackbone):
                 source = cout if j else cin
                 hidden, squeezed = source, None
                 if stage.expands:
-                    hidden = Span.prefix(facts.hidden_width(source.width, arch.expand_ratio[i]),
-                                         facts.hidden_width(source.size, top.expand_ratio[i]))
+                    hidden = Span.prefix(
+                        facts.hidden_width(source.width, arch.expand_ratio[i]),
+                        facts.hidden_width(source.size, top.expand_ratio[i]),
+                    )
                 if stage.se:
-                    squeezed = Span.prefix(facts.se_width(hidden.width),
-                                           facts.se_width(hidden.size))
+                    squeezed = Span.prefix(
+                        facts.se_width(hidden.width), facts.se_width(hidden.size)
+                    )
                 blocks.append(MBConvPlan(source, hidden, squeezed, cout, arch.kernel_size[i], drop))
             stages.append(tuple(blocks))
             cin = cout

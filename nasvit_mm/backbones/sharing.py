@@ -1,4 +1,5 @@
 """Backbones whose checkpoints say by which rules their weights are shared."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -42,8 +43,10 @@ class RuledBackbone(ElasticBackbone):
             rule = self.RULES[name]
             number = rule.number and isinstance(value, int) and value > 0
             if value is not None and value not in rule.names and not number:
-                raise ValueError(f'{name} = {value!r}, allowed: {", ".join(rule.names)}'
-                                 + (' or a positive int' if rule.number else ''))
+                raise ValueError(
+                    f'{name} = {value!r}, allowed: {", ".join(rule.names)}'
+                    + (' or a positive int' if rule.number else '')
+                )
         self._given = {name: value for name, value in given.items() if value is not None}
         self._rules = {name: given[name] or rule.default for name, rule in self.RULES.items()}
         super().__init__(*args, **options)
@@ -73,11 +76,12 @@ class RuledBackbone(ElasticBackbone):
     @property
     def rule_codes(self) -> list[int]:
         """Per rule the number that it is, or -1, -2, ... for its first, second, ... name."""
-        return [value if isinstance(value, int) else -1 - self.RULES[name].names.index(value)
-                for name, value in self._rules.items()]
+        return [
+            value if isinstance(value, int) else -1 - self.RULES[name].names.index(value)
+            for name, value in self._rules.items()
+        ]
 
-    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str,
-                              *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *args: Any) -> None:
         stored = state_dict.get(prefix + 'rules')
         if stored is not None and not stored.is_meta and stored.shape == self.rules.shape:
             error = self._adopt(stored.tolist())
@@ -93,8 +97,10 @@ class RuledBackbone(ElasticBackbone):
             value = code if code > 0 else rule.names[-1 - code]
             matters = rule.of_subnets or not self.space.is_single
             if matters and self._given.get(name, value) != value:
-                return (f'the weights were trained with {name}={value!r}, and the model was built '
-                        f'with {name}={self._given[name]!r}: give {value!r}, or leave it out')
+                return (
+                    f'the weights were trained with {name}={value!r}, and the model was built '
+                    f'with {name}={self._given[name]!r}: give {value!r}, or leave it out'
+                )
             self._rules[name] = value
         self.set_arch(self.arch, min(self.phase, self.phases - 1))
         return None

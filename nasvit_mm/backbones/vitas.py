@@ -5,6 +5,7 @@ backbone.  Written from the facts of the paper and of its public code.  Private 
 as the paper has it: stem, class token and positions to the patch size, query and key to the head
 number; v, projection, MLP and norms are shared.
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -80,12 +81,13 @@ class PatchEmbed(nn.Module):
         self.patch_size, self.grid = patch_size, facts.TRAINED_RESOLUTION // patch_size
         self.proj = ElasticConv2d(3, width, patch_size, patch_size, bias=True, padding=0)
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
-        self.position = nn.Parameter(torch.empty(1, self.grid ** 2 + 1, width))
+        self.position = nn.Parameter(torch.empty(1, self.grid**2 + 1, width))
         nn.init.normal_(self.cls_token, std=0.02)  # zeros in the public code
         nn.init.normal_(self.position, std=0.02)
 
-    def forward(self, x: torch.Tensor, channels: Span,
-                last_only: bool = False) -> tuple[torch.Tensor, tuple[int, int]]:
+    def forward(
+        self, x: torch.Tensor, channels: Span, last_only: bool = False
+    ) -> tuple[torch.Tensor, tuple[int, int]]:
         """(N, 3, H, W) -> tokens (N, 1 + h w, C), the class token first, and their grid (h, w).
 
         Args:
@@ -127,8 +129,9 @@ class Attention(nn.Module):
         self.v = ElasticLinear(width, inner)
         self.proj = ElasticLinear(inner, width)
 
-    def forward(self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int],
-                window: int | None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], window: int | None
+    ) -> torch.Tensor:
         """(B, 1 + h w, C) -> the same shape; ``window``: side of the largest one, None: global."""
         qk = self.qk[plan.heads](x, plan.channels, plan.rows)
         q, k = qk.chunk(2, -1)
@@ -141,11 +144,17 @@ class Attention(nn.Module):
         return self.proj(out.transpose(1, 2).flatten(2), plan.inner, plan.channels)
 
     @staticmethod
-    def _in_windows(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, grid: tuple[int, int],
-                    side: tuple[int, int]) -> torch.Tensor:
+    def _in_windows(
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        grid: tuple[int, int],
+        side: tuple[int, int],
+    ) -> torch.Tensor:
         first = attend(q[:, :, :1], k, v)
-        queries, keys, values = (split_windows(t[:, :, 1:].flatten(0, 1), grid, side)[:, None]
-                                 for t in (q, k, v))  # (B * heads * windows, 1, L, D)
+        queries, keys, values = (
+            split_windows(t[:, :, 1:].flatten(0, 1), grid, side)[:, None] for t in (q, k, v)
+        )  # (B * heads * windows, 1, L, D)
         times = queries.shape[0] // (q.shape[0] * q.shape[1])
 
         def with_first(windows: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -221,10 +230,13 @@ class ViTAS(RuledBackbone):
     A checkpoint brings its own ``sharing``, ``qk_rows`` and ``attention_scale`` along.
     """
 
-    RULES = {'sharing': Rule(SHARING, 'cyclic'),
-             'qk_rows': Rule(('separate', 'joint'), 'separate'),
-             'attention_scale': Rule(('token_width', 'head_dim'), 'token_width', number=True,
-                                     of_subnets=True)}
+    RULES = {
+        'sharing': Rule(SHARING, 'cyclic'),
+        'qk_rows': Rule(('separate', 'joint'), 'separate'),
+        'attention_scale': Rule(
+            ('token_width', 'head_dim'), 'token_width', number=True, of_subnets=True
+        ),
+    }
 
     spaces = ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base')
     strides = (4, 8, 16, 32)  # at patch 16
@@ -246,25 +258,36 @@ class ViTAS(RuledBackbone):
         """In pixels, for the active patch size: 3.5, 7, 14, 28 at patch 14."""
         patch = self.plan.patch_size
         strides = [patch * stride / 16 for stride in self.strides]
-        return [int(strides[i]) if strides[i].is_integer() else strides[i]
-                for i in self.out_indices]
+        return [
+            int(strides[i]) if strides[i].is_integer() else strides[i] for i in self.out_indices
+        ]
 
     def _build(self) -> None:
         field = self.space.field
         width = max(field('width').choices[0])
         self.stems = ElasticChoice(field('patch_size').choices[0], lambda p: PatchEmbed(p, width))
         self.blocks = nn.ModuleList()
-        for heads, inner, hidden in zip(field('heads').choices, field('qkv_width').choices,
-                                        field('mlp_width').choices):
+        for heads, inner, hidden in zip(
+            field('heads').choices, field('qkv_width').choices, field('mlp_width').choices
+        ):
             numbers = tuple(h for h in heads if h != IDENTITY)
-            self.blocks.append(TransformerBlock(
-                ElasticLayerNorm(width, BLOCK_EPS), Attention(width, max(inner) // 3, numbers),
-                ElasticLayerNorm(width, BLOCK_EPS), ElasticMlp(width, max(hidden), F.gelu),
-            ) if numbers else nn.Identity())
+            self.blocks.append(
+                TransformerBlock(
+                    ElasticLayerNorm(width, BLOCK_EPS),
+                    Attention(width, max(inner) // 3, numbers),
+                    ElasticLayerNorm(width, BLOCK_EPS),
+                    ElasticMlp(width, max(hidden), F.gelu),
+                )
+                if numbers
+                else nn.Identity()
+            )
         self.norm = ElasticLayerNorm(width, LAST_EPS)
-        self.pyramid = nn.ModuleDict({
-            str(i): PyramidLevel(width, i, norm=i != self.out_indices[-1])
-            for i in self.out_indices})
+        self.pyramid = nn.ModuleDict(
+            {
+                str(i): PyramidLevel(width, i, norm=i != self.out_indices[-1])
+                for i in self.out_indices
+            }
+        )
         init_linear(self)
 
     def _plan(self, arch: Arch) -> ViTASPlan:
@@ -275,17 +298,31 @@ class ViTAS(RuledBackbone):
         for slot, heads in enumerate(arch.heads):
             if heads == IDENTITY:
                 continue
-            inner = self._shared([width // 3 for width in field('qkv_width').choices[slot]],
-                                 arch.qkv_width[slot] // 3)
+            inner = self._shared(
+                [width // 3 for width in field('qkv_width').choices[slot]],
+                arch.qkv_width[slot] // 3,
+            )
             hidden = self._shared(field('mlp_width').choices[slot], arch.mlp_width[slot])
             if self._rules['qk_rows'] == 'joint':
                 rows: AxisSpan = inner.scaled(2)
             else:
-                rows = joined(*inner.inside(0, 2 * inner.size),
-                              *inner.inside(inner.size, 2 * inner.size))
-            blocks.append((slot, BlockPlan(
-                channels, heads, inner, rows, hidden, self._scale(arch.width, inner.width, heads),
-                self.drop_path_rate * slot / last)))
+                rows = joined(
+                    *inner.inside(0, 2 * inner.size), *inner.inside(inner.size, 2 * inner.size)
+                )
+            blocks.append(
+                (
+                    slot,
+                    BlockPlan(
+                        channels,
+                        heads,
+                        inner,
+                        rows,
+                        hidden,
+                        self._scale(arch.width, inner.width, heads),
+                        self.drop_path_rate * slot / last,
+                    ),
+                )
+            )
         return ViTASPlan(arch.patch_size, channels, tuple(blocks))
 
     def _scale(self, width: int, inner: int, heads: int) -> float:
@@ -322,8 +359,9 @@ class ViTAS(RuledBackbone):
             maps.append(y[:, :, :height, :width])  # without what only the padding has
         return self._outputs(maps)
 
-    def _encode(self, x: torch.Tensor,
-                taps: tuple[int, ...]) -> tuple[list[torch.Tensor], tuple[int, int]]:
+    def _encode(
+        self, x: torch.Tensor, taps: tuple[int, ...]
+    ) -> tuple[list[torch.Tensor], tuple[int, int]]:
         """Tokens after so many blocks each, (N, 1 + h w, C), and their grid (h, w)."""
         x = self._checked(x)
         plan, stem = self.plan, self.stems[self.plan.patch_size]

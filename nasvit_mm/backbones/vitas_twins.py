@@ -5,6 +5,7 @@ backbone.  The layers are Twins-SVT's (Chu et al., NeurIPS 2021), and its three 
 what is shared and what is private follows the DeiT-like nets: query and key are private to the
 head number, v, projection, MLP and norms are shared.
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -84,12 +85,19 @@ class Attention(nn.Module):
         self.proj = ElasticLinear(max(heads) * head_dim, width)
 
     def _keys_values(self, x: torch.Tensor, plan: BlockPlan) -> tuple[torch.Tensor, torch.Tensor]:
-        return (self.k[plan.heads](x, plan.channels, plan.rows),
-                self.v(x, plan.channels, plan.inner))
+        return (
+            self.k[plan.heads](x, plan.channels, plan.rows),
+            self.v(x, plan.channels, plan.inner),
+        )
 
     @staticmethod
-    def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, heads: int,
-                padding: torch.Tensor | None = None) -> torch.Tensor:
+    def _attend(
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        heads: int,
+        padding: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """(N, L, heads * D) -> the same shape, over keys and values (N, K, heads * D)."""
         q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
         out = attend(q * q.shape[-1] ** -0.5, k, v, padding=padding)
@@ -102,8 +110,9 @@ class LocalAttention(Attention):
     The authors' detection code lets padding tokens, of zeros, take part: ``masked`` False.
     """
 
-    def forward(self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int],
-                masked: bool) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], masked: bool
+    ) -> torch.Tensor:
         """(B, H * W, C) -> the same shape."""
         side = (facts.WINDOW, facts.WINDOW)
         if not masked:
@@ -127,8 +136,9 @@ class GlobalAttention(Attention):
             self.reduce = ElasticConv2d(width, width, reduction, reduction, bias=True, padding=0)
             self.norm = ElasticLayerNorm(width, EMBED_EPS)
 
-    def forward(self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int],
-                masked: bool) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], masked: bool
+    ) -> torch.Tensor:
         """(B, H * W, C) -> the same shape."""
         reduced = x
         if self.reduce is not None:
@@ -148,8 +158,9 @@ class Embed(nn.Module):
         self.proj = ElasticConv2d(cin, width, stride, stride, bias=True, padding=0)
         self.norm = ElasticLayerNorm(width, EMBED_EPS)
 
-    def forward(self, x: torch.Tensor, cin: Span,
-                channels: Span) -> tuple[torch.Tensor, tuple[int, int]]:
+    def forward(
+        self, x: torch.Tensor, cin: Span, channels: Span
+    ) -> tuple[torch.Tensor, tuple[int, int]]:
         """(N, cin, H, W) -> tokens (N, h w, C) and their grid (h, w), rounded down."""
         x = self.proj(x, cin, channels)
         return self.norm(x.flatten(2).transpose(1, 2), channels), tuple(x.shape[2:])
@@ -182,8 +193,9 @@ class TwinsViTAS(RuledBackbone):
     min_size = facts.MIN_SIZE
     max_resolution = facts.TRAINED_RESOLUTION
 
-    def __init__(self, *args: Any, stage_norm: bool = False, mask_padding: bool = True,
-                 **options: Any) -> None:
+    def __init__(
+        self, *args: Any, stage_norm: bool = False, mask_padding: bool = True, **options: Any
+    ) -> None:
         self.stage_norm, self.mask_padding = stage_norm, mask_padding
         super().__init__(*args, **options)
         self._options.update(stage_norm=stage_norm, mask_padding=mask_padding)
@@ -192,61 +204,92 @@ class TwinsViTAS(RuledBackbone):
         field = self.space.field
         widths = [max(c) for c in field('width').choices]
         self.embeds, self.stages, self.pegs = (nn.ModuleList() for _ in range(3))
-        for i, stage in enumerate(facts.STAGES[:self.out_indices[-1] + 1]):
+        for i, stage in enumerate(facts.STAGES[: self.out_indices[-1] + 1]):
             cin, width = (widths[i - 1] if i else 3), widths[i]
             self.embeds.append(Embed(cin, width, stage.stride))
-            self.stages.append(nn.ModuleList(
-                self._block(j, slot, width, stage.reduction)
-                for j, slot in enumerate(facts.GROUPS[i])))
+            self.stages.append(
+                nn.ModuleList(
+                    self._block(j, slot, width, stage.reduction)
+                    for j, slot in enumerate(facts.GROUPS[i])
+                )
+            )
             self.pegs.append(ElasticDepthwiseConv2d(width, 3, bias=True))
         self.stage_norms = nn.ModuleList(
-            ElasticLayerNorm(width, BLOCK_EPS) for width in widths[:len(self.stages)]
-            if self.stage_norm)
+            ElasticLayerNorm(width, BLOCK_EPS)
+            for width in widths[: len(self.stages)]
+            if self.stage_norm
+        )
         init_linear(self)
 
     def _block(self, place: int, slot: int, width: int, reduction: int) -> nn.Module:
-        heads, dims, hidden = (self.space.field(name).choices[slot]
-                               for name in ('heads', 'head_dim', 'mlp_width'))
+        heads, dims, hidden = (
+            self.space.field(name).choices[slot] for name in ('heads', 'head_dim', 'mlp_width')
+        )
         numbers = tuple(h for h in heads if h != IDENTITY)
         if not numbers:
             return nn.Identity()
-        attention = (LocalAttention(width, numbers, max(dims)) if facts.is_local(place)
-                     else GlobalAttention(width, numbers, max(dims), reduction))
-        return TransformerBlock(ElasticLayerNorm(width, BLOCK_EPS), attention,
-                                ElasticLayerNorm(width, BLOCK_EPS),
-                                ElasticMlp(width, max(hidden), F.gelu))
+        attention = (
+            LocalAttention(width, numbers, max(dims))
+            if facts.is_local(place)
+            else GlobalAttention(width, numbers, max(dims), reduction)
+        )
+        return TransformerBlock(
+            ElasticLayerNorm(width, BLOCK_EPS),
+            attention,
+            ElasticLayerNorm(width, BLOCK_EPS),
+            ElasticMlp(width, max(hidden), F.gelu),
+        )
 
     def _plan(self, arch: Arch) -> TwinsPlan:
         stages, cin = [], Span.whole(3)
-        groups = facts.GROUPS[:self.out_indices[-1] + 1]
+        groups = facts.GROUPS[: self.out_indices[-1] + 1]
         real = [slot for group in groups for slot in group if arch.heads[slot] != IDENTITY]
-        rates = {slot: self.drop_path_rate * i / max(1, len(real) - 1)
-                 for i, slot in enumerate(real)}
+        rates = {
+            slot: self.drop_path_rate * i / max(1, len(real) - 1) for i, slot in enumerate(real)
+        }
         for i, group in enumerate(groups):
             channels = self._shared(self.space.field('width').choices[i], arch.width[i])
-            stages.append(StagePlan(cin, channels, tuple(
-                (j, self._block_plan(arch, slot, channels, rates[slot]))
-                for j, slot in enumerate(group) if slot in rates)))
+            stages.append(
+                StagePlan(
+                    cin,
+                    channels,
+                    tuple(
+                        (j, self._block_plan(arch, slot, channels, rates[slot]))
+                        for j, slot in enumerate(group)
+                        if slot in rates
+                    ),
+                )
+            )
             cin = channels
         return TwinsPlan(tuple(stages))
 
     def _block_plan(self, arch: Arch, slot: int, channels: Span, drop: float) -> BlockPlan:
         heads, dim = arch.heads[slot], arch.head_dim[slot]
-        numbers, dims, hidden = (self.space.field(name).choices[slot]
-                                 for name in ('heads', 'head_dim', 'mlp_width'))
+        numbers, dims, hidden = (
+            self.space.field(name).choices[slot] for name in ('heads', 'head_dim', 'mlp_width')
+        )
         # v serves all head numbers: its candidates are the pairs of a number and a dimension.
         pairs = sorted((h * d, h, d) for h in numbers if h != IDENTITY for d in dims)
         inner = self._span([p[0] for p in pairs], pairs.index((heads * dim, heads, dim)))
-        return BlockPlan(channels, heads, self._shared([heads * d for d in dims], heads * dim),
-                         inner, self._shared(hidden, arch.mlp_width[slot]), drop)
+        return BlockPlan(
+            channels,
+            heads,
+            self._shared([heads * d for d in dims], heads * dim),
+            inner,
+            self._shared(hidden, arch.mlp_width[slot]),
+            drop,
+        )
 
     def _output_spans(self, plan: TwinsPlan) -> list[Span]:
         return [plan.stages[i].channels for i in self.out_indices]
 
     def blocks_of(self, arch: Any) -> list[tuple[str, Any]]:
         plan = self._plan(self.space.arch(arch))
-        return [(f'stage{i}.{"local" if facts.is_local(j) else "global"}', block)
-                for i, stage in enumerate(plan.stages) for j, block in stage.blocks]
+        return [
+            (f'stage{i}.{"local" if facts.is_local(j) else "global"}', block)
+            for i, stage in enumerate(plan.stages)
+            for j, block in stage.blocks
+        ]
 
     def _stem_and_stages(self) -> list[nn.Module]:
         stages = [nn.ModuleList([blocks, peg]) for blocks, peg in zip(self.stages, self.pegs)]

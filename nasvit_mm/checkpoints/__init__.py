@@ -1,4 +1,5 @@
 """Checkpoints: official ones -> ours, supernet -> subnet."""
+
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import extract_state, extract_subnet
 from nasvit_mm.checkpoints.files import load_official, save_weights

@@ -1,4 +1,5 @@
 """Official checkpoints -> ours: the part that all families share."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -16,12 +17,19 @@ from nasvit_mm.spaces import Space, get_space
 #   fit(key, tensor, shape, space)   the part of an official tensor that our supernet holds;
 #   is_extracted(weights)            whether they are of a subnet that the authors' code extracted;
 #   options(weights)                 of the backbone, where they tell (optional).
-CONVERTERS = {'nasvit': nasvit, 'elasticvit': elasticvit, 'vitas_deit_small': vitas,
-              'vitas_deit_block': vitas, 'vitas_deit_base': vitas, 'vitas_twins': vitas_twins}
+CONVERTERS = {
+    'nasvit': nasvit,
+    'elasticvit': elasticvit,
+    'vitas_deit_small': vitas,
+    'vitas_deit_block': vitas,
+    'vitas_deit_base': vitas,
+    'vitas_twins': vitas_twins,
+}
 
 
-def convert_official(space_name: str | Space, state_dict: Mapping[str, Any], arch: Any = None,
-                     phase: int = 0) -> dict[str, torch.Tensor]:
+def convert_official(
+    space_name: str | Space, state_dict: Mapping[str, Any], arch: Any = None, phase: int = 0
+) -> dict[str, torch.Tensor]:
     """Weights of an official checkpoint under our names.
 
     Args:
@@ -56,8 +64,10 @@ def convert_official(space_name: str | Space, state_dict: Mapping[str, Any], arc
         weights[key] = torch.tensor(supernet.backbone.rule_codes)
     missing = [k for k in expected if k not in weights]
     if missing:
-        raise ValueError(f'official {space.name} checkpoint lacks {len(missing)} of the '
-                         f'{len(expected)} tensors of {space!r}, the first: {missing[:3]}')
+        raise ValueError(
+            f'official {space.name} checkpoint lacks {len(missing)} of the '
+            f'{len(expected)} tensors of {space!r}, the first: {missing[:3]}'
+        )
     state = {k: converter.fit(k, weights[k], v.shape, space) for k, v in expected.items()}
     return state if arch is None else extract_state(supernet, state, arch, phase)
 
@@ -70,4 +80,3 @@ def bare_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
             break
     tensors = {k: v for k, v in content.items() if torch.is_tensor(v)}
     return {k.removeprefix('module.'): v for k, v in tensors.items()}
-

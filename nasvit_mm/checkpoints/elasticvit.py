@@ -1,4 +1,5 @@
 """Official ElasticViT weights: their keys, and the part that our supernet holds."""
+
 from __future__ import annotations
 
 import re
@@ -34,10 +35,15 @@ RENAMES = (
     (r'\.pwl_bn\.', '.project_bn.'),
     (r'\.shortcut_conv\.', '.shortcut.'),
 )
-ATTENTION = {'attention_bias': 'attn.position.weight', 'qkv.weight': 'attn.qkv.weight',
-             'proj.weight': 'attn.proj.weight', 'proj.bias': 'attn.proj.bias',
-             'dw_v_conv.weight': 'attn.v_conv.weight', 'norm1.weight': 'norm1.weight',
-             'norm1.bias': 'norm1.bias'}
+ATTENTION = {
+    'attention_bias': 'attn.position.weight',
+    'qkv.weight': 'attn.qkv.weight',
+    'proj.weight': 'attn.proj.weight',
+    'proj.bias': 'attn.proj.bias',
+    'dw_v_conv.weight': 'attn.v_conv.weight',
+    'norm1.weight': 'norm1.weight',
+    'norm1.bias': 'norm1.bias',
+}
 MLP = {'norm1': 'norm2', 'fc1': 'mlp.fc1', 'fc2': 'mlp.fc2'}
 LAYER = re.compile(r'^feature_exactor\.(\d)\.layers\.(\d+)\.(?!0\.|reduction\.)(.+)$')
 
@@ -81,22 +87,25 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     return out
 
 
-def _as_read(table: torch.Tensor, index: torch.Tensor | None, grid: int,
-             key: str) -> torch.Tensor:
+def _as_read(table: torch.Tensor, index: torch.Tensor | None, grid: int, key: str) -> torch.Tensor:
     """The table by true offset: row v is the one that the stored index reads for offset v."""
     if index is None:
         return table
-    rows, tokens = (2 * grid - 1) ** 2, grid ** 2
+    rows, tokens = (2 * grid - 1) ** 2, grid**2
     if table.shape[0] != rows or index.shape != (tokens, tokens):
-        raise ValueError(f'{key} of shape {tuple(table.shape)} with an index of shape '
-                         f'{tuple(index.shape)}; expected {rows} rows and ({tokens}, {tokens})')
+        raise ValueError(
+            f'{key} of shape {tuple(table.shape)} with an index of shape '
+            f'{tuple(index.shape)}; expected {rows} rows and ({tokens}, {tokens})'
+        )
     y, x = torch.arange(tokens) // grid, torch.arange(tokens) % grid
     true = (y[:, None] - y + grid - 1) * (2 * grid - 1) + x[:, None] - x + grid - 1
     read = torch.empty(rows, dtype=torch.long)
     read[true.flatten()] = index.flatten().long()
     if not torch.equal(read[true], index.long()) or read.min() < 0 or read.max() >= rows:
-        raise ValueError(f'the relative_position_index beside {key} is no function of the offset, '
-                         'or leaves the table')
+        raise ValueError(
+            f'the relative_position_index beside {key} is no function of the offset, '
+            'or leaves the table'
+        )
     return table[read]
 
 
@@ -111,13 +120,20 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
     if len(shape) == 4 and tensor.ndim == 2:
         tensor = tensor[:, :, None, None]  # and the head's linear layer over tokens a convolution
     if tensor.ndim != len(shape) or any(n < m for n, m in zip(tensor.shape, shape)):
-        raise ValueError(f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
-                         f'at least {tuple(shape)}')
+        raise ValueError(
+            f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
+            f'at least {tuple(shape)}'
+        )
     centred = '.depthwise.' in key
-    spans = [Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
-             for axis, (m, n) in enumerate(zip(shape, tensor.shape))]
+    spans = [
+        Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
+        for axis, (m, n) in enumerate(zip(shape, tensor.shape))
+    ]
     if key.endswith('.attn.qkv.weight'):
         (rows, width), (of_rows, of_width) = shape, tensor.shape
-        spans[0] = (Span(0, width, of_rows), Span(of_width, width, of_rows),
-                    Span(2 * of_width, rows - 2 * width, of_rows))
+        spans[0] = (
+            Span(0, width, of_rows),
+            Span(of_width, width, of_rows),
+            Span(2 * of_width, rows - 2 * width, of_rows),
+        )
     return take(tensor, *spans).detach().clone()

@@ -1,4 +1,5 @@
 """Supernet -> subnet: slice what the forward of the architecture uses."""
+
 from __future__ import annotations
 
 import itertools
@@ -36,8 +37,9 @@ def extract_subnet(supernet: Elastic, arch: Any, phase: int = 0) -> Elastic:
     return subnet.to(device=first.device, dtype=first.dtype).train(supernet.training)
 
 
-def extract_state(supernet: Elastic, state: Mapping[str, torch.Tensor], arch: Any,
-                  phase: int = 0) -> dict[str, torch.Tensor]:
+def extract_state(
+    supernet: Elastic, state: Mapping[str, torch.Tensor], arch: Any, phase: int = 0
+) -> dict[str, torch.Tensor]:
     """The state dict of one architecture out of a supernet's state dict.
 
     Args:
@@ -52,8 +54,10 @@ def extract_state(supernet: Elastic, state: Mapping[str, torch.Tensor], arch: An
 
 def _used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
     """Key -> spans that a forward with the architecture takes of it."""
-    names = {id(t): name for name, t in itertools.chain(supernet.named_parameters(),
-                                                        supernet.named_buffers())}
+    names = {
+        id(t): name
+        for name, t in itertools.chain(supernet.named_parameters(), supernet.named_buffers())
+    }
     before, flags = (supernet.arch, supernet.phase), _training_flags(supernet)
     weight = next(supernet.parameters())
     try:

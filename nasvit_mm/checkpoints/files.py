@@ -1,4 +1,5 @@
 """Reading official checkpoint files safely, and writing our own."""
+
 from __future__ import annotations
 
 import os
@@ -16,9 +17,15 @@ from nasvit_mm.spaces import Arch, Space
 # (they hold training options that nothing here needs, and no foreign code runs); numpy's numbers,
 # which scores of memory banks can be.
 _SCALAR = np.float64(0).__reduce__()[0]
-STAND_INS = [(OrderedDict, 'yacs.config.CfgNode'), (_SCALAR, 'numpy.core.multiarray.scalar'),
-             (_SCALAR, 'numpy._core.multiarray.scalar'), np.dtype, np.dtypes.Float32DType,
-             np.dtypes.Float64DType, np.dtypes.Int64DType]
+STAND_INS = [
+    (OrderedDict, 'yacs.config.CfgNode'),
+    (_SCALAR, 'numpy.core.multiarray.scalar'),
+    (_SCALAR, 'numpy._core.multiarray.scalar'),
+    np.dtype,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    np.dtypes.Int64DType,
+]
 
 
 def load_official(path: str | Path) -> Mapping[str, Any]:
@@ -37,6 +44,7 @@ def load_official(path: str | Path) -> Mapping[str, Any]:
     try:
         if path.suffix == '.safetensors':  # timm's
             from safetensors.torch import load_file
+
             content = load_file(path)
         else:
             with torch.serialization.safe_globals(STAND_INS):
@@ -44,13 +52,19 @@ def load_official(path: str | Path) -> Mapping[str, Any]:
     except Exception as error:
         raise ValueError(f'{path} cannot be read as a checkpoint: {_first_line(error)}') from error
     if not isinstance(content, Mapping):
-        raise ValueError(f'{path} holds a {type(content).__name__}, expected a mapping with the '
-                         'weights')
+        raise ValueError(
+            f'{path} holds a {type(content).__name__}, expected a mapping with the weights'
+        )
     return content
 
 
-def save_weights(path: str | Path, state: Mapping[str, torch.Tensor], space: Space,
-                 arch: Arch | None, **meta: Any) -> None:
+def save_weights(
+    path: str | Path,
+    state: Mapping[str, torch.Tensor],
+    space: Space,
+    arch: Arch | None,
+    **meta: Any,
+) -> None:
     """Write ``dict(state_dict=..., meta=...)`` of tensors and plain types, whole or not at all.
 
     ``meta`` carries the space, the architecture (None for a supernet) and what else is given, so
@@ -58,8 +72,10 @@ def save_weights(path: str | Path, state: Mapping[str, torch.Tensor], space: Spa
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = dict(state_dict=dict(state),
-                   meta=dict(space=space.to_dict(), arch=arch and arch.to_dict(), **meta))
+    content = dict(
+        state_dict=dict(state),
+        meta=dict(space=space.to_dict(), arch=arch and arch.to_dict(), **meta),
+    )
     draft = path.with_name(path.name + '.part')
     torch.save(content, draft)
     os.replace(draft, path)

@@ -1,4 +1,5 @@
 """Whose weights they are, told by their keys."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -34,4 +35,5 @@ def check_keys(weights: Mapping[str, Any], family: str, needed: Sequence[str]) -
         f'not an official {family} checkpoint: '
         + (f'it looks like {looks}' if looks else 'it is of no known kind')
         + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that '
-        + f'begin with {", ".join(missing)}')
+        + f'begin with {", ".join(missing)}'
+    )

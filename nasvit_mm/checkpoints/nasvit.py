@@ -4,6 +4,7 @@ The file of the released supernet has one flat list of 42 blocks; a subnet that 
 extracted numbers its active blocks consecutively and drops one level of most names (its transformer
 blocks keep the supernet's shapes).
 """
+
 from __future__ import annotations
 
 import re
@@ -70,15 +71,21 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     places = [f'backbone.stages.{s}.{j}' for s, d in enumerate(depths) for j in range(d)]
     found = 1 + max(int(k.split('.')[1]) for k in weights if k.startswith('blocks.'))
     if found != len(places):
-        raise ValueError(f'the checkpoint has {found} blocks, '
-                         + (f'{space.largest} has {len(places)}' if extracted
-                            else f'the official NASViT supernet {len(places)}'))
+        raise ValueError(
+            f'the checkpoint has {found} blocks, '
+            + (
+                f'{space.largest} has {len(places)}'
+                if extracted
+                else f'the official NASViT supernet {len(places)}'
+            )
+        )
     out = {}
     for key, tensor in weights.items():
         if IGNORED.search(key):
             continue
-        new = re.sub(r'\.(conv|bn)\.\1\.', r'.\1.', key).replace('classifier.linear.linear.',
-                                                                   'classifier.linear.')
+        new = re.sub(r'\.(conv|bn)\.\1\.', r'.\1.', key).replace(
+            'classifier.linear.linear.', 'classifier.linear.'
+        )
         new = re.sub(r'^blocks\.(\d+)', lambda m: places[int(m[1])], new)
         for pattern, replacement in RENAMES:
             new = re.sub(pattern, replacement, new)
@@ -99,11 +106,15 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
     if len(shape) == 2 and tensor.shape[2:] == (1, 1):
         tensor = tensor.flatten(1)  # a 1x1 convolution of a vector is a linear layer here
     if tensor.ndim != len(shape) or any(n < m for n, m in zip(tensor.shape, shape)):
-        raise ValueError(f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
-                         f'at least {tuple(shape)}')
+        raise ValueError(
+            f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
+            f'at least {tuple(shape)}'
+        )
     centred = '.depthwise.' in key
-    spans = [Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
-             for axis, (m, n) in enumerate(zip(shape, tensor.shape))]
+    spans = [
+        Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
+        for axis, (m, n) in enumerate(zip(shape, tensor.shape))
+    ]
     return take(tensor, *spans).detach().clone()
 
 
@@ -116,12 +127,13 @@ def _scale_rows(table: torch.Tensor, stage: int, space: Space) -> torch.Tensor:
 def _resize_table(table: torch.Tensor) -> torch.Tensor:
     """Relative-position table of another window size, resized bicubically as the authors do."""
     rows, side = table.shape[0], 2 * facts.TABLE_GRID - 1
-    have = round(rows ** 0.5)
+    have = round(rows**0.5)
     if have == side:
         return table
     if have * have != rows:
-        raise ValueError(f'relative-position table of {rows} rows, expected a square number '
-                         f'({side * side})')
+        raise ValueError(
+            f'relative-position table of {rows} rows, expected a square number ({side * side})'
+        )
     square = table.t().reshape(1, -1, have, have)
     square = F.interpolate(square, (side, side), mode='bicubic', align_corners=False)
     return square.reshape(-1, side * side).t()

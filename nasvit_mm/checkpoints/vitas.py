@@ -1,4 +1,5 @@
 """Official weights of the DeiT-like ViTAS nets: searched ones and superformers."""
+
 from __future__ import annotations
 
 import re
@@ -13,12 +14,20 @@ from nasvit_mm.spaces import vitas as facts
 from nasvit_mm.spaces.slots import IDENTITY
 
 # What the keys of official weights begin with.
-KEYS = ('net.backbone_init_stem_Patch_init_0.', 'net.backbone_Block_',
-        'net.backbone_Norm_Norm_0.', 'net.backbone_FC_FC_0.')
+KEYS = (
+    'net.backbone_init_stem_Patch_init_0.',
+    'net.backbone_Block_',
+    'net.backbone_Norm_Norm_0.',
+    'net.backbone_FC_FC_0.',
+)
 BLOCK = re.compile(r'^net\.backbone_Block_\w+_(\d+)\.0\.(.+)$')
 STEM = re.compile(r'^net\.backbone_init_stem_Patch_init_0\.(\d+)\.(.+)$')
-STEM_NAMES = {'cls_token': 'cls_token', 'pos_embed': 'position',
-              'patch_embed.proj.weight': 'proj.weight', 'patch_embed.proj.bias': 'proj.bias'}
+STEM_NAMES = {
+    'cls_token': 'cls_token',
+    'pos_embed': 'position',
+    'patch_embed.proj.weight': 'proj.weight',
+    'patch_embed.proj.bias': 'proj.bias',
+}
 QK = re.compile(r'^attn\.qk(\d)\.')
 
 
@@ -48,24 +57,34 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     check_keys(weights, 'ViTAS', KEYS)
     searched = is_extracted(weights)
     if searched and not space.is_single:
-        raise ValueError('these are the weights of a searched ViTAS network: give its arch '
-                         f'(one of {", ".join(space.named)}, or its net_id)')
-    patches = (space.largest.patch_size,) if searched else (
-        next(f for f in space.table if f.name == 'patch_size').choices[0])
+        raise ValueError(
+            'these are the weights of a searched ViTAS network: give its arch '
+            f'(one of {", ".join(space.named)}, or its net_id)'
+        )
+    patches = (
+        (space.largest.patch_size,)
+        if searched
+        else (next(f for f in space.table if f.name == 'patch_size').choices[0])
+    )
     heads = space.largest.heads
     slots = {int(m[1]) for m in map(BLOCK.match, weights) if m}
-    wanted = {i for i, h in enumerate(heads) if h != IDENTITY} if searched else set(
-        range(len(heads)))
+    wanted = (
+        {i for i, h in enumerate(heads) if h != IDENTITY} if searched else set(range(len(heads)))
+    )
     if slots != wanted:
-        raise ValueError(f'the checkpoint has blocks in the slots {sorted(slots)}, '
-                         f'{space.largest if searched else space.name} in {sorted(wanted)}')
+        raise ValueError(
+            f'the checkpoint has blocks in the slots {sorted(slots)}, '
+            f'{space.largest if searched else space.name} in {sorted(wanted)}'
+        )
     out = {}
     for key, tensor in weights.items():
         stem, block = STEM.match(key), BLOCK.match(key)
         if stem:
             if int(stem[1]) >= len(patches):
-                raise ValueError(f'the checkpoint has a stem {stem[1]}, {space.name} only '
-                                 f'{len(patches)} (patch sizes {patches})')
+                raise ValueError(
+                    f'the checkpoint has a stem {stem[1]}, {space.name} only '
+                    f'{len(patches)} (patch sizes {patches})'
+                )
             out[f'backbone.stems.{patches[int(stem[1])]}.{STEM_NAMES[stem[2]]}'] = tensor
         elif block:
             slot, name = int(block[1]), block[2]
@@ -93,6 +112,8 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
             channels of the largest one serve the smaller ones too.)
     """
     if tensor.shape != shape:
-        raise ValueError(f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
-                         f'{tuple(shape)}')
+        raise ValueError(
+            f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
+            f'{tuple(shape)}'
+        )
     return tensor.detach().clone()

@@ -1,4 +1,5 @@
 """Weights of Twins-SVT, of its authors or of timm (the same keys), for ``vitas_twins``."""
+
 from __future__ import annotations
 
 import re
@@ -42,16 +43,21 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     """
     check_keys(weights, 'Twins-SVT', KEYS)
     if not space.is_single:
-        raise ValueError('these are the weights of one Twins network, there is no supernet of '
-                         f'them: give its arch (one of {", ".join(space.named)})')
+        raise ValueError(
+            'these are the weights of one Twins network, there is no supernet of '
+            f'them: give its arch (one of {", ".join(space.named)})'
+        )
     arch = space.largest
     places = {(int(m[1]), int(m[2])) for m in map(ATTENTION.match, weights) if m}
     wanted = {facts.SLOTS[i] for i, h in enumerate(arch.heads) if h != IDENTITY}
     if places != wanted:
+
         def depths(blocks: set) -> list[int]:
             return [sum(stage == i for stage, _ in blocks) for i in range(len(facts.STAGES))]
-        raise ValueError(f'the checkpoint has {depths(places)} blocks in its stages, {arch} '
-                         f'{depths(wanted)}')
+
+        raise ValueError(
+            f'the checkpoint has {depths(places)} blocks in its stages, {arch} {depths(wanted)}'
+        )
     out = {}
     for key, tensor in weights.items():
         attention = ATTENTION.match(key)

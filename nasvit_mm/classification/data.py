@@ -1,4 +1,5 @@
 """Pictures in folders by class, with timm's transforms."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -36,22 +37,28 @@ class ImageFolder(_ImageFolder):
         DataError: no such folder, or no pictures in it; when read, a picture that cannot be.
     """
 
-    def __init__(self, data_root: str, split: str, transform: Mapping,
-                 num_per_class: int | None = None) -> None:
+    def __init__(
+        self, data_root: str, split: str, transform: Mapping, num_per_class: int | None = None
+    ) -> None:
         folder = Path(data_root, split)
         if not folder.is_dir():
-            raise DataError(f'the data folder {shown_path(folder)} does not exist; expected '
-                            f'pictures in {data_root}/{split}/<class>/, as ImageNet has them')
+            raise DataError(
+                f'the data folder {shown_path(folder)} does not exist; expected '
+                f'pictures in {data_root}/{split}/<class>/, as ImageNet has them'
+            )
         try:
             super().__init__(str(folder), _transform(**transform))
         except FileNotFoundError as error:
             raise DataError(f'{shown_path(folder)} holds no classes with pictures: {error}') from (
-                error)
+                error
+            )
         if num_per_class is not None:
             self.samples = _some_per_class(self.samples, num_per_class)
             if not self.samples:
-                raise DataError(f'num_per_class = {num_per_class} leaves no picture of those in '
-                                f'{shown_path(folder)}')
+                raise DataError(
+                    f'num_per_class = {num_per_class} leaves no picture of those in '
+                    f'{shown_path(folder)}'
+                )
         self.metainfo = dict(classes=tuple(self.classes))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
@@ -62,8 +69,10 @@ class ImageFolder(_ImageFolder):
         try:
             picture = self.loader(path)
         except Exception as error:
-            raise DataError(f'the picture {path} cannot be read: {error}; replace it or take it '
-                            'out of the folder') from error
+            raise DataError(
+                f'the picture {path} cannot be read: {error}; replace it or take it '
+                'out of the folder'
+            ) from error
         inputs = self.transform(picture)
         if not torch.is_tensor(inputs):
             raise TypeError(f'the transform gives a {type(inputs).__name__}, expected a tensor')
@@ -79,8 +88,9 @@ def _transform(force_color_jitter: bool = False, **options: Any) -> Callable:
     except TypeError as error:
         raise UsageError(f'transform = {options}: {error}') from error
     if not any(isinstance(step, ColorJitter) for step in second.transforms):
-        second.transforms[1:1] = [step for step in without.transforms
-                                  if isinstance(step, ColorJitter)]
+        second.transforms[1:1] = [
+            step for step in without.transforms if isinstance(step, ColorJitter)
+        ]
     return Compose([first, second, last])
 
 

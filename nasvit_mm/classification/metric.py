@@ -1,4 +1,5 @@
 """Top-k accuracy."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -31,5 +32,8 @@ class Accuracy(BaseMetric):
             self.results.append((place, len(sample['scores'])))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        return {f'top{k}': 100.0 * sum(place < k for place, _ in results) / len(results)
-                for k in self.topk if k < results[0][1]}
+        return {
+            f'top{k}': 100.0 * sum(place < k for place, _ in results) / len(results)
+            for k in self.topk
+            if k < results[0][1]
+        }

@@ -1,4 +1,5 @@
 """The image classifier as an mmengine model, and its preprocessor with mixup."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -29,8 +30,12 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
             depthwise and 1x1 convolutions train faster by it (benchmarks/supernet_step.py).
     """
 
-    def __init__(self, mixup: Mapping | None = None, channels_last: bool | None = None,
-                 non_blocking: bool = False) -> None:
+    def __init__(
+        self,
+        mixup: Mapping | None = None,
+        channels_last: bool | None = None,
+        non_blocking: bool = False,
+    ) -> None:
         super().__init__(non_blocking)
         self.mixup = None if mixup is None else Mixup(**mixup)
         self.channels_last = channels_last
@@ -42,8 +47,10 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
             data['inputs'] = data['inputs'].contiguous(memory_format=torch.channels_last)
         if training and self.mixup is not None:
             if len(data['inputs']) % 2:
-                raise UsageError(f'mixup takes pictures in pairs, got a batch of '
-                                 f'{len(data["inputs"])}: give an even batch_size')
+                raise UsageError(
+                    f'mixup takes pictures in pairs, got a batch of '
+                    f'{len(data["inputs"])}: give an even batch_size'
+                )
             # In place, and the clean pictures are wanted too: a copy.
             data['inputs'], data['targets'] = self.mixup(data['inputs'].clone(), data['labels'])
         return data
@@ -66,19 +73,29 @@ class ImageClassifier(BaseModel):
         UsageError: a preprocessor that mixes labels of another number of classes.
     """
 
-    def __init__(self, space: Any, arch: Any = None, num_classes: int = 1000,
-                 label_smoothing: float = 0.0, data_preprocessor: Mapping | None = None,
-                 init_cfg: Mapping | None = None, **kwargs: Any) -> None:
-        super().__init__(data_preprocessor or dict(type='nasvit_mm.ClassificationPreprocessor'),
-                         init_cfg)
+    def __init__(
+        self,
+        space: Any,
+        arch: Any = None,
+        num_classes: int = 1000,
+        label_smoothing: float = 0.0,
+        data_preprocessor: Mapping | None = None,
+        init_cfg: Mapping | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            data_preprocessor or dict(type='nasvit_mm.ClassificationPreprocessor'), init_cfg
+        )
         space = self.read_space(arch, space)
         net = create_model(space, space.largest if space.is_single else None, num_classes, **kwargs)
         self.backbone, self.head, self.resize = net.backbone, net.head, net.resize
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
         mixed = getattr(getattr(self.data_preprocessor, 'mixup', None), 'num_classes', num_classes)
         if mixed != num_classes:
-            raise UsageError(f'mixup.num_classes = {mixed} of the data preprocessor, and '
-                             f'num_classes = {num_classes} of the model: they must be equal')
+            raise UsageError(
+                f'mixup.num_classes = {mixed} of the data preprocessor, and '
+                f'num_classes = {num_classes} of the model: they must be equal'
+            )
 
     @staticmethod
     def read_space(arch: Any, space: Any) -> Space:
@@ -96,8 +113,13 @@ class ImageClassifier(BaseModel):
         net.training = self.training  # not train(): flags of single norms are not to be touched
         return net
 
-    def forward(self, inputs: torch.Tensor, labels: torch.Tensor | None = None,
-                targets: torch.Tensor | None = None, mode: str = 'tensor') -> Any:
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        labels: torch.Tensor | None = None,
+        targets: torch.Tensor | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
         """Logits ('tensor'), ``dict(loss=)`` ('loss'), or per picture a dict ('predict')."""
         logits = self.classifier()(inputs)
         if mode == 'tensor':
@@ -106,12 +128,16 @@ class ImageClassifier(BaseModel):
             return dict(loss=self.loss(logits, labels, targets))
         if mode == 'predict':
             out = [dict(scores=scores) for scores in logits.softmax(1)]
-            return out if labels is None else [
-                dict(o, label=int(label)) for o, label in zip(out, labels)]
+            return (
+                out
+                if labels is None
+                else [dict(o, label=int(label)) for o, label in zip(out, labels)]
+            )
         raise ValueError(f"mode = {mode!r}, allowed: 'tensor', 'loss', 'predict'")
 
-    def loss(self, logits: torch.Tensor, labels: torch.Tensor | None,
-             targets: torch.Tensor | None = None) -> torch.Tensor:
+    def loss(
+        self, logits: torch.Tensor, labels: torch.Tensor | None, targets: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Cross-entropy with mixed targets where there are, else with smoothed labels."""
         if targets is not None:
             return F.cross_entropy(logits, targets)

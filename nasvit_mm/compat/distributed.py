@@ -57,7 +57,7 @@ def _check_variables(launcher: str) -> None:
         starter = {'pytorch': 'torchrun', 'slurm': 'srun', 'mpi': 'mpirun'}[launcher]
         raise RuntimeError(
             f'launcher={launcher!r}, but {", ".join(missing)} not set in the environment: start '
-            f"the command with {starter}, or give --launcher none"
+            f'the command with {starter}, or give --launcher none'
         )
 
 

@@ -69,7 +69,9 @@ def _applies(line: str) -> bool:
         return True
     match = _MARKER.match(marker.strip())
     if match is None:
-        raise ValueError(f'{TESTED_FILE}: marker {marker.strip()!r}; allowed: python_version '
-                         'with < or >= and one "major.minor"')
+        raise ValueError(
+            f'{TESTED_FILE}: marker {marker.strip()!r}; allowed: python_version '
+            'with < or >= and one "major.minor"'
+        )
     sign, major, minor = match.groups()
     return _COMPARE[sign](sys.version_info[:2], (int(major), int(minor)))

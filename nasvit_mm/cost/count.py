@@ -1,4 +1,5 @@
 """``count``: the cost of one or thousands of architectures at an input size."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,14 @@ from nasvit_mm.spaces import Space, get_space, is_many
 from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
 # Space -> module with ``tally`` and the default ``OUT_INDICES`` of a backbone.
-FAMILIES = {'nasvit': nasvit, 'elasticvit': elasticvit, 'vitas_deit_small': vitas,
-            'vitas_deit_block': vitas, 'vitas_deit_base': vitas, 'vitas_twins': vitas_twins}
+FAMILIES = {
+    'nasvit': nasvit,
+    'elasticvit': elasticvit,
+    'vitas_deit_small': vitas,
+    'vitas_deit_block': vitas,
+    'vitas_deit_base': vitas,
+    'vitas_twins': vitas_twins,
+}
 PARTS = ('classifier', 'backbone')
 COUNTERS = ('true', 'authors')
 
@@ -39,15 +46,24 @@ class Cost:
     def __str__(self) -> str:
         if isinstance(self.macs, np.ndarray):
             return f'costs of {len(self.macs)} architectures'
-        return (f'{self.macs / 1e9:.3f} GMACs at {self.input_size[0]} x {self.input_size[1]}, '
-                f'{self.params / 1e6:.2f} M parameters')
+        return (
+            f'{self.macs / 1e9:.3f} GMACs at {self.input_size[0]} x {self.input_size[1]}, '
+            f'{self.params / 1e6:.2f} M parameters'
+        )
 
 
-def count(space: str | Mapping | Space, archs: Any,
-          input_size: int | tuple[int, int] | None = None, part: str = 'classifier',
-          out_indices: Sequence[int] | None = None, attention: str = 'auto',
-          num_classes: int = 1000, out_width: int | Sequence[int] | None = None,
-          counter: str = 'true', stage_norm: bool = False) -> Cost:
+def count(
+    space: str | Mapping | Space,
+    archs: Any,
+    input_size: int | tuple[int, int] | None = None,
+    part: str = 'classifier',
+    out_indices: Sequence[int] | None = None,
+    attention: str = 'auto',
+    num_classes: int = 1000,
+    out_width: int | Sequence[int] | None = None,
+    counter: str = 'true',
+    stage_norm: bool = False,
+) -> Cost:
     """Multiply-adds and parameters, equal to a trace of the built module to the last unit.
 
     Args:
@@ -85,8 +101,9 @@ def count(space: str | Mapping | Space, archs: Any,
         indices = tuple(family.OUT_INDICES if out_indices is None else out_indices)
         allowed = range(family.NUM_OUTPUTS)
         if list(indices) != sorted(set(indices)) or not indices or not set(indices) <= {*allowed}:
-            raise ValueError(f'out_indices = {out_indices!r}, expected ascending indices out of '
-                             f'0..{allowed[-1]}')
+            raise ValueError(
+                f'out_indices = {out_indices!r}, expected ascending indices out of 0..{allowed[-1]}'
+            )
         if isinstance(out_width, int):
             out_width = [out_width] * len(indices)
         if out_width is not None and len(out_width) != len(indices):
@@ -97,14 +114,24 @@ def count(space: str | Mapping | Space, archs: Any,
         raise ValueError(f'counter = {counter!r}, allowed: {COUNTERS}')
     if counter == 'authors' and (part != 'classifier' or not hasattr(family, 'authors_macs')):
         having = [name for name, f in FAMILIES.items() if hasattr(f, 'authors_macs')]
-        raise ValueError(f"counter = 'authors' counts classifiers of {', '.join(having)}, not "
-                         f'{part}s of {space.name}')
+        raise ValueError(
+            f"counter = 'authors' counts classifiers of {', '.join(having)}, not "
+            f'{part}s of {space.name}'
+        )
     if stage_norm and (part != 'backbone' or space.name != 'vitas_twins'):
-        raise ValueError(f'stage_norm belongs to backbones of vitas_twins, not to {part}s of '
-                         f'{space.name}')
-    parts = family.tally(fields, height, width, out_indices=indices, attention=attention,
-                         num_classes=num_classes, out_width=out_width and tuple(out_width),
-                         **(dict(stage_norm=True) if stage_norm else {}))
+        raise ValueError(
+            f'stage_norm belongs to backbones of vitas_twins, not to {part}s of {space.name}'
+        )
+    parts = family.tally(
+        fields,
+        height,
+        width,
+        out_indices=indices,
+        attention=attention,
+        num_classes=num_classes,
+        out_width=out_width and tuple(out_width),
+        **(dict(stage_norm=True) if stage_norm else {}),
+    )
     n = len(genes)
     macs = {k: _full(t.macs, n) for k, t in parts.items()}
     params = {k: _full(t.params, n) for k, t in parts.items()}
@@ -127,14 +154,15 @@ def _genes(space: Space, archs: Any) -> tuple[np.ndarray, bool]:
     return np.atleast_2d(space.genes(list(archs) if several else archs)), several
 
 
-def _sizes(input_size: Any, resolution: np.ndarray,
-           smallest: int) -> tuple[np.ndarray, np.ndarray]:
+def _sizes(input_size: Any, resolution: np.ndarray, smallest: int) -> tuple[np.ndarray, np.ndarray]:
     if input_size is None:
         return resolution, resolution
     size = (input_size, input_size) if isinstance(input_size, (int, np.integer)) else input_size
     if len(size) != 2 or min(size) < smallest:
-        raise ValueError(f'input_size = {input_size!r}, expected a side or (height, width) of at '
-                         f'least {smallest} pixels')
+        raise ValueError(
+            f'input_size = {input_size!r}, expected a side or (height, width) of at '
+            f'least {smallest} pixels'
+        )
     return tuple(np.full(len(resolution), int(n), np.int64) for n in size)
 
 

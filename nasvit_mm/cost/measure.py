@@ -1,4 +1,5 @@
 """Time and memory of calls on the user's device."""
+
 from __future__ import annotations
 
 import resource
@@ -12,8 +13,9 @@ import numpy as np
 import torch
 
 
-def measure_seconds(calls: Mapping[str, Callable[[], Any]], rounds: int,
-                    warmup: int = 3) -> dict[str, np.ndarray]:
+def measure_seconds(
+    calls: Mapping[str, Callable[[], Any]], rounds: int, warmup: int = 3
+) -> dict[str, np.ndarray]:
     """Time calls in turn, round after round, so that drift of the machine hits all alike.
 
     Args:

@@ -1,4 +1,5 @@
 """The cost of a whole dense model: backbone, neck and head of a segmentor or a detector."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -56,12 +57,14 @@ def count_model(model: nn.Module, input_size: int | tuple[int, int]) -> ModelCos
     counted = trace_parts(model, size, parts, prediction(model, size))
     total = counted.pop('total')
     params = {name: _num_params(getattr(model, name)) for name in parts}
-    outside = sum(_num_params(child) for name, child in model.named_children()
-                  if name in NOT_COUNTED)
+    outside = sum(
+        _num_params(child) for name, child in model.named_children() if name in NOT_COUNTED
+    )
     return ModelCost(
         macs={**counted, 'head': total - sum(counted.values())},
         params={**params, 'head': _num_params(model) - outside - sum(params.values())},
-        input_size=size)
+        input_size=size,
+    )
 
 
 def prediction(model: nn.Module, size: tuple[int, int]) -> Callable[[nn.Module, Tensor], Any]:
@@ -83,12 +86,15 @@ def prediction(model: nn.Module, size: tuple[int, int]) -> Callable[[nn.Module, 
     if getattr(model, 'bbox_head', None) is not None:
         return lambda model, pictures: model.bbox_head(model.extract_feat(pictures))
     if not hasattr(model, 'encode_decode'):
-        raise TypeError(f'{type(model).__name__} is neither a segmentor of mmseg (it has no '
-                        'encode_decode) nor a detector of mmdet with bbox_head or roi_head')
+        raise TypeError(
+            f'{type(model).__name__} is neither a segmentor of mmseg (it has no '
+            'encode_decode) nor a detector of mmdet with bbox_head or roi_head'
+        )
     meta = dict(img_shape=size, ori_shape=size, pad_shape=size, batch_input_shape=size)
 
     def forward(model: nn.Module, picture: Tensor) -> Tensor:
         return model.encode_decode(picture, [meta])
+
     return forward
 
 

@@ -1,4 +1,5 @@
 """Closed-form cost of NASViT, over arrays of architectures."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -22,9 +23,16 @@ NUM_OUTPUTS = len(facts.OUTPUT_STAGES)
 MIN_SIZE = facts.MIN_SIZE
 
 
-def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarray, *,
-          out_indices: tuple[int, ...] | None, attention: str, num_classes: int,
-          out_width: tuple[int, ...] | None) -> dict[str, Tally]:
+def tally(
+    fields: Mapping[str, np.ndarray],
+    height: np.ndarray,
+    width: np.ndarray,
+    *,
+    out_indices: tuple[int, ...] | None,
+    attention: str,
+    num_classes: int,
+    out_width: tuple[int, ...] | None,
+) -> dict[str, Tally]:
     """Cost per part of the network for ``n`` architectures.
 
     Args:
@@ -38,7 +46,7 @@ def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarra
     stem = channels[:, 0]
     parts = {'stem': conv(3, stem, heights[0] * widths[0], 3) + norm(stem)}
     last = len(facts.STAGES) - 1 if out_indices is None else facts.OUTPUT_STAGES[out_indices[-1]]
-    for i, stage in enumerate(facts.STAGES[:last + 1]):
+    for i, stage in enumerate(facts.STAGES[: last + 1]):
         cin, cout, depth = channels[:, i], channels[:, i + 1], fields['depth'][:, i]
         expand, kernel = fields['expand_ratio'][:, i], fields['kernel_size'][:, i]
         before = heights[i] * widths[i]
@@ -58,8 +66,15 @@ def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarra
     return parts
 
 
-def _mbconv(stage: facts.Stage, cin: np.ndarray, cout: np.ndarray, expand: np.ndarray,
-            kernel: np.ndarray, before: np.ndarray, after: np.ndarray) -> Tally:
+def _mbconv(
+    stage: facts.Stage,
+    cin: np.ndarray,
+    cout: np.ndarray,
+    expand: np.ndarray,
+    kernel: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+) -> Tally:
     """An MBConv from ``before`` to ``after`` positions."""
     out, hidden = Tally(), cin
     if stage.expands:
@@ -87,5 +102,6 @@ def _transformer(width: np.ndarray, grid: tuple[np.ndarray, np.ndarray], attenti
 
 def _head(width: np.ndarray, last: np.ndarray, pixels: np.ndarray, num_classes: int) -> Tally:
     wide = width * facts.HEAD_EXPAND
-    return (conv(width, wide, pixels) + norm(wide) + conv(wide, last, 1)
-            + linear(last, num_classes, 1))
+    return (
+        conv(width, wide, pixels) + norm(wide) + conv(wide, last, 1) + linear(last, num_classes, 1)
+    )

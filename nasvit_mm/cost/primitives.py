@@ -5,6 +5,7 @@ Convolutions, linear layers and matrix products are counted; norms, activations,
 and additions are not (the convention of the papers and of torch's FlopCounterMode, which prints
 twice the multiply-adds).
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple

@@ -1,4 +1,5 @@
 """The traced count of any module: what the closed forms are tested against."""
+
 from __future__ import annotations
 
 import itertools
@@ -10,8 +11,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def trace(module: nn.Module, input_size: int | tuple[int, int],
-          forward: Callable[[nn.Module, Any], Any] | None = None) -> int:
+def trace(
+    module: nn.Module,
+    input_size: int | tuple[int, int],
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+) -> int:
     """Multiply-adds of one picture through a module, counted by torch on the meta device.
 
     No memory is needed, whatever the size, and fused attention, which torch counts as 0 on a CPU,
@@ -25,8 +29,12 @@ def trace(module: nn.Module, input_size: int | tuple[int, int],
     return trace_parts(module, input_size, (), forward)['total']
 
 
-def trace_parts(module: nn.Module, input_size: int | tuple[int, int], parts: Sequence[str],
-                forward: Callable[[nn.Module, Any], Any] | None = None) -> dict[str, int]:
+def trace_parts(
+    module: nn.Module,
+    input_size: int | tuple[int, int],
+    parts: Sequence[str],
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+) -> dict[str, int]:
     """As `trace`, with the share of some children.
 
     Args:
@@ -60,8 +68,13 @@ def trace_parts(module: nn.Module, input_size: int | tuple[int, int], parts: Seq
             m.training = training
 
 
-def _run(module: nn.Module, size: tuple[int, int], parts: Sequence[str],
-         forward: Callable[[nn.Module, Any], Any] | None, device: torch.device) -> dict[str, int]:
+def _run(
+    module: nn.Module,
+    size: tuple[int, int],
+    parts: Sequence[str],
+    forward: Callable[[nn.Module, Any], Any] | None,
+    device: torch.device,
+) -> dict[str, int]:
     import torch
     from torch import nn
     from torch.func import functional_call
@@ -82,6 +95,7 @@ def _run(module: nn.Module, size: tuple[int, int], parts: Sequence[str],
     def watch(name: str, child: nn.Module) -> None:
         def add(sign: int) -> None:
             counts[name] += sign * counter.get_total_flops() // 2
+
         hooks.append(child.register_forward_pre_hook(lambda *_: add(-1)))
         hooks.append(child.register_forward_hook(lambda *_: add(1)))
 

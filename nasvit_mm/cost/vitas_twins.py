@@ -1,20 +1,12 @@
 """Closed-form cost of the Twins-like ViTAS nets, over arrays of architectures."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from nasvit_mm.cost.primitives import (
-    Tally,
-    conv,
-    depthwise,
-    linear,
-    mlp,
-    norm,
-    num_windows,
-    tap,
-)
+from nasvit_mm.cost.primitives import Tally, conv, depthwise, linear, mlp, norm, num_windows, tap
 from nasvit_mm.spaces import vitas_twins as facts
 
 OUT_INDICES = (0, 1, 2, 3)
@@ -22,9 +14,17 @@ NUM_OUTPUTS = len(facts.STAGES)
 MIN_SIZE = facts.MIN_SIZE
 
 
-def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarray, *,
-          out_indices: tuple[int, ...] | None, attention: str, num_classes: int,
-          out_width: tuple[int, ...] | None, stage_norm: bool = False) -> dict[str, Tally]:
+def tally(
+    fields: Mapping[str, np.ndarray],
+    height: np.ndarray,
+    width: np.ndarray,
+    *,
+    out_indices: tuple[int, ...] | None,
+    attention: str,
+    num_classes: int,
+    out_width: tuple[int, ...] | None,
+    stage_norm: bool = False,
+) -> dict[str, Tally]:
     """Cost per part of the network; arguments as of ``cost.nasvit.tally``.
 
     Local and reduced attention are what they are at any size: ``attention`` changes nothing.
@@ -32,7 +32,7 @@ def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarra
     heights, widths = facts.stage_sizes(height), facts.stage_sizes(width)
     last = len(facts.STAGES) - 1 if out_indices is None else out_indices[-1]
     parts, cin, before = {}, 3, 0
-    for i, stage in enumerate(facts.STAGES[:last + 1]):
+    for i, stage in enumerate(facts.STAGES[: last + 1]):
         channels, grid = fields['width'][:, i], (heights[i], widths[i])
         tokens = grid[0] * grid[1]
         parts[f'embed{i}'] = conv(cin, channels, tokens, stage.stride, bias=True) + norm(channels)
@@ -56,17 +56,23 @@ def tally(fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarra
     return parts
 
 
-def _local(stage: facts.Stage, width: np.ndarray, inner: np.ndarray,
-           grid: tuple[np.ndarray, np.ndarray]) -> Tally:
+def _local(
+    stage: facts.Stage, width: np.ndarray, inner: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
+) -> Tally:
     """In windows; tokens that pad them count in the products of queries and keys."""
-    tokens, area = grid[0] * grid[1], facts.WINDOW ** 2
+    tokens, area = grid[0] * grid[1], facts.WINDOW**2
     windows = num_windows(grid, (facts.WINDOW, facts.WINDOW))
-    return (norm(width) + linear(width, 3 * inner, tokens) + linear(inner, width, tokens)
-            + Tally(2 * windows * area ** 2 * inner))
+    return (
+        norm(width)
+        + linear(width, 3 * inner, tokens)
+        + linear(inner, width, tokens)
+        + Tally(2 * windows * area**2 * inner)
+    )
 
 
-def _global(stage: facts.Stage, width: np.ndarray, inner: np.ndarray,
-            grid: tuple[np.ndarray, np.ndarray]) -> Tally:
+def _global(
+    stage: facts.Stage, width: np.ndarray, inner: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
+) -> Tally:
     """With keys and values on a grid reduced by a convolution."""
     tokens = grid[0] * grid[1]
     keys = (grid[0] // stage.reduction) * (grid[1] // stage.reduction)

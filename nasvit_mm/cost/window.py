@@ -7,6 +7,7 @@ that end in the window.  Rounding makes the drawn set a little larger than the w
 is counted exactly and the few outside are drawn again: what comes out is uniform over the
 architectures of the window.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -90,9 +91,15 @@ class WindowSampler:
         num_architectures: how many lie in the window, within the rounding (float).
     """
 
-    def __init__(self, space: str | Mapping | Space, low: float, high: float,
-                 cost: Callable[[np.ndarray], Cost] | None = None, kind: str = 'macs',
-                 **count_args: Any) -> None:
+    def __init__(
+        self,
+        space: str | Mapping | Space,
+        low: float,
+        high: float,
+        cost: Callable[[np.ndarray], Cost] | None = None,
+        kind: str = 'macs',
+        **count_args: Any,
+    ) -> None:
         if kind not in KINDS:
             raise ValueError(f'kind = {kind!r}, allowed: {", ".join(KINDS)}')
         self.space, self.low, self.high, self.kind = get_space(space), low, high, kind
@@ -101,18 +108,26 @@ class WindowSampler:
             raise ValueError(f'window from {low:g} to {high:g}: the lower bound is the larger one')
         scopes = self._scopes()
         # Parts share neighbours' genes; a gene that most parts see is fixed, one value at a time.
-        self._globals = tuple(g for g in range(self.space.num_genes) if sum(
-            g in scope for scope in scopes.values()) > max(2, len(scopes) / 2))
+        self._globals = tuple(
+            g
+            for g in range(self.space.num_genes)
+            if sum(g in scope for scope in scopes.values()) > max(2, len(scopes) / 2)
+        )
         self._parts = self._ordered(scopes)
-        tables = [(values, self._steps(values)) for values in itertools.product(
-            *(range(len(self.space.choices[g])) for g in self._globals))]
+        tables = [
+            (values, self._steps(values))
+            for values in itertools.product(
+                *(range(len(self.space.choices[g])) for g in self._globals)
+            )
+        ]
         # What a window has outside the space's reach needs no grid.
         least = min(sum(step.least for step in steps) for _, steps in tables)
         most = max(sum(step.least + step.cost.max() for step in steps) for _, steps in tables)
         self._reach = max(low, least), min(high, most)
         first, last = self._reach
-        self._cell = max(min((last - first) / CELLS, (last - least) / MIN_CELLS),
-                         (last - least) / MAX_CELLS, 1.0)
+        self._cell = max(
+            min((last - first) / CELLS, (last - least) / MIN_CELLS), (last - least) / MAX_CELLS, 1.0
+        )
         self._tables = [table for each in tables if (table := self._forward(*each))]
         if not self._tables:
             raise ValueError(self._unreachable())
@@ -132,9 +147,14 @@ class WindowSampler:
         for gene, (rows, size) in enumerate(zip(changed, sizes)):
             rows[:, gene] = np.tile(np.arange(size), PROBES)
         ends = np.cumsum([len(rows) for rows in changed])[:-1]
-        return {part: {gene for gene, values in enumerate(np.split(macs, ends))
-                       if (values != np.repeat(reference[part], sizes[gene])).any()}
-                for part, macs in self._by_part(np.concatenate(changed)).items()}
+        return {
+            part: {
+                gene
+                for gene, values in enumerate(np.split(macs, ends))
+                if (values != np.repeat(reference[part], sizes[gene])).any()
+            }
+            for part, macs in self._by_part(np.concatenate(changed)).items()
+        }
 
     def _ordered(self, scopes: dict[str, set[int]]) -> list[tuple[str | None, set[int]]]:
         """Parts with their genes but the global ones, each time the one that leaves least open.
@@ -147,11 +167,14 @@ class WindowSampler:
         out: list[tuple[str | None, set[int]]] = []
         seen, state = set(self._globals), _State()
         while left:
+
             def cost(part: tuple, state: _State = state, seen: set = seen) -> tuple[int, int]:
                 new = sorted(part[1] - seen)
-                kept = self._kept((*state.genes, *new), seen | part[1],
-                                  [p[1] for p in left if p is not part])
+                kept = self._kept(
+                    (*state.genes, *new), seen | part[1], [p[1] for p in left if p is not part]
+                )
                 return kept.size, state.size * self._num_combos(new)
+
             best = min(left, key=cost)
             left.remove(best)
             out.append(best)
@@ -164,10 +187,12 @@ class WindowSampler:
         """The genes that a part to come reads, or that a gene to come is linked with."""
         to_come, genes, classes = set().union(*later), [], []
         for gene in columns:
-            rules = [link.allowed if link.first == gene else link.allowed.T
-                     for link in self.space.links
-                     if (link.first == gene and link.second not in seen)
-                     or (link.second == gene and link.first not in seen)]
+            rules = [
+                link.allowed if link.first == gene else link.allowed.T
+                for link in self.space.links
+                if (link.first == gene and link.second not in seen)
+                or (link.second == gene and link.first not in seen)
+            ]
             choices = np.arange(len(self.space.choices[gene]))
             if gene not in to_come:
                 if not rules:
@@ -186,8 +211,9 @@ class WindowSampler:
         for i, (_, genes) in enumerate(self._parts):
             new = tuple(sorted(genes - seen))
             seen |= genes
-            kept = self._kept((*state.genes, *new), seen,
-                              [scope for _, scope in self._parts[i + 1:]])
+            kept = self._kept(
+                (*state.genes, *new), seen, [scope for _, scope in self._parts[i + 1 :]]
+            )
             step, whole = self._step(new, state, kept, fixed, base)
             steps.append(step)
             rows.append(whole)
@@ -195,13 +221,19 @@ class WindowSampler:
         costs, first = self._by_part(np.concatenate(rows)), 0  # of all steps at once
         for i, (name, _) in enumerate(self._parts):
             if name is not None:
-                macs = costs[name][first:first + len(rows[i])]
+                macs = costs[name][first : first + len(rows[i])]
                 steps[i] = steps[i]._replace(cost=macs - macs.min(), least=int(macs.min()))
             first += len(rows[i])
         return steps
 
-    def _step(self, new: tuple[int, ...], state: _State, kept: _State, fixed: dict[int, int],
-              base: np.ndarray) -> tuple[_Step, np.ndarray]:
+    def _step(
+        self,
+        new: tuple[int, ...],
+        state: _State,
+        kept: _State,
+        fixed: dict[int, int],
+        base: np.ndarray,
+    ) -> tuple[_Step, np.ndarray]:
         """A part that costs nothing yet, and a gene matrix of its combinations."""
         columns = (*state.genes, *new)
         # Of a gene chosen before, one choice of each class; which one it was, its own step says.
@@ -218,8 +250,15 @@ class WindowSampler:
             if link.first in known and link.second in known:
                 ok &= link.allowed[genes[:, link.first], genes[:, link.second]]
         combos, genes = combos[ok], genes[ok]
-        return _Step(columns, combos, np.zeros(len(combos), np.int64), state.ids(combos, columns),
-                     kept.ids(combos, columns), kept.size, 0), genes
+        return _Step(
+            columns,
+            combos,
+            np.zeros(len(combos), np.int64),
+            state.ids(combos, columns),
+            kept.ids(combos, columns),
+            kept.size,
+            0,
+        ), genes
 
     def _num_combos(self, genes: Iterable[int]) -> int:
         return int(np.prod([len(self.space.choices[g]) for g in genes], dtype=np.int64))
@@ -241,13 +280,13 @@ class WindowSampler:
             keys = np.stack([step.before, step.after, step.cost], 1)
             for (before, after, cost), times in zip(*np.unique(keys, axis=0, return_counts=True)):
                 if cost < cells:
-                    out[after, cost:] += times * ways[-1][before, :cells - cost]
+                    out[after, cost:] += times * ways[-1][before, : cells - cost]
             ways.append(out)
         # Each part was rounded down by less than a cell, on average by half of one.
         ends, shift = ways[-1].copy(), rounded // 2
-        ends[:, :max(0, int(low / self._cell) - rounded)] = 0
+        ends[:, : max(0, int(low / self._cell) - rounded)] = 0
         first, last = (max(0, int(bound / self._cell) - shift) for bound in (low, high))
-        within = float(ways[-1][:, first:last + 1].sum())
+        within = float(ways[-1][:, first : last + 1].sum())
         return _Table(values, steps, ways, ends, within) if ends.any() else None
 
     def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
@@ -259,20 +298,25 @@ class WindowSampler:
         rng, found, missing = np.random.default_rng(rng), [], n
         for attempt in itertools.count():
             if missing <= 0:
-                return np.concatenate(found)[:n] if found else np.zeros((0, self.space.num_genes),
-                                                                         np.int64)
+                return (
+                    np.concatenate(found)[:n]
+                    if found
+                    else np.zeros((0, self.space.num_genes), np.int64)
+                )
             found.append(self.draw(rng, int(missing * 1.3) + 16))
             missing -= len(found[-1])
             if attempt == ROUNDS and missing == n:
-                raise ValueError(f'no architecture found from {self.low:g} to {self.high:g} '
-                                 f'{KINDS[self.kind]}')
+                raise ValueError(
+                    f'no architecture found from {self.low:g} to {self.high:g} {KINDS[self.kind]}'
+                )
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Of so many draws those that lie in the window, a gene matrix."""
         weights = np.array([float(table.ends.sum()) for table in self._tables])
         of_table = rng.multinomial(n, weights / weights.sum())
-        drawn = np.concatenate([self._backward(table, rng, k)
-                                for table, k in zip(self._tables, of_table) if k])
+        drawn = np.concatenate(
+            [self._backward(table, rng, k) for table, k in zip(self._tables, of_table) if k]
+        )
         drawn = rng.permutation(drawn)
         values = getattr(self._cost(drawn), self.kind)
         return drawn[(self.low <= values) & (values <= self.high)]
@@ -306,7 +350,10 @@ class WindowSampler:
         return genes
 
     def _unreachable(self) -> str:
-        smallest, largest = getattr(self._cost(
-            self.space.genes([self.space.smallest, self.space.largest])), self.kind)
-        return (f'no {self.space.name} architecture has from {self.low:g} to {self.high:g} '
-                f'{KINDS[self.kind]}; the smallest has {smallest:g}, the largest {largest:g}')
+        smallest, largest = getattr(
+            self._cost(self.space.genes([self.space.smallest, self.space.largest])), self.kind
+        )
+        return (
+            f'no {self.space.name} architecture has from {self.low:g} to {self.high:g} '
+            f'{KINDS[self.kind]}; the smallest has {smallest:g}, the largest {largest:g}'
+        )

@@ -6,6 +6,7 @@ root/annotations/instances_{train,val}2017.json
 People, cars, buses and boats have boxes and masks, under COCO's own category numbers; the other 76
 categories are listed and empty.
 """
+
 from __future__ import annotations
 
 import json
@@ -20,21 +21,93 @@ from .folder import MARKER, DemoFolder, Written
 from .scenes import Instance
 
 COCO_NAMES = (
-    'person', 'bicycle', 'car', 'motorcycle', 'airplane', 'bus', 'train', 'truck', 'boat',
-    'traffic light', 'fire hydrant', 'stop sign', 'parking meter', 'bench', 'bird', 'cat', 'dog',
-    'horse', 'sheep', 'cow', 'elephant', 'bear', 'zebra', 'giraffe', 'backpack', 'umbrella',
-    'handbag', 'tie', 'suitcase', 'frisbee', 'skis', 'snowboard', 'sports ball', 'kite',
-    'baseball bat', 'baseball glove', 'skateboard', 'surfboard', 'tennis racket', 'bottle',
-    'wine glass', 'cup', 'fork', 'knife', 'spoon', 'bowl', 'banana', 'apple', 'sandwich',
-    'orange', 'broccoli', 'carrot', 'hot dog', 'pizza', 'donut', 'cake', 'chair', 'couch',
-    'potted plant', 'bed', 'dining table', 'toilet', 'tv', 'laptop', 'mouse', 'remote',
-    'keyboard', 'cell phone', 'microwave', 'oven', 'toaster', 'sink', 'refrigerator', 'book',
-    'clock', 'vase', 'scissors', 'teddy bear', 'hair drier', 'toothbrush')
+    'person',
+    'bicycle',
+    'car',
+    'motorcycle',
+    'airplane',
+    'bus',
+    'train',
+    'truck',
+    'boat',
+    'traffic light',
+    'fire hydrant',
+    'stop sign',
+    'parking meter',
+    'bench',
+    'bird',
+    'cat',
+    'dog',
+    'horse',
+    'sheep',
+    'cow',
+    'elephant',
+    'bear',
+    'zebra',
+    'giraffe',
+    'backpack',
+    'umbrella',
+    'handbag',
+    'tie',
+    'suitcase',
+    'frisbee',
+    'skis',
+    'snowboard',
+    'sports ball',
+    'kite',
+    'baseball bat',
+    'baseball glove',
+    'skateboard',
+    'surfboard',
+    'tennis racket',
+    'bottle',
+    'wine glass',
+    'cup',
+    'fork',
+    'knife',
+    'spoon',
+    'bowl',
+    'banana',
+    'apple',
+    'sandwich',
+    'orange',
+    'broccoli',
+    'carrot',
+    'hot dog',
+    'pizza',
+    'donut',
+    'cake',
+    'chair',
+    'couch',
+    'potted plant',
+    'bed',
+    'dining table',
+    'toilet',
+    'tv',
+    'laptop',
+    'mouse',
+    'remote',
+    'keyboard',
+    'cell phone',
+    'microwave',
+    'oven',
+    'toaster',
+    'sink',
+    'refrigerator',
+    'book',
+    'clock',
+    'vase',
+    'scissors',
+    'teddy bear',
+    'hair drier',
+    'toothbrush',
+)
 """COCO's 80 categories in the order of their numbers."""
 
 _GAPS = {12, 26, 29, 30, 45, 66, 68, 69, 71, 83}
-COCO_IDS: dict[str, int] = dict(zip(
-    COCO_NAMES, (i for i in range(1, 91) if i not in _GAPS), strict=True))
+COCO_IDS: dict[str, int] = dict(
+    zip(COCO_NAMES, (i for i in range(1, 91) if i not in _GAPS), strict=True)
+)
 """Category name -> COCO's number for it, 1 to 90 with gaps."""
 
 SMALLEST_AREA = 16  # visible pixels; what shows less is not annotated
@@ -76,7 +149,8 @@ def write_coco(
         for thing in scene.instances:
             if thing.area >= SMALLEST_AREA:
                 known['annotations'].append(
-                    dict(id=len(known['annotations']) + 1, image_id=number, **_annotation(thing)))
+                    dict(id=len(known['annotations']) + 1, image_id=number, **_annotation(thing))
+                )
     for split, known in content.items():
         path = folder.root / f'annotations/instances_{split}2017.json'
         path.write_text(json.dumps(known), encoding='utf-8')
@@ -92,9 +166,13 @@ def _empty() -> dict[str, Any]:
 
 def _annotation(thing: Instance) -> dict[str, Any]:
     from pycocotools.mask import encode
+
     mask = encode(np.asfortranarray(thing.mask.astype(np.uint8)))
     left, top, right, bottom = (int(v) for v in thing.box)
     return dict(
-        category_id=COCO_IDS[CLASSES[thing.label]], bbox=[left, top, right - left, bottom - top],
-        area=int(thing.area), iscrowd=0,
-        segmentation=dict(size=list(map(int, mask['size'])), counts=mask['counts'].decode()))
+        category_id=COCO_IDS[CLASSES[thing.label]],
+        bbox=[left, top, right - left, bottom - top],
+        area=int(thing.area),
+        iscrowd=0,
+        segmentation=dict(size=list(map(int, mask['size'])), counts=mask['counts'].decode()),
+    )

@@ -3,6 +3,7 @@
 Patches of the scenes that the other layouts show whole: what a classification supernet is trained
 on before its subnets segment.
 """
+
 from __future__ import annotations
 
 import os
@@ -63,8 +64,12 @@ def write_patches(
             for i, patch in enumerate(_patches(scene, label, rng, per_class)):
                 patch = cv2.resize(patch, (side, side), interpolation=cv2.INTER_AREA)
                 folder.save(f'{split}/{name}/{index + 1:06d}_{i}.jpg', patch)
-    for empty in (f'{s}/{n}' for s in ('train', 'val') for n in CLASSES
-                  if not any((folder.root / s / n).iterdir())):
+    for empty in (
+        f'{s}/{n}'
+        for s in ('train', 'val')
+        for n in CLASSES
+        if not any((folder.root / s / n).iterdir())
+    ):
         raise ValueError(f'no picture for {empty} in {folder.counts}: more scenes are needed')
     (folder.root / 'README.txt').write_text(_README.format(marker=MARKER), encoding='utf-8')
     return folder.finish()
@@ -72,13 +77,15 @@ def write_patches(
 
 def _patches(scene: Scene, label: int, rng: np.random.Generator, number: int) -> list[np.ndarray]:
     boxes = _things(scene, label) if label in THINGS else _surfaces(scene, label, rng, number)
-    return [scene.image[top:top + side, left:left + side] for left, top, side in boxes[:number]]
+    return [scene.image[top : top + side, left : left + side] for left, top, side in boxes[:number]]
 
 
 def _things(scene: Scene, label: int) -> list[tuple[int, int, int]]:
     """(left, top, side) around the largest objects of a class that are mostly visible."""
-    found = sorted((i for i in scene.instances if i.label == label and i.hidden < 0.4
-                    and i.area >= 80), key=lambda i: -i.area)
+    found = sorted(
+        (i for i in scene.instances if i.label == label and i.hidden < 0.4 and i.area >= 80),
+        key=lambda i: -i.area,
+    )
     out = []
     for thing in found:
         left, top, right, bottom = thing.box
@@ -87,8 +94,9 @@ def _things(scene: Scene, label: int) -> list[tuple[int, int, int]]:
     return out
 
 
-def _surfaces(scene: Scene, label: int, rng: np.random.Generator,
-              number: int) -> list[tuple[int, int, int]]:
+def _surfaces(
+    scene: Scene, label: int, rng: np.random.Generator, number: int
+) -> list[tuple[int, int, int]]:
     mask, out = scene.labels == label, []
     places = np.argwhere(mask)
     if not len(places):
@@ -96,7 +104,7 @@ def _surfaces(scene: Scene, label: int, rng: np.random.Generator,
     for _ in range(_TRIES):
         y, x = places[rng.integers(len(places))]
         left, top, side = _inside(scene, x, y, int(rng.integers(24, 65)))
-        if mask[top:top + side, left:left + side].mean() >= _SHARE:
+        if mask[top : top + side, left : left + side].mean() >= _SHARE:
             out.append((left, top, side))
         if len(out) == number:
             break
@@ -107,5 +115,8 @@ def _inside(scene: Scene, x: int, y: int, side: int) -> tuple[int, int, int]:
     """A square of a centre, moved into the picture."""
     height, width = scene.labels.shape
     side = min(side, height, width)
-    return (int(np.clip(x - side // 2, 0, width - side)),
-            int(np.clip(y - side // 2, 0, height - side)), side)
+    return (
+        int(np.clip(x - side // 2, 0, width - side)),
+        int(np.clip(y - side // 2, 0, height - side)),
+        side,
+    )

@@ -1,4 +1,5 @@
 """Dense models as plain functions of pictures, and as ONNX graphs."""
+
 from __future__ import annotations
 
 import contextlib
@@ -65,9 +66,16 @@ def export_onnx(model: nn.Module, input_size: tuple[int, int], path: str | Path)
             logger.setLevel(logging.ERROR)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter('ignore')
-            torch.onnx.export(Logits(model, input_size), (pictures,), str(path), dynamo=True,
-                              input_names=['pictures'], output_names=['logits'],
-                              dynamic_shapes=({0: batch},), verbose=False)
+            torch.onnx.export(
+                Logits(model, input_size),
+                (pictures,),
+                str(path),
+                dynamo=True,
+                input_names=['pictures'],
+                output_names=['logits'],
+                dynamic_shapes=({0: batch},),
+                verbose=False,
+            )
     finally:
         for logger, level in zip(quiet, levels, strict=True):
             logger.setLevel(level)

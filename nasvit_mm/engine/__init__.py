@@ -1,4 +1,5 @@
 """What training adds to mmengine: reproducible data and steps; mistakes named before they cost."""
+
 from nasvit_mm.engine.buffers import ShareBuffers, share_buffers
 from nasvit_mm.engine.checks import CheckData
 from nasvit_mm.engine.data_files import check_data
@@ -43,12 +44,43 @@ from nasvit_mm.engine.weights import (
 )
 
 __all__ = [
-    'CheckData', 'DataError', 'Draw', 'SeedIterations', 'SeedTransforms', 'SeededEpochSampler',
-    'SeededInfiniteSampler', 'ShareBuffers', 'SplitDataset', 'UsageError', 'add_own_hooks',
-    'build_model', 'check_architectures', 'check_backbone_fits', 'check_channels',
-    'check_checkpoint_exists', 'check_checkpoint_fits', 'check_data', 'check_pretrained',
-    'check_schedule', 'disk_errors', 'enable_amp', 'enable_auto_scale_lr', 'enable_tensorboard',
-    'end_processes', 'evaluated', 'fit_channels', 'kept_randomness', 'latest_checkpoint',
-    'load_weights', 'loaders_without_workers', 'seed_everything', 'set_steps_per_epoch',
-    'share_buffers', 'shown_path', 'start_processes', 'task_model', 'unwrapped', 'write_text',
+    'CheckData',
+    'DataError',
+    'Draw',
+    'SeedIterations',
+    'SeedTransforms',
+    'SeededEpochSampler',
+    'SeededInfiniteSampler',
+    'ShareBuffers',
+    'SplitDataset',
+    'UsageError',
+    'add_own_hooks',
+    'build_model',
+    'check_architectures',
+    'check_backbone_fits',
+    'check_channels',
+    'check_checkpoint_exists',
+    'check_checkpoint_fits',
+    'check_data',
+    'check_pretrained',
+    'check_schedule',
+    'disk_errors',
+    'enable_amp',
+    'enable_auto_scale_lr',
+    'enable_tensorboard',
+    'end_processes',
+    'evaluated',
+    'fit_channels',
+    'kept_randomness',
+    'latest_checkpoint',
+    'load_weights',
+    'loaders_without_workers',
+    'seed_everything',
+    'set_steps_per_epoch',
+    'share_buffers',
+    'shown_path',
+    'start_processes',
+    'task_model',
+    'unwrapped',
+    'write_text',
 ]

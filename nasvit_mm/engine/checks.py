@@ -63,8 +63,10 @@ class _Named:
         try:
             return self.pipeline(data)
         except (OSError, SyntaxError, AssertionError) as error:  # of PIL, and mmcv
-            raise DataError(f'a file of these cannot be read: {", ".join(files)} ({error}); '
-                            'replace it or take the picture out of the data set') from error
+            raise DataError(
+                f'a file of these cannot be read: {", ".join(files)} ({error}); '
+                'replace it or take the picture out of the data set'
+            ) from error
 
     def __getattr__(self, name: str) -> Any:
         if name == 'pipeline':  # while it is unpickled
@@ -108,7 +110,8 @@ def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
         raise DataError(
             f'the {split} data set ({kind}) has {len(classes)} classes, the head '
             f'num_classes={head.num_classes}; set {name}.num_classes={len(classes)}, or '
-            'name the classes of your data in metainfo=dict(classes=...) of the data set')
+            'name the classes of your data in metainfo=dict(classes=...) of the data set'
+        )
     if hasattr(dataset, 'cat_ids') and not getattr(dataset, 'backend_args', None):
         _check_categories(dataset, list(classes), f'the {split} data set ({kind})', name)
 
@@ -120,14 +123,17 @@ def _check_same_classes(dataset: Any, split: str, first: dict[str, tuple]) -> No
         return
     if not first:
         first[split] = classes
-    (reference, expected), = first.items()
+    ((reference, expected),) = first.items()
     if classes != expected:
-        only = [', '.join(sorted(map(str, set(a) - set(b)))[:5]) or 'none'
-                for a, b in ((expected, classes), (classes, expected))]
+        only = [
+            ', '.join(sorted(map(str, set(a) - set(b)))[:5]) or 'none'
+            for a, b in ((expected, classes), (classes, expected))
+        ]
         raise DataError(
             f'the classes of the {split} data set ({len(classes)}) are not those of the '
             f'{reference} data set ({len(expected)}): only in {reference}: {only[0]}; only in '
-            f'{split}: {only[1]}; order counts too')
+            f'{split}: {only[1]}; order counts too'
+        )
 
 
 def _check_categories(dataset: Any, classes: list[str], which: str, head: str) -> None:
@@ -141,12 +147,14 @@ def _check_categories(dataset: Any, classes: list[str], which: str, head: str) -
         raise DataError(
             f'{dataset.ann_file} has no category {", ".join(unknown[:5])}, a class of {which}; it '
             f'has {", ".join(there.values())}: name those in metainfo=dict(classes=...) of the '
-            f'data set, and their number in {head}.num_classes')
+            f'data set, and their number in {head}.num_classes'
+        )
     order = [there[i] for i in dataset.cat_ids]
     if order != classes:
         raise DataError(
             f'the classes of {which} are in another order than in {dataset.ann_file}: give '
-            f'metainfo=dict(classes={tuple(order)})')
+            f'metainfo=dict(classes={tuple(order)})'
+        )
 
 
 def _check_files(dataset: Any, split: str) -> None:
@@ -156,22 +164,27 @@ def _check_files(dataset: Any, split: str) -> None:
     if not hasattr(dataset, 'get_data_info'):
         return  # a folder of pictures by class
     if not len(dataset):
-        raise DataError(f'the {split} data set ({kind}) has no picture with annotations; classes: '
-                        f'{", ".join(dataset.metainfo.get("classes", ()))}')
+        raise DataError(
+            f'the {split} data set ({kind}) has no picture with annotations; classes: '
+            f'{", ".join(dataset.metainfo.get("classes", ()))}'
+        )
     missing = []
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
         if info.get('seg_map_path') and not Path(info['seg_map_path']).is_file():
             missing.append(info)
         elif 'instances' in info and not Path(info['img_path']).is_file():
-            raise DataError(f'{info["img_path"]} does not exist, though the annotations of the '
-                            f'{split} data set ({kind}, {dataset.ann_file}) name it')
+            raise DataError(
+                f'{info["img_path"]} does not exist, though the annotations of the '
+                f'{split} data set ({kind}, {dataset.ann_file}) name it'
+            )
     if missing:
         raise DataError(
             f'{len(missing)} of {len(dataset)} pictures of the {split} data set ({kind}) have no '
             f'annotation, the first: {missing[0]["img_path"]} needs {missing[0]["seg_map_path"]}. '
             f'Put it there, remove the picture, or give seg_map_suffix (now '
-            f'{dataset.seg_map_suffix!r}) in {split}_dataloader.dataset')
+            f'{dataset.seg_map_suffix!r}) in {split}_dataloader.dataset'
+        )
 
 
 def _check_labels(batch: Any, model: nn.Module) -> None:
@@ -192,8 +205,11 @@ def _check_labels(batch: Any, model: nn.Module) -> None:
             found = ', '.join(map(str, torch.unique(wrong)[:5].tolist()))
             remedy = 'Correct the file, or the number of classes.'
             if not reduced:
-                remedy += (' If the files count from 1, with 0 for unlabelled: reduce_zero_label='
-                           'True in the data set and in LoadAnnotations.')
+                remedy += (
+                    ' If the files count from 1, with 0 for unlabelled: reduce_zero_label='
+                    'True in the data set and in LoadAnnotations.'
+                )
             raise DataError(
-                f"{path} holds label {found}{' (value - 1, by reduce_zero_label)' * bool(reduced)};"
-                f' the head knows 0 to {head.num_classes - 1}, and {ignored} is ignored. {remedy}')
+                f'{path} holds label {found}{" (value - 1, by reduce_zero_label)" * bool(reduced)};'
+                f' the head knows 0 to {head.num_classes - 1}, and {ignored} is ignored. {remedy}'
+            )

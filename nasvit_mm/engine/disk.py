@@ -27,12 +27,18 @@ def disk_errors(work_dir: str) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        free = shutil.disk_usage(work_dir).free / 2 ** 20
+        free = shutil.disk_usage(work_dir).free / 2**20
         newest = latest_checkpoint(work_dir)
-        whole = (f'{Path(newest).name} and what is older is whole: free some space and go on with '
-                 '--resume' if newest else 'there is no checkpoint yet')
-        raise UsageError(f'no space to write {error.filename or shown_path(work_dir)} '
-                         f'({error.strerror}; {free:.0f} MiB are free): {whole}') from error
+        whole = (
+            f'{Path(newest).name} and what is older is whole: free some space and go on with '
+            '--resume'
+            if newest
+            else 'there is no checkpoint yet'
+        )
+        raise UsageError(
+            f'no space to write {error.filename or shown_path(work_dir)} '
+            f'({error.strerror}; {free:.0f} MiB are free): {whole}'
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -55,8 +55,9 @@ def check_architectures(cfg: Config) -> None:
 def add_own_hooks(cfg: Config) -> None:
     """Add the hooks that the config's model cannot do without, where its list lacks them."""
     kind, hooks = own_kind(cfg.get('model') or {}), list(cfg.get('custom_hooks') or [])
-    missing = [name for name in getattr(kind, 'hooks', ())
-               if name not in {hook['type'] for hook in hooks}]
+    missing = [
+        name for name in getattr(kind, 'hooks', ()) if name not in {hook['type'] for hook in hooks}
+    ]
     if missing:
         cfg.custom_hooks = [*(dict(type=name) for name in missing), *hooks]
 
@@ -102,8 +103,10 @@ def fit_channels(cfg: Config, widths: Sequence[int]) -> None:
         heads = [model.get(name) for name in ('decode_head', 'auxiliary_head')]
         takers = [h for head in heads if head for h in (head if isinstance(head, list) else [head])]
     for taker in takers:
-        index = taker.get('in_index', None if isinstance(taker.get('in_channels'), int)
-                          else list(range(len(widths))))
+        index = taker.get(
+            'in_index',
+            None if isinstance(taker.get('in_channels'), int) else list(range(len(widths))),
+        )
         index = -1 if index is None else index
         taker.in_channels = widths[index] if isinstance(index, int) else [widths[i] for i in index]
 
@@ -124,8 +127,10 @@ def check_channels(model: nn.Module) -> None:
     where = 'model'
     if inner is not model and hasattr(backbone, 'channels_of'):
         where = 'model.model'
-        given = {f' ({name} subnet)': list(backbone.channels_of(getattr(backbone.space, name)))
-                 for name in ('smallest', 'largest')}
+        given = {
+            f' ({name} subnet)': list(backbone.channels_of(getattr(backbone.space, name)))
+            for name in ('smallest', 'largest')
+        }
     for which, channels in given.items():
         _check_taker(inner, channels, where, which)
 
@@ -145,4 +150,5 @@ def _check_taker(model: nn.Module, given: Sequence[int] | None, where: str, whic
         raise UsageError(
             f'{where}.{taker}.in_channels = {taken}, but the backbone gives {expected}{which}; '
             f'set it accordingly (it follows {where}.backbone.arch), or give the backbone '
-            'out_width')
+            'out_width'
+        )

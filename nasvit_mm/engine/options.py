@@ -18,8 +18,10 @@ def enable_amp(cfg: Config) -> None:
     except RuntimeError as error:
         raise UsageError(str(error)) from error
     if cfg.optim_wrapper.type not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise UsageError(f'--amp needs optim_wrapper.type = OptimWrapper, the config says '
-                         f'{cfg.optim_wrapper.type}: leave --amp out')
+        raise UsageError(
+            f'--amp needs optim_wrapper.type = OptimWrapper, the config says '
+            f'{cfg.optim_wrapper.type}: leave --amp out'
+        )
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
@@ -27,8 +29,10 @@ def enable_amp(cfg: Config) -> None:
 def enable_auto_scale_lr(cfg: Config) -> None:
     """Scale the learning rate by batch size over `auto_scale_lr.base_batch_size`."""
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-        raise UsageError('--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the '
-                         'config: the batch size for which its learning rate is')
+        raise UsageError(
+            '--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the '
+            'config: the batch size for which its learning rate is'
+        )
     cfg.auto_scale_lr.enable = True
 
 
@@ -36,8 +40,10 @@ def enable_tensorboard(cfg: Config) -> None:
     """Log for TensorBoard beside the backends of the config."""
     if find_spec('tensorboard') is None:
         raise UsageError('--tensorboard: the package is missing: pip install tensorboard')
-    cfg.visualizer.vis_backends = [*cfg.visualizer.get('vis_backends', ()),
-                                   dict(type='TensorboardVisBackend')]
+    cfg.visualizer.vis_backends = [
+        *cfg.visualizer.get('vis_backends', ()),
+        dict(type='TensorboardVisBackend'),
+    ]
 
 
 def loaders_without_workers(cfg: Config) -> None:
@@ -66,8 +72,11 @@ def set_steps_per_epoch(cfg: Config, old: int, given: Collection[str] = ()) -> N
         raise UsageError(f'steps_per_epoch = {new!r}: expected a positive number of steps')
     schedulers = cfg.get('param_scheduler') or []
     schedulers = schedulers if isinstance(schedulers, list) else [schedulers]
-    places = [(f'param_scheduler.{i}', scheduler, ('begin', 'end'))
-              for i, scheduler in enumerate(schedulers) if not scheduler.get('by_epoch', True)]
+    places = [
+        (f'param_scheduler.{i}', scheduler, ('begin', 'end'))
+        for i, scheduler in enumerate(schedulers)
+        if not scheduler.get('by_epoch', True)
+    ]
     if 'max_iters' in cfg.get('train_cfg', {}):
         places.append(('train_cfg', cfg.train_cfg, ('max_iters', 'val_interval')))
     for place, node, keys in places:
@@ -85,4 +94,5 @@ def check_schedule(cfg: Config) -> None:
             raise UsageError(
                 f'train_cfg.max_iters = {length}, but param_scheduler.{i} ({scheduler.type}) only '
                 f'begins at {scheduler.begin}, after the warm-up. For so short a run give: '
-                f'--cfg-options param_scheduler.0.end=1 param_scheduler.{i}.begin=1')
+                f'--cfg-options param_scheduler.0.end=1 param_scheduler.{i}.begin=1'
+            )

@@ -37,8 +37,11 @@ def start_processes(cfg: Config) -> None:
         cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     changed = sum(_plain_batch_norm(part) for part in _foreign_norms(model))
     if changed:
-        print_log('no GPU: batch norms outside the backbone keep statistics of their own process, '
-                  "for torch's SyncBatchNorm runs on GPUs only", logger='current')
+        print_log(
+            'no GPU: batch norms outside the backbone keep statistics of their own process, '
+            "for torch's SyncBatchNorm runs on GPUs only",
+            logger='current',
+        )
 
 
 def end_processes() -> None:

@@ -40,14 +40,21 @@ def SplitDataset(dataset: Mapping, part: str, every: int = 20) -> Any:  # noqa: 
     out = DATASETS.build(dataset)
     out.full_init()
     names = (Path(out.get_data_info(i)['img_path']).name for i in range(len(out)))
-    indices = [i for i, name in enumerate(names)
-               if (crc32(name.encode()) % every == 0) == (part == HELD_OUT)]
+    indices = [
+        i
+        for i, name in enumerate(names)
+        if (crc32(name.encode()) % every == 0) == (part == HELD_OUT)
+    ]
     if not indices:
-        raise UsageError(f'SplitDataset: of {len(out)} pictures none is left in the part {part!r} '
-                         f'(every = {every})')
+        raise UsageError(
+            f'SplitDataset: of {len(out)} pictures none is left in the part {part!r} '
+            f'(every = {every})'
+        )
     try:
         out.get_subset_(indices)
     except NotImplementedError as error:
-        raise UsageError(f'SplitDataset around a {type(out).__name__}, which cannot be shortened: '
-                         'put it inside, around each data set') from error
+        raise UsageError(
+            f'SplitDataset around a {type(out).__name__}, which cannot be shortened: '
+            'put it inside, around each data set'
+        ) from error
     return out

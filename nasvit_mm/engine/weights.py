@@ -21,7 +21,8 @@ from nasvit_mm.engine.models import config_parts, unwrapped
 # Training checkpoints hold numpy numbers in their log history.  Naming these types lets torch load
 # such a file in its safe mode, where mmengine would warn at length and fall back to the unsafe one.
 torch.serialization.add_safe_globals(
-    [np.dtypes.Float32DType, np.dtypes.Float64DType, np.dtypes.Int64DType])
+    [np.dtypes.Float32DType, np.dtypes.Float64DType, np.dtypes.Int64DType]
+)
 
 
 def latest_checkpoint(work_dir: str) -> str | None:
@@ -33,8 +34,11 @@ def latest_checkpoint(work_dir: str) -> str | None:
     pointed = find_latest_checkpoint(work_dir)
     if pointed and Path(pointed).is_file():
         return pointed
-    found = [path for path in Path(work_dir).glob('*.pth')
-             if re.fullmatch(r'(iter|epoch)_\d+', path.stem) and zipfile.is_zipfile(path)]
+    found = [
+        path
+        for path in Path(work_dir).glob('*.pth')
+        if re.fullmatch(r'(iter|epoch)_\d+', path.stem) and zipfile.is_zipfile(path)
+    ]
     return str(max(found, key=lambda path: int(path.stem.split('_')[1]))) if found else None
 
 
@@ -43,9 +47,14 @@ def check_checkpoint_exists(path: str) -> None:
     if '://' not in path and not Path(path).is_file():
         folder = Path(path).parent
         there = sorted(p.name for p in folder.glob('*.pth')) if folder.is_dir() else []
-        raise UsageError(f'checkpoint {shown_path(path)} does not exist; '
-                         + (f'there are: {", ".join(there)}' if there else
-                            f'{folder} holds no *.pth; tools/train.py writes them to its work dir'))
+        raise UsageError(
+            f'checkpoint {shown_path(path)} does not exist; '
+            + (
+                f'there are: {", ".join(there)}'
+                if there
+                else f'{folder} holds no *.pth; tools/train.py writes them to its work dir'
+            )
+        )
 
 
 def check_pretrained(cfg: Config) -> None:
@@ -63,11 +72,13 @@ def check_pretrained(cfg: Config) -> None:
             raise UsageError(
                 f'the weights {shown_path(path)} do not exist ({where}.init_cfg.checkpoint): train '
                 'them (the docstring of the config says by what), name other ones, or begin at '
-                f'random: --cfg-options {where}.init_cfg=None')
+                f'random: --cfg-options {where}.init_cfg=None'
+            )
 
 
-def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config,
-                          prefixes: str = r'module\.') -> None:
+def check_checkpoint_fits(
+    model: nn.Module, path: str, cfg: Config, prefixes: str = r'module\.'
+) -> None:
     """Check that a checkpoint holds exactly the model's entries.
 
     mmengine only warns of a mismatch and goes on with random weights.
@@ -87,7 +98,8 @@ def check_checkpoint_fits(model: nn.Module, path: str, cfg: Config,
             f'checkpoint {path} does not fit the model of the config, of {len(wanted)} entries: '
             f'{_problems(missing, shapes, extra)}. The config expects {_describe(_backbone(cfg))}'
             f'{_trained_with(content)}. Give the config it was trained with (the copy beside the '
-            'checkpoint), or another checkpoint')
+            'checkpoint), or another checkpoint'
+        )
 
 
 def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
@@ -100,16 +112,19 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
     model = unwrapped(model)
     # What no classifier has, and a file to begin with may lack.
     fresh = tuple(w for module in model.modules() for w in getattr(module, 'new_weights', ()))
-    wanted = {key: value for key, value in model.state_dict().items()
-              if 'backbone' in key.split('.')
-              and not key.split('backbone.')[-1].startswith(fresh)}
+    wanted = {
+        key: value
+        for key, value in model.state_dict().items()
+        if 'backbone' in key.split('.') and not key.split('backbone.')[-1].startswith(fresh)
+    }
     missing, shapes = _differences(wanted, state)
     if missing or shapes:
         raise UsageError(
             f'load_from = {path} does not fit the backbone of the config, of {len(wanted)} '
             f'entries: {_problems(missing, shapes)}. The config expects '
             f'{_describe(_backbone(cfg))}{_trained_with(content)}. Give weights of this '
-            'architecture, with keys as the model has them, or load_from=None')
+            'architecture, with keys as the model has them, or load_from=None'
+        )
 
 
 def _read(path: str, prefixes: str) -> tuple[Mapping, dict[str, Any]]:
@@ -117,8 +132,9 @@ def _read(path: str, prefixes: str) -> tuple[Mapping, dict[str, Any]]:
     try:
         content = CheckpointLoader.load_checkpoint(path, map_location='cpu', logger='silent')
     except Exception as error:  # whatever the unpickler meets in a file that is something else
-        raise UsageError(f'{path} cannot be read as a checkpoint '
-                         f'({type(error).__name__}: {_first_line(error)})') from error
+        raise UsageError(
+            f'{path} cannot be read as a checkpoint ({type(error).__name__}: {_first_line(error)})'
+        ) from error
     state = content.get('state_dict', content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not any(torch.is_tensor(v) for v in state.values()):
         raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
@@ -128,24 +144,32 @@ def _read(path: str, prefixes: str) -> tuple[Mapping, dict[str, Any]]:
 def _differences(wanted: Mapping, state: Mapping) -> tuple[list[str], list[str]]:
     """Keys that the file lacks, and what is said of those of another shape."""
     missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
-    shapes = [f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
-              for k, v in wanted.items() if k in state and state[k].shape != v.shape]
+    shapes = [
+        f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
+        for k, v in wanted.items()
+        if k in state and state[k].shape != v.shape
+    ]
     return missing, shapes
 
 
 def _problems(missing: list[str], shapes: list[str], extra: Sequence[str] = ()) -> str:
     return '; '.join(
         f'{len(found)} {what}, the first: {"; ".join(found[:2])}'
-        for found, what in ((shapes, 'entries have another shape'),
-                            (missing, 'of the model are missing in the file'),
-                            (extra, 'of the file are unknown to the model')) if found)
+        for found, what in (
+            (shapes, 'entries have another shape'),
+            (missing, 'of the model are missing in the file'),
+            (extra, 'of the file are unknown to the model'),
+        )
+        if found
+    )
 
 
 def _backbone(cfg: Config) -> Any:
     """Config of the backbone, of a model or of one inside another; of a classifier all of it."""
     model = cfg.model
-    while not model.get('backbone') and isinstance(model.get('model', model.get('module')),
-                                                   Mapping):
+    while not model.get('backbone') and isinstance(
+        model.get('model', model.get('module')), Mapping
+    ):
         model = model.get('model', model.get('module'))
     return model.get('backbone') or model
 
@@ -153,8 +177,14 @@ def _backbone(cfg: Config) -> Any:
 def load_weights(model: nn.Module, path: str, cfg: Config, prefixes: str = r'module\.') -> None:
     """Load a checkpoint that must fit; arguments of :func:`check_checkpoint_fits`."""
     check_checkpoint_fits(model, path, cfg, prefixes)
-    load_checkpoint(model, path, map_location='cpu', strict=False, logger='silent',
-                    revise_keys=[(f'^{prefixes}', '')])
+    load_checkpoint(
+        model,
+        path,
+        map_location='cpu',
+        strict=False,
+        logger='silent',
+        revise_keys=[(f'^{prefixes}', '')],
+    )
 
 
 def _trained_with(content: Mapping) -> str:

@@ -1,4 +1,5 @@
 """What the attentions of the families share."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -9,8 +10,13 @@ import torch
 CHUNK_ELEMENTS = 1 << 25
 
 
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor | None = None,
-           padding: torch.Tensor | None = None) -> torch.Tensor:
+def attend(
+    q: torch.Tensor,
+    k: torch.Tensor,
+    v: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    padding: torch.Tensor | None = None,
+) -> torch.Tensor:
     """softmax(q k' + bias) v, in chunks of queries without gradients.
 
     Plain products, not torch's fused kernel: exporters, the trace and every device see the same.
@@ -40,8 +46,9 @@ def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor
     return attend_by_rows(rows, q.shape[2], q.shape[0] * q.shape[1] * v.shape[2])
 
 
-def attend_by_rows(rows: Callable[[slice], torch.Tensor], tokens: int,
-                   elements: int) -> torch.Tensor:
+def attend_by_rows(
+    rows: Callable[[slice], torch.Tensor], tokens: int, elements: int
+) -> torch.Tensor:
     """Attention of all queries, without gradients in chunks of them.
 
     Args:

@@ -1,4 +1,5 @@
 """Relative position bias: a table over offsets, looked up or resized, with elastic heads."""
+
 from __future__ import annotations
 
 from functools import lru_cache
@@ -37,8 +38,9 @@ class RelativePositionBias(nn.Module):
         sides = [max(self.grid, n) for n in grid]
         if max(sides) > self.grid:
             table = table.reshape(1, heads.width, 2 * self.grid - 1, 2 * self.grid - 1)
-            table = F.interpolate(table, [2 * n - 1 for n in sides], mode='bicubic',
-                                  align_corners=False).reshape(heads.width, -1)
+            table = F.interpolate(
+                table, [2 * n - 1 for n in sides], mode='bicubic', align_corners=False
+            ).reshape(heads.width, -1)
         tokens = grid[0] * grid[1]
         # Symbolic and fake tensors (export, compilation) must not end up in the cache.
         plain = type(table) is torch.Tensor and not torch.compiler.is_compiling()
@@ -47,8 +49,9 @@ class RelativePositionBias(nn.Module):
         return table.index_select(1, index).view(heads.width, tokens, tokens)
 
 
-def _offset_index(height: int, width: int, rows: int, cols: int,
-                  device: torch.device) -> torch.Tensor:
+def _offset_index(
+    height: int, width: int, rows: int, cols: int, device: torch.device
+) -> torch.Tensor:
     """Table row of every (query, key) pair, (H * W * H * W,), of a table for rows x cols."""
     y = torch.arange(height, device=device)
     x = torch.arange(width, device=device)

@@ -1,4 +1,5 @@
 """What an architecture chooses between, and shares nothing of."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable

@@ -4,6 +4,7 @@ oneDNN's gradient of a depthwise weight falls back to its reference kernel where
 larger than the map, as in the last stages of any network on small pictures, and is slower on NCHW
 than on channels-last tensors (benchmarks/depthwise.py).
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import torch
 import torch.nn.functional as F
 
 
-def depthwise_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
-                     stride: int) -> torch.Tensor:
+def depthwise_conv2d(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int
+) -> torch.Tensor:
     """``F.conv2d(x, weight, bias, stride, k // 2, groups=C)``, k odd.
 
     Args:
@@ -33,8 +35,9 @@ def depthwise_conv2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor |
 
 class _DepthwiseConv2d(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None,
-                stride: int) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int
+    ) -> torch.Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = stride
         return F.conv2d(x, weight, bias, stride, weight.shape[-1] // 2, groups=weight.shape[0])
@@ -48,15 +51,26 @@ class _DepthwiseConv2d(torch.autograd.Function):
         kernel = weight.shape[-1]
         small = of_weight and min(x.shape[2:]) < kernel
         gx, gw, _ = torch.ops.aten.convolution_backward(
-            grad, x, weight, None, [ctx.stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0],
-            weight.shape[0], [of_x, of_weight and not small, False])
+            grad,
+            x,
+            weight,
+            None,
+            [ctx.stride] * 2,
+            [kernel // 2] * 2,
+            [1, 1],
+            False,
+            [0, 0],
+            weight.shape[0],
+            [of_x, of_weight and not small, False],
+        )
         if small:
             gw = _weight_gradient(grad, x, weight, ctx.stride)
         return gx, gw, grad.sum((0, 2, 3)) if of_bias else None, None
 
 
-def _weight_gradient(grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor,
-                     stride: int) -> torch.Tensor:
+def _weight_gradient(
+    grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, stride: int
+) -> torch.Tensor:
     """One tap of the kernel after the other; those that never meet the map stay zero."""
     out = torch.zeros_like(weight)
     for i, rows, x_rows in _taps(weight.shape[2], stride, x.shape[2], grad.shape[2]):

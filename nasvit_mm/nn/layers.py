@@ -3,6 +3,7 @@
 Each holds its weights at the maximum size and is told at every call which part is active.  Called
 with whole spans they are the plain layers they derive from.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -18,8 +19,15 @@ from nasvit_mm.nn.span import AxisSpan, Span, take
 class ElasticConv2d(nn.Conv2d):
     """Convolution with elastic input and output channels; padding k // 2 unless told another."""
 
-    def __init__(self, in_width: int, out_width: int, kernel_size: int = 1, stride: int = 1,
-                 bias: bool = False, padding: int | None = None) -> None:
+    def __init__(
+        self,
+        in_width: int,
+        out_width: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        bias: bool = False,
+        padding: int | None = None,
+    ) -> None:
         padding = kernel_size // 2 if padding is None else padding
         super().__init__(in_width, out_width, kernel_size, stride, padding, bias=bias)
 
@@ -33,8 +41,9 @@ class ElasticDepthwiseConv2d(nn.Conv2d):
     """Depthwise convolution with elastic channels and kernel (the centre crop), padding k // 2."""
 
     def __init__(self, width: int, kernel_size: int, stride: int = 1, bias: bool = False) -> None:
-        super().__init__(width, width, kernel_size, stride, kernel_size // 2, groups=width,
-                         bias=bias)
+        super().__init__(
+            width, width, kernel_size, stride, kernel_size // 2, groups=width, bias=bias
+        )
 
     def forward(self, x: torch.Tensor, channels: Span, kernel: int | None = None) -> torch.Tensor:
         """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride)), C = channels.width."""
@@ -72,8 +81,9 @@ class ElasticLinear(nn.Linear):
 class ElasticMlp(nn.Module):
     """Linear, activation, linear."""
 
-    def __init__(self, width: int, hidden: int,
-                 activation: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(
+        self, width: int, hidden: int, activation: Callable[[torch.Tensor], torch.Tensor]
+    ) -> None:
         super().__init__()
         self.activation = activation
         self.fc1 = ElasticLinear(width, hidden)
@@ -109,8 +119,9 @@ class ElasticScale(nn.Module):
         gain: the vector is multiplied by gain / active width (None: by 1).
     """
 
-    def __init__(self, depths: int, rows: int, width: int, init: float,
-                 gain: float | None = None) -> None:
+    def __init__(
+        self, depths: int, rows: int, width: int, init: float, gain: float | None = None
+    ) -> None:
         super().__init__()
         self.gain = gain
         self.weight = nn.Parameter(torch.full((depths, rows, width), init))

@@ -1,4 +1,5 @@
 """The inverted-bottleneck block that NASViT and ElasticViT share."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -42,10 +43,18 @@ class MBConv(nn.Module):
         starts_as_identity: the last norm starts at zero.
     """
 
-    def __init__(self, widths: MBConvPlan, kernel: int, stride: int, *, expands: bool,
-                 shortcut: bool, norm: Callable[[int], ElasticBatchNorm2d],
-                 activation: Callable[[torch.Tensor], torch.Tensor],
-                 starts_as_identity: bool) -> None:
+    def __init__(
+        self,
+        widths: MBConvPlan,
+        kernel: int,
+        stride: int,
+        *,
+        expands: bool,
+        shortcut: bool,
+        norm: Callable[[int], ElasticBatchNorm2d],
+        activation: Callable[[torch.Tensor], torch.Tensor],
+        starts_as_identity: bool,
+    ) -> None:
         super().__init__()
         cin, hidden, cout = widths.cin.size, widths.hidden.size, widths.cout.size
         self.stride, self.activation = stride, activation

@@ -1,4 +1,5 @@
 """Elastic norms: batch norm with shared statistics, the joint token-channel norm, LayerNorm."""
+
 from __future__ import annotations
 
 import contextlib
@@ -27,8 +28,9 @@ class ElasticBatchNorm2d(_InstanceNorm):
         sync: whether training statistics are taken over all ranks of the default process group.
     """
 
-    def __init__(self, width: int, eps: float = 1e-5, momentum: float | None = 0.1,
-                 sync: bool = False) -> None:
+    def __init__(
+        self, width: int, eps: float = 1e-5, momentum: float | None = 0.1, sync: bool = False
+    ) -> None:
         super().__init__(width, eps, momentum, affine=True, track_running_stats=True)
         self.sync = sync
         self.track = True  # set by frozen_statistics
@@ -40,8 +42,12 @@ class ElasticBatchNorm2d(_InstanceNorm):
         if not self.training:
             return F.batch_norm(x, mean, var, weight, bias, eps=self.eps)
         factor = self._update_factor()
-        if self.sync and dist.is_available() and dist.is_initialized() and (
-                dist.get_world_size() > 1):
+        if (
+            self.sync
+            and dist.is_available()
+            and dist.is_initialized()
+            and (dist.get_world_size() > 1)
+        ):
             return self._sync_forward(x, mean, var, weight, bias, factor, channels)
         if not self.track:
             # Copies, not None: checkpointing wants the tensors saved for backward to be as many.
@@ -65,21 +71,29 @@ class ElasticBatchNorm2d(_InstanceNorm):
         if over <= 0 or channels.width == channels.size:
             return
         for stored, new in ((self.running_mean, mean), (self.running_var, var)):
-            stored[channels.start:] = new[:-over]
+            stored[channels.start :] = new[:-over]
             stored[:over] = new[-over:]
 
-    def _sync_forward(self, x: torch.Tensor, mean: torch.Tensor, var: torch.Tensor,
-                      weight: torch.Tensor, bias: torch.Tensor, factor: float,
-                      channels: Span) -> torch.Tensor:
+    def _sync_forward(
+        self,
+        x: torch.Tensor,
+        mean: torch.Tensor,
+        var: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        factor: float,
+        channels: Span,
+    ) -> torch.Tensor:
         """Batch statistics over all ranks; gradients flow through the reduction."""
         from torch.distributed.nn.functional import all_reduce
+
         count = x.new_tensor([x.numel() / x.shape[1]], dtype=torch.float32)
         wide = x.float()
         sums = torch.cat([wide.sum((0, 2, 3)), (wide * wide).sum((0, 2, 3)), count])
         sums = all_reduce(sums)
         total = sums[-1]
-        batch_mean = sums[:x.shape[1]] / total
-        batch_var = (sums[x.shape[1]:-1] / total - batch_mean ** 2).clamp_min(0)
+        batch_mean = sums[: x.shape[1]] / total
+        batch_var = (sums[x.shape[1] : -1] / total - batch_mean**2).clamp_min(0)
         if self.track:
             with torch.no_grad():
                 mean.lerp_(batch_mean.to(mean), factor)

@@ -1,4 +1,5 @@
 """BN recalibration: statistics of one subnet on real pictures."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -11,13 +12,19 @@ from nasvit_mm.nn.norms import ElasticBatchNorm2d
 
 def batch_norms(model: nn.Module) -> list[nn.Module]:
     """All batch norms in a model, elastic or plain."""
-    return [m for m in model.modules()
-            if isinstance(m, (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm))]
+    return [
+        m
+        for m in model.modules()
+        if isinstance(m, (ElasticBatchNorm2d, nn.modules.batchnorm._BatchNorm))
+    ]
 
 
 @torch.no_grad()
-def recalibrate_bn(model: nn.Module, batches: Iterable,
-                   forward: Callable[[nn.Module, object], object] | None = None) -> int:
+def recalibrate_bn(
+    model: nn.Module,
+    batches: Iterable,
+    forward: Callable[[nn.Module, object], object] | None = None,
+) -> int:
     """Replace running statistics by the average over ``batches``, in place.
 
     Statistics are reset and become the mean of the batch means and of the unbiased batch

@@ -17,6 +17,7 @@ All rules give a :class:`Span`, so they differ in its start only:
     here).  The ECCV paper has a cyclic sharing with this purpose, but its formula is not public:
     this definition is nasvit_mm's own.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence

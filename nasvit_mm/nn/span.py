@@ -1,4 +1,5 @@
 """The one rule for slicing: a span of an axis, wrapping modulo its size."""
+
 from __future__ import annotations
 
 import contextlib

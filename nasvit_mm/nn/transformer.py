@@ -1,4 +1,5 @@
 """The pre-norm transformer block that ElasticViT and ViTAS share."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -26,8 +27,7 @@ class TransformerBlock(nn.Module):
         mlp: called with (x, channels, hidden).
     """
 
-    def __init__(self, norm1: nn.Module, attn: nn.Module, norm2: nn.Module,
-                 mlp: nn.Module) -> None:
+    def __init__(self, norm1: nn.Module, attn: nn.Module, norm2: nn.Module, mlp: nn.Module) -> None:
         super().__init__()
         self.norm1, self.attn, self.norm2, self.mlp = norm1, attn, norm2, mlp
 

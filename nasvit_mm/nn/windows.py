@@ -1,4 +1,5 @@
 """Windows of tokens: the partition, and the mask of padded keys."""
+
 from __future__ import annotations
 
 import torch
@@ -34,8 +35,9 @@ def join_windows(x: torch.Tensor, grid: tuple[int, int], side: tuple[int, int]) 
     return x.reshape(-1, height * width, channels)
 
 
-def window_mask(grid: tuple[int, int], side: tuple[int, int],
-                device: torch.device) -> torch.Tensor | None:
+def window_mask(
+    grid: tuple[int, int], side: tuple[int, int], device: torch.device
+) -> torch.Tensor | None:
     """Which keys of each window are padding: (windows, h * w) bool, or None without padding."""
     (height, width), (h, w) = grid, side
     rows, cols = -(-height // h), -(-width // w)

@@ -3,6 +3,7 @@
 All draw from one seeded generator and learn nothing but what they are told, in the order in which
 they asked: so a search is a function of its seed and the results, and resuming is repeating it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -38,9 +39,16 @@ class Algorithm:
 
     operators: ClassVar[str] = 'uniform'
 
-    def __init__(self, problem: Problem, *, generations: int = 20, population: int = 64,
-                 seed: int = 0, operators: Mapping | str | None = None,
-                 initial: Sequence[Any] = ()) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        generations: int = 20,
+        population: int = 64,
+        seed: int = 0,
+        operators: Mapping | str | None = None,
+        initial: Sequence[Any] = (),
+    ) -> None:
         for name, value in (('generations', generations), ('population', population)):
             number(f'algorithm.{name}', value, low=1, whole=True)
         self.problem, self.generations, self.population = problem, generations, population
@@ -135,8 +143,9 @@ class Algorithm:
         return np.concatenate([*found, self._random(n - have)])
 
     def _mutants(self, pool: np.ndarray, n: int) -> np.ndarray:
-        return self._bred(n, lambda k: self.operate.mutate(pairs(pool, k, self.rng).first,
-                                                           self.rng))
+        return self._bred(
+            n, lambda k: self.operate.mutate(pairs(pool, k, self.rng).first, self.rng)
+        )
 
     def _crossed(self, pool: np.ndarray, n: int) -> np.ndarray:
         return self._bred(n, lambda k: self.operate.cross(*pairs(pool, k, self.rng), self.rng))
@@ -156,19 +165,28 @@ class Evolution(Algorithm):
         mutations, crossovers: children a generation; one of them may be 0.
     """
 
-    def __init__(self, problem: Problem, *, population: int = 512, mutations: int = 128,
-                 crossovers: int = 128, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        population: int = 512,
+        mutations: int = 128,
+        crossovers: int = 128,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(problem, population=population, **kwargs)
         self.mutations = number('algorithm.mutations', mutations, low=0, whole=True)
         self.crossovers = number('algorithm.crossovers', crossovers, low=0, whole=True)
         if not mutations + crossovers:
-            raise UsageError('algorithm: mutations = 0 and crossovers = 0, expected one of them to '
-                             'be at least 1')
+            raise UsageError(
+                'algorithm: mutations = 0 and crossovers = 0, expected one of them to be at least 1'
+            )
 
     def _next(self) -> np.ndarray:
         pool = self._pool()
-        return np.concatenate([self._mutants(pool, self.mutations),
-                               self._crossed(pool, self.crossovers)])
+        return np.concatenate(
+            [self._mutants(pool, self.mutations), self._crossed(pool, self.crossovers)]
+        )
 
     def _pool(self) -> np.ndarray:
         """Candidates that have children."""
@@ -188,20 +206,30 @@ class ParetoEvolution(Evolution):
         UsageError: one bin would hold the whole space.
     """
 
-    def __init__(self, problem: Problem, *, bins: float = 10e6, bin_metric: str | None = None,
-                 initial: Sequence[Any] = (), **kwargs: Any) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        bins: float = 10e6,
+        bin_metric: str | None = None,
+        initial: Sequence[Any] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(problem, initial=[problem.space.smallest, *initial], **kwargs)
         costs = [name for name, metric in problem.metrics.items() if metric is not None]
         self.bin_metric = bin_metric or next(iter(costs), None)
         if self.bin_metric not in costs:
-            raise UsageError(f'bin_metric = {bin_metric!r}, expected a cost among the objectives '
-                             f'and constraints: {", ".join(costs) or "there is none"}')
+            raise UsageError(
+                f'bin_metric = {bin_metric!r}, expected a cost among the objectives '
+                f'and constraints: {", ".join(costs) or "there is none"}'
+            )
         self.bins = number('algorithm.bins', bins, above=0)
         reach = problem.costs(problem.probes, [self.bin_metric])[self.bin_metric]
         if reach.max() > reach.min() and len(np.unique(reach // self.bins)) == 1:
             raise UsageError(
                 f'algorithm.bins = {bins:g}, expected a width in units of {self.bin_metric}, of '
-                f'which the space has {reach.min():g} to {reach.max():g}: one bin holds it whole')
+                f'which the space has {reach.min():g} to {reach.max():g}: one bin holds it whole'
+            )
 
     def _pool(self) -> np.ndarray:
         cost = self.problem.costs(self.genes)[self.bin_metric]
@@ -221,13 +249,14 @@ class LevelEvolution(Evolution):
 
     operators = 'field'
 
-    def __init__(self, problem: Problem, *, keep: int = 256, generations: int = 40,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, problem: Problem, *, keep: int = 256, generations: int = 40, **kwargs: Any
+    ) -> None:
         super().__init__(problem, generations=generations, **kwargs)
         self.keep = number('algorithm.keep', keep, low=1, whole=True)
 
     def _pool(self) -> np.ndarray:
-        return self.genes[np.argsort(self.scores[:, 0], kind='stable')[:self.keep]]
+        return self.genes[np.argsort(self.scores[:, 0], kind='stable')[: self.keep]]
 
 
 class NSGA2(Algorithm):
@@ -246,11 +275,18 @@ class NSGA2(Algorithm):
     def tell(self, genes: np.ndarray, scores: np.ndarray) -> None:
         from pymoo.core.population import Population
         from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
-        pool = Population.new(X=np.concatenate([self._survivors, genes]),
-                              F=np.concatenate([self._survivor_scores, scores]))
+
+        pool = Population.new(
+            X=np.concatenate([self._survivors, genes]),
+            F=np.concatenate([self._survivor_scores, scores]),
+        )
         super().tell(genes, scores)
-        kept = RankAndCrowding().do(_Unconstrained(), pool, n_survive=min(
-            self.population, len(pool)), random_state=np.random.default_rng(self.generation))
+        kept = RankAndCrowding().do(
+            _Unconstrained(),
+            pool,
+            n_survive=min(self.population, len(pool)),
+            random_state=np.random.default_rng(self.generation),
+        )
         self._survivors, self._survivor_scores = kept.get('X').astype(np.int64), kept.get('F')
         self._rank, self._crowding = kept.get('rank'), kept.get('crowding')
 
@@ -259,13 +295,15 @@ class NSGA2(Algorithm):
             children = self.operate.cross(self._tournament(n), self._tournament(n), self.rng)
             mutated = self.operate.mutate(children, self.rng)
             return np.where(self.rng.random((n, 1)) < self.mutation, mutated, children)
+
         return self._bred(self.population, make)
 
     def _tournament(self, n: int) -> np.ndarray:
         """The better of two random survivors each: by front, then by crowding."""
         a, b = self.rng.integers(0, len(self._survivors), (2, n))
         second = (self._rank[b] < self._rank[a]) | (
-            (self._rank[b] == self._rank[a]) & (self._crowding[b] > self._crowding[a]))
+            (self._rank[b] == self._rank[a]) & (self._crowding[b] > self._crowding[a])
+        )
         return self._survivors[np.where(second, b, a)]
 
 
@@ -274,8 +312,9 @@ class ViTASEvolution(NSGA2):
 
     operators = 'polynomial'
 
-    def __init__(self, problem: Problem, *, population: int = 50, generations: int = 40,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, problem: Problem, *, population: int = 50, generations: int = 40, **kwargs: Any
+    ) -> None:
         super().__init__(problem, population=population, generations=generations, **kwargs)
 
 
@@ -287,12 +326,18 @@ class _Unconstrained:
         return False
 
 
-ALGORITHMS = {'random': RandomSearch, 'nasvit': ParetoEvolution, 'elasticvit': LevelEvolution,
-              'vitas': ViTASEvolution, 'nsga2': NSGA2}
+ALGORITHMS = {
+    'random': RandomSearch,
+    'nasvit': ParetoEvolution,
+    'elasticvit': LevelEvolution,
+    'vitas': ViTASEvolution,
+    'nsga2': NSGA2,
+}
 
 
-def build_algorithm(cfg: Mapping, problem: Problem, seed: int,
-                    initial: Sequence[Any] = ()) -> Algorithm:
+def build_algorithm(
+    cfg: Mapping, problem: Problem, seed: int, initial: Sequence[Any] = ()
+) -> Algorithm:
     """``dict(type=name, ...)`` to an algorithm.
 
     Args:

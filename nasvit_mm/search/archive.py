@@ -3,6 +3,7 @@
 The file is a function of the search and its results: no times, no machine.  A search that was
 stopped asks the same questions again and finds the answers here.
 """
+
 from __future__ import annotations
 
 import fcntl
@@ -40,9 +41,15 @@ class Archive:
         differing: keys of the identity, of the loose ones, that are others in the file.
     """
 
-    def __init__(self, folder: str | Path, identity: Mapping[str, Any], resume: bool = False,
-                 write: bool = True, loose: Collection[str] = (),
-                 records: Sequence[Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        identity: Mapping[str, Any],
+        resume: bool = False,
+        write: bool = True,
+        loose: Collection[str] = (),
+        records: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
         self.path, self.ahead_path = Path(folder, NAME), Path(folder, AHEAD)
         self.identity, self.write = json.loads(json.dumps(identity)), write and records is None
         self.lines: list[dict[str, Any]] = []
@@ -54,8 +61,10 @@ class Archive:
                 self._take(dict(record))
             return
         if self.path.exists() and self.path.stat().st_size and not resume:
-            raise UsageError(f'{shown_path(self.path)} is there already: give --resume to go on '
-                             'with it, or another --work-dir')
+            raise UsageError(
+                f'{shown_path(self.path)} is there already: give --resume to go on '
+                'with it, or another --work-dir'
+            )
         if write:
             Path(folder).mkdir(parents=True, exist_ok=True)
             self._file = _locked(self.path)
@@ -91,16 +100,22 @@ class Archive:
             self._ahead[record['index']] = record
 
     def _check_identity(self, theirs: Mapping[str, Any], loose: Collection[str]) -> None:
-        differing = [key for key in sorted({*self.identity, *theirs})
-                     if self.identity.get(key) != theirs.get(key)]
+        differing = [
+            key
+            for key in sorted({*self.identity, *theirs})
+            if self.identity.get(key) != theirs.get(key)
+        ]
         self.differing = [key for key in differing if key in loose]
         differing = [key for key in differing if key not in loose]
         if differing:
-            key, there, now = _first_difference(differing[0], theirs.get(differing[0]),
-                                                self.identity.get(differing[0]))
-            raise UsageError(f'{shown_path(self.path)} is of another search: {", ".join(differing)}'
-                             f' differ (there {key} = {_short(there)}, now {_short(now)}); give '
-                             'another --work-dir')
+            key, there, now = _first_difference(
+                differing[0], theirs.get(differing[0]), self.identity.get(differing[0])
+            )
+            raise UsageError(
+                f'{shown_path(self.path)} is of another search: {", ".join(differing)}'
+                f' differ (there {key} = {_short(there)}, now {_short(now)}); give '
+                'another --work-dir'
+            )
 
     # ------------------------------------------------------------------ lines
     @property
@@ -122,10 +137,12 @@ class Archive:
 
     def _check_same(self, record: Mapping[str, Any], asked: Mapping[str, Any], key: str) -> None:
         if record[key] != json.loads(json.dumps(asked[key])):
-            raise UsageError(f'candidate {asked["index"]} of {shown_path(self.path)} is not the '
-                             f'one that this search asks for (its {key} is {_short(record[key])}, '
-                             f'now {_short(asked[key])}): another version wrote it; give another '
-                             '--work-dir')
+            raise UsageError(
+                f'candidate {asked["index"]} of {shown_path(self.path)} is not the '
+                f'one that this search asks for (its {key} is {_short(record[key])}, '
+                f'now {_short(asked[key])}): another version wrote it; give another '
+                '--work-dir'
+            )
 
     def append(self, record: Mapping[str, Any]) -> None:
         """The next line; one that is there already is left as it is.
@@ -189,7 +206,7 @@ def read_archive(path: str | Path) -> list[dict[str, Any]]:
 
 def _whole_lines(data: bytes) -> bytes:
     """Without a last line that was cut off."""
-    return data[:data.rfind(b'\n') + 1]
+    return data[: data.rfind(b'\n') + 1]
 
 
 def _parsed(path: str | Path, data: bytes) -> Iterator[dict[str, Any]]:
@@ -198,8 +215,10 @@ def _parsed(path: str | Path, data: bytes) -> Iterator[dict[str, Any]]:
         try:
             yield _checked(json.loads(line), FORM if number else {}, number - 1)
         except ValueError as error:
-            raise UsageError(f'line {number + 1} of {path} is damaged ({error}): restore the file, '
-                             'or give another --work-dir') from error
+            raise UsageError(
+                f'line {number + 1} of {path} is damaged ({error}): restore the file, '
+                'or give another --work-dir'
+            ) from error
 
 
 def _checked(record: Any, form: Mapping[str, type], index: int | None = None) -> dict[str, Any]:
@@ -229,8 +248,10 @@ def _locked(path: Path) -> BinaryIO:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         file.close()
-        raise UsageError(f'another search is writing {shown_path(path)}: wait for its end, or give '
-                         'another --work-dir') from error
+        raise UsageError(
+            f'another search is writing {shown_path(path)}: wait for its end, or give '
+            'another --work-dir'
+        ) from error
     except OSError:  # a file system without locks
         pass
     return file
@@ -239,8 +260,11 @@ def _locked(path: Path) -> BinaryIO:
 def _first_difference(key: str, there: Any, now: Any) -> tuple[str, Any, Any]:
     """Dotted key and values where two identities differ first."""
     while isinstance(there, dict) and isinstance(now, dict):
-        part = next(k for k in sorted({*there, *now})
-                    if k not in there or k not in now or there[k] != now[k])
+        part = next(
+            k
+            for k in sorted({*there, *now})
+            if k not in there or k not in now or there[k] != now[k]
+        )
         key, there, now = f'{key}.{part}', there.get(part), now.get(part)
     return key, there, now
 

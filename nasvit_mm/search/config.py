@@ -1,4 +1,5 @@
 """A search by a config file."""
+
 from __future__ import annotations
 
 import json
@@ -26,8 +27,18 @@ from nasvit_mm.search.task import DenseTask, Size, standalone
 from nasvit_mm.spaces import Arch, Space, get_space
 from nasvit_mm.supernet import read_checkpoint
 
-KEYS = {'space', 'task', 'input_size', 'objectives', 'constraints', 'evaluator', 'algorithm',
-        'initial', 'latency', 'seed'}
+KEYS = {
+    'space',
+    'task',
+    'input_size',
+    'objectives',
+    'constraints',
+    'evaluator',
+    'algorithm',
+    'initial',
+    'latency',
+    'seed',
+}
 EVALUATED = 'supernet'  # in an identity: what the evaluator says that its figures depend on
 OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
 
@@ -69,8 +80,10 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     """
     unknown = sorted(set(cfg.keys()) - KEYS - OTHERS)
     if unknown:
-        raise UsageError(f'unknown key {", ".join(unknown)} in the search config; there are '
-                         f'{", ".join(sorted(KEYS))}')
+        raise UsageError(
+            f'unknown key {", ".join(unknown)} in the search config; there are '
+            f'{", ".join(sorted(KEYS))}'
+        )
     for key in ('space', 'objectives', 'algorithm'):
         if cfg.get(key) is None:
             raise UsageError(f'the search config has no {key}')
@@ -89,8 +102,14 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
         if task is None or size is None:
             raise UsageError('latency is of a task at its input_size: the config lacks one of them')
         table = LatencyTable.load(table, task, size)
-    problem = Problem(space, plain_types(cfg.objectives), plain_types(cfg.get('constraints', [])),
-                      task, size, table)
+    problem = Problem(
+        space,
+        plain_types(cfg.objectives),
+        plain_types(cfg.get('constraints', [])),
+        task,
+        size,
+        table,
+    )
     options, seed = plain_types(cfg.algorithm), cfg.get('seed', 0)
     initial = _initial(cfg.get('initial'), space, idle)
     algorithm = build_algorithm(options, problem, seed, initial)
@@ -98,17 +117,20 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     if task is not None and 'model' in described:
         check_same_model(task, described['model'], described.get('default_scope'))
     identity = dict(
-        space=space.to_dict(), input_size=problem.input_size,
+        space=space.to_dict(),
+        input_size=problem.input_size,
         task=None if task is None else plain_types(task.cfg.model),
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[c._asdict() for c in problem.constraints],
-        evaluator=evaluator and {k: v for k, v in evaluator.items()
-                                 if k not in evaluator_type(evaluator).neutral},
+        evaluator=evaluator
+        and {k: v for k, v in evaluator.items() if k not in evaluator_type(evaluator).neutral},
         **({EVALUATED: described} if described else {}),
         # More generations go on where fewer ended.
         algorithm={k: v for k, v in options.items() if k != 'generations'},
         latency=table and dict(table.about, digest=table.digest),
-        initial=[a if isinstance(a, str) else space.arch(a).to_dict() for a in initial], seed=seed)
+        initial=[a if isinstance(a, str) else space.arch(a).to_dict() for a in initial],
+        seed=seed,
+    )
     identity = json.loads(json.dumps(identity, default=str))
     if described:
         evaluator = dict(evaluator, content=digest(identity[EVALUATED]))
@@ -131,8 +153,9 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
     backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
     kind = MODELS.get(str(backbone.get('type')).removeprefix('nasvit_mm.'))
     if not hasattr(kind, 'read_space'):
-        raise UsageError(f'the backbone of the config is {backbone.get("type")!r}, none of this '
-                         'project')
+        raise UsageError(
+            f'the backbone of the config is {backbone.get("type")!r}, none of this project'
+        )
     space = kind.read_space(backbone.get('arch'), backbone.get('space'))
     return DenseTask(cfg, get_space(space.name) if space.is_single else space), None
 
@@ -190,24 +213,29 @@ def _initial(given: Any, space: Space, idle: frozenset[str]) -> Sequence[Any]:
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise UsageError(f'initial: {error.args[0]}') from error
     if not isinstance(given, str):
-        raise UsageError(f'initial = {given!r}, expected a list of architectures, a checkpoint, or '
-                         'an archive.jsonl')
+        raise UsageError(
+            f'initial = {given!r}, expected a list of architectures, a checkpoint, or '
+            'an archive.jsonl'
+        )
     if Path(given).name == NAME:
         if not Path(given).is_file():
             raise UsageError(f'initial: the archive {given} does not exist')
-        return _members(space, idle, [r['arch'] for r in read_archive(given) if 'failed' not in r],
-                        given)
+        return _members(
+            space, idle, [r['arch'] for r in read_archive(given) if 'failed' not in r], given
+        )
     state = read_checkpoint(given).get('supernet') or {}
     banks = state.get('sampler', {}).get('bank')
     if not banks:
-        raise UsageError(f'initial: the checkpoint {given} has no memory banks (of the sampler '
-                         'bank)')
+        raise UsageError(
+            f'initial: the checkpoint {given} has no memory banks (of the sampler bank)'
+        )
     ranked = sorted((entry for bank in banks for entry in bank), key=lambda e: -e[1])
     return _members(space, idle, [arch for arch, _ in ranked], given)
 
 
-def _members(space: Space, idle: frozenset[str], archs: Sequence[Mapping],
-             source: str) -> list[Arch]:
+def _members(
+    space: Space, idle: frozenset[str], archs: Sequence[Mapping], source: str
+) -> list[Arch]:
     """Those that are of the searched space, which may be smaller than where they come from."""
     out, refused = [], []
     for arch in archs:

@@ -1,4 +1,5 @@
 """Files and values by their content: the first 16 digits of SHA-256."""
+
 from __future__ import annotations
 
 import hashlib

@@ -1,4 +1,5 @@
 """Random candidates within all constraints, and what to say where there are none."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -66,8 +67,9 @@ class Draws:
     def _window(self) -> WindowSampler | None:
         """A sampler of the constraint that leaves least, if that is little."""
         closed = [c for c in self.constraints if c.metric != LATENCY]
-        costs = self.problem.costs(self.problem.space.sample_genes(0, ROUND),
-                                   [c.metric for c in closed])
+        costs = self.problem.costs(
+            self.problem.space.sample_genes(0, ROUND), [c.metric for c in closed]
+        )
         left = {c: c.holds(costs[c.metric]).mean() for c in closed}
         if not left or min(left.values()) > RARE:
             return None
@@ -77,9 +79,13 @@ class Draws:
         problem, name, high = self.problem, constraint.metric, constraint.high
         if high is None:
             high = max(constraint.low, float(problem.costs(problem.probes, [name])[name].max()))
-        return WindowSampler(problem.space, constraint.low or 0, high,
-                             kind=problem.metrics[name].kind,
-                             cost=lambda genes: problem.cost(name, genes))
+        return WindowSampler(
+            problem.space,
+            constraint.low or 0,
+            high,
+            kind=problem.metrics[name].kind,
+            cost=lambda genes: problem.cost(name, genes),
+        )
 
     def collected(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Candidates of as many rounds as give ``n``; fewer, or none, where they are hard to
@@ -106,8 +112,10 @@ def nothing_found(problem: Problem) -> str:
         if i and len(met := before.collected(np.random.default_rng(0), ENOUGH)):
             text += f', and where the constraints before are met {_range(problem, name, met)}'
         told.append(f'{constraint} ({text})')
-    return (f'no architecture of {problem.space.name} found that meets all constraints together: '
-            + '; '.join(told))
+    return (
+        f'no architecture of {problem.space.name} found that meets all constraints together: '
+        + '; '.join(told)
+    )
 
 
 def _range(problem: Problem, name: str, genes: np.ndarray) -> str:

@@ -1,4 +1,5 @@
 """What is measured of a candidate that is within its budget."""
+
 from __future__ import annotations
 
 import json
@@ -69,9 +70,11 @@ def evaluator_type(cfg: Any) -> type[SubnetEvaluator]:
     name = cfg.get('type')
     kind = SUBNET_EVALUATORS.get(str(name).removeprefix('nasvit_mm.'))
     if kind is None:
-        raise UsageError(f'evaluator type = {name!r}, allowed: '
-                         f'{", ".join(sorted(SUBNET_EVALUATORS.module_dict))}; custom_imports '
-                         'names the module of one of your own')
+        raise UsageError(
+            f'evaluator type = {name!r}, allowed: '
+            f'{", ".join(sorted(SUBNET_EVALUATORS.module_dict))}; custom_imports '
+            'names the module of one of your own'
+        )
     return kind
 
 
@@ -120,5 +123,7 @@ def evaluate(cfg: str, arch: Mapping[str, Any]) -> dict[str, float]:
     try:
         return {name: float(value) for name, value in given.items()}
     except (AttributeError, TypeError, ValueError) as error:
-        raise UsageError(f'the evaluator {type(evaluator).__name__} gives {given!r}, expected a '
-                         'dict of numbers by name') from error
+        raise UsageError(
+            f'the evaluator {type(evaluator).__name__} gives {given!r}, expected a '
+            'dict of numbers by name'
+        ) from error

@@ -2,6 +2,7 @@
 
 All give (place, figures) of every candidate once, in whatever order they are ready.
 """
+
 from __future__ import annotations
 
 import json
@@ -39,8 +40,9 @@ class Workers(Serial):
         lost: exceptions that mean a lost worker, not a wrong candidate; those are tried again.
     """
 
-    def __init__(self, executor: Executor | Callable[[], Executor],
-                 lost: Sequence[type[BaseException]] = ()) -> None:
+    def __init__(
+        self, executor: Executor | Callable[[], Executor], lost: Sequence[type[BaseException]] = ()
+    ) -> None:
         self._make = None if hasattr(executor, 'submit') else executor
         self.executor = executor if self._make is None else self._make()
         self.lost = tuple(lost)
@@ -68,15 +70,18 @@ class Workers(Serial):
                 raise
             waiting, tries = [p for p in waiting if p not in done], 0 if done else tries + 1
             if tries > RETRIES:
-                raise UsageError(f'{len(waiting)} candidates lost their worker {tries} times, the '
-                                 f'first: {json.dumps(archs[waiting[0]])}; does a worker have '
-                                 'too little memory?')
+                raise UsageError(
+                    f'{len(waiting)} candidates lost their worker {tries} times, the '
+                    f'first: {json.dumps(archs[waiting[0]])}; does a worker have '
+                    'too little memory?'
+                )
             if waiting and self._make is not None:
                 self.executor.shutdown(cancel_futures=True)
                 self.executor = self._make()
 
-    def _submit(self, evaluator: str, archs: Sequence[Mapping[str, Any]],
-                places: Sequence[int]) -> dict[Future, int]:
+    def _submit(
+        self, evaluator: str, archs: Sequence[Mapping[str, Any]], places: Sequence[int]
+    ) -> dict[Future, int]:
         """Future -> place; of those only that a broken executor still took."""
         futures = {}
         try:
@@ -121,6 +126,7 @@ class Ranks(Serial):
         from torch.distributed.distributed_c10d import _get_default_store
 
         from nasvit_mm.engine import start_processes
+
         start_processes(cfg)
         store = _get_default_store()
         destroy_process_group()
@@ -157,8 +163,10 @@ class Ranks(Serial):
     def _result(self, key: str, arch: Mapping[str, Any]) -> dict[str, float]:
         result = json.loads(self.store.get(key))
         if result['arch'] != json.loads(json.dumps(arch)):
-            raise UsageError(f'the ranks ask for different candidates (one for {result["arch"]}, '
-                             f'one for {arch}): give all of them the same config and versions')
+            raise UsageError(
+                f'the ranks ask for different candidates (one for {result["arch"]}, '
+                f'one for {arch}): give all of them the same config and versions'
+            )
         if 'error' in result:
             raise UsageError(f'the search ended on {result["error"]}')
         return result['figures']

@@ -1,4 +1,5 @@
 """Hand a candidate over to training: weights, architecture, a config that uses them, a card."""
+
 from __future__ import annotations
 
 import copy
@@ -34,8 +35,10 @@ from nasvit_mm.version import __version__
 
 WEIGHTS, ARCH, CONFIG, CARD = 'weights.pth', 'arch.json', 'config.py', 'README.md'
 BESIDE = '{{ fileDirname }}/' + WEIGHTS  # in a config, the folder that it is in
-NOT_DONE = ('**Batch norm statistics are the supernet\'s, a mixture that fits no subnet.** '
-            'Fine-tuning mends them; do not judge these weights as they are.')
+NOT_DONE = (
+    "**Batch norm statistics are the supernet's, a mixture that fits no subnet.** "
+    'Fine-tuning mends them; do not judge these weights as they are.'
+)
 TAKERS = ('neck', 'decode_head', 'rpn_head', 'bbox_head', 'roi_head')  # named on the card
 
 
@@ -55,9 +58,16 @@ class Exported(NamedTuple):
     measured: Mapping[str, float] = MappingProxyType({})
 
 
-def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
-                  supernet: nn.Module | None = None, phase: int = 0, num_calibration: int = 64,
-                  origin: Mapping[str, Any] | None = None) -> Exported:
+def export_subnet(
+    folder: str | Path,
+    task: DenseTask,
+    arch: Any,
+    size: Size,
+    supernet: nn.Module | None = None,
+    phase: int = 0,
+    num_calibration: int = 64,
+    origin: Mapping[str, Any] | None = None,
+) -> Exported:
     """Write ``weights.pth``, ``arch.json``, ``config.py`` and a model card.
 
     The config is the task's with the subnet for its backbone, complete in itself; it finds the
@@ -90,8 +100,14 @@ def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
         state = _sliced(supernet.backbone, arch, phase)
         origin = dict(origin or {}, **_phase(supernet.backbone, phase))
         norms, calibrated = _recalibrate(cfg, state, num_calibration)
-        save_weights(folder / WEIGHTS, state, task.space, arch, bn_recalibrated=calibrated,
-                     **dict(origin or {}))
+        save_weights(
+            folder / WEIGHTS,
+            state,
+            task.space,
+            arch,
+            bn_recalibrated=calibrated,
+            **dict(origin or {}),
+        )
         cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=BESIDE)
     paths = _describe(folder, task, cfg, arch, size, norms, origin or {})
     if supernet is not None:
@@ -99,8 +115,14 @@ def export_subnet(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     return Exported(paths, norms, calibrated)
 
 
-def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
-                 evaluator: SupernetEvaluator, origin: Mapping[str, Any] | None = None) -> Exported:
+def export_model(
+    folder: str | Path,
+    task: DenseTask,
+    arch: Any,
+    size: Size,
+    evaluator: SupernetEvaluator,
+    origin: Mapping[str, Any] | None = None,
+) -> Exported:
     """:func:`export_subnet` of a supernet that was trained in the task: the whole task model.
 
     Backbone, neck and head, batch norms recalibrated as in the search.  What was written is read
@@ -118,8 +140,13 @@ def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     cfg = task.config(arch)
     model = evaluator.subnet(arch)
     origin = dict(origin or {}, **_phase(evaluator.model.backbone, evaluator.phases[0]))
-    save_weights(folder / WEIGHTS, {k: v.cpu() for k, v in model.state_dict().items()}, task.space,
-                 arch, **origin)
+    save_weights(
+        folder / WEIGHTS,
+        {k: v.cpu() for k, v in model.state_dict().items()},
+        task.space,
+        arch,
+        **origin,
+    )
     written = build_model(copy.deepcopy(cfg))
     load_weights(written, str(folder / WEIGHTS), cfg)
     measured = evaluator.measure(written.to(next(model.parameters()).device))
@@ -127,12 +154,20 @@ def export_model(folder: str | Path, task: DenseTask, arch: Any, size: Size,
     origin[f'measured of these weights, on the {split} pictures'] = listed(measured)
     number, norms = evaluator.calibration_batches, 'The whole model, which has no batch norms.'
     if batch_norms(model):
-        norms = ('The whole model; batch norm statistics were recalibrated as in the search, on '
-                 f'{number} batches of training pictures.') if number else NOT_DONE
+        norms = (
+            (
+                'The whole model; batch norm statistics were recalibrated as in the search, on '
+                f'{number} batches of training pictures.'
+            )
+            if number
+            else NOT_DONE
+        )
     cfg.load_from = BESIDE
     if _joined(cfg):
-        origin['training'] = (f'`{CONFIG}` trains on all training pictures, those too that were '
-                              'held out for the search')
+        origin['training'] = (
+            f'`{CONFIG}` trains on all training pictures, those too that were '
+            'held out for the search'
+        )
     paths = _describe(folder, task, cfg, arch, size, norms, origin)
     return Exported([folder / WEIGHTS, *paths], norms, norms != NOT_DONE, measured)
 
@@ -170,8 +205,10 @@ def check_folder(folder: str | Path, arch: Arch, origin: Mapping[str, Any]) -> N
         held = 'this architecture, with weights of another supernet or none'
     else:
         return
-    raise UsageError(f'{shown_path(folder)} holds an export of {held}: give another --out, or '
-                     '--force to write over it')
+    raise UsageError(
+        f'{shown_path(folder)} holds an export of {held}: give another --out, or '
+        '--force to write over it'
+    )
 
 
 def _digests(text: str) -> list[str]:
@@ -183,8 +220,15 @@ def listed(figures: Mapping[str, float]) -> str:
     return ', '.join(f'{k} {v:.6g}' for k, v in figures.items())
 
 
-def _describe(folder: Path, task: DenseTask, cfg: Config, arch: Arch, size: Size, norms: str,
-              origin: Mapping[str, Any]) -> list[Path]:
+def _describe(
+    folder: Path,
+    task: DenseTask,
+    cfg: Config,
+    arch: Arch,
+    size: Size,
+    norms: str,
+    origin: Mapping[str, Any],
+) -> list[Path]:
     """Architecture, config and card."""
     write_text(folder / ARCH, json.dumps(arch.to_dict(), indent=1) + '\n')
     write_text(folder / CONFIG, _config_text(cfg, arch))
@@ -233,37 +277,80 @@ def _recalibrate(cfg: Config, state: dict[str, torch.Tensor], number: int) -> tu
     for key, value in model.backbone.state_dict().items():
         if key in state and 'running_' in key:
             state[key] = value.cpu()
-    return (f'Batch norm statistics were recalibrated on {pictures} training pictures of the task '
-            f'({batches} batches).'), True
+    return (
+        f'Batch norm statistics were recalibrated on {pictures} training pictures of the task '
+        f'({batches} batches).'
+    ), True
 
 
 def _config_text(cfg: Config, arch: Arch) -> str:
     cfg.work_dir = '{{ fileDirname }}/train'
     cfg.pop('resume', None)  # of the task's own training
-    return (f'"""{cfg.model.type} with a searched backbone of {arch.space}; see {CARD}.\n\n'
-            f'    python tools/train.py {CONFIG}\n"""\n' + cfg.pretty_text)
+    return (
+        f'"""{cfg.model.type} with a searched backbone of {arch.space}; see {CARD}.\n\n'
+        f'    python tools/train.py {CONFIG}\n"""\n' + cfg.pretty_text
+    )
 
 
-def _card(folder: Path, task: DenseTask, arch: Arch, size: Size, norms: str,
-          origin: Mapping[str, Any]) -> str:
+def _card(
+    folder: Path, task: DenseTask, arch: Arch, size: Size, norms: str, origin: Mapping[str, Any]
+) -> str:
     genes = task.space.genes([arch])
-    costs = {name: getattr(task, part)(genes, size) for name, part in (
-        ('backbone', 'backbone'), ('neck and head', 'head'), ('**total**', 'total'))}
+    costs = {
+        name: getattr(task, part)(genes, size)
+        for name, part in (
+            ('backbone', 'backbone'),
+            ('neck and head', 'head'),
+            ('**total**', 'total'),
+        )
+    }
     model = task.cfg.model
-    takers = [part.type for name in TAKERS if model.get(name)
-              for part in (model[name] if isinstance(model[name], list) else [model[name]])]
-    lines = [f'# {model.type} with a searched backbone of {arch.space}', '', '```', str(arch),
-             '```', '', f'| at {size[0]} x {size[1]} | MACs | parameters |', '|---|---:|---:|']
-    lines += [f'| {name} | {cost.macs[0] / 1e9:.3f} G | {cost.params[0] / 1e6:.2f} M |'
-              for name, cost in costs.items()]
-    lines += ['', f'Neck and head: {", ".join(takers)}. MACs: multiply-adds, with attention.', '',
-              '## Weights', '', norms, '', '## Where it comes from', '']
+    takers = [
+        part.type
+        for name in TAKERS
+        if model.get(name)
+        for part in (model[name] if isinstance(model[name], list) else [model[name]])
+    ]
+    lines = [
+        f'# {model.type} with a searched backbone of {arch.space}',
+        '',
+        '```',
+        str(arch),
+        '```',
+        '',
+        f'| at {size[0]} x {size[1]} | MACs | parameters |',
+        '|---|---:|---:|',
+    ]
+    lines += [
+        f'| {name} | {cost.macs[0] / 1e9:.3f} G | {cost.params[0] / 1e6:.2f} M |'
+        for name, cost in costs.items()
+    ]
+    lines += [
+        '',
+        f'Neck and head: {", ".join(takers)}. MACs: multiply-adds, with attention.',
+        '',
+        '## Weights',
+        '',
+        norms,
+        '',
+        '## Where it comes from',
+        '',
+    ]
     lines += [f'- {key}: {value}' for key, value in origin.items()]
-    lines += [f'- written by nasvit_mm {__version__}, torch {torch.__version__}',
-              '- weights stay under the licence of the supernet they were sliced out of', '',
-              '## Use', '', '```', f'python tools/train.py {folder / CONFIG}',
-              f'python tools/test.py {folder / CONFIG} {folder}/train/CHECKPOINT.pth', '```', '',
-              f'`{ARCH}` alone is a value of `arch=` of the backbone{_beside(task, arch)}.', '']
+    lines += [
+        f'- written by nasvit_mm {__version__}, torch {torch.__version__}',
+        '- weights stay under the licence of the supernet they were sliced out of',
+        '',
+        '## Use',
+        '',
+        '```',
+        f'python tools/train.py {folder / CONFIG}',
+        f'python tools/test.py {folder / CONFIG} {folder}/train/CHECKPOINT.pth',
+        '```',
+        '',
+        f'`{ARCH}` alone is a value of `arch=` of the backbone{_beside(task, arch)}.',
+        '',
+    ]
     return '\n'.join(lines)
 
 

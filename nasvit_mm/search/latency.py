@@ -1,4 +1,5 @@
 """Latency of any candidate out of a table of blocks, measured once on the user's device."""
+
 from __future__ import annotations
 
 import json
@@ -47,8 +48,14 @@ class LatencyTable:
             ``repeat_tau`` and ``repeat_error`` how well the first predicts the second.
     """
 
-    def __init__(self, task: DenseTask, about: Mapping[str, Any], blocks: Mapping[str, float],
-                 rest: Mapping[str, float], check: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        task: DenseTask,
+        about: Mapping[str, Any],
+        blocks: Mapping[str, float],
+        rest: Mapping[str, float],
+        check: Mapping[str, float],
+    ) -> None:
         self.task, self.about, self.check = task, dict(about), dict(check)
         self.blocks, self.rest = dict(blocks), dict(rest)
         self._fits: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -76,8 +83,9 @@ class LatencyTable:
             alike = {k: v for k, v in self.blocks.items() if k.startswith(kind + '(')}
             if not alike:
                 raise UsageError(f'the latency table has no block {kind}: build it again')
-            self._fits[kind] = _fitted(np.array([_polynomial(_read(key)) for key in alike]),
-                                       np.array(list(alike.values())))
+            self._fits[kind] = _fitted(
+                np.array([_polynomial(_read(key)) for key in alike]), np.array(list(alike.values()))
+            )
         weights, scale = self._fits[kind]
         return float((_polynomial(numbers.values()) / scale) @ weights)
 
@@ -102,8 +110,10 @@ class LatencyTable:
             UsageError: no such file, no table, or one of another space, model or input size.
         """
         if not Path(path).is_file():
-            raise UsageError(f'the latency table {shown_path(path)} does not exist: '
-                             'tools/benchmark.py CONFIG --build-table writes it')
+            raise UsageError(
+                f'the latency table {shown_path(path)} does not exist: '
+                'tools/benchmark.py CONFIG --build-table writes it'
+            )
         try:
             content = json.loads(Path(path).read_text())
             table = cls(task, **content)
@@ -115,14 +125,23 @@ class LatencyTable:
             differing = []  # a part of it is searched
         if differing:
             key = differing[0]
-            raise UsageError(f'the latency table {path} is of another {key}: '
-                             f'{table.about[key]!r}, here {wanted[key]!r}; build one for this task')
+            raise UsageError(
+                f'the latency table {path} is of another {key}: '
+                f'{table.about[key]!r}, here {wanted[key]!r}; build one for this task'
+            )
         return table
 
 
-def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networks: int = 64,
-                        unseen: int = 30, rounds: int = 10, batch_size: int = 1,
-                        progress: Progress | None = None) -> LatencyTable:
+def build_latency_table(
+    task: DenseTask,
+    size: Size,
+    device: str = 'cpu',
+    networks: int = 64,
+    unseen: int = 30,
+    rounds: int = 10,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+) -> LatencyTable:
     """Measure blocks where they run: inside whole models, as they are deployed.
 
     Architectures are chosen so that they show as many different blocks as they can; further random
@@ -155,10 +174,21 @@ def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networ
             known.setdefault(_key(_group(place, plan), _numbers(plan)), []).append(time_)
         rests.append(total - sum(blocks))
         report(i + 1)
-    about = dict(_about(task, size), batch_size=batch_size, device=_name(device),
-                 threads=torch.get_num_threads(), torch=torch.__version__, networks=len(chosen))
-    table = LatencyTable(task, about, {k: median(v) for k, v in sorted(known.items())},
-                         _fit_rest(task, space.genes(chosen), size, np.array(rests)), {})
+    about = dict(
+        _about(task, size),
+        batch_size=batch_size,
+        device=_name(device),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        networks=len(chosen),
+    )
+    table = LatencyTable(
+        task,
+        about,
+        {k: median(v) for k, v in sorted(known.items())},
+        _fit_rest(task, space.genes(chosen), size, np.array(rests)),
+        {},
+    )
     if strangers:
         found = []
         for i, arch in enumerate(twice):
@@ -168,15 +198,21 @@ def build_latency_table(task: DenseTask, size: Size, device: str = 'cpu', networ
         again = compare(first, second)
         table.check.update(
             compare(table.milliseconds(space.genes(strangers)), (first + second) / 2),
-            repeat_tau=again['kendall_tau'], repeat_error=again['mean_error'])
+            repeat_tau=again['kendall_tau'],
+            repeat_error=again['mean_error'],
+        )
     return table
 
 
 def compare(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
     """How well predictions rank and hit measurements."""
     from scipy.stats import kendalltau
-    return dict(networks=len(measured), kendall_tau=float(kendalltau(predicted, measured)[0]),
-                mean_error=float(np.mean(np.abs(predicted / measured - 1))))
+
+    return dict(
+        networks=len(measured),
+        kendall_tau=float(kendalltau(predicted, measured)[0]),
+        mean_error=float(np.mean(np.abs(predicted / measured - 1))),
+    )
 
 
 # ---------------------------------------------------------------------- measuring
@@ -198,8 +234,7 @@ class _Stopwatch:
             if round_ >= 0:
                 totals.append(total / now)
                 blocks.append([part / now for part in parts])
-        return (self.usual * median(totals),
-                [self.usual * median(times) for times in zip(*blocks)])
+        return (self.usual * median(totals), [self.usual * median(times) for times in zip(*blocks)])
 
     def _built(self, arch: Arch) -> tuple[nn.Module, _Clock]:
         model = build_model(self.task.config(arch)).to(self.pictures.device)
@@ -224,6 +259,7 @@ class _Clock:
             out = block(x, *args)
             self.spans.append((start, self._now()))
             return out
+
         backbone._run = run  # of this one model, which is thrown away
 
     def _now(self) -> Any:
@@ -250,11 +286,14 @@ class _Clock:
 def _covering(task: DenseTask, number: int) -> list[Arch]:
     """Architectures, one after the other the one that shows most blocks not shown before."""
     space = task.space
-    genes = np.concatenate([space.uniform_genes(0, POOL), space.genes([space.smallest,
-                                                                       space.largest])])
+    genes = np.concatenate(
+        [space.uniform_genes(0, POOL), space.genes([space.smallest, space.largest])]
+    )
     pool = space.from_genes(genes[space.usable(genes)])
-    shown = [{(place, tuple(_numbers(plan).items())) for place, plan in task.net.blocks_of(a)}
-             for a in pool]
+    shown = [
+        {(place, tuple(_numbers(plan).items())) for place, plan in task.net.blocks_of(a)}
+        for a in pool
+    ]
     seen, chosen = set(), []
     for _ in range(min(number, len(pool))):
         best = max(range(len(pool)), key=lambda i: len(shown[i] - seen))
@@ -266,8 +305,11 @@ def _covering(task: DenseTask, number: int) -> list[Arch]:
 # ---------------------------------------------------------------------- blocks by name
 def _numbers(plan: Any) -> dict[str, int]:
     """What of a block's plan its time depends on."""
-    return {name: _number(value) for name, value in plan._asdict().items()
-            if name not in WHICH and not isinstance(value, float)}
+    return {
+        name: _number(value)
+        for name, value in plan._asdict().items()
+        if name not in WHICH and not isinstance(value, float)
+    }
 
 
 def _number(value: Any) -> int:
@@ -287,7 +329,7 @@ def _key(group: str, numbers: Mapping[str, int]) -> str:
 
 
 def _read(key: str) -> list[int]:
-    return [int(part.split('=')[1]) for part in key[key.index('(') + 1:-1].split(', ')]
+    return [int(part.split('=')[1]) for part in key[key.index('(') + 1 : -1].split(', ')]
 
 
 # ---------------------------------------------------------------------- fits
@@ -299,6 +341,7 @@ def _polynomial(numbers: Iterable[int]) -> np.ndarray:
 def _fitted(features: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Weights, none negative, by the relative error; what the features are divided by."""
     from scipy.optimize import nnls
+
     scale = np.maximum(np.abs(features).max(0), 1e-12)
     weights, _ = nnls(features / scale / times[:, None], np.ones(len(times)))
     return weights, scale
@@ -307,15 +350,22 @@ def _fitted(features: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.nda
 def _rest_parts(task: DenseTask, genes: np.ndarray, size: Size) -> dict[str, np.ndarray]:
     """Name -> GMACs of what is no block."""
     parts = task.total(genes, tuple(size)).breakdown
-    return {name: np.asarray(values) / 1e9 for name, values in parts.items()
-            if not name.startswith(BLOCK_PARTS)}
+    return {
+        name: np.asarray(values) / 1e9
+        for name, values in parts.items()
+        if not name.startswith(BLOCK_PARTS)
+    }
 
 
-def _fit_rest(task: DenseTask, genes: np.ndarray, size: Size,
-              times: np.ndarray) -> dict[str, float]:
+def _fit_rest(
+    task: DenseTask, genes: np.ndarray, size: Size, times: np.ndarray
+) -> dict[str, float]:
     """Part -> milliseconds a GMAC; ``''``: those of every candidate."""
-    parts = {name: values for name, values in _rest_parts(task, genes, size).items()
-             if np.ptp(values) > 0}
+    parts = {
+        name: values
+        for name, values in _rest_parts(task, genes, size).items()
+        if np.ptp(values) > 0
+    }
     features = np.stack([np.ones(len(genes)), *parts.values()], 1)
     weights, scale = _fitted(features, np.maximum(times, 1e-6))
     return dict(zip(['', *parts], map(float, weights / scale)))
@@ -326,14 +376,19 @@ def _holds(given: Mapping[str, Any], space: Space) -> bool:
     """Whether a space, as ``Space.to_dict`` gives it, has all choices of another one."""
     whole = get_space(dict(given))
     return whole.name == space.name and all(
-        set(ours) <= set(theirs) for ours, theirs in zip(space.choices, whole.choices))
+        set(ours) <= set(theirs) for ours, theirs in zip(space.choices, whole.choices)
+    )
 
 
 def _about(task: DenseTask, size: Size) -> dict[str, Any]:
     model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in UNTIMED}
     model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}
-    return json.loads(json.dumps(dict(space=task.space.to_dict(), input_size=list(size),
-                                      model=_timed(model)), default=str))
+    return json.loads(
+        json.dumps(
+            dict(space=task.space.to_dict(), input_size=list(size), model=_timed(model)),
+            default=str,
+        )
+    )
 
 
 def _timed(part: Any) -> Any:
@@ -348,8 +403,10 @@ def _timed(part: Any) -> Any:
 def _name(device: str) -> str:
     if device.startswith('cuda'):
         return torch.cuda.get_device_name(device)
-    return next((line.split(':')[1].strip() for line in _cpu_lines()
-                 if line.startswith('model name')), 'cpu')
+    return next(
+        (line.split(':')[1].strip() for line in _cpu_lines() if line.startswith('model name')),
+        'cpu',
+    )
 
 
 def _cpu_lines() -> list[str]:

@@ -1,4 +1,5 @@
 """The search itself: ask, look up or evaluate, write down, tell."""
+
 from __future__ import annotations
 
 import json
@@ -17,9 +18,14 @@ from nasvit_mm.search.problem import Problem
 Progress = Callable[[int, int, Mapping[str, Any] | None], None]
 
 
-def search(problem: Problem, algorithm: Algorithm, archive: Archive,
-           evaluator: Mapping[str, Any] | None = None, backend: Serial | None = None,
-           progress: Progress | None = None) -> list[dict[str, Any]]:
+def search(
+    problem: Problem,
+    algorithm: Algorithm,
+    archive: Archive,
+    evaluator: Mapping[str, Any] | None = None,
+    backend: Serial | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
     """Run a search to its end, or go on with one.
 
     Args:
@@ -41,8 +47,10 @@ def search(problem: Problem, algorithm: Algorithm, archive: Archive,
             a cost, or a whole first generation that failed.
     """
     if problem.evaluated and evaluator is None:
-        raise UsageError(f'the objective {problem.evaluated[0]!r} needs an evaluator (costs do '
-                         'not: macs, params, backbone.macs, ...)')
+        raise UsageError(
+            f'the objective {problem.evaluated[0]!r} needs an evaluator (costs do '
+            'not: macs, params, backbone.macs, ...)'
+        )
     described = json.dumps(dict(evaluator or {}, space=problem.space.to_dict()))
     backend, records = backend or Serial(), []
     try:
@@ -54,8 +62,13 @@ def search(problem: Problem, algorithm: Algorithm, archive: Archive,
             archs = [arch.to_dict() for arch in problem.archs(genes)]
             results = _results(problem, archive, first, archs, described, backend)
             for place, result in results:
-                record = dict(index=first + place, generation=generation, arch=archs[place],
-                              costs=costs[place], **result)
+                record = dict(
+                    index=first + place,
+                    generation=generation,
+                    arch=archs[place],
+                    costs=costs[place],
+                    **result,
+                )
                 archive.append(record)
                 records.append(record)
                 if progress:
@@ -63,12 +76,15 @@ def search(problem: Problem, algorithm: Algorithm, archive: Archive,
             archive.flush()
             told = [place for place, r in enumerate(records[first:]) if 'failed' not in r]
             if first == 0 and not told:
-                raise UsageError(f'all {len(records)} candidates of the first generation failed, '
-                                 f'the first so: {records[0]["failed"]}; mend the evaluator, and '
-                                 'begin in another --work-dir')
+                raise UsageError(
+                    f'all {len(records)} candidates of the first generation failed, '
+                    f'the first so: {records[0]["failed"]}; mend the evaluator, and '
+                    'begin in another --work-dir'
+                )
             if told:
-                algorithm.tell(genes[told], problem.scores(
-                    [figures(records[first + place]) for place in told]))
+                algorithm.tell(
+                    genes[told], problem.scores([figures(records[first + place]) for place in told])
+                )
     finally:
         archive.close()
     return records
@@ -83,8 +99,14 @@ def _by_candidate(costs: Mapping[str, np.ndarray], n: int) -> list[dict[str, flo
     return [{name: values[i].item() for name, values in costs.items()} for i in range(n)]
 
 
-def _results(problem: Problem, archive: Archive, first: int, archs: Sequence[dict], evaluator: str,
-             backend: Serial) -> Any:
+def _results(
+    problem: Problem,
+    archive: Archive,
+    first: int,
+    archs: Sequence[dict],
+    evaluator: str,
+    backend: Serial,
+) -> Any:
     """(place, result) of all candidates in their order; those of the archive are not evaluated."""
     if not problem.evaluated:
         yield from ((place, dict(metrics={})) for place in range(len(archs)))
@@ -127,8 +149,9 @@ def _result(found: Mapping[str, float], problem: Problem) -> dict[str, Any]:
     """What a record says of an evaluation: ``metrics``, and where one is missing ``failed``."""
     both = [name for name in found if problem.metrics.get(name) is not None]
     if both:
-        raise UsageError(f'the evaluator gives {both[0]!r}, the name of a cost: call its figure '
-                         'otherwise')
+        raise UsageError(
+            f'the evaluator gives {both[0]!r}, the name of a cost: call its figure otherwise'
+        )
     result: dict[str, Any] = dict(metrics={k: v for k, v in found.items() if math.isfinite(v)})
     for name in problem.evaluated:
         if name not in found:
@@ -143,6 +166,7 @@ def front(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[s
     failed.
     """
     from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
     records = [r for r in records if 'failed' not in r]
     if not records:
         return []

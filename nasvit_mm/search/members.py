@@ -1,4 +1,5 @@
 """Which choices of a space a task's model has, and architectures from elsewhere as its members."""
+
 from __future__ import annotations
 
 import logging
@@ -32,12 +33,17 @@ def without_idle(space: Space, idle: Collection[str]) -> Space:
         if tuple(choices) != field.choices:
             kept[field.name] = choices if field.positions else choices[0]
     if fixed:
-        print_log(f'no part of the task\'s model, and so not searched: {", ".join(fixed)}',
-                  'current')
+        print_log(
+            f"no part of the task's model, and so not searched: {', '.join(fixed)}", 'current'
+        )
     if RESOLUTION in idle and len(space.field(RESOLUTION).choices[0]) > 1:
-        print_log('the resolution of an architecture costs the task\'s model nothing, and accuracy '
-                  'of a classifier rises with it: fix it, space = dict(space='
-                  f'{space.name!r}, restrict=dict(resolution=[...]))', 'current', logging.WARNING)
+        print_log(
+            "the resolution of an architecture costs the task's model nothing, and accuracy "
+            'of a classifier rises with it: fix it, space = dict(space='
+            f'{space.name!r}, restrict=dict(resolution=[...]))',
+            'current',
+            logging.WARNING,
+        )
     return space.restrict(**kept) if kept else space
 
 
@@ -61,8 +67,9 @@ def adopted(space: Space, idle: Collection[str], given: Any) -> Arch:
         if not field.positions:
             new = _taken(field.choices[0], field.labels[0] in idle, old)
         elif isinstance(old, (list, tuple)) and len(old) == len(field.positions):
-            new = [_taken(c, label in idle, v)
-                   for c, label, v in zip(field.choices, field.labels, old)]
+            new = [
+                _taken(c, label in idle, v) for c, label, v in zip(field.choices, field.labels, old)
+            ]
         else:
             continue
         values[field.name] = new

@@ -1,4 +1,5 @@
 """Names of costs: ``macs``, ``backbone.params``, ``classifier.macs@224x224``, ``latency``."""
+
 from __future__ import annotations
 
 import re
@@ -46,6 +47,8 @@ class CostMetric(NamedTuple):
         if part not in PARTS:
             raise ValueError(f'metric {name!r}: part {part!r}, allowed: {", ".join(PARTS)}')
         if part != 'classifier' and not has_task:
-            raise ValueError(f'metric {name!r} is a cost of a task, and the search has none: give '
-                             'task, a config with a model')
+            raise ValueError(
+                f'metric {name!r} is a cost of a task, and the search has none: give '
+                'task, a config with a model'
+            )
         return cls(part, match[2], (int(match[3]), int(match[4])) if match[3] else None)

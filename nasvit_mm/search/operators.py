@@ -2,6 +2,7 @@
 
 A child may break a rule between genes, or a constraint: whoever breeds throws it away.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -27,8 +28,7 @@ class Operators:
         """A changed copy of every row, (n, num_genes)."""
         raise NotImplementedError
 
-    def cross(self, first: np.ndarray, second: np.ndarray,
-              rng: np.random.Generator) -> np.ndarray:
+    def cross(self, first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A child of each pair of rows, (n, num_genes)."""
         raise NotImplementedError
 
@@ -49,8 +49,7 @@ class UniformOperators(Operators):
         other = rng.integers(1, np.maximum(self.sizes, 2), genes.shape)
         return np.where(hit, (genes + other) % self.sizes, genes)
 
-    def cross(self, first: np.ndarray, second: np.ndarray,
-              rng: np.random.Generator) -> np.ndarray:
+    def cross(self, first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return np.where(rng.random(first.shape) < 0.5, first, second)
 
 
@@ -66,15 +65,17 @@ class FieldOperators(Operators):
         spread: share of the new values that are uniform; the rest are the smallest choice.
     """
 
-    def __init__(self, space: Space, depth: float = 0.4, other: float = 0.2,
-                 spread: float = 0.45) -> None:
+    def __init__(
+        self, space: Space, depth: float = 0.4, other: float = 0.2, spread: float = 0.45
+    ) -> None:
         super().__init__(space)
         self.depth = number('operators.depth', depth, low=0, high=1)
         self.other = number('operators.other', other, low=0, high=1)
         self.spread = number('operators.spread', spread, low=0, high=1)
-        self.columns = {f.name: slice(space.first_gene(f.name),
-                                      space.first_gene(f.name) + len(f.choices))
-                        for f in space.fields}
+        self.columns = {
+            f.name: slice(space.first_gene(f.name), space.first_gene(f.name) + len(f.choices))
+            for f in space.fields
+        }
 
     def mutate(self, genes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         out, n = genes.copy(), len(genes)
@@ -89,8 +90,7 @@ class FieldOperators(Operators):
             out[:, columns] = np.where(hit, drawn, out[:, columns])
         return out
 
-    def cross(self, first: np.ndarray, second: np.ndarray,
-              rng: np.random.Generator) -> np.ndarray:
+    def cross(self, first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         out = first.copy()
         for columns in self.columns.values():
             theirs = rng.random(len(first)) < 0.5
@@ -121,8 +121,7 @@ class PolynomialOperators(Operators):
         moved = np.clip(np.rint(moved).astype(np.int64), 0, self.sizes - 1)
         return np.where(hit, moved, genes)
 
-    def cross(self, first: np.ndarray, second: np.ndarray,
-              rng: np.random.Generator) -> np.ndarray:
+    def cross(self, first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         n, genes = first.shape
         cuts = np.sort(np.stack([rng.permutation(np.arange(1, genes))[:2] for _ in range(n)]), 1)
         place = np.arange(genes)
@@ -142,5 +141,8 @@ def pairs(pool: np.ndarray, n: int, rng: np.random.Generator) -> Parents:
     return Parents(*(pool[rng.integers(0, len(pool), n)] for _ in range(2)))
 
 
-OPERATORS = {'uniform': UniformOperators, 'field': FieldOperators,
-             'polynomial': PolynomialOperators}
+OPERATORS = {
+    'uniform': UniformOperators,
+    'field': FieldOperators,
+    'polynomial': PolynomialOperators,
+}

@@ -1,4 +1,5 @@
 """What is searched for: a space, objectives, and constraints on costs."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,9 +46,11 @@ class Constraint(NamedTuple):
         return out if self.high is None else out & (values <= self.high)
 
     def __str__(self) -> str:
-        parts = [f'at {word} {bound:{"g" if float(f"{bound:g}") == bound else ".15g"}}'
-                 for word, bound in (('least', self.low), ('most', self.high))
-                 if bound is not None]
+        parts = [
+            f'at {word} {bound:{"g" if float(f"{bound:g}") == bound else ".15g"}}'
+            for word, bound in (('least', self.low), ('most', self.high))
+            if bound is not None
+        ]
         return f'{self.metric} {" and ".join(parts)}'
 
 
@@ -70,15 +73,22 @@ class Problem:
             reachable range is named), or a figure as a constraint that is known only afterwards.
     """
 
-    def __init__(self, space: Space, objectives: Sequence[Any] | Mapping | str,
-                 constraints: Sequence[Any] | Mapping = (), task: DenseTask | None = None,
-                 input_size: int | Sequence[int] | None = None,
-                 latency: LatencyTable | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        objectives: Sequence[Any] | Mapping | str,
+        constraints: Sequence[Any] | Mapping = (),
+        task: DenseTask | None = None,
+        input_size: int | Sequence[int] | None = None,
+        latency: LatencyTable | None = None,
+    ) -> None:
         self.space, self.task, self.latency = space, task, latency
         self.input_size = read_size(input_size)
         if task is not None and self.input_size is None:
-            raise UsageError('the search has a task and no input_size: give the (height, width) at '
-                             'which its cost counts')
+            raise UsageError(
+                'the search has a task and no input_size: give the (height, width) at '
+                'which its cost counts'
+            )
         self.metrics: dict[str, CostMetric | None] = {}
         self.objectives = [self._objective(o) for o in _listed('objectives', objectives)]
         self.constraints = [self._constraint(c) for c in _listed('constraints', constraints)]
@@ -96,8 +106,10 @@ class Problem:
         except ValueError as error:
             raise UsageError(str(error)) from error
         if name == LATENCY and self.latency is None:
-            raise UsageError("the metric 'latency' needs a table of your device: latency = FILE, "
-                             'which tools/benchmark.py CONFIG --build-table FILE writes')
+            raise UsageError(
+                "the metric 'latency' needs a table of your device: latency = FILE, "
+                'which tools/benchmark.py CONFIG --build-table FILE writes'
+            )
         self.metrics[name] = found
         return found
 
@@ -109,13 +121,18 @@ class Problem:
         given = {k: v for k, v in given.items() if k != 'metric'}
         goal = given.pop('goal', 'max' if self._metric(metric) is None else 'min')
         if goal not in GOALS or given:
-            raise UsageError(f'objective {metric!r}: goal = {goal!r}, allowed: {", ".join(GOALS)}'
-                             + (f'; unknown: {", ".join(given)}' if given else ''))
+            raise UsageError(
+                f'objective {metric!r}: goal = {goal!r}, allowed: {", ".join(GOALS)}'
+                + (f'; unknown: {", ".join(given)}' if given else '')
+            )
         return Objective(metric, goal)
 
     def _constraint(self, given: Any) -> Constraint:
-        if not isinstance(given, Mapping) or not isinstance(given.get('metric'), str) or (
-                set(given) - {'metric', 'low', 'high'}):
+        if (
+            not isinstance(given, Mapping)
+            or not isinstance(given.get('metric'), str)
+            or (set(given) - {'metric', 'low', 'high'})
+        ):
             raise UsageError(f'constraint {given!r}: expected dict(metric=, low=, high=)')
         found = Constraint(**given)
         bounds = {k: v for k, v in (('low', found.low), ('high', found.high)) if v is not None}
@@ -124,9 +141,11 @@ class Problem:
         for name, bound in bounds.items():
             number(f'constraint {found.metric!r}: {name}', bound)
         if self._metric(found.metric) is None:
-            raise UsageError(f'constraint {found.metric!r}: only costs, which are known before a '
-                             'candidate is evaluated, can be constrained (macs, params, '
-                             'backbone.macs, macs@512x1024, ...)')
+            raise UsageError(
+                f'constraint {found.metric!r}: only costs, which are known before a '
+                'candidate is evaluated, can be constrained (macs, params, '
+                'backbone.macs, macs@512x1024, ...)'
+            )
         if found.low is not None and found.high is not None and found.low > found.high:
             raise UsageError(f'constraint {found}: the lower bound is the larger one')
         return found
@@ -145,8 +164,7 @@ class Problem:
             return count(self.space, genes, metric.size if self.task else size)
         return getattr(self.task, metric.part)(genes, size)
 
-    def costs(self, genes: np.ndarray,
-              names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    def costs(self, genes: np.ndarray, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Name -> (n,) of the costs named; None: of all that objectives and constraints name."""
         out, known = {}, {}
         for name in self.metrics if names is None else names:
@@ -160,8 +178,9 @@ class Problem:
                 out[name] = getattr(known[key], metric.kind)
         return out
 
-    def feasible(self, genes: np.ndarray,
-                 constraints: Sequence[Constraint] | None = None) -> np.ndarray:
+    def feasible(
+        self, genes: np.ndarray, constraints: Sequence[Constraint] | None = None
+    ) -> np.ndarray:
         """Which rows of a gene matrix are networks within the constraints, (n,) bool.
 
         Args:
@@ -191,8 +210,14 @@ class Problem:
         """
         space = self.space
         ends = space.genes([space.smallest, space.largest])
-        beside = np.array([[*end[:i], j, *end[i + 1:]] for end in ends
-                           for i, choices in enumerate(space.choices) for j in range(len(choices))])
+        beside = np.array(
+            [
+                [*end[:i], j, *end[i + 1 :]]
+                for end in ends
+                for i, choices in enumerate(space.choices)
+                for j in range(len(choices))
+            ]
+        )
         beside = space.canonical_genes(beside[space.usable(beside)])
         return np.concatenate([ends, beside, space.uniform_genes(0, PROBES)])
 
@@ -204,16 +229,20 @@ class Problem:
             except UsageError:
                 raise
             except (ValueError, RuntimeError) as error:
-                raise UsageError(f'{name!r} at input_size = {metric.size or self.input_size}: '
-                                 f'{error}') from error
+                raise UsageError(
+                    f'{name!r} at input_size = {metric.size or self.input_size}: {error}'
+                ) from error
 
     def _check_reachable(self, constraint: Constraint) -> None:
         values = self.costs(self.probes, [constraint.metric])[constraint.metric]
         low, high = values.min(), values.max()
         if (constraint.high is not None and constraint.high < low) or (
-                constraint.low is not None and constraint.low > high):
-            raise UsageError(f'no architecture of {self.space.name} has {constraint}: the space '
-                             f'reaches from {low:g} to {high:g}')
+            constraint.low is not None and constraint.low > high
+        ):
+            raise UsageError(
+                f'no architecture of {self.space.name} has {constraint}: the space '
+                f'reaches from {low:g} to {high:g}'
+            )
 
     # ------------------------------------------------------------------ drawing
     def rounds(self, rng: np.random.Generator, n: int) -> Iterator[np.ndarray]:
@@ -237,8 +266,9 @@ class Problem:
     # ------------------------------------------------------------------ results
     def scores(self, results: Iterable[Mapping[str, float]]) -> np.ndarray:
         """Objectives of results, (n, objectives), all to be minimised."""
-        return np.array([[o.sign * result[o.metric] for o in self.objectives]
-                         for result in results], float).reshape(-1, len(self.objectives))
+        return np.array(
+            [[o.sign * result[o.metric] for o in self.objectives] for result in results], float
+        ).reshape(-1, len(self.objectives))
 
     def archs(self, genes: np.ndarray) -> list[Arch]:
         return self.space.from_genes(genes)
@@ -255,8 +285,9 @@ def read_size(given: Any) -> tuple[int, int] | None:
     sides = [given, given] if isinstance(given, int) else given
     if isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2:
         raise UsageError(f'input_size = {given!r}, expected a side or (height, width)')
-    return tuple(number(f'input_size = {given!r}: a side', side, low=1, whole=True)
-                 for side in sides)
+    return tuple(
+        number(f'input_size = {given!r}: a side', side, low=1, whole=True) for side in sides
+    )
 
 
 def _listed(name: str, given: Any) -> list[Any]:

@@ -1,4 +1,5 @@
 """The task's own metric of a supernet's subnets."""
+
 from __future__ import annotations
 
 import io
@@ -73,16 +74,28 @@ class SupernetEvaluator(SubnetEvaluator):
 
     neutral: ClassVar[Collection[str]] = ('cache',)
 
-    def __init__(self, space: Space, config: str | None, checkpoint: str, split: str | None = None,
-                 dataloader: Mapping | None = None, calibration_dataloader: Mapping | None = None,
-                 num_calibration: int = 32, phase: int | None = 0, seed: int = 0,
-                 cfg_options: Mapping | None = None, cache: bool = True) -> None:
+    def __init__(
+        self,
+        space: Space,
+        config: str | None,
+        checkpoint: str,
+        split: str | None = None,
+        dataloader: Mapping | None = None,
+        calibration_dataloader: Mapping | None = None,
+        num_calibration: int = 32,
+        phase: int | None = 0,
+        seed: int = 0,
+        cfg_options: Mapping | None = None,
+        cache: bool = True,
+    ) -> None:
         super().__init__(space)
-        self.num_calibration = number('evaluator.num_calibration', num_calibration, low=0,
-                                      whole=True)
+        self.num_calibration = number(
+            'evaluator.num_calibration', num_calibration, low=0, whole=True
+        )
         self.seed = number('evaluator.seed', seed, low=0, whole=True)
-        cfg, split = _supernet_config(checkpoint, config, split, dataloader,
-                                      calibration_dataloader, cfg_options)
+        cfg, split = _supernet_config(
+            checkpoint, config, split, dataloader, calibration_dataloader, cfg_options
+        )
         self.pictures, self.metric = f'{split}_dataloader', f'{split}_evaluator'
         check_architectures(cfg)
         check_data(cfg, 'train', split)
@@ -99,8 +112,9 @@ class SupernetEvaluator(SubnetEvaluator):
         self.calibration_batches = 0  # of the last subnet: at most num_calibration
 
     @classmethod
-    def describe(cls, checkpoint: str, config: str | None = None, split: str | None = None,
-                 **options: Any) -> dict[str, Any]:
+    def describe(
+        cls, checkpoint: str, config: str | None = None, split: str | None = None, **options: Any
+    ) -> dict[str, Any]:
         """Weights and config by their content; where they are not on this machine, that."""
         changes = {k: v for k, v in options.items() if k in CHANGES}
         try:
@@ -109,22 +123,31 @@ class SupernetEvaluator(SubnetEvaluator):
             weights = checkpoint if '://' in checkpoint else sha256(checkpoint)
         except (UsageError, OSError) as error:
             return dict(missing=str(error))
-        parts = {key: plain_types(cfg[key]) for key in (
-            f'{split}_dataloader', f'{split}_evaluator', 'train_dataloader')}
-        return dict(checkpoint=weights, model=plain_types(inner_model(cfg)),
-                    default_scope=cfg.get('default_scope'), **parts)
+        parts = {
+            key: plain_types(cfg[key])
+            for key in (f'{split}_dataloader', f'{split}_evaluator', 'train_dataloader')
+        }
+        return dict(
+            checkpoint=weights,
+            model=plain_types(inner_model(cfg)),
+            default_scope=cfg.get('default_scope'),
+            **parts,
+        )
 
     def _check_space(self) -> None:
         theirs = self.model.backbone.space
         if theirs.name != self.space.name:
-            raise UsageError(f'the supernet is of the space {theirs.name}, the search of '
-                             f'{self.space.name}')
+            raise UsageError(
+                f'the supernet is of the space {theirs.name}, the search of {self.space.name}'
+            )
         for ours, field in zip(self.space.fields, theirs.fields):
             for label, wanted, having in zip(ours.labels, ours.choices, field.choices):
                 if not set(wanted) <= set(having):
-                    raise UsageError(f'the supernet has {label} of {", ".join(map(str, having))}, '
-                                     f'the search asks for {", ".join(map(str, wanted))}: restrict '
-                                     'the searched space')
+                    raise UsageError(
+                        f'the supernet has {label} of {", ".join(map(str, having))}, '
+                        f'the search asks for {", ".join(map(str, wanted))}: restrict '
+                        'the searched space'
+                    )
 
     def _load(self, key: str, limit: int | None = None) -> Iterable[Any]:
         """Batches of a data loader: whenever they are asked for the same pictures, augmented in the
@@ -175,10 +198,14 @@ class SupernetEvaluator(SubnetEvaluator):
             return evaluated(evaluator, pictures)
 
 
-def _supernet_config(checkpoint: str, config: str | None = None, split: str | None = None,
-                     dataloader: Mapping | None = None,
-                     calibration_dataloader: Mapping | None = None,
-                     cfg_options: Mapping | None = None) -> tuple[Config, str]:
+def _supernet_config(
+    checkpoint: str,
+    config: str | None = None,
+    split: str | None = None,
+    dataloader: Mapping | None = None,
+    calibration_dataloader: Mapping | None = None,
+    cfg_options: Mapping | None = None,
+) -> tuple[Config, str]:
     """The config of a supernet's training with the changes of :class:`SupernetEvaluator`, and the
     split that it takes.
     """
@@ -189,12 +216,14 @@ def _supernet_config(checkpoint: str, config: str | None = None, split: str | No
     pictures = f'{split}_dataloader'
     for key in (pictures, f'{split}_evaluator'):
         if cfg.get(key) is None:
-            there = sorted(k.removesuffix('_dataloader') for k in cfg
-                           if k.endswith('_dataloader'))
-            raise UsageError(f'evaluator.split = {split!r}, but the config of the supernet has '
-                             f'no {key}; it has {", ".join(there)}')
-    cfg.merge_from_dict({pictures: dict(dataloader or {}),
-                         'train_dataloader': dict(calibration_dataloader or {})})
+            there = sorted(k.removesuffix('_dataloader') for k in cfg if k.endswith('_dataloader'))
+            raise UsageError(
+                f'evaluator.split = {split!r}, but the config of the supernet has '
+                f'no {key}; it has {", ".join(there)}'
+            )
+    cfg.merge_from_dict(
+        {pictures: dict(dataloader or {}), 'train_dataloader': dict(calibration_dataloader or {})}
+    )
     cfg.launcher = 'none'
     for loader in (cfg[pictures], cfg.train_dataloader):
         loader.update(num_workers=0, persistent_workers=False)

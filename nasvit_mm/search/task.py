@@ -1,4 +1,5 @@
 """The cost of backbone, neck and head at the task's input size, for thousands of candidates."""
+
 from __future__ import annotations
 
 import copy
@@ -66,8 +67,9 @@ def standalone(cfg: Config) -> Config:
         wrapper.clip_grad = dict(max_norm=limit)
     cfg.model = inner_model(cfg)
     cfg.val_cfg, cfg.test_cfg = dict(type='ValLoop'), dict(type='TestLoop')
-    cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks', ())
-                        if hook.type != 'nasvit_mm.SupernetState']
+    cfg.custom_hooks = [
+        hook for hook in cfg.get('custom_hooks', ()) if hook.type != 'nasvit_mm.SupernetState'
+    ]
     saving = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     if '/' in str(saving.get('save_best')):  # SUBNET/METRIC
         saving.save_best = saving.save_best.partition('/')[2]
@@ -96,8 +98,10 @@ class DenseTask:
         backbone = (self.cfg.get('model') or {}).get('backbone') or {}
         kind = MODELS.get(str(backbone.get('type')).removeprefix('nasvit_mm.'))
         if space.name not in getattr(kind, 'spaces', ()):
-            raise UsageError(f'the backbone of the task is {backbone.get("type")!r}, which does '
-                             f'not serve the space {space.name!r}')
+            raise UsageError(
+                f'the backbone of the task is {backbone.get("type")!r}, which does '
+                f'not serve the space {space.name!r}'
+            )
         init = backbone.get('init_cfg')
         if isinstance(init, Mapping) and init.get('type') == 'Pretrained':  # of one architecture
             self.cfg.model.backbone.pop('init_cfg')
@@ -108,8 +112,9 @@ class DenseTask:
         """The task's config with a candidate for its backbone."""
         cfg, arch = copy.deepcopy(self.cfg), self.space.arch(arch)
         space = self.space.to_dict()  # restricted, it may allow what the whole one does not
-        cfg.model.backbone.update(arch=arch.to_dict(),
-                                  space=space if 'restrict' in space else self.space.name)
+        cfg.model.backbone.update(
+            arch=arch.to_dict(), space=space if 'restrict' in space else self.space.name
+        )
         fit_channels(cfg, self.net.channels_of(arch))
         return cfg
 
@@ -117,8 +122,9 @@ class DenseTask:
     @cached_property
     def net(self) -> nn.Module:
         """The backbone of the whole space, without weights."""
-        options = dict(plain_types(self.cfg.model.backbone), arch='supernet', space=self.space,
-                       init_cfg=None)
+        options = dict(
+            plain_types(self.cfg.model.backbone), arch='supernet', space=self.space, init_cfg=None
+        )
         with torch.device('meta'):
             return MODELS.build(options).eval()
 
@@ -128,14 +134,16 @@ class DenseTask:
         change neither, and is a part of both.)
         """
         space, found = get_space(self.space.name), {'resolution'}
-        probes = space.genes([space.smallest, space.largest,
-                              *space.from_genes(space.uniform_genes(0, IDLE))])
+        probes = space.genes(
+            [space.smallest, space.largest, *space.from_genes(space.uniform_genes(0, IDLE))]
+        )
         for gene, (label, choices) in enumerate(zip(space.labels, space.choices)):
             rows = np.repeat(probes, len(choices), 0)
             rows[:, gene] = np.tile(np.arange(len(choices)), len(probes))
             ours, classifier = (
                 np.ptp(np.stack([cost.macs, cost.params]).reshape(2, len(probes), -1), axis=2).any()
-                for cost in (self._backbone(space, rows, size), count(space, rows)))
+                for cost in (self._backbone(space, rows, size), count(space, rows))
+            )
             if classifier and not ours:
                 found.add(label)
         return frozenset(found)
@@ -146,9 +154,16 @@ class DenseTask:
 
     def _backbone(self, space: Space, genes: np.ndarray, size: Size) -> Cost:
         net = self.net
-        return count(space, genes, size, part='backbone', out_indices=net.out_indices,
-                     attention=net.attention, out_width=self.cfg.model.backbone.get('out_width'),
-                     stage_norm=getattr(net, 'stage_norm', False))
+        return count(
+            space,
+            genes,
+            size,
+            part='backbone',
+            out_indices=net.out_indices,
+            attention=net.attention,
+            out_width=self.cfg.model.backbone.get('out_width'),
+            stage_norm=getattr(net, 'stage_norm', False),
+        )
 
     @cached_property
     def _widths(self) -> list[tuple[int, np.ndarray]]:
@@ -189,8 +204,13 @@ class DenseTask:
     def total(self, genes: np.ndarray, size: Size) -> Cost:
         """Of the whole model."""
         a, b = self.backbone(genes, size), self.head(genes, size)
-        return Cost(a.macs + b.macs, a.params + b.params, {**a.breakdown, **b.breakdown},
-                    {**a.breakdown_params, **b.breakdown_params}, size)
+        return Cost(
+            a.macs + b.macs,
+            a.params + b.params,
+            {**a.breakdown, **b.breakdown},
+            {**a.breakdown_params, **b.breakdown_params},
+            size,
+        )
 
     def _patch(self, genes: np.ndarray) -> np.ndarray:
         """Choice of the patch size, by which the grids of all outputs go; 0 where there is none."""
@@ -208,20 +228,26 @@ class DenseTask:
         lows, highs = ([int(end(table)) for _, table in self._widths] for end in (np.min, np.max))
         base, slopes = np.array(self._traced(lows, size, patch)), []
         for i, (low, high) in enumerate(zip(lows, highs)):
-            moved = base if high == low else np.array(
-                self._traced([*lows[:i], high, *lows[i + 1:]], size, patch))
+            moved = (
+                base
+                if high == low
+                else np.array(self._traced([*lows[:i], high, *lows[i + 1 :]], size, patch))
+            )
             slopes.append((moved - base) // max(1, high - low))
         fixed = base - (np.array(lows)[:, None] * slopes).sum(0)
-        out = tuple(_Formula(int(f), tuple(int(s[kind]) for s in slopes))
-                    for kind, f in enumerate(fixed))
+        out = tuple(
+            _Formula(int(f), tuple(int(s[kind]) for s in slopes)) for kind, f in enumerate(fixed)
+        )
         for widths in self.channels(self.space.uniform_genes(0, CHECKS)):
             traced = self._traced(widths, size, patch)
             ours = tuple(int(sum(f.parts(widths[None]).values())[0]) for f in out)
             if ours != traced:
-                raise UsageError('neck and head of the task are not linear in the widths that they '
-                                 f'take (at {widths.tolist()} {traced[0]} multiply-adds, '
-                                 f'{ours[0]} by the formula): give the backbone out_width, so that '
-                                 'they are the same for every candidate')
+                raise UsageError(
+                    'neck and head of the task are not linear in the widths that they '
+                    f'take (at {widths.tolist()} {traced[0]} multiply-adds, '
+                    f'{ours[0]} by the formula): give the backbone out_width, so that '
+                    'they are the same for every candidate'
+                )
         return out
 
     def _traced(self, widths: Sequence[int], size: Size, patch: int) -> tuple[int, int]:

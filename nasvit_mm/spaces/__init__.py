@@ -2,6 +2,7 @@
 
 numpy only: nothing here imports torch.
 """
+
 from __future__ import annotations
 
 from nasvit_mm.spaces.arch import Arch, load_arch_file
@@ -12,12 +13,33 @@ from nasvit_mm.spaces.space import Field, Space, closest, is_many
 from nasvit_mm.spaces.vitas import ViTASDeiTBase, ViTASDeiTBlock, ViTASDeiTSmall, ViTASSpace
 from nasvit_mm.spaces.vitas_twins import ViTASTwinsSpace
 
-__all__ = ['SPACES', 'Arch', 'ElasticViTSpace', 'Field', 'NASViTSpace', 'SlotSpace', 'Space',
-           'ViTASSpace', 'ViTASTwinsSpace', 'get_space', 'is_many', 'list_spaces', 'load_arch_file']
+__all__ = [
+    'SPACES',
+    'Arch',
+    'ElasticViTSpace',
+    'Field',
+    'NASViTSpace',
+    'SlotSpace',
+    'Space',
+    'ViTASSpace',
+    'ViTASTwinsSpace',
+    'get_space',
+    'is_many',
+    'list_spaces',
+    'load_arch_file',
+]
 
-SPACES = {space.name: space for space in (
-    NASViTSpace, ElasticViTSpace, ViTASDeiTSmall, ViTASDeiTBlock, ViTASDeiTBase,
-    ViTASTwinsSpace)}
+SPACES = {
+    space.name: space
+    for space in (
+        NASViTSpace,
+        ElasticViTSpace,
+        ViTASDeiTSmall,
+        ViTASDeiTBlock,
+        ViTASDeiTBase,
+        ViTASTwinsSpace,
+    )
+}
 
 
 def list_spaces() -> list[str]:
@@ -41,11 +63,15 @@ def get_space(space: str | dict | Space) -> Space:
     if isinstance(space, dict):
         unknown = set(space) - {'space', 'restrict'}
         if unknown or 'space' not in space:
-            raise KeyError(f"a space mapping has the keys 'space' and optionally 'restrict', "
-                           f'got {sorted(space)}')
+            raise KeyError(
+                f"a space mapping has the keys 'space' and optionally 'restrict', "
+                f'got {sorted(space)}'
+            )
         space, restriction = space['space'], space.get('restrict') or {}
     if space not in SPACES:
-        raise KeyError(f'unknown space {space!r}{closest(space, SPACES)}; '
-                       f'known spaces: {", ".join(list_spaces())}')
+        raise KeyError(
+            f'unknown space {space!r}{closest(space, SPACES)}; '
+            f'known spaces: {", ".join(list_spaces())}'
+        )
     found = SPACES[space]()
     return found.restrict(**restriction) if restriction else found

@@ -1,4 +1,5 @@
 """An architecture: frozen, hashable, JSON."""
+
 from __future__ import annotations
 
 import hashlib
@@ -22,8 +23,9 @@ class Arch:
 
     def __init__(self, space: str, fields: Mapping[str, Value]) -> None:
         # Fields are plain attributes: networks read them inside what torch.compile traces.
-        self.__dict__.update(fields, _space=space, _fields=dict(fields),
-                             _hash=hash((space, tuple(fields.items()))))
+        self.__dict__.update(
+            fields, _space=space, _fields=dict(fields), _hash=hash((space, tuple(fields.items())))
+        )
 
     @property
     def space(self) -> str:
@@ -39,8 +41,10 @@ class Arch:
         """A copy with some fields changed (not validated: pass it through ``Space.arch``)."""
         unknown = set(fields) - set(self._fields)
         if unknown:
-            raise KeyError(f'{self._space} architectures have the fields {list(self._fields)}, '
-                           f'not {sorted(unknown)}')
+            raise KeyError(
+                f'{self._space} architectures have the fields {list(self._fields)}, '
+                f'not {sorted(unknown)}'
+            )
         return Arch(self._space, {**self._fields, **fields})
 
     def save(self, path: str | Path) -> None:
@@ -68,13 +72,14 @@ class Arch:
         return self._hash
 
     def __str__(self) -> str:
-        parts = (k[0] + _dotted(v if isinstance(v, tuple) else (v,))
-                 for k, v in self._fields.items())
+        parts = (
+            k[0] + _dotted(v if isinstance(v, tuple) else (v,)) for k, v in self._fields.items()
+        )
         text = f'{self._space}:{"-".join(parts)}'
         if len(text) <= LONGEST_TEXT:
             return text
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return f'{text[:LONGEST_TEXT - len(digest)]}~{digest}'
+        return f'{text[: LONGEST_TEXT - len(digest)]}~{digest}'
 
     __repr__ = __str__
 
@@ -97,13 +102,17 @@ def load_arch_file(path: str | Path) -> dict[str, Any]:
     try:
         if path.suffix.lower() in ('.yml', '.yaml'):
             import yaml
+
             content = yaml.safe_load(text)
         else:
             content = json.loads(text)
     except Exception as error:
-        raise ValueError(f'architecture file {path} is not valid '
-                         f'{path.suffix.lstrip(".") or "json"}: {error}') from error
+        raise ValueError(
+            f'architecture file {path} is not valid {path.suffix.lstrip(".") or "json"}: {error}'
+        ) from error
     if not isinstance(content, (dict, list)):
-        raise ValueError(f'architecture file {path} holds a {type(content).__name__}, '
-                         'expected a mapping of fields')
+        raise ValueError(
+            f'architecture file {path} holds a {type(content).__name__}, '
+            'expected a mapping of fields'
+        )
     return content

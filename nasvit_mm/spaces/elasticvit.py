@@ -3,6 +3,7 @@
 Facts: the released configuration ``final_3min_space``; what there cannot vary (expansion 6 and
 kernel 3 of the transformer stages' entry, query-key scale 1, global attention) is no gene.
 """
+
 from __future__ import annotations
 
 import random
@@ -62,11 +63,24 @@ class ElasticViTSpace(Space):
     min_size = MIN_SIZE
     table = (
         Field('resolution', (), (TRAINED_RESOLUTIONS,)),
-        Field('width', ('stem', *STAGE_NAMES), (
-            (16, 24), (16, 24, 32), (16, 24, 32, 40, 48), (48, 64, 80, 96),
-            tuple(range(80, 161, 16)), tuple(range(144, 289, 16)), tuple(range(160, 321, 16)))),
-        Field('depth', ('stem', *STAGE_NAMES), (
-            (1, 2), (2, 3, 4, 5), (2, 3, 4, 5, 6), (1, 2, 3, 4, 5), *[tuple(range(1, 7))] * 3)),
+        Field(
+            'width',
+            ('stem', *STAGE_NAMES),
+            (
+                (16, 24),
+                (16, 24, 32),
+                (16, 24, 32, 40, 48),
+                (48, 64, 80, 96),
+                tuple(range(80, 161, 16)),
+                tuple(range(144, 289, 16)),
+                tuple(range(160, 321, 16)),
+            ),
+        ),
+        Field(
+            'depth',
+            ('stem', *STAGE_NAMES),
+            ((1, 2), (2, 3, 4, 5), (2, 3, 4, 5, 6), (1, 2, 3, 4, 5), *[tuple(range(1, 7))] * 3),
+        ),
         Field('expand_ratio', CONV_STAGES, ((3, 4, 5, 6),) * 2),
         Field('kernel_size', ('stem', *CONV_STAGES), ((3, 5),) * 3),
         Field('mlp_ratio', TRANSFORMER_STAGES, ((2, 3, 4, 5),) * 4),
@@ -75,9 +89,15 @@ class ElasticViTSpace(Space):
 
     def _links(self) -> list[Link]:
         first, choices = self.first_gene('width'), self.field('width').choices
-        return [Link(first + i, first + i + 1, np.array(a)[:, None] <= np.array(b),
-                     'widths never decrease along the network')
-                for i, (a, b) in enumerate(zip(choices, choices[1:]))]
+        return [
+            Link(
+                first + i,
+                first + i + 1,
+                np.array(a)[:, None] <= np.array(b),
+                'widths never decrease along the network',
+            )
+            for i, (a, b) in enumerate(zip(choices, choices[1:]))
+        ]
 
     # ------------------------------------------------------------------ the authors' form
     def to_tuple(self, arch: Any) -> tuple:
@@ -91,40 +111,62 @@ class ElasticViTSpace(Space):
         conv, blocks = arch.depth[:3], arch.depth[3:]
         mlp, heads = arch.mlp_ratio, [w // HEAD_DIM for w in arch.width[3:]]
         ones = (1,) * sum(blocks)
-        return (arch.resolution, arch.width, arch.depth, _repeat((1, *arch.expand_ratio), conv),
-                _repeat(arch.kernel_size, conv), _repeat(mlp, blocks), _repeat(heads, blocks),
-                ones, ones, _repeat(arch.v_scale, blocks))
+        return (
+            arch.resolution,
+            arch.width,
+            arch.depth,
+            _repeat((1, *arch.expand_ratio), conv),
+            _repeat(arch.kernel_size, conv),
+            _repeat(mlp, blocks),
+            _repeat(heads, blocks),
+            ones,
+            ones,
+            _repeat(arch.v_scale, blocks),
+        )
 
     def _from_native(self, x: Any) -> Mapping:
         if not isinstance(x, (Sequence, np.ndarray)) or isinstance(x, str) or len(x) != 10:
             raise TypeError(
                 f'{x!r} is no {self.name} architecture; give a name, a mapping of fields, an Arch, '
-                "a file or the authors' tuple of ten")
+                "a file or the authors' tuple of ten"
+            )
         resolution, width, depth, expand, kernel, mlp, _, window, scale, v = x  # heads: width // 16
         if len(width) != 7 or len(depth) != 7:
-            raise ValueError(f"{self.name}: the authors' tuple has 7 widths and 7 depths, got "
-                             f'{width!r} and {depth!r}')
+            raise ValueError(
+                f"{self.name}: the authors' tuple has 7 widths and 7 depths, got "
+                f'{width!r} and {depth!r}'
+            )
         conv, blocks = list(depth[:3]), list(depth[3:])
         expand = self._per_stage('expand ratios', expand, conv)
         if expand[0] != 1 or set(window) != {1} or set(scale) != {1}:
-            raise ValueError(f'{self.name}: expansion of the stem, windows and query scales are '
-                             f'1, got {expand[0]}, {window!r}, {scale!r}')
+            raise ValueError(
+                f'{self.name}: expansion of the stem, windows and query scales are '
+                f'1, got {expand[0]}, {window!r}, {scale!r}'
+            )
         return dict(
-            resolution=resolution, width=list(width), depth=list(depth), expand_ratio=expand[1:],
+            resolution=resolution,
+            width=list(width),
+            depth=list(depth),
+            expand_ratio=expand[1:],
             kernel_size=self._per_stage('kernel sizes', kernel, conv),
             mlp_ratio=self._per_stage('MLP ratios', mlp, blocks),
-            v_scale=self._per_stage('v scales', v, blocks))
+            v_scale=self._per_stage('v scales', v, blocks),
+        )
 
     def _per_stage(self, what: str, values: Sequence[int], depths: Sequence[int]) -> list[int]:
         if len(values) != sum(depths):
-            raise ValueError(f'{self.name}: {len(values)} {what}, expected one for each of the '
-                             f'{sum(depths)} blocks: {values!r}')
+            raise ValueError(
+                f'{self.name}: {len(values)} {what}, expected one for each of the '
+                f'{sum(depths)} blocks: {values!r}'
+            )
         out, start = [], 0
         for depth in depths:
-            of_stage = set(values[start:start + depth])
+            of_stage = set(values[start : start + depth])
             if len(of_stage) != 1:
-                raise ValueError(f'{self.name}: {what} {sorted(of_stage)} within one stage; all '
-                                 'blocks of a stage share them')
+                raise ValueError(
+                    f'{self.name}: {what} {sorted(of_stage)} within one stage; all '
+                    'blocks of a stage share them'
+                )
             out += of_stage
             start += depth
         return out
@@ -177,8 +219,17 @@ class ElasticViTSpace(Space):
             rng.choice([1])
             v.append(pick(at_least('v_scale', i)[::-1]))
             mlp.append(pick(choices['mlp_ratio'][i][::-1]))
-        return self.arch(dict(resolution=resolution, width=width, depth=depth, expand_ratio=expand,
-                              kernel_size=kernel, mlp_ratio=mlp, v_scale=v))
+        return self.arch(
+            dict(
+                resolution=resolution,
+                width=width,
+                depth=depth,
+                expand_ratio=expand,
+                kernel_size=kernel,
+                mlp_ratio=mlp,
+                v_scale=v,
+            )
+        )
 
 
 def _repeat(values: Sequence[int], times: Sequence[int]) -> tuple[int, ...]:

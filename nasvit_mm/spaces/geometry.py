@@ -1,4 +1,5 @@
 """Attention modes and window sizes that networks and costs agree on."""
+
 from __future__ import annotations
 
 from typing import Any

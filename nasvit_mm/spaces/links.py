@@ -3,6 +3,7 @@
 The rules of a space form a forest (no cycle of genes), so counts and uniform draws are exact: one
 pass from the leaves to the roots, one back.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -63,8 +64,9 @@ class Forest:
         for gene in reversed(self.order):
             if gene in self.parent:
                 parent, allowed = self.parent[gene]
-                self.below[parent] = self.below[parent] * (allowed.astype(object)
-                                                           @ self.below[gene])
+                self.below[parent] = self.below[parent] * (
+                    allowed.astype(object) @ self.below[gene]
+                )
 
     def count(self) -> int:
         """Number of gene vectors that obey all links."""

@@ -3,6 +3,7 @@
 Facts: the released code's table (the paper's own table differs in three entries, and the released
 checkpoint has the code's shape).
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -56,12 +57,34 @@ class NASViTSpace(Space):
     min_size = MIN_SIZE
     table = (
         Field('resolution', (), (TRAINED_RESOLUTIONS,)),
-        Field('width', ('first_conv', *STAGE_NAMES, 'last'), (
-            (16, 24), (16, 24), (24, 32), (32, 40), (64, 72), (112, 120, 128),
-            (160, 168, 176, 184), (208, 216, 224), (1792, 1984))),
-        Field('depth', STAGE_NAMES, (
-            (1, 2), (3, 4, 5), (3, 4, 5, 6), (3, 4, 5, 6), tuple(range(3, 10)),
-            tuple(range(3, 9)), (3, 4, 5, 6))),
+        Field(
+            'width',
+            ('first_conv', *STAGE_NAMES, 'last'),
+            (
+                (16, 24),
+                (16, 24),
+                (24, 32),
+                (32, 40),
+                (64, 72),
+                (112, 120, 128),
+                (160, 168, 176, 184),
+                (208, 216, 224),
+                (1792, 1984),
+            ),
+        ),
+        Field(
+            'depth',
+            STAGE_NAMES,
+            (
+                (1, 2),
+                (3, 4, 5),
+                (3, 4, 5, 6),
+                (3, 4, 5, 6),
+                tuple(range(3, 10)),
+                tuple(range(3, 9)),
+                (3, 4, 5, 6),
+            ),
+        ),
         Field('kernel_size', STAGE_NAMES, ((3, 5), (3, 5), (3,), (3,), (3,), (3,), (3,))),
         Field('expand_ratio', STAGE_NAMES, ((1,), *[(4, 5, 6)] * 4, (6,), (6,))),
     )
@@ -104,5 +127,5 @@ def scale_rows(space: Space) -> list[list[int]]:
     """
     if not space.is_single:
         return [sorted({n * n % SCALE_ROWS for n in range(SCALE_ROWS)})] * len(STAGES)
-    resolution, = space.field('resolution').choices[0]
+    (resolution,) = space.field('resolution').choices[0]
     return [[scale_row(resolution, stage)] for stage in range(len(STAGES))]

@@ -4,6 +4,7 @@ With an identity allowed in any slot, many gene vectors are one network.  Identi
 the identities to the end of their group of slots, so that a network has one vector.  (The ViTAS
 paper names the purpose and the idea; its exact form is not public, and this one is nasvit_mm's.)
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -37,17 +38,26 @@ class SlotSpace(Space):
         heads, first, out = self.field('heads').choices, self.first_gene('heads'), []
         for group in self.groups:
             for a, b in zip(group, group[1:]):
-                allowed = np.array([[x != IDENTITY or y == IDENTITY for y in heads[b]]
-                                    for x in heads[a]])
-                out.append(Link(first + a, first + b, allowed,
-                                'in canonical form identities come last'))
+                allowed = np.array(
+                    [[x != IDENTITY or y == IDENTITY for y in heads[b]] for x in heads[a]]
+                )
+                out.append(
+                    Link(first + a, first + b, allowed, 'in canonical form identities come last')
+                )
         for name in self.slot_fields:
             start = self.first_gene(name)
             for slot, choices in enumerate(self.field(name).choices):
-                allowed = np.array([[x != IDENTITY or i == 0 for i in range(len(choices))]
-                                    for x in heads[slot]])
-                out.append(Link(first + slot, start + slot, allowed,
-                                'in canonical form an identity has the smallest choices'))
+                allowed = np.array(
+                    [[x != IDENTITY or i == 0 for i in range(len(choices))] for x in heads[slot]]
+                )
+                out.append(
+                    Link(
+                        first + slot,
+                        start + slot,
+                        allowed,
+                        'in canonical form an identity has the smallest choices',
+                    )
+                )
         return out
 
     def _check(self, arch: Arch) -> Arch:
@@ -104,8 +114,13 @@ class SlotSpace(Space):
         """Those with a block, too."""
         return super().usable(genes) & (self.columns(genes)['heads'] != IDENTITY).any(1)
 
-    def exchanged(self, genes: np.ndarray, other: np.ndarray, name: str,
-                  positions: Sequence[str] | None = None) -> np.ndarray:
+    def exchanged(
+        self,
+        genes: np.ndarray,
+        other: np.ndarray,
+        name: str,
+        positions: Sequence[str] | None = None,
+    ) -> np.ndarray:
         """As of other spaces; blocks beyond the depth that an architecture has are the other's."""
         if name != 'depth':
             return super().exchanged(genes, other, name, positions)
@@ -143,8 +158,9 @@ class SlotSpace(Space):
         return arch.replace(heads=(first[0], *arch.heads[1:]))
 
     # ------------------------------------------------------------------ sampling
-    def sample_genes(self, rng: np.random.Generator | int, n: int,
-                     identity: float | None = None) -> np.ndarray:
+    def sample_genes(
+        self, rng: np.random.Generator | int, n: int, identity: float | None = None
+    ) -> np.ndarray:
         """Canonical gene matrix (n, num_genes); seeded.
 
         Not uniform over networks, nearly all of which have full depth: the depth of each group is
@@ -177,14 +193,20 @@ class SlotSpace(Space):
         heads = [self.field('heads').choices[slot] for slot in group]
         always = [IDENTITY not in h for h in heads]
         never = [h == (IDENTITY,) for h in heads]
-        possible = np.array([not any(never[:d]) and not any(always[d:])
-                             for d in range(len(group) + 1)])
+        possible = np.array(
+            [not any(never[:d]) and not any(always[d:]) for d in range(len(group) + 1)]
+        )
         weights = possible.astype(float)
         if identity is not None:
             fixed = sum(always)
-            weights *= [comb(len(group) - fixed, d - fixed) * (1 - identity) ** (d - fixed)
-                        * identity ** (len(group) - d) if d >= fixed else 0
-                        for d in range(len(group) + 1)]
+            weights *= [
+                comb(len(group) - fixed, d - fixed)
+                * (1 - identity) ** (d - fixed)
+                * identity ** (len(group) - d)
+                if d >= fixed
+                else 0
+                for d in range(len(group) + 1)
+            ]
         if not weights.any():
             raise ValueError(f'identity = {identity!r}: no depth has a probability above 0')
         return weights / weights.sum()

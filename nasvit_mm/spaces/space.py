@@ -1,4 +1,5 @@
 """The base of all search spaces: a table of choices and what follows from it."""
+
 from __future__ import annotations
 
 import copy
@@ -46,8 +47,9 @@ class Space:
     table: ClassVar[tuple[Field, ...]]
     min_size: ClassVar[int]  # smallest resolution that ``restrict`` takes
 
-    def __init__(self, fields: Sequence[Field] | None = None,
-                 restriction: Mapping[str, list] | None = None) -> None:
+    def __init__(
+        self, fields: Sequence[Field] | None = None, restriction: Mapping[str, list] | None = None
+    ) -> None:
         self.fields = tuple(fields or self.table)
         self._restriction = dict(restriction or {})
 
@@ -64,7 +66,7 @@ class Space:
 
     def first_gene(self, name: str) -> int:
         """Where the genes of a field begin in a gene vector."""
-        before = self.fields[:self.fields.index(self.field(name))]
+        before = self.fields[: self.fields.index(self.field(name))]
         return sum(len(f.choices) for f in before)
 
     def _links(self) -> list[Link]:
@@ -190,9 +192,11 @@ class Space:
                 raise FileNotFoundError(f'architecture file not found: {text}')
             return load_arch_file(text)
         names = ['smallest', 'largest', *self.zoo]
-        raise KeyError(f'unknown {self.name} architecture {text!r}{closest(text, names)}; '
-                       f'named ones: {", ".join(names)}; a .json / .yaml file or a mapping '
-                       'is taken too')
+        raise KeyError(
+            f'unknown {self.name} architecture {text!r}{closest(text, names)}; '
+            f'named ones: {", ".join(names)}; a .json / .yaml file or a mapping '
+            'is taken too'
+        )
 
     def _from_mapping(self, mapping: Mapping) -> Arch:
         given = dict(mapping)
@@ -202,30 +206,42 @@ class Space:
         names = [f.name for f in self.fields]
         missing, unknown = [n for n in names if n not in given], sorted(set(given) - set(names))
         if missing or unknown:
-            raise KeyError(f'a {self.name} architecture has the fields {names}; '
-                           + (f'missing: {missing} ' if missing else '')
-                           + (f'unknown: {unknown}' if unknown else ''))
+            raise KeyError(
+                f'a {self.name} architecture has the fields {names}; '
+                + (f'missing: {missing} ' if missing else '')
+                + (f'unknown: {unknown}' if unknown else '')
+            )
         return Arch(self.name, {f.name: self._read_field(f, given[f.name]) for f in self.fields})
 
     def _read_field(self, field: Field, value: Any) -> Value:
         values = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
-        if isinstance(value, str) or len(values) != len(field.choices) or (
-                not field.positions and isinstance(value, (Sequence, np.ndarray))):
-            shape = (f'{len(field.positions)} numbers, {", ".join(field.positions)}'
-                     if field.positions else 'one number')
+        if (
+            isinstance(value, str)
+            or len(values) != len(field.choices)
+            or (not field.positions and isinstance(value, (Sequence, np.ndarray)))
+        ):
+            shape = (
+                f'{len(field.positions)} numbers, {", ".join(field.positions)}'
+                if field.positions
+                else 'one number'
+            )
             raise ValueError(f'{self.name}: {field.name} = {value!r}, expected {shape}')
         out = []
         for label, v, choices in zip(field.labels, values, field.choices):
             if isinstance(v, bool) or v not in choices:
-                raise ValueError(f'{self.name}: {label} = {v!r} is not in the space; '
-                                 f'choices: {", ".join(map(str, choices))}')
+                raise ValueError(
+                    f'{self.name}: {label} = {v!r} is not in the space; '
+                    f'choices: {", ".join(map(str, choices))}'
+                )
             out.append(int(v))
         return tuple(out) if field.positions else out[0]
 
     def _from_native(self, x: Any) -> Mapping:
         """The authors' own form that is not a mapping."""
-        raise TypeError(f'{type(x).__name__} is no {self.name} architecture; give a name, a '
-                        'mapping of fields, an Arch or a file')
+        raise TypeError(
+            f'{type(x).__name__} is no {self.name} architecture; give a name, a '
+            'mapping of fields, an Arch or a file'
+        )
 
     def _from_text(self, text: str) -> Mapping | Sequence | None:
         """The authors' own form that is a string; None where ``text`` is not one."""
@@ -234,15 +250,18 @@ class Space:
     def _check(self, arch: Arch) -> Arch:
         """Raise ValueError where genes contradict one another."""
         if self.links:
-            values = [v for f in self.fields
-                      for v in (arch[f.name] if f.positions else (arch[f.name],))]
+            values = [
+                v for f in self.fields for v in (arch[f.name] if f.positions else (arch[f.name],))
+            ]
             for link in self.links:
                 a, b = values[link.first], values[link.second]
-                if not link.allowed[self.choices[link.first].index(a),
-                                    self.choices[link.second].index(b)]:
+                if not link.allowed[
+                    self.choices[link.first].index(a), self.choices[link.second].index(b)
+                ]:
                     raise ValueError(
                         f'{self.name}: {self.labels[link.first]} = {a} and '
-                        f'{self.labels[link.second]} = {b} do not go together: {link.rule}')
+                        f'{self.labels[link.second]} = {b} do not go together: {link.rule}'
+                    )
         return arch
 
     def canonical(self, arch: Any) -> Arch:
@@ -276,8 +295,10 @@ class Space:
         if genes.ndim == 2:
             return [self.from_genes(row) for row in genes]
         values = iter(self._values(genes[None])[0].tolist())
-        fields = {f.name: tuple(next(values) for _ in f.positions) if f.positions else next(values)
-                  for f in self.fields}
+        fields = {
+            f.name: tuple(next(values) for _ in f.positions) if f.positions else next(values)
+            for f in self.fields
+        }
         return self._check(Arch(self.name, fields))
 
     def columns(self, genes: np.ndarray) -> dict[str, np.ndarray]:
@@ -299,19 +320,26 @@ class Space:
         bad = (genes < 0) | (genes >= sizes)
         if bad.any():
             row, gene = np.argwhere(bad)[0]
-            raise ValueError(f'{self.name}: gene {gene} ({self.labels[gene]}) = {genes[row, gene]} '
-                             f'in row {row}, allowed 0..{sizes[gene] - 1}')
+            raise ValueError(
+                f'{self.name}: gene {gene} ({self.labels[gene]}) = {genes[row, gene]} '
+                f'in row {row}, allowed 0..{sizes[gene] - 1}'
+            )
         return self._lookup[np.arange(self.num_genes), genes]
 
     @cached_property
     def _lookup(self) -> np.ndarray:
         out = np.zeros((self.num_genes, max(map(len, self.choices))), dtype=np.int64)
         for row, choices in zip(out, self.choices):
-            row[:len(choices)] = choices
+            row[: len(choices)] = choices
         return out
 
-    def exchanged(self, genes: np.ndarray, other: np.ndarray, name: str,
-                  positions: Sequence[str] | None = None) -> np.ndarray:
+    def exchanged(
+        self,
+        genes: np.ndarray,
+        other: np.ndarray,
+        name: str,
+        positions: Sequence[str] | None = None,
+    ) -> np.ndarray:
         """Genes (n, num_genes) with the widths, or the depths, of another architecture.
 
         Args:
@@ -325,8 +353,10 @@ class Space:
         field, out = self.field(name), genes.copy()
         unknown = [p for p in positions or () if p not in field.positions]
         if unknown:
-            raise ValueError(f'{name} has no position {", ".join(map(str, unknown))}; there are '
-                             f'{", ".join(field.positions)}')
+            raise ValueError(
+                f'{name} has no position {", ".join(map(str, unknown))}; there are '
+                f'{", ".join(field.positions)}'
+            )
         places = [field.positions.index(p) for p in positions or field.positions] or [0]
         columns = np.array(places) + self.first_gene(name)
         out[:, columns] = other[columns]
@@ -362,8 +392,10 @@ class Space:
                 return self.from_genes(genes)
             again = ~self.usable(genes)
             genes[again] = self.sample_genes(rng, int(again.sum()), **how)
-        raise ValueError(f'{self.name}: 1,000 draws gave no network of use'
-                         + ''.join(f', with {k} = {v!r}' for k, v in how.items()))
+        raise ValueError(
+            f'{self.name}: 1,000 draws gave no network of use'
+            + ''.join(f', with {k} = {v!r}' for k, v in how.items())
+        )
 
     def uniform_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
         """Drawn uniformly from all gene vectors that obey the rules, (n, num_genes)."""
@@ -391,19 +423,22 @@ class Space:
         unknown = sorted(set(fields) - set(names))
         if unknown:
             raise KeyError(f'{self.name} has the fields {names}, not {unknown}')
-        kept = [self._restrict_field(f, fields[f.name]) if f.name in fields else f
-                for f in self.fields]
+        kept = [
+            self._restrict_field(f, fields[f.name]) if f.name in fields else f for f in self.fields
+        ]
         kept = self._possible(kept)
         full = {f.name: f for f in self.table}
-        restriction = {f.name: [list(c) for c in f.choices] for f in kept
-                       if f.choices != full[f.name].choices}
+        restriction = {
+            f.name: [list(c) for c in f.choices] for f in kept if f.choices != full[f.name].choices
+        }
         return type(self)(kept, restriction)
 
     def only(self, arch: Any) -> Space:
         """The space whose one member is ``arch``: a subnet is a supernet with one choice."""
         arch = self.arch(arch)
-        return self.restrict(**{f.name: list(arch[f.name]) if f.positions else arch[f.name]
-                                for f in self.fields})
+        return self.restrict(
+            **{f.name: list(arch[f.name]) if f.positions else arch[f.name] for f in self.fields}
+        )
 
     def _possible(self, fields: list[Field]) -> list[Field]:
         """Without the choices that no architecture can have, by the rules between genes."""
@@ -411,12 +446,15 @@ class Space:
         if not derived.links:
             return fields
         if not derived.num_architectures:
-            raise ValueError(f'{self.name}: this restriction leaves no architecture: '
-                             + '; '.join(sorted({link.rule for link in derived.links})))
+            raise ValueError(
+                f'{self.name}: this restriction leaves no architecture: '
+                + '; '.join(sorted({link.rule for link in derived.links}))
+            )
         masks, out = iter(derived._forest.possible()), []
         for field in fields:
-            choices = tuple(tuple(c for c, ok in zip(choice, next(masks)) if ok)
-                            for choice in field.choices)
+            choices = tuple(
+                tuple(c for c, ok in zip(choice, next(masks)) if ok) for choice in field.choices
+            )
             out.append(field._replace(choices=choices))
         return out
 
@@ -428,19 +466,24 @@ class Space:
         elif isinstance(wanted, Mapping):
             unknown = sorted(set(wanted) - set(field.positions))
             if unknown:
-                raise KeyError(f'{self.name}: {field.name} has the positions '
-                               f'{list(field.positions)}, not {unknown}')
+                raise KeyError(
+                    f'{self.name}: {field.name} has the positions '
+                    f'{list(field.positions)}, not {unknown}'
+                )
             wanted = [wanted.get(p, c) for p, c in zip(field.positions, field.choices)]
         elif not isinstance(wanted, (list, tuple)) or len(wanted) != len(field.positions):
-            raise ValueError(f'{self.name}: restrict {field.name} with a mapping position -> '
-                             f'choices or a list of {len(field.positions)} entries, got {wanted!r}')
+            raise ValueError(
+                f'{self.name}: restrict {field.name} with a mapping position -> '
+                f'choices or a list of {len(field.positions)} entries, got {wanted!r}'
+            )
         choices = []
         for label, values, have in zip(field.labels, wanted, field.choices):
             values = sorted(set(values if isinstance(values, (list, tuple, set)) else [values]))
             bad = [v for v in values if not self._allowed(field, v, have)]
             if bad or not values:
-                raise ValueError(f'{self.name}: restrict {label} to {values}, but the space has '
-                                 f'{list(have)}')
+                raise ValueError(
+                    f'{self.name}: restrict {label} to {values}, but the space has {list(have)}'
+                )
             choices.append(tuple(int(v) for v in values))
         return field._replace(choices=tuple(choices))
 
@@ -481,7 +524,8 @@ def is_many(archs: Any) -> bool:
     is a number).
     """
     return isinstance(archs, (list, tuple)) and all(
-        isinstance(a, (Arch, Mapping, str, list, tuple)) for a in archs)
+        isinstance(a, (Arch, Mapping, str, list, tuple)) for a in archs
+    )
 
 
 def closest(name: object, names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 Facts: the public code (June 2021) and its released networks.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -21,8 +22,9 @@ MIN_SIZE = 32
 NUM_OUTPUTS = 4  # of a dense backbone, at patch / 4, patch / 2, patch and 2 patch
 
 
-def table(slots: int, width: int, inner: int, hidden: int, patch_sizes: tuple[int, ...],
-          identity: bool) -> tuple[Field, ...]:
+def table(
+    slots: int, width: int, inner: int, hidden: int, patch_sizes: tuple[int, ...], identity: bool
+) -> tuple[Field, ...]:
     """Fields of a space.
 
     Args:
@@ -98,23 +100,28 @@ class ViTASSpace(SlotSpace):
             return super()._from_native(x)
         genome, n = [int(g) for g in x], self.slots
         if len(genome) != 3 * n + 4:
-            raise ValueError(f"{self.name}: the authors' genome has {3 * n + 4} genes ({n + 3} "
-                             f'operators and {2 * n + 1} ratios), got {len(genome)}')
+            raise ValueError(
+                f"{self.name}: the authors' genome has {3 * n + 4} genes ({n + 3} "
+                f'operators and {2 * n + 1} ratios), got {len(genome)}'
+            )
         full = self._full_choices()
         heads = (*HEADS, IDENTITY) if IDENTITY in full['heads'][0] else HEADS
         allowed = [len(full['patch_size'][0]), *[len(heads)] * n, 1, 1, *[RATIOS] * (2 * n + 1)]
         for i, (gene, choices) in enumerate(zip(genome, allowed)):
             if not 0 <= gene < choices:
-                raise ValueError(f"{self.name}: gene {i} of the authors' genome = {gene}, allowed "
-                                 f'0..{choices - 1}')
-        ratios = genome[n + 3:]
+                raise ValueError(
+                    f"{self.name}: gene {i} of the authors' genome = {gene}, allowed "
+                    f'0..{choices - 1}'
+                )
+        ratios = genome[n + 3 :]
         return dict(
             resolution=TRAINED_RESOLUTION,
             patch_size=full['patch_size'][0][genome[0]],
             width=full['width'][0][ratios[0]],
-            heads=[heads[g] for g in genome[1:n + 1]],
+            heads=[heads[g] for g in genome[1 : n + 1]],
             qkv_width=[full['qkv_width'][0][g] for g in ratios[1::2]],
-            mlp_width=[full['mlp_width'][0][g] for g in ratios[2::2]])
+            mlp_width=[full['mlp_width'][0][g] for g in ratios[2::2]],
+        )
 
 
 class ViTASDeiTSmall(ViTASSpace):

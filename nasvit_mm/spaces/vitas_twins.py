@@ -3,6 +3,7 @@
 The ECCV paper searches a space over Twins that is not public.  This one is nasvit_mm's definition
 of it; Twins-SVT-S, -B and -L are members.
 """
+
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ MIN_SIZE = 32
 
 SLOTS = tuple((i, j) for i, stage in enumerate(STAGES) for j in range(stage.slots))
 SLOT_NAMES = tuple(f'stage{i}.{j}' for i, j in SLOTS)
-_ENDS = [sum(s.slots for s in STAGES[:i + 1]) for i in range(len(STAGES))]
+_ENDS = [sum(s.slots for s in STAGES[: i + 1]) for i in range(len(STAGES))]
 GROUPS = tuple(range(end - stage.slots, end) for end, stage in zip(_ENDS, STAGES))
 
 
@@ -75,12 +76,22 @@ class ViTASTwinsSpace(SlotSpace):
     groups = GROUPS
     table = (
         Field('resolution', (), ((TRAINED_RESOLUTION,),)),
-        Field('width', STAGE_NAMES, tuple(
-            tuple(k * s.width // WIDTH_RATIOS for k in range(1, WIDTH_RATIOS + 1))
-            for s in STAGES)),
-        Field('heads', SLOT_NAMES, tuple(
-            (IDENTITY, *head_choices(STAGES[i])) if j else head_choices(STAGES[i])
-            for i, j in SLOTS)),
+        Field(
+            'width',
+            STAGE_NAMES,
+            tuple(
+                tuple(k * s.width // WIDTH_RATIOS for k in range(1, WIDTH_RATIOS + 1))
+                for s in STAGES
+            ),
+        ),
+        Field(
+            'heads',
+            SLOT_NAMES,
+            tuple(
+                (IDENTITY, *head_choices(STAGES[i])) if j else head_choices(STAGES[i])
+                for i, j in SLOTS
+            ),
+        ),
         Field('head_dim', SLOT_NAMES, (HEAD_DIMS,) * len(SLOTS)),
         Field('mlp_width', SLOT_NAMES, tuple(mlp_choices(STAGES[i]) for i, _ in SLOTS)),
     )

@@ -2,6 +2,7 @@
 
 The rules have names: ``'sum'`` adds them, ``'project'`` is NASViT's gradient projection.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -15,8 +16,9 @@ EPS, LARGEST_COEFFICIENT = 1e-6, 2.0
 Gradients = Sequence[torch.Tensor | None]
 
 
-def project_conflict(sub: Gradients, sup: Gradients, *, scope: str = 'tensor',
-                     inplace: bool = False) -> list[torch.Tensor | None]:
+def project_conflict(
+    sub: Gradients, sup: Gradients, *, scope: str = 'tensor', inplace: bool = False
+) -> list[torch.Tensor | None]:
     """Combine two sets of gradients; in conflict the subnets' direction has priority.
 
     With a = -<sub, sup> / (1e-6 + |sub|^2), limited to 0 ... 2, the result is sub + a sub + sup:
@@ -50,8 +52,9 @@ def project_conflict(sub: Gradients, sup: Gradients, *, scope: str = 'tensor',
     return _combined(sub, sup, iter(coefficients), inplace)
 
 
-def sum_gradients(sub: Gradients, sup: Gradients, *, scope: str = 'tensor',
-                  inplace: bool = False) -> list[torch.Tensor | None]:
+def sum_gradients(
+    sub: Gradients, sup: Gradients, *, scope: str = 'tensor', inplace: bool = False
+) -> list[torch.Tensor | None]:
     """Add two sets of gradients; arguments as of :func:`project_conflict`, ``scope`` of no
     consequence.
     """
@@ -69,15 +72,17 @@ def cosine(sub: Gradients, sup: Gradients) -> float:
     return float(dots.sum() / norm) if norm > 0 else 0.0
 
 
-def _products(pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor,
-                                                                          torch.Tensor]:
+def _products(
+    pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
+) -> tuple[torch.Tensor, torch.Tensor]:
     """<a, b> and <a, a> of each pair, without copies."""
     flat = [(a.detach().flatten(), b.detach().flatten()) for a, b in pairs]
     return torch.stack([a @ b for a, b in flat]), torch.stack([a @ a for a, _ in flat])
 
 
-def _combined(sub: Gradients, sup: Gradients, coefficients: Iterator[torch.Tensor] | None,
-              inplace: bool) -> list[torch.Tensor | None]:
+def _combined(
+    sub: Gradients, sup: Gradients, coefficients: Iterator[torch.Tensor] | None, inplace: bool
+) -> list[torch.Tensor | None]:
     out: list[torch.Tensor | None] = []
     for a, b in zip(sub, sup):
         if a is None or b is None:

@@ -1,4 +1,5 @@
 """What the networks of a step learn from: labels, teachers, or one another."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,8 +19,11 @@ from nasvit_mm.supernet.samplers import LARGEST, SAMPLED, SMALLEST
 from nasvit_mm.supernet.tasks import TaskAdapter, TaskOutput
 
 LABELS, TEACHERS, INPLACE, MEAN = 'labels', 'teachers', 'largest', 'mean'
-SOURCES = {LARGEST: (LABELS, TEACHERS), SAMPLED: (LABELS, TEACHERS, INPLACE),
-           SMALLEST: (LABELS, TEACHERS, INPLACE, MEAN)}
+SOURCES = {
+    LARGEST: (LABELS, TEACHERS),
+    SAMPLED: (LABELS, TEACHERS, INPLACE),
+    SMALLEST: (LABELS, TEACHERS, INPLACE, MEAN),
+}
 
 
 class Distillation:
@@ -39,8 +43,13 @@ class Distillation:
         ValueError: a source that the role cannot have.
     """
 
-    def __init__(self, largest: str = LABELS, sampled: str = LABELS, smallest: str = LABELS,
-                 temperature: float = 0.2) -> None:
+    def __init__(
+        self,
+        largest: str = LABELS,
+        sampled: str = LABELS,
+        smallest: str = LABELS,
+        temperature: float = 0.2,
+    ) -> None:
         self.sources = {LARGEST: largest, SAMPLED: sampled, SMALLEST: smallest}
         for role, source in self.sources.items():
             if source not in SOURCES[role]:
@@ -53,8 +62,10 @@ class Distillation:
 
     def learn_from_labels(self, instead_of: str) -> None:
         """Replace a source by labels."""
-        self.sources = {role: LABELS if source == instead_of else source
-                        for role, source in self.sources.items()}
+        self.sources = {
+            role: LABELS if source == instead_of else source
+            for role, source in self.sources.items()
+        }
 
     def check(self, roles: Sequence[str], task: TaskAdapter) -> None:
         """Check that what the roles of a step learn from comes before them, and is of their kind.
@@ -66,15 +77,21 @@ class Distillation:
         for i, role in enumerate(roles):
             source = self.sources[role]
             if source != LABELS and not task.distils:
-                raise ValueError(f'distill: {role} = {source!r}, but {type(task).__name__} has '
-                                 f"nothing to distil: {role}='labels'")
+                raise ValueError(
+                    f'distill: {role} = {source!r}, but {type(task).__name__} has '
+                    f"nothing to distil: {role}='labels'"
+                )
             if source == TEACHERS and not task.classifies:
-                raise ValueError(f'distill: {role} = {source!r}, but external teachers are '
-                                 f'classifiers, and {type(task).__name__} is not')
+                raise ValueError(
+                    f'distill: {role} = {source!r}, but external teachers are '
+                    f'classifiers, and {type(task).__name__} is not'
+                )
             if source in comes_from and comes_from[source] not in roles[:i]:
-                raise ValueError(f'distill: {role} = {source!r}, but the sampler has no '
-                                 f'{comes_from[source]} subnet before it; its steps are '
-                                 f'{", ".join(roles)}')
+                raise ValueError(
+                    f'distill: {role} = {source!r}, but the sampler has no '
+                    f'{comes_from[source]} subnet before it; its steps are '
+                    f'{", ".join(roles)}'
+                )
 
     @property
     def needs_teachers(self) -> bool:
@@ -99,7 +116,8 @@ class Distillation:
             if source == MEAN:
                 self._targets[MEAN] = [
                     torch.stack([_resized(p, parts[0].shape) for p in parts]).mean(0)
-                    for parts in zip(*self._sampled)]
+                    for parts in zip(*self._sampled)
+                ]
             loss = _over(adaptive_alpha_divergence, output, self._targets[source])
         if source != LABELS:
             loss = loss + output.rest
@@ -114,8 +132,7 @@ def _probabilities(output: TaskOutput) -> list[torch.Tensor]:
     return [z.detach().float().softmax(1) for z in output.logits]
 
 
-def _over(function: Callable, output: TaskOutput,
-          targets: Sequence[torch.Tensor]) -> torch.Tensor:
+def _over(function: Callable, output: TaskOutput, targets: Sequence[torch.Tensor]) -> torch.Tensor:
     if len(output.logits) != len(targets):
         raise ValueError(f'{len(output.logits)} outputs and targets for {len(targets)}')
     pairs = [(z.float(), _resized(t, z.shape)) for z, t in zip(output.logits, targets)]
@@ -146,13 +163,18 @@ class Teachers:
             cannot be had or are of another model.
     """
 
-    def __init__(self, names: Sequence[str] | Mapping[str, str | None],
-                 weights: Sequence[str] | None = None, num_classes: int | None = None) -> None:
+    def __init__(
+        self,
+        names: Sequence[str] | Mapping[str, str | None],
+        weights: Sequence[str] | None = None,
+        num_classes: int | None = None,
+    ) -> None:
         files = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
         if weights is not None:
             if len(weights) != len(files):
-                raise ValueError(f'teacher_weights has {len(weights)} files for the teachers '
-                                 f'{", ".join(files)}')
+                raise ValueError(
+                    f'teacher_weights has {len(weights)} files for the teachers {", ".join(files)}'
+                )
             files = dict(zip(files, weights))
         for name, file in files.items():
             if file is not None and not Path(file).is_file():
@@ -160,8 +182,10 @@ class Teachers:
         self.models = [_teacher(name, file) for name, file in files.items()]
         for name, model in zip(files, self.models):
             if num_classes not in (None, model.num_classes):
-                raise ValueError(f'the teacher {name} has {model.num_classes} classes, the model '
-                                 f'{num_classes}: teachers=None learns from labels')
+                raise ValueError(
+                    f'the teacher {name} has {model.num_classes} classes, the model '
+                    f'{num_classes}: teachers=None learns from labels'
+                )
 
     def __deepcopy__(self, memo: dict) -> Teachers:
         return self  # they never change: a moving average of the supernet needs none of its own
@@ -177,6 +201,7 @@ class Teachers:
 
 def _teacher(name: str, file: str | None) -> nn.Module:
     import timm
+
     overlay = {} if file is None else dict(pretrained_cfg_overlay=dict(file=str(file)))
     try:
         model = timm.create_model(name, pretrained=True, **overlay)
@@ -185,5 +210,6 @@ def _teacher(name: str, file: str | None) -> nn.Module:
         raise ValueError(
             f'the teacher {name} cannot be had: {str(error).splitlines()[0] or error!r} (weights: '
             f'{where}); give local files, model.teacher_weights=[...], or model.teachers=None '
-            'for labels instead') from error
+            'for labels instead'
+        ) from error
     return model.eval().requires_grad_(False)

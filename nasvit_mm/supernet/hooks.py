@@ -1,4 +1,5 @@
 """Hooks of supernet training."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -33,19 +34,26 @@ class SupernetState(Hook):
         broadcast_object_list(seed)  # with diff_rank_seed every process has another
         supernet.seed_draws(*seed)
         epochs = runner.max_iters / supernet.steps_per_epoch
-        runner.logger.info(f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '
-                           f'once: {epochs:.4g} epochs')
+        runner.logger.info(
+            f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '
+            f'once: {epochs:.4g} epochs'
+        )
         meant = runner.cfg.get('steps_per_epoch')
-        if (meant and runner.max_iters % meant == 0
-                and not 0.9 < supernet.steps_per_epoch / meant < 1.1):
+        if (
+            meant
+            and runner.max_iters % meant == 0
+            and not 0.9 < supernet.steps_per_epoch / meant < 1.1
+        ):
             runner.logger.warning(
                 f'the schedule is of {meant:,} steps an epoch: it was meant to end after '
                 f'{runner.max_iters // meant} epochs. --cfg-options steps_per_epoch='
-                f'{supernet.steps_per_epoch} has it do so; --auto-scale-lr goes with it')
+                f'{supernet.steps_per_epoch} has it do so; --auto-scale-lr goes with it'
+            )
         if supernet.conflict.rule != 'sum' and 0 < supernet.conflict.start_epoch >= epochs:
             runner.logger.warning(
                 f'gradients are never projected: conflict.start_epoch = '
-                f'{supernet.conflict.start_epoch}, and there are {epochs:.4g} epochs')
+                f'{supernet.conflict.start_epoch}, and there are {epochs:.4g} epochs'
+            )
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         # mmengine logs the last value there is, whichever step it is of.
@@ -54,28 +62,36 @@ class SupernetState(Hook):
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         supernet = _supernet(runner)
         checkpoint['supernet'] = dict(
-            step=supernet.step, sampler=supernet.sampler.state_dict(),
-            sampler_type=type(supernet.sampler).__name__)
+            step=supernet.step,
+            sampler=supernet.sampler.state_dict(),
+            sampler_type=type(supernet.sampler).__name__,
+        )
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         if not runner._resume:
             return
         supernet, state = _supernet(runner), checkpoint.get('supernet')
         if state is None:
-            raise UsageError('the checkpoint to resume from holds no state of a supernet (step, '
-                             'level, banks); to begin with its weights: load_from, no --resume')
+            raise UsageError(
+                'the checkpoint to resume from holds no state of a supernet (step, '
+                'level, banks); to begin with its weights: load_from, no --resume'
+            )
         ours = type(supernet.sampler).__name__
         theirs = state.get('sampler_type', ours)  # earlier checkpoints do not tell
         if theirs != ours:
-            raise UsageError(f'the checkpoint to resume from is of a run with the sampler {theirs},'
-                             f' the config has {ours}: give the same, or begin with its weights: '
-                             'load_from, no --resume')
+            raise UsageError(
+                f'the checkpoint to resume from is of a run with the sampler {theirs},'
+                f' the config has {ours}: give the same, or begin with its weights: '
+                'load_from, no --resume'
+            )
         try:
             supernet.sampler.load_state_dict(state['sampler'])
         except (KeyError, ValueError, TypeError) as error:
             message = f'it lacks {error}' if isinstance(error, KeyError) else error
-            raise UsageError(f'the checkpoint to resume from does not fit the sampler {ours} of '
-                             f'the config: {message}') from error
+            raise UsageError(
+                f'the checkpoint to resume from does not fit the sampler {ours} of '
+                f'the config: {message}'
+            ) from error
         supernet.step = int(state['step'])
 
 

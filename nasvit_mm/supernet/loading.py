@@ -1,4 +1,5 @@
 """A trained supernet out of its checkpoint."""
+
 from __future__ import annotations
 
 import copy
@@ -80,8 +81,9 @@ def read_checkpoint(checkpoint: str) -> Mapping:
     except Exception as error:  # whatever the unpickler meets in a file that is something else
         raise UsageError(f'{checkpoint} cannot be read as a checkpoint ({error})') from error
     if not isinstance(content, Mapping):
-        raise UsageError(f'{checkpoint} cannot be read as a checkpoint (it holds a '
-                         f'{type(content).__name__})')
+        raise UsageError(
+            f'{checkpoint} cannot be read as a checkpoint (it holds a {type(content).__name__})'
+        )
     return content
 
 
@@ -92,8 +94,16 @@ def _carried(checkpoint: str) -> Config:
     if isinstance(meta.get('cfg'), str):
         return Config.fromstring(meta['cfg'], '.py')
     if isinstance(meta.get('space'), Mapping) and meta.get('arch') is None:
-        classes = [v.shape[0] for k, v in content['state_dict'].items()
-                   if k.endswith('head.classifier.weight')]
-        return Config(dict(model=dict(type='nasvit_mm.ImageClassifier', space=meta['space'],
-                                      num_classes=classes[0])))
+        classes = [
+            v.shape[0]
+            for k, v in content['state_dict'].items()
+            if k.endswith('head.classifier.weight')
+        ]
+        return Config(
+            dict(
+                model=dict(
+                    type='nasvit_mm.ImageClassifier', space=meta['space'], num_classes=classes[0]
+                )
+            )
+        )
     raise UsageError(f'{checkpoint} does not say what supernet it is of: give its config')

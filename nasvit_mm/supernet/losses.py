@@ -2,6 +2,7 @@
 
 Classes are dimension 1, so that logits of pictures (N, C) and of pixels (N, C, H, W) are the same.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -9,8 +10,9 @@ from collections.abc import Callable, Sequence
 import torch
 
 
-def soft_cross_entropy(logits: torch.Tensor, target: torch.Tensor,
-                       reduction: str = 'mean') -> torch.Tensor:
+def soft_cross_entropy(
+    logits: torch.Tensor, target: torch.Tensor, reduction: str = 'mean'
+) -> torch.Tensor:
     """Cross-entropy with a target distribution, mean over pictures (and pixels).
 
     Args:
@@ -21,8 +23,9 @@ def soft_cross_entropy(logits: torch.Tensor, target: torch.Tensor,
     return _reduced(-(target * logits.log_softmax(1)).sum(1), reduction)
 
 
-def adaptive_alpha_divergence(logits: torch.Tensor, target: torch.Tensor, clip: float = 5.0,
-                              reduction: str = 'mean') -> torch.Tensor:
+def adaptive_alpha_divergence(
+    logits: torch.Tensor, target: torch.Tensor, clip: float = 5.0, reduction: str = 'mean'
+) -> torch.Tensor:
     """Of the divergences with alpha -1 and +1 the larger one, for each picture (or pixel).
 
     The first punishes a student that is sure of what the target is not, the second one that misses

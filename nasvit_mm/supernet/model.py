@@ -1,4 +1,5 @@
 """``Supernet``: any mmengine model with an elastic backbone, trained by several subnets a step."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -62,13 +63,21 @@ class Supernet(BaseModel):
     wrapper = 'nasvit_mm.SupernetParallel'  # in several processes
     hooks = ('nasvit_mm.SupernetState',)
 
-    def __init__(self, model: Mapping, sampler: Mapping, conflict: Mapping | None = None,
-                 distill: Mapping | None = None,
-                 teachers: Sequence[str] | Mapping[str, str] | None = (),
-                 teacher_weights: Sequence[str] | None = None, clip_grad: float | None = None,
-                 agc: float | None = None, rank_draws: bool = False, log_cosine: int = 50,
-                 data_preprocessor: Mapping | None = None,
-                 init_cfg: Mapping | None = None) -> None:
+    def __init__(
+        self,
+        model: Mapping,
+        sampler: Mapping,
+        conflict: Mapping | None = None,
+        distill: Mapping | None = None,
+        teachers: Sequence[str] | Mapping[str, str] | None = (),
+        teacher_weights: Sequence[str] | None = None,
+        clip_grad: float | None = None,
+        agc: float | None = None,
+        rank_draws: bool = False,
+        log_cosine: int = 50,
+        data_preprocessor: Mapping | None = None,
+        init_cfg: Mapping | None = None,
+    ) -> None:
         if data_preprocessor is not None:
             model = {'data_preprocessor': data_preprocessor, **model}
         built = MODELS.build(model)
@@ -85,8 +94,10 @@ class Supernet(BaseModel):
                 print_log('no external teachers: labels in their place', logger='current')
                 self.distill.learn_from_labels(TEACHERS)
             if self.distill.needs_teachers and not teachers:
-                raise ValueError("distill learns from 'teachers', and none are named; "
-                                 'teachers=None puts labels in their place')
+                raise ValueError(
+                    "distill learns from 'teachers', and none are named; "
+                    'teachers=None puts labels in their place'
+                )
             self.distill.check(self.sampler.roles, self.task)
             _check_numbers(clip_grad, agc, log_cosine)
             # In a list: a module of its own would go into checkpoints and averages.
@@ -120,19 +131,28 @@ class Supernet(BaseModel):
     def _check_rank_draws(self) -> None:
         """What the processes do together fails where each runs a subnet of its own."""
         if self.sampler.state_dict():
-            raise UsageError(f'rank_draws=True: the sampler {type(self.sampler).__name__} '
-                             'remembers levels or subnets, which all processes share')
-        synchronised = [name for name, m in self.model.named_modules()
-                        if isinstance(m, torch.nn.SyncBatchNorm) or getattr(m, 'sync', False)]
+            raise UsageError(
+                f'rank_draws=True: the sampler {type(self.sampler).__name__} '
+                'remembers levels or subnets, which all processes share'
+            )
+        synchronised = [
+            name
+            for name, m in self.model.named_modules()
+            if isinstance(m, torch.nn.SyncBatchNorm) or getattr(m, 'sync', False)
+        ]
         if synchronised:
-            raise UsageError(f'rank_draws=True: {synchronised[0]} takes its statistics over all '
-                             "processes, whose subnets differ: norm_cfg=dict(type='BN')")
+            raise UsageError(
+                f'rank_draws=True: {synchronised[0]} takes its statistics over all '
+                "processes, whose subnets differ: norm_cfg=dict(type='BN')"
+            )
 
     # ------------------------------------------------------------------ as the wrapped model
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get('mode') == 'loss':  # by mmengine's wrapper for several processes
-            raise RuntimeError('a supernet is trained by its train_step; in several processes give '
-                               f"model_wrapper_cfg=dict(type='{self.wrapper}')")
+            raise RuntimeError(
+                'a supernet is trained by its train_step; in several processes give '
+                f"model_wrapper_cfg=dict(type='{self.wrapper}')"
+            )
         return self.model(*args, **kwargs)
 
     def val_step(self, data: Any) -> list:
@@ -154,12 +174,16 @@ class Supernet(BaseModel):
             UsageError: it accumulates over batches, or clips gradients.
         """
         if getattr(optim_wrapper, '_accumulative_counts', 1) != 1:
-            raise UsageError('accumulative_counts of the optimizer wrapper must be 1: a step of a '
-                             'supernet sums over subnets')
+            raise UsageError(
+                'accumulative_counts of the optimizer wrapper must be 1: a step of a '
+                'supernet sums over subnets'
+            )
         if getattr(optim_wrapper, 'clip_grad_kwargs', None):
-            raise UsageError('optim_wrapper.clip_grad must be None: the supernet has a limit of '
-                             "its own, model.clip_grad, of the subnets' gradient before the "
-                             "largest one's is added")
+            raise UsageError(
+                'optim_wrapper.clip_grad must be None: the supernet has a limit of '
+                "its own, model.clip_grad, of the subnets' gradient before the "
+                "largest one's is added"
+            )
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
         """One step over a batch; returns what is logged."""
@@ -171,8 +195,9 @@ class Supernet(BaseModel):
         finally:
             self.set_arch(*before)
 
-    def _train_step(self, data: Any, optim_wrapper: OptimWrapper,
-                    epoch: int) -> dict[str, torch.Tensor]:
+    def _train_step(
+        self, data: Any, optim_wrapper: OptimWrapper, epoch: int
+    ) -> dict[str, torch.Tensor]:
         for choice in self.sampler.stale(self.step, self.steps_per_epoch):
             self.sampler.observe(choice, self._score(choice, data))
         ready = self.model.data_preprocessor(data, True)
@@ -202,8 +227,9 @@ class Supernet(BaseModel):
         logs = {f'loss_{role}': torch.stack(values).mean() for role, values in losses.items()}
         return dict(logs, loss=sum(torch.stack(v).sum() for v in losses.values()), **logged)
 
-    def _combine(self, largest: list | None, epoch: int, optim_wrapper: OptimWrapper) -> tuple[
-            list[torch.Tensor], dict[str, torch.Tensor]]:
+    def _combine(
+        self, largest: list | None, epoch: int, optim_wrapper: OptimWrapper
+    ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
         """The step's gradient into the parameters; norms of what it is made of, and the logs."""
         parameters = list(self.model.parameters())
         same, logged = not self.rank_draws, {}
@@ -257,14 +283,17 @@ class Supernet(BaseModel):
         self._check_finite(torch.tensor(score), choice, data, 'score')
         return score
 
-    def _check_finite(self, value: torch.Tensor, choice: Choice, data: Any,
-                      what: str = 'loss') -> None:
+    def _check_finite(
+        self, value: torch.Tensor, choice: Choice, data: Any, what: str = 'loss'
+    ) -> None:
         if bool(torch.isfinite(value)):
             return
         where = self._dump(data, **_described(choice))
-        raise NonFiniteLoss(f'the {what} is {float(value.detach())} in step {self.step}, of the '
-                            f'{choice.role} subnet {choice.arch.to_dict()}, phase {choice.phase}'
-                            f'{where}')
+        raise NonFiniteLoss(
+            f'the {what} is {float(value.detach())} in step {self.step}, of the '
+            f'{choice.role} subnet {choice.arch.to_dict()}, phase {choice.phase}'
+            f'{where}'
+        )
 
     def _check_gradients(self, norms: list[torch.Tensor], taken: list[Choice], data: Any) -> None:
         """Before the step, for after it the weights are lost.
@@ -280,11 +309,14 @@ class Supernet(BaseModel):
         if len(wrong) == 2:  # the first of them is the largest
             taken = [c for i, c in enumerate(taken) if wrong[0 if i else 1]]
         where = self._dump(data, subnets=[_described(choice) for choice in taken])
-        subnets = '; '.join(f'the {c.role} subnet {c.arch.to_dict()}, phase {c.phase}'
-                            for c in taken)
-        raise NonFiniteLoss(f'a gradient is NaN or infinite, though the losses are not, in step '
-                            f'{self.step}, of {"" if len(taken) == 1 else "one of "}{subnets}'
-                            f'{where}')
+        subnets = '; '.join(
+            f'the {c.role} subnet {c.arch.to_dict()}, phase {c.phase}' for c in taken
+        )
+        raise NonFiniteLoss(
+            f'a gradient is NaN or infinite, though the losses are not, in step '
+            f'{self.step}, of {"" if len(taken) == 1 else "one of "}{subnets}'
+            f'{where}'
+        )
 
     def _dump(self, data: Any, **more: Any) -> str:
         """Write weights and batch; where they are, as the end of a message."""

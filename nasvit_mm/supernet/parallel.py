@@ -1,4 +1,5 @@
 """A supernet in several processes."""
+
 from __future__ import annotations
 
 from itertools import chain

@@ -1,4 +1,5 @@
 """Gradients and numbers over all processes."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ def take_gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tenso
     return out
 
 
-def mean_gradients(gradients: Sequence[torch.Tensor | None],
-                   like: Sequence[torch.Tensor], same: bool = True) -> list[torch.Tensor | None]:
+def mean_gradients(
+    gradients: Sequence[torch.Tensor | None], like: Sequence[torch.Tensor], same: bool = True
+) -> list[torch.Tensor | None]:
     """Mean over all processes, in place, by a reduction for each bucket of tensors.
 
     Args:
@@ -33,8 +35,10 @@ def mean_gradients(gradients: Sequence[torch.Tensor | None],
     if not same:
         reached = torch.tensor([float(g is not None) for g in out], device=like[0].device)
         all_reduce(reached)
-        out = [torch.zeros_like(p) if g is None and m > 0 else g
-               for g, p, m in zip(out, like, reached.tolist())]
+        out = [
+            torch.zeros_like(p) if g is None and m > 0 else g
+            for g, p, m in zip(out, like, reached.tolist())
+        ]
     all_reduce_params([g for g in out if g is not None], bucket_size_mb=BUCKET, op='mean')
     return out
 

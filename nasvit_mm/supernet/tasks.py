@@ -1,4 +1,5 @@
 """What differs between tasks in a supernet's step: how to get outputs and losses at once."""
+
 from __future__ import annotations
 
 import copy
@@ -91,8 +92,9 @@ class ClassificationTask(TaskAdapter):
 
     def extract(self, model: ImageClassifier, arch: Any, phase: int = 0) -> ImageClassifier:
         subnet = extract_subnet(model.classifier(), arch, phase)
-        return copy.deepcopy(model, {id(model.backbone): subnet.backbone,
-                                     id(model.head): subnet.head})
+        return copy.deepcopy(
+            model, {id(model.backbone): subnet.backbone, id(model.head): subnet.head}
+        )
 
 
 class SegmentationTask(TaskAdapter):
@@ -104,7 +106,8 @@ class SegmentationTask(TaskAdapter):
     @staticmethod
     def fits(model: nn.Module) -> bool:
         return hasattr(model, 'encode_decode') and not isinstance(
-            getattr(model, 'decode_head', None), (nn.ModuleList, type(None)))
+            getattr(model, 'decode_head', None), (nn.ModuleList, type(None))
+        )
 
     def forward(self, model: nn.Module, data: Mapping[str, Any]) -> TaskOutput:
         maps, samples = model.extract_feat(data['inputs']), data['data_samples']
@@ -137,13 +140,18 @@ class OneStageTask(TaskAdapter):
 
     def forward(self, model: nn.Module, data: Mapping[str, Any]) -> TaskOutput:
         from mmdet.models.utils import unpack_gt_instances
+
         outputs = model.bbox_head(model.extract_feat(data['inputs']))
         instances, ignored, metas = unpack_gt_instances(data['data_samples'])
         losses = model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
         loss = _summed(losses)
         classes = _summed({k: v for k, v in losses.items() if 'cls' in k})
-        return TaskOutput(tuple(torch.stack([z, torch.zeros_like(z)], 1) for z in outputs[0]),
-                          loss, loss - classes, rare=True)
+        return TaskOutput(
+            tuple(torch.stack([z, torch.zeros_like(z)], 1) for z in outputs[0]),
+            loss,
+            loss - classes,
+            rare=True,
+        )
 
     def score(self, model: nn.Module, data: Mapping[str, Any]) -> torch.Tensor:
         return -self.forward(model, data).loss
@@ -167,8 +175,11 @@ class TwoStageTask(TaskAdapter):
 
 def _summed(losses: Mapping[str, Any]) -> torch.Tensor:
     """As mmengine's ``parse_losses``: what has 'loss' in its name, lists summed."""
-    return sum(v.mean() if torch.is_tensor(v) else sum(part.mean() for part in v)
-               for name, v in losses.items() if 'loss' in name)
+    return sum(
+        v.mean() if torch.is_tensor(v) else sum(part.mean() for part in v)
+        for name, v in losses.items()
+        if 'loss' in name
+    )
 
 
 TASKS = [ClassificationTask, SegmentationTask, OneStageTask, TwoStageTask]
@@ -183,8 +194,10 @@ def task_of(model: nn.Module) -> TaskAdapter:
     for task in TASKS:
         if task.fits(model):
             return task()
-    raise TypeError(f'a supernet around {type(model).__name__}: no task adapter fits it; there are '
-                    f'{", ".join(t.__name__ for t in TASKS)}')
+    raise TypeError(
+        f'a supernet around {type(model).__name__}: no task adapter fits it; there are '
+        f'{", ".join(t.__name__ for t in TASKS)}'
+    )
 
 
 def elastic_backbone(model: nn.Module) -> ElasticBackbone:
@@ -195,9 +208,12 @@ def elastic_backbone(model: nn.Module) -> ElasticBackbone:
     """
     backbone = getattr(model, 'backbone', None)
     if not isinstance(backbone, ElasticBackbone):
-        raise TypeError(f'a supernet around {type(model).__name__} needs an elastic backbone, not '
-                        f'{type(backbone).__name__}')
+        raise TypeError(
+            f'a supernet around {type(model).__name__} needs an elastic backbone, not '
+            f'{type(backbone).__name__}'
+        )
     if backbone.space.is_single:
-        raise ValueError(f"the backbone has one architecture ({backbone.arch}); give "
-                         "arch='supernet'")
+        raise ValueError(
+            f"the backbone has one architecture ({backbone.arch}); give arch='supernet'"
+        )
     return backbone

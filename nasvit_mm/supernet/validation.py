@@ -1,4 +1,5 @@
 """Validation of a supernet: some of its subnets, each with batch norm statistics of its own."""
+
 from __future__ import annotations
 
 import copy
@@ -27,8 +28,9 @@ from nasvit_mm.spaces import Arch
 from nasvit_mm.supernet.tasks import task_of
 
 
-def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any] | None,
-               phase: int = 0) -> nn.Module:
+def calibrated(
+    model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any] | None, phase: int = 0
+) -> nn.Module:
     """The task model of one subnet, its batch norms recalibrated; ready to evaluate.
 
     The statistics that a supernet has are a mixture of all subnets' and fit none of them.  It is a
@@ -44,8 +46,9 @@ def calibrated(model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[An
     task = task_of(model)
     out = task.extract(model, arch, phase).eval()
     if batches is not None and batch_norms(out):
-        recalibrate_bn(out, batches, lambda m, batch: task.forward(
-            m, m.data_preprocessor(batch, True)))
+        recalibrate_bn(
+            out, batches, lambda m, batch: task.forward(m, m.data_preprocessor(batch, True))
+        )
     share_buffers(out)
     return out
 
@@ -57,8 +60,10 @@ def check_phase(backbone: nn.Module, phase: int) -> None:
         UsageError: names those that there are.
     """
     if phase not in range(backbone.phases):
-        raise UsageError(f'phase = {phase!r} of the weight sharing, allowed: '
-                         f'{", ".join(map(str, range(backbone.phases)))}')
+        raise UsageError(
+            f'phase = {phase!r} of the weight sharing, allowed: '
+            f'{", ".join(map(str, range(backbone.phases)))}'
+        )
 
 
 def over_phases(found: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
@@ -103,30 +108,46 @@ class SubnetValLoop(ValLoop):
 
     split = 'val'
 
-    def __init__(self, runner: Runner, dataloader: Any, evaluator: Evaluator | dict | list,
-                 subnets: Sequence[Any] = ('smallest', 'largest'), num_random: int = 0,
-                 num_calibration: int = 64, calibration_dataloader: dict | None = None,
-                 phase: int | None = None, fp16: bool = False) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        dataloader: Any,
+        evaluator: Evaluator | dict | list,
+        subnets: Sequence[Any] = ('smallest', 'largest'),
+        num_random: int = 0,
+        num_calibration: int = 64,
+        calibration_dataloader: dict | None = None,
+        phase: int | None = None,
+        fp16: bool = False,
+    ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
         self.num_calibration, self.phase = num_calibration, phase
         if num_calibration < 0:
-            raise UsageError(f'{self.split}_cfg.num_calibration = {num_calibration}: expected 0 or '
-                             'more training batches')
+            raise UsageError(
+                f'{self.split}_cfg.num_calibration = {num_calibration}: expected 0 or '
+                'more training batches'
+            )
         if phase is not None and phase not in self._phases:
-            raise UsageError(f'{self.split}_cfg.phase = {phase!r}, allowed: '
-                             f'{", ".join(map(str, self._phases))}, or None')
+            raise UsageError(
+                f'{self.split}_cfg.phase = {phase!r}, allowed: '
+                f'{", ".join(map(str, self._phases))}, or None'
+            )
         cfg = copy.deepcopy(calibration_dataloader or runner.cfg.get('train_dataloader'))
         if num_calibration and cfg is None:
-            raise UsageError(f'{type(self).__name__}: num_calibration = {num_calibration} training '
-                             'batches, and there is no train_dataloader: give '
-                             'calibration_dataloader')
+            raise UsageError(
+                f'{type(self).__name__}: num_calibration = {num_calibration} training '
+                'batches, and there is no train_dataloader: give '
+                'calibration_dataloader'
+            )
         if cfg is not None:
             cfg['persistent_workers'] = False
         self._calibration_cfg = cfg
         space = self._model.backbone.space
         try:
-            self.subnets = {name if isinstance(name, str) else f'subnet{i}': space.arch(
-                plain_types(name)) for i, name in enumerate(subnets)}
+            self.subnets = {
+                name if isinstance(name, str) else f'subnet{i}': space.arch(plain_types(name))
+                for i, name in enumerate(subnets)
+            }
         except (KeyError, ValueError, TypeError, OSError) as error:
             raise UsageError(f'{self.split}_cfg.subnets: {error.args[0]}') from error
         random = space.sample_usable(0, num_random)
@@ -175,8 +196,9 @@ class SubnetValLoop(ValLoop):
             with autocast(enabled=self.fp16):
                 outputs = model.val_step(data)
             self.evaluator.process(data_samples=outputs, data_batch=data)
-            self.runner.call_hook(f'after_{self.split}_iter', batch_idx=i, data_batch=data,
-                                  outputs=outputs)
+            self.runner.call_hook(
+                f'after_{self.split}_iter', batch_idx=i, data_batch=data, outputs=outputs
+            )
         return evaluated(self.evaluator, len(self.dataloader.dataset))
 
 

@@ -1,4 +1,5 @@
 """ElasticViT against outputs of the authors' code: every stage and the logits, three ways."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -12,8 +13,11 @@ from nasvit_mm.nn import recalibrate_bn
 from tests.conftest import GOLDEN, Golden
 from tests.official import elasticvit_official
 
-NAMES = sorted(path.stem for path in (GOLDEN / 'elasticvit/cases').glob('*.json')
-               if not path.stem.startswith(('losses', 'bn_', 'train_')))
+NAMES = sorted(
+    path.stem
+    for path in (GOLDEN / 'elasticvit/cases').glob('*.json')
+    if not path.stem.startswith(('losses', 'bn_', 'train_'))
+)
 TOLERANCE = 2e-5  # absolute
 STAGES = [f'stage{i}' for i in range(6)]
 
@@ -42,6 +46,7 @@ def run(model, x) -> dict[str, torch.Tensor]:
     def note(name, function=None):
         def hook(module, args, output):
             seen[name] = output if function is None else function(output)
+
         return hook
 
     net, arch = model.backbone, model.arch
@@ -50,8 +55,11 @@ def run(model, x) -> dict[str, torch.Tensor]:
     for i, (name, blocks) in enumerate(zip(STAGES, net.stages)):
         last = arch.depth[i + 1] - (i < 2)  # an entry comes before the transformer blocks
         handles.append(blocks[last].register_forward_hook(note(name)))
-    handles.append(model.head.expand.register_forward_hook(
-        note('pre_head_0_linear', lambda x: x.flatten(2).transpose(1, 2))))
+    handles.append(
+        model.head.expand.register_forward_hook(
+            note('pre_head_0_linear', lambda x: x.flatten(2).transpose(1, 2))
+        )
+    )
     handles.append(model.head.mix.register_forward_hook(note('pre_head_1_linear')))
     try:
         with torch.no_grad():
@@ -84,8 +92,9 @@ def test_case(name, way, checkpoints, golden):
         model = create_model('elasticvit', case['arch']).eval()
         model.load_state_dict(convert_official('elasticvit', state, case['arch']))
     height, width = case['input_hw']
-    x = golden.rule.golden_input(case['resolution'], case['batch'], case['input_seed'], height,
-                                 width)
+    x = golden.rule.golden_input(
+        case['resolution'], case['batch'], case['input_seed'], height, width
+    )
     seen = run(model, torch.from_numpy(x))
     assert seen['logits'].shape == (2, 1000)
     assert difference(seen['logits'], golden.load(f'cases/{name}.npz')['logits']) < TOLERANCE
@@ -110,15 +119,21 @@ def test_gradients(golden, checkpoints):
     loss = -(torch.from_numpy(target).softmax(1) * logits.log_softmax(1)).sum(1).mean()
     loss.backward()
     assert difference(logits.detach(), golden.load('cases/train_grad_elastic_T1.npz')['logits']) < (
-        TOLERANCE)
+        TOLERANCE
+    )
     assert float(loss) == pytest.approx(case['loss'], abs=1e-5)
 
     # Convert the names: the converter applied to tensors that each say which one they are.
-    ids = {k: torch.full(v.shape, float(i)) if v.is_floating_point() else v
-           for i, (k, v) in enumerate(state.items())}
+    ids = {
+        k: torch.full(v.shape, float(i)) if v.is_floating_point() else v
+        for i, (k, v) in enumerate(state.items())
+    }
     names = list(state)
-    ours = {k: names[int(v.flatten()[0])] for k, v in convert_official('elasticvit', ids).items()
-            if v.is_floating_point()}
+    ours = {
+        k: names[int(v.flatten()[0])]
+        for k, v in convert_official('elasticvit', ids).items()
+        if v.is_floating_point()
+    }
     checked = 0
     for key, parameter in model.named_parameters():
         theirs = case['grads'].get(ours[key])
@@ -132,15 +147,22 @@ def test_gradients(golden, checkpoints):
         checked += 1
     assert checked == len(case['grads'])
     norm = model.backbone.stem_bn
-    np.testing.assert_allclose(norm.running_mean[:len(case['first_conv_bn_running_mean_after'])],
-                               case['first_conv_bn_running_mean_after'], atol=1e-5)
+    np.testing.assert_allclose(
+        norm.running_mean[: len(case['first_conv_bn_running_mean_after'])],
+        case['first_conv_bn_running_mean_after'],
+        atol=1e-5,
+    )
 
 
 def test_recalibration(checkpoints, golden):
     case = golden.json('cases/bn_recalibration_elastic_S1.json')
     subnet = extract_subnet(checkpoints[False][1], case['arch'])
-    batches = [torch.from_numpy(np.random.RandomState(100 + i).standard_normal((4, 3, 224, 224))
-                                .astype(np.float32)) for i in range(3)]
+    batches = [
+        torch.from_numpy(
+            np.random.RandomState(100 + i).standard_normal((4, 3, 224, 224)).astype(np.float32)
+        )
+        for i in range(3)
+    ]
     assert recalibrate_bn(subnet, batches) == 3
     x = torch.from_numpy(golden.rule.golden_input(case['resolution'], 2, case['input_seed']))
     reference = golden.load('cases/bn_recalibration_elastic_S1.npz')['logits']

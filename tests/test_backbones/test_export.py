@@ -1,4 +1,5 @@
 """torch.compile and ONNX see a plain network."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -25,6 +26,7 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 def test_onnx(space, what, tmp_path):
     """Dynamic batch, fixed height and width; windows with padding in the backbone."""
     import onnxruntime
+
     if what == 'classifier':
         model = classifier(space, 'smallest').eval()
         size = (model.arch.resolution,) * 2
@@ -32,8 +34,7 @@ def test_onnx(space, what, tmp_path):
         model, size = backbone(space, 'smallest', out_width=16).eval(), (160, 336)
     path = tmp_path / 'model.onnx'
     batch = torch.export.Dim('batch', min=1, max=64)
-    torch.onnx.export(model, (picture(2, *size),), path, dynamo=True,
-                      dynamic_shapes=({0: batch},))
+    torch.onnx.export(model, (picture(2, *size),), path, dynamo=True, dynamic_shapes=({0: batch},))
     session = onnxruntime.InferenceSession(path)
     for n in (1, 3):
         x = picture(n, *size)
@@ -62,8 +63,12 @@ def test_a_subnet_traces_without_slicing(space):
     side = model.arch.resolution  # for which no table of positions is resized
     program = torch.export.export(model, (picture(1, side, side),), strict=False)
     parameters = set(program.graph_signature.inputs_to_parameters)
-    sliced = [n for n in program.graph.nodes if 'slice' in str(n.target) or 'narrow' in
-              str(n.target) if n.args and getattr(n.args[0], 'name', None) in parameters]
+    sliced = [
+        n
+        for n in program.graph.nodes
+        if 'slice' in str(n.target) or 'narrow' in str(n.target)
+        if n.args and getattr(n.args[0], 'name', None) in parameters
+    ]
     assert parameters and not sliced
     weight = next(model.parameters())
     assert take(weight, Span.whole(weight.shape[0])) is weight

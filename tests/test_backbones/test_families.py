@@ -1,4 +1,5 @@
 """What holds for the network of every family, as supernet and as subnet."""
+
 from __future__ import annotations
 
 import pytest
@@ -72,15 +73,17 @@ def test_training_step_of_subnet_equals_supernet(case):
     supernet.set_arch(arch)
     x = picture(64, 96)
     for model in (supernet, subnet):
-        sum((y ** 2).mean() for y in model(x)).backward()
+        sum((y**2).mean() for y in model(x)).backward()
     ours, theirs = dict(supernet.named_parameters()), dict(subnet.named_parameters())
     for name, parameter in theirs.items():
         # Every active entry of the supernet's gradient is an entry of the subnet's, and the rest
         # is zero: equal sums and norms say so.
-        torch.testing.assert_close(ours[name].grad.double().sum(),
-                                   parameter.grad.double().sum(), rtol=1e-3, atol=1e-4)
-        torch.testing.assert_close(ours[name].grad.double().norm(),
-                                   parameter.grad.double().norm(), rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(
+            ours[name].grad.double().sum(), parameter.grad.double().sum(), rtol=1e-3, atol=1e-4
+        )
+        torch.testing.assert_close(
+            ours[name].grad.double().norm(), parameter.grad.double().norm(), rtol=1e-3, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize('mode', ['train', 'eval'])
@@ -165,8 +168,9 @@ def test_classifier_resizes_what_the_authors_resize(space, monkeypatch):
     side = model.arch.resolution
     limit = model.backbone.max_resolution
     sizes, features = [], model.backbone.features
-    monkeypatch.setattr(model.backbone, 'features',
-                        lambda x: sizes.append(tuple(x.shape[2:])) or features(x))
+    monkeypatch.setattr(
+        model.backbone, 'features', lambda x: sizes.append(tuple(x.shape[2:])) or features(x)
+    )
     for size in ((side, side), (limit, limit), (side, limit), (limit, side), (limit + 16, 64)):
         model(picture(*size, batch=1))
     assert sizes == [(side, side)] * 4 + [(limit + 16, 64)]
@@ -187,7 +191,7 @@ def test_checkpointing_changes_nothing_but_memory(space, arch):
     for with_cp in (False, True):
         net = backbone(space, arch, with_cp=with_cp, drop_path_rate=0.3).train()
         torch.manual_seed(1)
-        loss = sum((y ** 2).mean() for y in net(picture(64, 96, batch=4)))
+        loss = sum((y**2).mean() for y in net(picture(64, 96, batch=4)))
         loss.backward()
         results.append((loss, {n: p.grad for n, p in net.named_parameters()}, net.state_dict()))
     (loss, grads, state), (loss_cp, grads_cp, state_cp) = results
@@ -208,8 +212,11 @@ def test_channels_last(space):
         net = backbone(space, small(space).largest, channels_last=last).eval()
         net.load_state_dict(plain.state_dict())
         first = next(m for m in net.modules() if isinstance(m, torch.nn.Conv2d))
-        first.register_forward_pre_hook(lambda _, args, last=last: seen.update(
-            {last: args[0].is_contiguous(memory_format=torch.channels_last)}))
+        first.register_forward_pre_hook(
+            lambda _, args, last=last: seen.update(
+                {last: args[0].is_contiguous(memory_format=torch.channels_last)}
+            )
+        )
         maps[last] = net(x)
     assert seen == {False: False, True: True}
     for a, b in zip(maps[True], maps[False]):
@@ -235,8 +242,9 @@ def test_frozen_stages_and_norm_eval(space):
     inside = {id(p) for m in frozen for p in m.parameters()}
     for p in net.parameters():
         assert p.requires_grad is (id(p) not in inside)
-    assert not any(m.training for part in frozen for m in part.modules()
-                   if not isinstance(m, nn.ModuleList))
+    assert not any(
+        m.training for part in frozen for m in part.modules() if not isinstance(m, nn.ModuleList)
+    )
     assert not any(m.training for m in net.modules() if isinstance(m, ElasticBatchNorm2d))
     before = {k: v.clone() for k, v in net.state_dict().items() if 'running' in k}
     net(picture(64, 64))
@@ -273,15 +281,18 @@ def test_output_arguments(space):
     assert supernet.out_channels == whole.out_channels and supernet.out_channels != widths
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(out_indices=(3, 1)), 'ascending'),
-    (dict(out_indices=(0, 9)), 'ascending'),
-    (dict(out_width=(8, 8)), 'out_width'),
-    (dict(attention='local'), "'auto', 'global', 'window'"),
-    (dict(norm_cfg=dict(type='GN')), 'norm_cfg'),
-    (dict(frozen_stages=99), 'frozen_stages = 99'),
-    (dict(drop_path_rate=1.5), 'drop_path_rate = 1.5'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(out_indices=(3, 1)), 'ascending'),
+        (dict(out_indices=(0, 9)), 'ascending'),
+        (dict(out_width=(8, 8)), 'out_width'),
+        (dict(attention='local'), "'auto', 'global', 'window'"),
+        (dict(norm_cfg=dict(type='GN')), 'norm_cfg'),
+        (dict(frozen_stages=99), 'frozen_stages = 99'),
+        (dict(drop_path_rate=1.5), 'drop_path_rate = 1.5'),
+    ],
+)
 @pytest.mark.parametrize('space', SPACES)
 def test_wrong_arguments(space, options, message):
     with pytest.raises(ValueError, match=message):
@@ -309,11 +320,13 @@ def test_restricted_supernet(space):
     """Small pictures: resolutions that the full space does not have, fewer and smaller weights."""
     full = small(space)
     field = full.field('heads' if isinstance(full, SlotSpace) else 'depth')
-    fewer = full.restrict(resolution=(64, 96), **{
-        field.name: {field.positions[-1]: field.choices[-1][0]}})
+    fewer = full.restrict(
+        resolution=(64, 96), **{field.name: {field.positions[-1]: field.choices[-1][0]}}
+    )
     model = create_model(fewer.to_dict(), num_classes=3)
     assert sum(p.numel() for p in model.parameters()) < sum(
-        p.numel() for p in create_model(full, num_classes=3).parameters())
+        p.numel() for p in create_model(full, num_classes=3).parameters()
+    )
     x = picture(32, 32)
     for arch in [fewer.smallest, fewer.largest, *fewer.sample(0, 3)]:
         model.set_arch(arch)
@@ -354,8 +367,17 @@ def test_global_attention_in_chunks(space, monkeypatch):
 def test_parameters_are_elastic_layers_or_plain(space):
     """Nothing but torch's own kinds of layers: exporters and optimizers see what they know."""
     net = backbone(space, 'smallest')
-    known = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.GroupNorm, nn.LayerNorm,
-             ElasticBatchNorm2d)
-    bare = {type(m).__name__ for m in net.modules()
-            if list(m.parameters(recurse=False)) and not isinstance(m, known)}
+    known = (
+        nn.Conv2d,
+        nn.ConvTranspose2d,
+        nn.Linear,
+        nn.GroupNorm,
+        nn.LayerNorm,
+        ElasticBatchNorm2d,
+    )
+    bare = {
+        type(m).__name__
+        for m in net.modules()
+        if list(m.parameters(recurse=False)) and not isinstance(m, known)
+    }
     assert bare <= {'ElasticScale', 'RelativePositionBias', 'PatchEmbed'}

@@ -1,4 +1,5 @@
 """NASViT against outputs of the authors' code: every stage and the logits, all ways to a subnet."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -30,6 +31,7 @@ def run(model, x) -> dict[str, torch.Tensor]:
     def note(name, function=None):
         def hook(module, args, output):
             seen[name] = output if function is None else function(output)
+
         return hook
 
     handles.append(model.backbone.stem_bn.register_forward_hook(note('first_conv', F.silu)))
@@ -89,16 +91,19 @@ def test_training_mode(nasvit_official, nasvit_golden):
     for name in STAGES:
         reference = golden[f'{name}_first64']
         assert relative(seen[name][0].flatten()[:64], reference, reference.std()) < TOLERANCE
-    norms = {'first_conv.bn.bn': model.backbone.stem_bn,
-             'blocks.2.mobile_inverted_conv.inverted_bottleneck.bn.bn':
-                 model.backbone.stages[1][0].expand_bn,
-             'blocks.36.mobile_inverted_conv.depth_conv.bn.bn':
-                 model.backbone.stages[6][0].depthwise_bn,
-             'last_conv.final_expand_layer.bn.bn': model.head.expand_bn}
+    norms = {
+        'first_conv.bn.bn': model.backbone.stem_bn,
+        'blocks.2.mobile_inverted_conv.inverted_bottleneck.bn.bn': model.backbone.stages[1][
+            0
+        ].expand_bn,
+        'blocks.36.mobile_inverted_conv.depth_conv.bn.bn': model.backbone.stages[6][0].depthwise_bn,
+        'last_conv.final_expand_layer.bn.bn': model.head.expand_bn,
+    }
     for key, norm in norms.items():
         for name in ('running_mean', 'running_var'):
-            np.testing.assert_allclose(getattr(norm, name), golden[f'{key}.{name}'], rtol=1e-4,
-                                       atol=1e-5)
+            np.testing.assert_allclose(
+                getattr(norm, name), golden[f'{key}.{name}'], rtol=1e-4, atol=1e-5
+            )
         assert int(norm.num_batches_tracked) == golden[f'{key}.num_batches_tracked']
 
 
@@ -110,12 +115,14 @@ def test_recalibration(supernet, nasvit_golden):
     assert recalibrate_bn(subnet, batches) == 3
     logits = run(subnet, torch.from_numpy(rule.golden_input(192, 192)))['logits']
     assert relative(logits, golden['logits'], golden['logits'].std()) < TOLERANCE
-    norms = {'first_conv.bn': subnet.backbone.stem_bn,
-             'blocks.1.mobile_inverted_conv.inverted_bottleneck.bn':
-                 subnet.backbone.stages[1][0].expand_bn,
-             'blocks.16.mobile_inverted_conv.depth_conv.bn':
-                 subnet.backbone.stages[6][0].depthwise_bn,
-             'last_conv.0.bn': subnet.head.expand_bn}
+    norms = {
+        'first_conv.bn': subnet.backbone.stem_bn,
+        'blocks.1.mobile_inverted_conv.inverted_bottleneck.bn': subnet.backbone.stages[1][
+            0
+        ].expand_bn,
+        'blocks.16.mobile_inverted_conv.depth_conv.bn': subnet.backbone.stages[6][0].depthwise_bn,
+        'last_conv.0.bn': subnet.head.expand_bn,
+    }
     for key, norm in norms.items():
         for name in ('running_mean', 'running_var'):
             reference = golden[f'{key}.{name}']
@@ -154,5 +161,6 @@ def test_layer_scale_row_is_the_spec_one(supernet, nasvit_official):
     for stage, first_block, row in ((3, 14, 0), (4, 20, 4), (5, 29, 4), (6, 37, 1)):
         block = subnet.backbone.stages[stage][1]
         official = nasvit_official[f'blocks.{first_block}.rescale_attn'][3, row]
-        assert torch.equal(block.scale_attn.weight[0, 0],
-                           official[:block.scale_attn.weight.shape[-1]])
+        assert torch.equal(
+            block.scale_attn.weight[0, 0], official[: block.scale_attn.weight.shape[-1]]
+        )

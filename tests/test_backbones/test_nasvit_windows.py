@@ -1,4 +1,5 @@
 """NASViT's windows against an independent, loop-written attention."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,8 +12,13 @@ from nasvit_mm.spaces import nasvit as facts
 from nasvit_mm.spaces.geometry import window_side
 
 
-def reference(attention: Attention, x: torch.Tensor, grid: tuple[int, int],
-              side: tuple[int, int], trained: int) -> torch.Tensor:
+def reference(
+    attention: Attention,
+    x: torch.Tensor,
+    grid: tuple[int, int],
+    side: tuple[int, int],
+    trained: int,
+) -> torch.Tensor:
     """Each window on its own, over its real tokens only, with plain loops."""
     (height, width), channels = grid, x.shape[-1]
     heads = channels // facts.HEAD_DIM
@@ -20,25 +26,45 @@ def reference(attention: Attention, x: torch.Tensor, grid: tuple[int, int],
     q, k = attention.q, attention.k
     q, k = F.linear(x, q.weight, q.bias), F.linear(x, k.weight, k.bias)
     v = F.linear(x, attention.v.weight, attention.v.bias)
-    v = F.conv2d(v.transpose(1, 2).reshape(1, -1, height, width), attention.v_conv.weight,
-                 padding=1, groups=v.shape[-1]).flatten(2).transpose(1, 2)
+    v = (
+        F.conv2d(
+            v.transpose(1, 2).reshape(1, -1, height, width),
+            attention.v_conv.weight,
+            padding=1,
+            groups=v.shape[-1],
+        )
+        .flatten(2)
+        .transpose(1, 2)
+    )
     out = torch.zeros_like(v)
     for top in range(0, height, side[0]):
         for left in range(0, width, side[1]):
-            inside = [(y, z) for y in range(top, min(top + side[0], height))
-                      for z in range(left, min(left + side[1], width))]
+            inside = [
+                (y, z)
+                for y in range(top, min(top + side[0], height))
+                for z in range(left, min(left + side[1], width))
+            ]
             index = [y * width + z for y, z in inside]
-            scores = torch.stack([
-                q[0, index, 8 * h:8 * h + 8] @ k[0, index, 8 * h:8 * h + 8].T * 8 ** -0.5
-                + torch.stack([torch.stack([table[(y - b + 17) * 35 + z - c + 17, h]
-                                            for b, c in inside]) for y, z in inside])
-                for h in range(heads)])
+            scores = torch.stack(
+                [
+                    q[0, index, 8 * h : 8 * h + 8] @ k[0, index, 8 * h : 8 * h + 8].T * 8**-0.5
+                    + torch.stack(
+                        [
+                            torch.stack(
+                                [table[(y - b + 17) * 35 + z - c + 17, h] for b, c in inside]
+                            )
+                            for y, z in inside
+                        ]
+                    )
+                    for h in range(heads)
+                ]
+            )
             mixed = torch.einsum('gh,hij->gij', attention.talk_before.weight, scores)
             mixed = (mixed + attention.talk_before.bias[:, None, None]).softmax(-1)
             mixed = torch.einsum('gh,hij->gij', attention.talk_after.weight, mixed)
             mixed = mixed + attention.talk_after.bias[:, None, None] * trained / len(inside)
             for h in range(heads):
-                out[0, index, 32 * h:32 * h + 32] = mixed[h] @ v[0, index, 32 * h:32 * h + 32]
+                out[0, index, 32 * h : 32 * h + 32] = mixed[h] @ v[0, index, 32 * h : 32 * h + 32]
     return F.linear(F.silu(out), attention.proj.weight, attention.proj.bias)
 
 
@@ -52,8 +78,9 @@ def test_windows(grid, mode):
     side = tuple(window_side(n, facts.TABLE_GRID) for n in grid)
     with torch.no_grad():
         ours = attention(x, Span.whole(16), grid, mode, 30)
-        torch.testing.assert_close(ours, reference(attention, x, grid, side, 30), rtol=1e-4,
-                                   atol=1e-5)
+        torch.testing.assert_close(
+            ours, reference(attention, x, grid, side, 30), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_padded_tokens_reach_nothing():
@@ -76,8 +103,14 @@ def test_features_keep_their_size_on_larger_maps():
     torch.nn.init.zeros_(attention.v_conv.weight)
     attention.v_conv.weight.data[:, 0, 1, 1] = 1  # v itself, borders included
     with torch.no_grad():
-        outs = [attention(torch.randn(1, n * m, 16), Span.whole(16), (n, m), mode, 36)
-                for n, m, mode in ((6, 6, 'auto'), (18, 12, 'auto'), (19, 25, 'window'),
-                                   (19, 25, 'global'))]
+        outs = [
+            attention(torch.randn(1, n * m, 16), Span.whole(16), (n, m), mode, 36)
+            for n, m, mode in (
+                (6, 6, 'auto'),
+                (18, 12, 'auto'),
+                (19, 25, 'window'),
+                (19, 25, 'global'),
+            )
+        ]
     for out in outs[1:]:
         torch.testing.assert_close(out[0, 0], outs[0][0, 0], rtol=1e-4, atol=1e-5)

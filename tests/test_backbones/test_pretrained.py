@@ -1,4 +1,5 @@
 """``init_cfg=dict(type='Pretrained')``: what fits is loaded, what does not is one clear error."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,9 +12,12 @@ from tests.families import SPACES, backbone, classifier
 
 
 def pretrained(space, path, **options):
-    net = FAMILIES[space][0](options.pop('arch', 'smallest'), space,
-                             init_cfg=dict(type='Pretrained', checkpoint=str(path),
-                                           **options.pop('init', {})), **options)
+    net = FAMILIES[space][0](
+        options.pop('arch', 'smallest'),
+        space,
+        init_cfg=dict(type='Pretrained', checkpoint=str(path), **options.pop('init', {})),
+        **options,
+    )
     net.init_weights()
     return net
 
@@ -29,8 +33,10 @@ def test_an_exported_subnet_initialises_a_dense_backbone(space, tmp_path):
     # A bare backbone, and an explicit prefix.
     torch.save(model.backbone.state_dict(), tmp_path / 'bare.pth')
     pretrained(space, tmp_path / 'bare.pth')
-    torch.save({f'model.trunk.{k}': v for k, v in model.backbone.state_dict().items()},
-               tmp_path / 'deep.pth')
+    torch.save(
+        {f'model.trunk.{k}': v for k, v in model.backbone.state_dict().items()},
+        tmp_path / 'deep.pth',
+    )
     pretrained(space, tmp_path / 'deep.pth', init=dict(prefix='model.trunk'))
 
 

@@ -1,4 +1,5 @@
 """Backbones in mmseg's and mmdet's own models, from configs that import nothing."""
+
 from __future__ import annotations
 
 import subprocess
@@ -14,15 +15,16 @@ NAMES = sorted({backbone.__name__ for backbone, _ in FAMILIES.values()})
 
 def python(code: str) -> str:
     """Run in a fresh process: nothing of this project is imported there."""
-    done = subprocess.run([sys.executable, '-c', textwrap.dedent(code)], capture_output=True,
-                          text=True)
+    done = subprocess.run(
+        [sys.executable, '-c', textwrap.dedent(code)], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_mmseg(name):
-    out = python(f'''
+    out = python(f"""
         import sys, torch
         from mmengine.config import ConfigDict
         from mmengine.registry import init_default_scope
@@ -42,13 +44,13 @@ def test_mmseg(name):
         losses = model(torch.randn(2, 3, 64, 96), [sample, sample], mode='loss')
         losses['decode.loss_ce'].backward()
         print(all(p.grad is not None for n, p in model.named_parameters()))
-    ''')
+    """)
     assert out.split()[-1] == 'True'
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_mmdet(name):
-    out = python(f'''
+    out = python(f"""
         import nasvit_mm.compat  # mmdet itself wants mmcv's operations
         import torch
         from mmengine.config import ConfigDict
@@ -59,15 +61,15 @@ def test_mmdet(name):
         neck = MODELS.build(dict(type='FPN', in_channels=backbone.out_channels, out_channels=16,
                                  num_outs=5))
         print(len(neck(backbone(torch.randn(1, 3, 96, 64)))))
-    ''')
+    """)
     assert out.split()[-1] == '5'
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_bare_name_after_import(name):
-    out = python(f'''
+    out = python(f"""
         from mmseg.registry import MODELS
         import nasvit_mm.backbones
         print(type(MODELS.build(dict(type='{name}', arch='smallest'))).__name__)
-    ''')
+    """)
     assert out.split()[-1] == name

@@ -1,4 +1,5 @@
 """What is special in the ViTAS networks: sharing, private weights, rules, any size."""
+
 from __future__ import annotations
 
 import re
@@ -30,13 +31,17 @@ def picture(*size: int, batch: int = 1, seed: int = 0) -> torch.Tensor:
 
 # ------------------------------------------------------------------ sharing
 # Axes of a parameter that are the token width, by the end of its name.
-TOKEN_AXES = [(re.compile(pattern), axes) for pattern, axes in (
-    (r'(cls_token|position)$', (2,)),
-    (r'norm\d?\.(weight|bias)$|\.norm\.(weight|bias)$', (0,)),
-    (r'(stems\.\d+|attn)\.proj\.(weight|bias)$|embeds\.\d\.proj\.(weight|bias)$', (0,)),
-    (r'attn\.(qk|q|k)\.\d+\.weight$|attn\.v\.weight$|fc1\.weight$|classifier\.weight$', (1,)),
-    (r'fc2\.(weight|bias)$|reduce\.(weight|bias)$|pegs\.\d\.(weight|bias)$', (0,)),
-    (r'reduce\.weight$', (1,)))]
+TOKEN_AXES = [
+    (re.compile(pattern), axes)
+    for pattern, axes in (
+        (r'(cls_token|position)$', (2,)),
+        (r'norm\d?\.(weight|bias)$|\.norm\.(weight|bias)$', (0,)),
+        (r'(stems\.\d+|attn)\.proj\.(weight|bias)$|embeds\.\d\.proj\.(weight|bias)$', (0,)),
+        (r'attn\.(qk|q|k)\.\d+\.weight$|attn\.v\.weight$|fc1\.weight$|classifier\.weight$', (1,)),
+        (r'fc2\.(weight|bias)$|reduce\.(weight|bias)$|pegs\.\d\.(weight|bias)$', (0,)),
+        (r'reduce\.weight$', (1,)),
+    )
+]
 
 
 @pytest.mark.parametrize('rule', SHARING)
@@ -54,8 +59,11 @@ def test_one_index_set_wherever_a_token_width_is_used(space, rule):
             checked = 0
             for name, p in model.named_parameters():
                 stage = re.search(r'(stages|embeds|pegs)\.(\d)', name)
-                plan = (net.plan if space != 'vitas_twins' else
-                        net.plan.stages[int(stage[2]) if stage else -1])
+                plan = (
+                    net.plan
+                    if space != 'vitas_twins'
+                    else net.plan.stages[int(stage[2]) if stage else -1]
+                )
                 for pattern, axes in TOKEN_AXES:
                     for axis in axes if pattern.search(name) and id(p) in taken else ():
                         assert taken[id(p)][axis] == plan.channels, (name, axis)
@@ -88,8 +96,11 @@ def test_spans_wrap(space):
         for phase in (0, 1):
             net.set_arch(arch, phase)
             stages = net.plan.stages if space == 'vitas_twins' else [net.plan]
-            wrapped += sum(s.channels.start + s.channels.width > s.channels.size
-                           and s.channels.width < s.channels.size for s in stages)
+            wrapped += sum(
+                s.channels.start + s.channels.width > s.channels.size
+                and s.channels.width < s.channels.size
+                for s in stages
+            )
     assert wrapped > 3
 
 
@@ -150,22 +161,27 @@ def test_a_checkpoint_brings_its_rules_along():
             torch.testing.assert_close(fresh(picture(64, 64)), theirs(picture(64, 64)))
     single = create_model(space, arch, num_classes=3, sharing='cyclic')  # has nothing to share
     single.load_state_dict(subnet.state_dict())
-    for options, message in ((dict(sharing='ordinal'), "sharing='bilateral'.*'ordinal'"),
-                             (dict(attention_scale='head_dim'), 'attention_scale=128')):
+    for options, message in (
+        (dict(sharing='ordinal'), "sharing='bilateral'.*'ordinal'"),
+        (dict(attention_scale='head_dim'), 'attention_scale=128'),
+    ):
         with pytest.raises(RuntimeError, match=message):
             create_model(space, num_classes=3, **options).load_state_dict(theirs.state_dict())
     with pytest.raises(RuntimeError, match='attention_scale=128'):
         create_model(space, arch, num_classes=3, attention_scale='head_dim').load_state_dict(
-            subnet.state_dict())
+            subnet.state_dict()
+        )
     broken = {**theirs.state_dict(), 'backbone.rules': torch.tensor([-9, -1, -1])}
     with pytest.raises(RuntimeError, match='unknown sharing'):
         ours.load_state_dict(broken)
 
 
 def test_wrong_rules():
-    for options, message in ((dict(sharing='spiral'), "sharing = 'spiral', allowed: ordinal"),
-                             (dict(qk_rows='both'), "qk_rows = 'both', allowed: separate, joint"),
-                             (dict(attention_scale=-3), 'attention_scale = -3.*positive int')):
+    for options, message in (
+        (dict(sharing='spiral'), "sharing = 'spiral', allowed: ordinal"),
+        (dict(qk_rows='both'), "qk_rows = 'both', allowed: separate, joint"),
+        (dict(attention_scale=-3), 'attention_scale = -3.*positive int'),
+    ):
         with pytest.raises(ValueError, match=message):
             ViTAS('vitas_a', **options)
     with pytest.raises(ValueError, match='serves vitas_twins, not the space'):
@@ -184,7 +200,7 @@ def test_the_space_of_a_named_architecture():
 @pytest.mark.parametrize(('rule', 'expected'), [('token_width', 76), ('head_dim', 48), (128, 128)])
 def test_attention_scale(rule, expected):
     net = ViTAS('vitas_c', attention_scale=rule)
-    assert {block.scale for _, block in net.plan.blocks} == {expected ** -0.5}
+    assert {block.scale for _, block in net.plan.blocks} == {expected**-0.5}
 
 
 # ------------------------------------------------------------------ any size
@@ -198,14 +214,14 @@ def test_positions_and_padding(patch):
         zeros = torch.zeros(1, 3, 224, 224)
         tokens, found = stem(zeros, whole)
         assert found == (grid, grid)
-        bare = stem.proj.bias.expand(1, grid ** 2, 24)
+        bare = stem.proj.bias.expand(1, grid**2, 24)
         torch.testing.assert_close(tokens[:, 1:], bare + stem.position[:, 1:])
         # Twice the height: positions are interpolated along it, and those of a column stay its own.
         tall, found = stem(torch.zeros(1, 3, 448, 224), whole)
         assert found == (2 * grid, grid)
         table = stem.position[:, 1:].transpose(1, 2).unflatten(2, (grid, grid))
         for column in range(grid):
-            only = table[..., column:column + 1].expand(-1, -1, -1, 4)
+            only = table[..., column : column + 1].expand(-1, -1, -1, 4)
             wide = F.interpolate(only, (2 * grid, 4), mode='bicubic', align_corners=False)
             ours = (tall[:, 1:] - stem.proj.bias).transpose(1, 2).unflatten(2, found)
             torch.testing.assert_close(ours[..., column], wide[..., 0], rtol=1e-4, atol=1e-4)
@@ -247,11 +263,14 @@ def test_strides_of_the_pyramid():
         assert net.out_strides == strides
         x = picture(224, 224)
         changed = x.clone()
-        changed[:, :, patch * 4:patch * 5, patch * 2:patch * 3] += 1
+        changed[:, :, patch * 4 : patch * 5, patch * 2 : patch * 3] += 1
         with torch.no_grad():
             stem = net.stems[patch]
-            difference = (stem(changed, net.plan.channels)[0]
-                          - stem(x, net.plan.channels)[0]).abs().sum(2)[0, 1:]
+            difference = (
+                (stem(changed, net.plan.channels)[0] - stem(x, net.plan.channels)[0])
+                .abs()
+                .sum(2)[0, 1:]
+            )
             assert difference.nonzero().tolist() == [[4 * (224 // patch) + 2]]
             for a, b, stride in zip(net(changed), net(x), strides):
                 moved = (a - b).abs().sum(1)[0]
@@ -267,16 +286,18 @@ def test_poisoned_padding_leaves_real_tokens_unchanged(monkeypatch):
     with torch.no_grad():
         expected = net(x)
         pad = F.pad
-        monkeypatch.setattr(windows, 'F', SimpleNamespace(
-            pad=lambda t, sides: pads.append(sides) or pad(t, sides, value=1e4)))
+        monkeypatch.setattr(
+            windows,
+            'F',
+            SimpleNamespace(pad=lambda t, sides: pads.append(sides) or pad(t, sides, value=1e4)),
+        )
         for a, b in zip(net(x), expected):
             assert torch.equal(a, b)
     assert len(pads) > 12  # q, k and v of the local blocks, all of whose grids need padding
 
 
 def test_padding_keys_by_choice():
-    """Masked: as if the windows were smaller; else zeros take part, as in the authors' detectors.
-    """
+    """Masked: as if windows were smaller; else zeros take part, as in the authors' detectors."""
     torch.manual_seed(0)
     module, whole = LocalAttention(12, (2,), 6), Span.whole(12)
     plan = SimpleNamespace(channels=whole, heads=2, rows=whole, inner=whole)

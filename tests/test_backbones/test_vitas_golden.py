@@ -1,4 +1,5 @@
 """ViTAS against outputs of the public code, and Twins against its authors' and timm's."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -15,15 +16,26 @@ from tests.conftest import GOLDEN, Golden
 
 TOLERANCE = 1e-5  # absolute
 SIDES = {'left': 0, 'right': 1}
-SUPERNETS = {'S384x16': ('vitas_deit_small', '384x16'),
-             'S384x12p16': ('vitas_deit_block', '384x12p16'),
-             'S768x13': ('vitas_deit_base', '768x13')}
-STATIC = {'858M': 'vitas_a', '1G': 'vitas_b', '1.3G': 'vitas_c', '2.7G': 'vitas_e',
-          '4.9G': 'vitas_f'}
-SPACE_OF = {name: space for space in ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base')
-            for name in get_space(space).named}
-PATHS = sorted(p.name.removesuffix('.json.gz')
-               for p in (GOLDEN / 'vitas/supernet').glob('S*.json.gz'))
+SUPERNETS = {
+    'S384x16': ('vitas_deit_small', '384x16'),
+    'S384x12p16': ('vitas_deit_block', '384x12p16'),
+    'S768x13': ('vitas_deit_base', '768x13'),
+}
+STATIC = {
+    '858M': 'vitas_a',
+    '1G': 'vitas_b',
+    '1.3G': 'vitas_c',
+    '2.7G': 'vitas_e',
+    '4.9G': 'vitas_f',
+}
+SPACE_OF = {
+    name: space
+    for space in ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base')
+    for name in get_space(space).named
+}
+PATHS = sorted(
+    p.name.removesuffix('.json.gz') for p in (GOLDEN / 'vitas/supernet').glob('S*.json.gz')
+)
 
 
 @pytest.fixture(scope='module')
@@ -45,8 +57,9 @@ def run(model, x) -> dict[str, torch.Tensor]:
     net, seen, handles = model.backbone, {}, []
 
     def note(module, name, function=lambda y: y):
-        handles.append(module.register_forward_hook(
-            lambda m, args, out: seen.__setitem__(name, function(out))))
+        handles.append(
+            module.register_forward_hook(lambda m, args, out: seen.__setitem__(name, function(out)))
+        )
 
     stem = net.stems[net.plan.patch_size]
     note(stem.proj, 'patch_embed', lambda y: y.flatten(2).transpose(1, 2))
@@ -83,7 +96,7 @@ def check(seen: dict[str, torch.Tensor], intermediates: list[dict]) -> None:
             continue  # an identity
         value = seen[name]
         assert list(value.shape) == stored['shape'], name
-        first = value[0].flatten()[:len(stored['first'])]
+        first = value[0].flatten()[: len(stored['first'])]
         assert difference(first, stored['first']) < TOLERANCE, name
         assert abs(float(value.double().mean()) - stored['mean']) < TOLERANCE, name
         assert abs(float(value.double().std(correction=0)) - stored['std']) < TOLERANCE, name
@@ -129,9 +142,11 @@ def test_every_searched_network_converts(tag, name, golden):
 # ---------------------------------------------------------------------- paths of supernets
 @pytest.fixture(scope='module')
 def states(golden):
-    return {space: official(golden, f'keys/vitas_supernet_{keys}.json.gz')
-            for space, keys in SUPERNETS.values()
-            if any(p.startswith(k) for p in PATHS for k, v in SUPERNETS.items() if v[0] == space)}
+    return {
+        space: official(golden, f'keys/vitas_supernet_{keys}.json.gz')
+        for space, keys in SUPERNETS.values()
+        if any(p.startswith(k) for p in PATHS for k, v in SUPERNETS.items() if v[0] == space)
+    }
 
 
 @pytest.fixture(scope='module')
@@ -194,8 +209,11 @@ def test_gradients(supernets, golden):
     names = list(case['grad_l2'])
     shapes = {e['key']: e['shape'] for e in golden.json('keys/vitas_supernet_384x16.json.gz')}
     ids = {k: torch.full(shapes[k], float(i)) for i, k in enumerate(names)}
-    theirs = {k: names[int(v.flatten()[0])]
-              for k, v in convert_official('vitas_deit_small', ids).items() if 'rules' not in k}
+    theirs = {
+        k: names[int(v.flatten()[0])]
+        for k, v in convert_official('vitas_deit_small', ids).items()
+        if 'rules' not in k
+    }
     checked = 0
     for name, parameter in model.named_parameters():
         expected = case['grad_l2'][theirs[name]]
@@ -227,7 +245,8 @@ def test_wrong_checkpoints(states, golden):
     model.load_state_dict(convert_official(patch, state))
     with pytest.raises(RuntimeError, match="trained with sharing='bilateral'.*'cyclic'"):
         create_model('vitas_deit_small', sharing='cyclic').load_state_dict(
-            convert_official('vitas_deit_small', state))
+            convert_official('vitas_deit_small', state)
+        )
     twins = timm.create_model('twins_pcpvt_small').state_dict()
     with pytest.raises(ValueError, match=r'blocks\.0\.0\.attn\.qkv'):
         convert_official('vitas_twins', twins, 'twins_svt_small')
@@ -243,8 +262,11 @@ def test_twins_classifier(size, golden):
         logits = model(golden.rule.golden_input())
     reference = golden.load('twins/logits.npz')[f'alt_gvt_{size}']
     assert difference(logits, reference) < TOLERANCE
-    case = next(c for c in golden.json('twins/twins_reference.json.gz')['cases']
-                if c['model'] == f'alt_gvt_{size}' and c['kind'] == 'classification')
+    case = next(
+        c
+        for c in golden.json('twins/twins_reference.json.gz')['cases']
+        if c['model'] == f'alt_gvt_{size}' and c['kind'] == 'classification'
+    )
     cost = count('vitas_twins', f'twins_svt_{size}')
     assert (cost.macs, cost.params) == (case['macs_torch_flop_counter'], case['params'])
 
@@ -255,8 +277,9 @@ DENSE = range(6)
 @pytest.mark.parametrize('index', DENSE)
 def test_twins_features(index, golden):
     """The authors' dense models: with and without masked padding, odd sizes."""
-    cases = [c for c in golden.json('twins/twins_reference.json.gz')['cases']
-             if c['kind'] == 'dense']
+    cases = [
+        c for c in golden.json('twins/twins_reference.json.gz')['cases'] if c['kind'] == 'dense'
+    ]
     assert len(cases) == len(DENSE)
     case, arch = cases[index], 'twins_svt_small'
     net = TwinsViTAS(arch, stage_norm=True, mask_padding='mask' in case['variant']).eval()
@@ -272,7 +295,7 @@ def test_twins_features(index, golden):
         maps = net(golden.rule.golden_input(case['input_seed'], tuple(case['input_shape'])))
     for y, stored in zip(maps, case['features'], strict=True):
         assert list(y.shape) == stored['shape']
-        first = y[0].flatten()[:len(stored['first'])]
+        first = y[0].flatten()[: len(stored['first'])]
         assert difference(first, stored['first']) < TOLERANCE
         assert abs(float(y.mean()) - stored['mean']) < TOLERANCE
         assert abs(float(y.std(correction=0)) - stored['std']) < TOLERANCE
@@ -284,8 +307,7 @@ def test_timm(size):
     torch.manual_seed(0)
     theirs = timm.create_model(f'twins_svt_{size}').eval()
     model = create_model('vitas_twins', f'twins_svt_{size}').eval()
-    model.load_state_dict(convert_official('vitas_twins', theirs.state_dict(),
-                                           f'twins_svt_{size}'))
+    model.load_state_dict(convert_official('vitas_twins', theirs.state_dict(), f'twins_svt_{size}'))
     backbone = TwinsViTAS(f'twins_svt_{size}').eval()
     backbone.load_state_dict(model.backbone.state_dict())
     x = torch.randn(1, 3, 224, 224)

@@ -1,4 +1,5 @@
 """Official ElasticViT files: names, shapes, what is damaged, what is not ElasticViT."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -11,8 +12,9 @@ from tests.conftest import Golden
 from tests.official import elasticvit_official
 
 SPACE = get_space('elasticvit')
-TABLE, INDEX = (f'feature_exactor.2.layers.4.{name}' for name in (
-    'attention_bias', 'relative_position_index'))
+TABLE, INDEX = (
+    f'feature_exactor.2.layers.4.{name}' for name in ('attention_bias', 'relative_position_index')
+)
 OUR_TABLE = 'backbone.stages.2.3.attn.position.weight'
 
 
@@ -27,15 +29,24 @@ def official(golden):
 
 
 def test_every_official_tensor_is_used_or_known_to_be_unused(official):
-    marked = {k: torch.full(v.shape, float(i)) if v.is_floating_point() else v
-              for i, (k, v) in enumerate(official.items())}
-    found = {float(v.flatten()[0]) for v in convert_official('elasticvit', marked).values()
-             if v.is_floating_point()}
-    lost = [k for i, (k, v) in enumerate(official.items())
-            if v.is_floating_point() and float(i) not in found]
+    marked = {
+        k: torch.full(v.shape, float(i)) if v.is_floating_point() else v
+        for i, (k, v) in enumerate(official.items())
+    }
+    found = {
+        float(v.flatten()[0])
+        for v in convert_official('elasticvit', marked).values()
+        if v.is_floating_point()
+    }
+    lost = [
+        k
+        for i, (k, v) in enumerate(official.items())
+        if v.is_floating_point() and float(i) not in found
+    ]
     # The authors' forward reads shortcuts of a stage's first block only, of the stem none.
-    assert all('shortcut_conv' in k and (k.startswith('conv_stem') or k.split('.')[3] != '0')
-               for k in lost), lost
+    assert all(
+        'shortcut_conv' in k and (k.startswith('conv_stem') or k.split('.')[3] != '0') for k in lost
+    ), lost
     assert len(lost) == 2 + 4 + 5
 
 
@@ -43,9 +54,18 @@ def test_a_file_of_training(official, tmp_path):
     """EMA weights win; memory banks of tuples and numpy numbers are read and left alone."""
     bank = [[[SPACE.to_tuple('elastic_T1'), np.float64(-1.25)]], []]
     path = tmp_path / 'ckpt.pth'
-    torch.save(dict(epoch=609, state_dict={k: torch.zeros_like(v) for k, v in official.items()},
-                    optimizer={}, bank=bank, arch='supernet', extras=(67.2, 67.2),
-                    model_ema=official), path)
+    torch.save(
+        dict(
+            epoch=609,
+            state_dict={k: torch.zeros_like(v) for k, v in official.items()},
+            optimizer={},
+            bank=bank,
+            arch='supernet',
+            extras=(67.2, 67.2),
+            model_ema=official,
+        ),
+        path,
+    )
     content = load_official(path)
     assert SPACE.arch(content['bank'][0][0][0]) == SPACE.named['elastic_T1']
     model = create_model('elasticvit', 'elastic_T1')
@@ -67,10 +87,17 @@ def test_without_index_buffers(official):
     assert torch.equal(convert_official('elasticvit', without)[OUR_TABLE], official[TABLE])
 
 
-@pytest.mark.parametrize(('damage', 'message'), [
-    (lambda index: index + 900, 'leaves the table'),
-    (lambda index: torch.arange(index.numel()).view_as(index) % 961, 'no function of the offset'),
-    (lambda index: index[:4, :4], r'\(4, 4\)')])
+@pytest.mark.parametrize(
+    ('damage', 'message'),
+    [
+        (lambda index: index + 900, 'leaves the table'),
+        (
+            lambda index: torch.arange(index.numel()).view_as(index) % 961,
+            'no function of the offset',
+        ),
+        (lambda index: index[:4, :4], r'\(4, 4\)'),
+    ],
+)
 def test_an_index_that_makes_no_sense(official, damage, message):
     state = {**official, INDEX: damage(official[INDEX])}
     with pytest.raises(ValueError, match=f'{message}|layers.4.*{message}'):
@@ -80,8 +107,12 @@ def test_an_index_that_makes_no_sense(official, damage, message):
 def test_restricted_supernet(official):
     """The converted supernet of a restriction runs its members as the whole one does."""
     small = SPACE.restrict(
-        depth=dict(stage2=(2, 3), stage5=2), width=dict(stage4=(160, 192), stem=16),
-        kernel_size=dict(stage0=3), v_scale=dict(stage2=(2, 3), stage3=2), resolution=(128, 176))
+        depth=dict(stage2=(2, 3), stage5=2),
+        width=dict(stage4=(160, 192), stem=16),
+        kernel_size=dict(stage0=3),
+        v_scale=dict(stage2=(2, 3), stage3=2),
+        resolution=(128, 176),
+    )
     part = create_model(small, num_classes=1000).eval()
     part.load_state_dict(convert_official(small, official))
     whole = create_model('elasticvit').eval()

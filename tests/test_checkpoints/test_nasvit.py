@@ -1,4 +1,5 @@
 """Official NASViT files: names, shapes, what is damaged, what is not NASViT."""
+
 from __future__ import annotations
 
 import sys
@@ -16,8 +17,9 @@ STATIC = {'min': 'smallest', 'max': 'largest', 'rand03': None}
 
 @pytest.fixture(scope='module')
 def rand03(nasvit_golden):
-    return next(c['config'] for c in nasvit_golden.json('index.json')['cases']
-                if c['name'] == 'rand03')
+    return next(
+        c['config'] for c in nasvit_golden.json('index.json')['cases'] if c['name'] == 'rand03'
+    )
 
 
 def test_every_official_tensor_is_used_or_known_to_be_unused(nasvit_official):
@@ -25,8 +27,11 @@ def test_every_official_tensor_is_used_or_known_to_be_unused(nasvit_official):
     converted = convert_official('nasvit', nasvit_official)
     ours = {float(v.double().sum()) for v in converted.values() if v.is_floating_point()}
     ours |= {float(v.double().flatten(1).sum()) for v in converted.values() if v.ndim > 1}
-    lost = [k for k, v in nasvit_official.items()
-            if v.is_floating_point() and float(v.double().sum()) not in ours]
+    lost = [
+        k
+        for k, v in nasvit_official.items()
+        if v.is_floating_point() and float(v.double().sum()) not in ours
+    ]
     known = ('bn_tracking', 'mobile_inverted_conv.rescale', 'rescale_attn', 'rescale_mlp')
     lost = [k for k in lost if not any(part in k for part in known)]
     # Shortcuts of blocks whose widths cannot differ.
@@ -48,9 +53,18 @@ def test_file_with_ema_and_a_foreign_class(nasvit_official, tmp_path, monkeypatc
     config = CfgNode(AMP_OPT_LEVEL='O0', DATA=CfgNode(BATCH_SIZE=64))
     config.__dict__['__immutable__'] = True
     path = tmp_path / 'ckpt_360.pth'
-    torch.save(dict(model={k: torch.zeros_like(v) for k, v in nasvit_official.items()},
-                    model_ema=nasvit_official, optimizer={}, lr_scheduler={}, max_accuracy=78.3,
-                    epoch=360, config=config), path)
+    torch.save(
+        dict(
+            model={k: torch.zeros_like(v) for k, v in nasvit_official.items()},
+            model_ema=nasvit_official,
+            optimizer={},
+            lr_scheduler={},
+            max_accuracy=78.3,
+            epoch=360,
+            config=config,
+        ),
+        path,
+    )
     monkeypatch.delitem(sys.modules, 'yacs.config')
     monkeypatch.delitem(sys.modules, 'yacs')
     content = load_official(path)
@@ -90,8 +104,13 @@ def test_position_table_of_another_window_size(nasvit_official):
     small = dict(nasvit_official)
     small[key] = torch.randn(13 * 13, 9)
     ours = convert_official('nasvit', small)['backbone.stages.3.1.attn.position.weight']
-    expected = torch.nn.functional.interpolate(
-        small[key].t().reshape(1, 9, 13, 13), (35, 35), mode='bicubic').reshape(9, -1).t()
+    expected = (
+        torch.nn.functional.interpolate(
+            small[key].t().reshape(1, 9, 13, 13), (35, 35), mode='bicubic'
+        )
+        .reshape(9, -1)
+        .t()
+    )
     assert torch.equal(ours, expected)
     small[key] = torch.randn(170, 9)
     with pytest.raises(ValueError, match='170 rows'):
@@ -99,8 +118,9 @@ def test_position_table_of_another_window_size(nasvit_official):
 
 
 def test_damaged_index_buffers_do_not_matter(nasvit_official):
-    damaged = {k: torch.full_like(v, 7) if 'position_index' in k else v
-               for k, v in nasvit_official.items()}
+    damaged = {
+        k: torch.full_like(v, 7) if 'position_index' in k else v for k, v in nasvit_official.items()
+    }
     a, b = (convert_official('nasvit', s) for s in (nasvit_official, damaged))
     assert all(torch.equal(a[k], b[k]) for k in a)
 
@@ -117,7 +137,7 @@ def official_static(keys: dict, state: dict, depths: tuple[int, ...]) -> dict[st
             parts[1] = str(flat[int(parts[1])])
         tries = []
         for i in range(len(parts)):
-            tries.append('.'.join(parts[:i + 1] + parts[i:]))
+            tries.append('.'.join(parts[: i + 1] + parts[i:]))
         name = next((t for t in ['.'.join(parts), *tries] if t in state), None)
         assert name, key
         tensor = state[name]
@@ -131,8 +151,9 @@ def official_static(keys: dict, state: dict, depths: tuple[int, ...]) -> dict[st
 @pytest.mark.parametrize('name', STATIC)
 def test_subnet_that_the_authors_code_extracted(name, nasvit_golden, nasvit_official, rand03):
     arch = SPACE.arch(STATIC[name] or rand03)
-    static = official_static(nasvit_golden.json(f'nasvit_static_{name}.json'), nasvit_official,
-                             arch.depth)
+    static = official_static(
+        nasvit_golden.json(f'nasvit_static_{name}.json'), nasvit_official, arch.depth
+    )
     ours = convert_official('nasvit', static, arch)
     expected = convert_official('nasvit', nasvit_official, arch)
     assert ours.keys() == expected.keys()
@@ -147,8 +168,11 @@ def test_subnet_that_the_authors_code_extracted(name, nasvit_golden, nasvit_offi
 def test_restricted_supernet(nasvit_official):
     """The converted supernet of a restriction runs its members as the whole one does."""
     small = SPACE.restrict(
-        depth=dict(mb4=(4, 5), mb6=3), width=dict(mb5=(112, 120), first_conv=16),
-        kernel_size=dict(mb2=3), resolution=(192, 288))
+        depth=dict(mb4=(4, 5), mb6=3),
+        width=dict(mb5=(112, 120), first_conv=16),
+        kernel_size=dict(mb2=3),
+        resolution=(192, 288),
+    )
     part = create_model(small, num_classes=1000).eval()
     part.load_state_dict(convert_official(small, nasvit_official))
     whole = create_model('nasvit').eval()
@@ -164,13 +188,16 @@ def test_restricted_supernet(nasvit_official):
             torch.testing.assert_close(subnet(x), expected)
 
 
-@pytest.mark.parametrize(('keys', 'looks'), [
-    (['feature_exactor.0.layers.0.weight'], 'official ElasticViT'),
-    (['net.backbone_init_stem_Patch_init_0.0.cls_token'], 'official ViTAS'),
-    (['backbone.stem.weight'], 'nasvit_mm itself'),
-    (['backbone.layer1.0.conv1.weight'], 'OpenMMLab checkpoint of another model'),
-    (['some.weight'], 'no known kind'),
-])
+@pytest.mark.parametrize(
+    ('keys', 'looks'),
+    [
+        (['feature_exactor.0.layers.0.weight'], 'official ElasticViT'),
+        (['net.backbone_init_stem_Patch_init_0.0.cls_token'], 'official ViTAS'),
+        (['backbone.stem.weight'], 'nasvit_mm itself'),
+        (['backbone.layer1.0.conv1.weight'], 'OpenMMLab checkpoint of another model'),
+        (['some.weight'], 'no known kind'),
+    ],
+)
 def test_a_wrong_checkpoint_says_what_it_looks_like(keys, looks):
     with pytest.raises(ValueError, match=f'{looks}.*expected keys that begin'):
         convert_official('nasvit', {k: torch.zeros(3) for k in keys})
@@ -194,5 +221,3 @@ def test_arch_outside_the_space(nasvit_official):
         convert_official('nasvit', nasvit_official, 'nasvit_mini')
     with pytest.raises(KeyError, match='unknown space'):
         convert_official('nasvitt', nasvit_official)
-
-

@@ -1,4 +1,5 @@
 """The classifier in mmengine: model, mixup, folders of pictures, accuracy."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -18,11 +19,15 @@ from nasvit_mm.engine import DataError, Draw, UsageError
 from nasvit_mm.registry import DATASETS
 from tests.commands import ROOT
 
-TRANSFORM = dict(input_size=32, is_training=True, auto_augment='rand-n1-m1-mstd0.5-inc1',
-                 re_prob=0.5)
+TRANSFORM = dict(
+    input_size=32, is_training=True, auto_augment='rand-n1-m1-mstd0.5-inc1', re_prob=0.5
+)
 
-CONFIGS = sorted(str(path.relative_to(ROOT / 'configs')) for kind in ('supernet', 'cls')
-                 for path in (ROOT / 'configs' / kind).glob('*_in1k.py'))
+CONFIGS = sorted(
+    str(path.relative_to(ROOT / 'configs'))
+    for kind in ('supernet', 'cls')
+    for path in (ROOT / 'configs' / kind).glob('*_in1k.py')
+)
 
 
 @pytest.fixture
@@ -63,8 +68,9 @@ def test_losses():
 
 
 def test_mixup_in_training_only():
-    mix = ClassificationPreprocessor(mixup=dict(mixup_alpha=0.8, cutmix_alpha=1.0, num_classes=3,
-                                                label_smoothing=0.1))
+    mix = ClassificationPreprocessor(
+        mixup=dict(mixup_alpha=0.8, cutmix_alpha=1.0, num_classes=3, label_smoothing=0.1)
+    )
     data = dict(inputs=torch.randn(4, 3, 8, 8), labels=torch.tensor([0, 1, 2, 0]))
     clean = data['inputs'].clone()
     np.random.seed(0)
@@ -107,7 +113,7 @@ def test_mistakes_in_the_data(folder):
 
 def test_accuracy():
     metric = Accuracy(topk=(1, 2, 5))
-    scores = torch.tensor([[.5, .3, .2], [.2, .5, .3], [.1, .3, .6], [.4, .35, .25]])
+    scores = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.5, 0.3], [0.1, 0.3, 0.6], [0.4, 0.35, 0.25]])
     samples = [dict(scores=s, label=label) for s, label in zip(scores, (0, 2, 0, 1))]
     metric.process(None, samples[:2])
     metric.process(None, samples[2:])
@@ -116,6 +122,7 @@ def test_accuracy():
 
 def test_colour_jitter_beside_randaugment(folder):
     """Which timm leaves out, and ViTAS's recipe asks for."""
+
     def steps(**options) -> list[str]:
         transform = ImageFolder(folder, 'train', dict(TRANSFORM, color_jitter=0.4, **options))
         flat = [s for t in transform.transform.transforms for s in getattr(t, 'transforms', [t])]
@@ -124,7 +131,7 @@ def test_colour_jitter_beside_randaugment(folder):
     assert 'ColorJitter' not in steps()
     jittered = steps(force_color_jitter=True)
     place = jittered.index('ColorJitter')
-    assert jittered[:place] + jittered[place + 1:] == steps()
+    assert jittered[:place] + jittered[place + 1 :] == steps()
     assert jittered[place - 1] == 'RandAugment'
     assert steps(force_color_jitter=True, auto_augment=None).count('ColorJitter') == 1
     assert steps(force_color_jitter=True, auto_augment='3a').count('ColorJitter') == 1

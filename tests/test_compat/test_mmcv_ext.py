@@ -16,8 +16,9 @@ from nasvit_mm.compat import mmcv_ext
 ROOT = Path(nasvit_mm.__file__).resolve().parents[1]
 HAS_MMCV = importlib.util.find_spec('mmcv') is not None
 HAS_MMDET = importlib.util.find_spec('mmdet') is not None
-HAS_COMPILED = HAS_MMCV and bool(list(
-    Path(importlib.util.find_spec('mmcv').origin).parent.glob('_ext.*.so')))
+HAS_COMPILED = HAS_MMCV and bool(
+    list(Path(importlib.util.find_spec('mmcv').origin).parent.glob('_ext.*.so'))
+)
 
 
 @pytest.fixture(scope='module')
@@ -63,7 +64,8 @@ def random_boxes(n, seed=0, levels=None):
     size = torch.rand(n, 2, generator=generator) * 20 + 1
     scores = torch.rand(n, generator=generator)
     return torch.cat([corner, corner + size], 1), (
-        scores if levels is None else (scores * levels).floor() / levels)
+        scores if levels is None else (scores * levels).floor() / levels
+    )
 
 
 @pytest.mark.parametrize('levels', [None, 5, 1])
@@ -97,10 +99,12 @@ def test_nms_leaves_its_boxes_alone(ext):
 def test_boxes_of_other_classes_do_not_compete(n, split_thr):
     """mmcv's batched_nms moves each class away from the others, or takes them one by one."""
     from mmcv.ops import batched_nms
+
     boxes, scores = random_boxes(n)
     classes = torch.arange(n) % 3
-    found, kept = batched_nms(boxes, scores, classes, dict(
-        type='nms', iou_threshold=0.4, split_thr=split_thr))
+    found, kept = batched_nms(
+        boxes, scores, classes, dict(type='nms', iou_threshold=0.4, split_thr=split_thr)
+    )
     alone = [torch.nonzero(classes == c).flatten() for c in range(3)]
     expected = torch.cat([of[reference_nms(boxes[of], scores[of], 0.4, 0)] for of in alone])
     expected = expected[scores[expected].argsort(descending=True)]
@@ -124,8 +128,9 @@ def compiled() -> ModuleType:
 @pytest.mark.parametrize('n', [1, 100, 3000])
 def test_nms_is_the_compiled_one(ext, compiled, n, offset, levels):
     boxes, scores = random_boxes(n, levels=levels)
-    ours, theirs = (module.nms(boxes, scores, iou_threshold=0.4, offset=offset)
-                    for module in (ext, compiled))
+    ours, theirs = (
+        module.nms(boxes, scores, iou_threshold=0.4, offset=offset) for module in (ext, compiled)
+    )
     assert torch.equal(ours, theirs)
 
 

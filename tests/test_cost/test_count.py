@@ -1,4 +1,5 @@
 """Closed-form costs of every family against the traced count of the built module."""
+
 from __future__ import annotations
 
 import itertools
@@ -29,8 +30,9 @@ def check(space: str, arch, size, mode: str, part: str) -> None:
     assert cost.params == sum(p.numel() for p in model.parameters())
     assert cost.macs == sum(cost.breakdown.values())
     assert cost.params == sum(cost.breakdown_params.values())
-    assert cost.input_size == ((side, side) if size is None else
-                               (size, size) if isinstance(size, int) else size)
+    assert cost.input_size == (
+        (side, side) if size is None else (size, size) if isinstance(size, int) else size
+    )
 
 
 @pytest.mark.parametrize('part', ['classifier', 'backbone'])
@@ -60,14 +62,18 @@ def test_named_architectures_equal_the_trace(space, name):
 
 
 # Spaces that share a family's code with one that takes all seeds need fewer of their own.
-RANDOM = [(space, seed) for space in SPACES for seed in range(50)
-          if seed < 10 or space not in ('vitas_deit_base', 'vitas_deit_block')]
+RANDOM = [
+    (space, seed)
+    for space in SPACES
+    for seed in range(50)
+    if seed < 10 or space not in ('vitas_deit_base', 'vitas_deit_block')
+]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(('space', 'seed'), RANDOM)
 def test_random_architectures_equal_the_trace(space, seed):
-    (size, part, mode), = some(seed, 1)
+    ((size, part, mode),) = some(seed, 1)
     check(space, get_space(space).sample(seed), size, mode, part)
 
 
@@ -83,10 +89,16 @@ def test_outputs_and_taps(space):
     subsets = [c for n in (1, 2, count_of) for c in itertools.combinations(range(count_of), n)]
     for i, out_indices in enumerate(subsets):
         widths = (None, 48, tuple(range(8, 8 + len(out_indices))))
-        for out_width in widths if len(out_indices) == count_of else widths[i % 3:i % 3 + 1]:
+        for out_width in widths if len(out_indices) == count_of else widths[i % 3 : i % 3 + 1]:
             net = backbone(arch, space, out_indices=out_indices, out_width=out_width)
-            cost = count(space, arch, (320, 200), part='backbone', out_indices=out_indices,
-                         out_width=out_width)
+            cost = count(
+                space,
+                arch,
+                (320, 200),
+                part='backbone',
+                out_indices=out_indices,
+                out_width=out_width,
+            )
             assert cost.macs == trace(net, (320, 200))
             assert cost.params == sum(p.numel() for p in net.parameters())
 
@@ -126,21 +138,27 @@ def test_measured_figures_of_the_zoo(space, name):
     measured = dict(entry['measured'])
     if 'authors_macs' in measured:
         assert measured.pop('authors_macs') == count(space, name, counter='authors').macs
-    assert measured == {'macs': cost.macs, 'params': cost.params,
-                        'input_size': list(cost.input_size)}
+    assert measured == {
+        'macs': cost.macs,
+        'params': cost.params,
+        'input_size': list(cost.input_size),
+    }
 
 
-@pytest.mark.parametrize(('kwargs', 'message'), [
-    (dict(part='head'), "part = 'head'"),
-    (dict(attention='none'), "attention = 'none'"),
-    (dict(part='backbone', out_indices=(3, 1)), 'ascending'),
-    (dict(part='backbone', out_indices=(99,)), '99'),
-    (dict(out_indices=(0,)), "part='backbone'"),
-    (dict(out_width=8), "part='backbone'"),
-    (dict(part='backbone', out_width=(8, 8)), '4 outputs'),
-    (dict(input_size=8), 'input_size = 8'),
-    (dict(input_size=(512, 8)), '512, 8'),
-])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(part='head'), "part = 'head'"),
+        (dict(attention='none'), "attention = 'none'"),
+        (dict(part='backbone', out_indices=(3, 1)), 'ascending'),
+        (dict(part='backbone', out_indices=(99,)), '99'),
+        (dict(out_indices=(0,)), "part='backbone'"),
+        (dict(out_width=8), "part='backbone'"),
+        (dict(part='backbone', out_width=(8, 8)), '4 outputs'),
+        (dict(input_size=8), 'input_size = 8'),
+        (dict(input_size=(512, 8)), '512, 8'),
+    ],
+)
 @pytest.mark.parametrize('space', SPACES)
 def test_errors(space, kwargs, message):
     with pytest.raises(ValueError, match=message):
@@ -149,6 +167,7 @@ def test_errors(space, kwargs, message):
 
 def test_trace_counts_fused_attention():
     """torch counts 0 for it on a CPU."""
+
     class Fused(torch.nn.Module):
         def forward(self, x):  # (1, 3, 64, 32): three heads, 64 tokens, 32 channels
             return torch.nn.functional.scaled_dot_product_attention(x, x, x)

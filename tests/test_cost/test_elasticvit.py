@@ -1,4 +1,5 @@
 """ElasticViT's cost against figures measured with the authors' code, by both counters."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,8 +9,11 @@ from nasvit_mm.cost import count
 from tests.conftest import GOLDEN, Golden
 from tests.test_spaces.test_elasticvit import tables
 
-NAMES = sorted(path.stem for path in (GOLDEN / 'elasticvit/cases').glob('*.json')
-               if not path.stem.startswith(('losses', 'bn_', 'train_')))
+NAMES = sorted(
+    path.stem
+    for path in (GOLDEN / 'elasticvit/cases').glob('*.json')
+    if not path.stem.startswith(('losses', 'bn_', 'train_'))
+)
 
 
 @pytest.mark.parametrize('name', NAMES)

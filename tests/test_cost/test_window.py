@@ -1,4 +1,5 @@
 """Draws from a window of multiply-adds are uniform over it."""
+
 from __future__ import annotations
 
 import itertools
@@ -35,8 +36,9 @@ def check_marginals(space: Space, ours: np.ndarray, theirs: np.ndarray) -> None:
         if len(choices) > 1:
             a, b = (np.bincount(g[:, gene], minlength=len(choices)) for g in (ours, theirs))
             both = (a + b) / (len(ours) + len(theirs))
-            assert not too_far(np.concatenate([a, b]), np.concatenate(
-                [both * len(ours), both * len(theirs)])), space.labels[gene]
+            assert not too_far(
+                np.concatenate([a, b]), np.concatenate([both * len(ours), both * len(theirs)])
+            ), space.labels[gene]
 
 
 def middle(space: Space, share: float, **args) -> tuple[float, float]:
@@ -87,19 +89,29 @@ def test_the_rare_level_of_elasticvit():
     space = get_space('elasticvit')
     floor = space.named['elastic_min_800']
     bounded = ('resolution', 'width', 'depth', 'expand_ratio', 'v_scale')
-    space = space.restrict(**{
-        f.name: [[c for c in choices if c >= least] for choices, least in zip(
-            f.choices, floor[f.name] if f.positions else (floor[f.name],))][
-                slice(None) if f.positions else 0]
-        for f in space.fields if f.name in bounded})
+    space = space.restrict(
+        **{
+            f.name: [
+                [c for c in choices if c >= least]
+                for choices, least in zip(
+                    f.choices, floor[f.name] if f.positions else (floor[f.name],)
+                )
+            ][slice(None) if f.positions else 0]
+            for f in space.fields
+            if f.name in bounded
+        }
+    )
     genes = WindowSampler(space, 500e6, 520e6, counter='authors').sample_genes(0, 10_000)
     check_marginals(space, genes, rejected(space, 500e6, 520e6, 2000, counter='authors'))
 
 
 @pytest.mark.parametrize('name', SPACES)
 def test_errors(name):
-    with pytest.raises(ValueError, match=r'no \w+ architecture has from 1000 to 2000 MACs; the '
-                                         r'smallest has [\d.e+]+, the largest [\d.e+]+'):
+    with pytest.raises(
+        ValueError,
+        match=r'no \w+ architecture has from 1000 to 2000 MACs; the '
+        r'smallest has [\d.e+]+, the largest [\d.e+]+',
+    ):
         WindowSampler(name, 1e3, 2e3)
     with pytest.raises(ValueError, match='the lower bound is the larger'):
         WindowSampler(name, 2e9, 1e9)

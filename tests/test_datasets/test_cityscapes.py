@@ -32,13 +32,18 @@ def test_mmseg_reads_it(root, split, count):
     from mmseg.datasets import transforms  # noqa: F401  registers them
     from mmseg.registry import DATASETS
 
-    data = DATASETS.build({
-        'type': 'mmseg.CityscapesDataset',
-        'data_root': str(root),
-        'data_prefix': {'img_path': f'leftImg8bit/{split}', 'seg_map_path': f'gtFine/{split}'},
-        'pipeline': [{'type': 'LoadImageFromFile'}, {'type': 'mmseg.LoadAnnotations'},
-                     {'type': 'mmseg.PackSegInputs'}],
-    })
+    data = DATASETS.build(
+        {
+            'type': 'mmseg.CityscapesDataset',
+            'data_root': str(root),
+            'data_prefix': {'img_path': f'leftImg8bit/{split}', 'seg_map_path': f'gtFine/{split}'},
+            'pipeline': [
+                {'type': 'LoadImageFromFile'},
+                {'type': 'mmseg.LoadAnnotations'},
+                {'type': 'mmseg.PackSegInputs'},
+            ],
+        }
+    )
     assert len(data) == count
     to_index = np.full(256, VOID)
     to_index[: len(CLASSES)] = [CITYSCAPES_INDEX[name] for name in CLASSES]

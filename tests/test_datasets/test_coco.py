@@ -1,4 +1,5 @@
 """The COCO layout on disk, as pycocotools and mmdet's own data set class read it."""
+
 from __future__ import annotations
 
 import json
@@ -30,6 +31,7 @@ def test_files_and_again(root):
 
 def test_categories_are_mmdets():
     from mmdet.datasets import CocoDataset
+
     assert CocoDataset.METAINFO['classes'] == COCO_NAMES
     assert (COCO_IDS['person'], COCO_IDS['stop sign'], COCO_IDS['toothbrush']) == (1, 13, 90)
     assert {CLASSES[label] for label in THINGS} <= set(COCO_NAMES)
@@ -38,6 +40,7 @@ def test_categories_are_mmdets():
 @pytest.mark.parametrize('split', ['train', 'val'])
 def test_masks_and_boxes_are_the_scenes(root, split):
     from pycocotools.coco import COCO
+
     coco = COCO(root / f'annotations/instances_{split}2017.json')
     seen = 0
     for number, picture in coco.imgs.items():
@@ -57,8 +60,13 @@ def test_masks_and_boxes_are_the_scenes(root, split):
 
 def test_mmdet_reads_it(root):
     from mmdet.datasets import CocoDataset
-    data = CocoDataset(data_root=str(root), ann_file='annotations/instances_train2017.json',
-                       data_prefix=dict(img='train2017/'), pipeline=[])
+
+    data = CocoDataset(
+        data_root=str(root),
+        ann_file='annotations/instances_train2017.json',
+        data_prefix=dict(img='train2017/'),
+        pipeline=[],
+    )
     assert len(data) == 4 and len(data.cat_ids) == 80
     labels = {i['bbox_label'] for k in range(4) for i in data.get_data_info(k)['instances']}
     assert labels and labels <= {COCO_NAMES.index(n) for n in ('person', 'car', 'bus', 'boat')}
@@ -68,11 +76,21 @@ def test_the_truth_is_perfect(root):
     """As detections, it has an average precision of 1."""
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
+
     path = root / 'annotations/instances_val2017.json'
     truth = COCO(path)
     content = json.loads(path.read_text())
-    found = truth.loadRes([dict(image_id=a['image_id'], category_id=a['category_id'], score=1.0,
-                                segmentation=a['segmentation']) for a in content['annotations']])
+    found = truth.loadRes(
+        [
+            dict(
+                image_id=a['image_id'],
+                category_id=a['category_id'],
+                score=1.0,
+                segmentation=a['segmentation'],
+            )
+            for a in content['annotations']
+        ]
+    )
     evaluation = COCOeval(truth, found, 'segm')
     evaluation.evaluate()
     evaluation.accumulate()

@@ -1,4 +1,5 @@
 """Patches of the scenes in ImageNet's folders."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -47,6 +48,6 @@ def test_a_patch_shows_its_class(label):
             assert not patches
         if label not in THINGS:
             for left, top, side in _surfaces(scene, label, rng, 2):
-                part = scene.labels[top:top + side, left:left + side]
+                part = scene.labels[top : top + side, left : left + side]
                 assert (part == label).mean() >= 0.6
     assert shown

@@ -36,9 +36,13 @@ def folder(tmp_path: Path) -> Path:
 
 def dataset(folder: Path, **kwargs):
     from mmseg.datasets import BaseSegDataset
+
     out = BaseSegDataset(
-        data_root=str(folder), data_prefix=dict(img_path='img', seg_map_path='ann'),
-        metainfo=dict(classes=('x', 'y', 'z'), palette=[[0, 0, 0]] * 3), **kwargs)
+        data_root=str(folder),
+        data_prefix=dict(img_path='img', seg_map_path='ann'),
+        metainfo=dict(classes=('x', 'y', 'z'), palette=[[0, 0, 0]] * 3),
+        **kwargs,
+    )
     out.full_init()
     return out
 
@@ -46,12 +50,14 @@ def dataset(folder: Path, **kwargs):
 def check(data, model: nn.Module | None = None) -> None:
     loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=data))
     config = dict(dataloader=dict())  # of a loop that this run does not use
-    CheckData().before_run(SimpleNamespace(
-        model=model or Model(), _train_loop=None, _val_loop=loop, _test_loop=config))
+    CheckData().before_run(
+        SimpleNamespace(model=model or Model(), _train_loop=None, _val_loop=loop, _test_loop=config)
+    )
 
 
 def test_good_data_pass(folder: Path) -> None:
     from mmengine.dataset import ConcatDataset, RepeatDataset
+
     check(dataset(folder))
     check(RepeatDataset(dataset(folder), 2))
     check(ConcatDataset([dataset(folder), dataset(folder)]))
@@ -66,6 +72,7 @@ def test_missing_annotation(folder: Path) -> None:
 @pytest.mark.parametrize('wrap', ['RepeatDataset', 'ConcatDataset'])
 def test_missing_annotation_inside_a_wrapper(folder: Path, wrap: str) -> None:
     from mmengine.dataset import ConcatDataset, RepeatDataset
+
     (folder / 'ann/b.png').unlink()
     data = dataset(folder)
     with pytest.raises(DataError, match='ann/b.png'):
@@ -79,10 +86,12 @@ def test_number_of_classes(folder: Path) -> None:
 
 def batch(values: list[int], **meta) -> dict:
     from mmseg.structures import SegDataSample
+
     labels = torch.tensor([[values]], dtype=torch.uint8)
     meta = dict(seg_map_path='ann/a.png', reduce_zero_label=False, **meta)
-    return dict(inputs=[], data_samples=[
-        SegDataSample(gt_sem_seg=PixelData(data=labels), metainfo=meta)])
+    return dict(
+        inputs=[], data_samples=[SegDataSample(gt_sem_seg=PixelData(data=labels), metainfo=meta)]
+    )
 
 
 HOOKS = ['before_train_iter', 'before_val_iter', 'before_test_iter']
@@ -93,8 +102,11 @@ def test_labels(hook: str) -> None:
     call = getattr(CheckData(), hook)
     runner = SimpleNamespace(model=Model())
     call(runner, 0, batch([0, 2, 255]))
-    with pytest.raises(DataError, match=r'ann/a.png holds label 3, 19; the head knows 0 to 2, and '
-                                        r'255 is ignored.*reduce_zero_label'):
+    with pytest.raises(
+        DataError,
+        match=r'ann/a.png holds label 3, 19; the head knows 0 to 2, and '
+        r'255 is ignored.*reduce_zero_label',
+    ):
         call(runner, 0, batch([0, 19, 3, 255]))
 
 
@@ -134,8 +146,11 @@ class TestClasses:
     def test_they_are_the_same(self, pictures: Path) -> None:
         self.check(pictures)
         (pictures / 'val/c').rename(pictures / 'val/d')
-        with pytest.raises(DataError, match=r'val data set \(3\) are not those of the train.*c; '
-                                            'only in val: d'):
+        with pytest.raises(
+            DataError,
+            match=r'val data set \(3\) are not those of the train.*c; '
+            'only in val: d',
+        ):
             self.check(pictures)
 
     def test_their_number(self, pictures: Path) -> None:

@@ -37,7 +37,7 @@ def random_numbers() -> tuple[float, float, float]:
 class TestSampler:
     def test_every_epoch_is_another_permutation(self) -> None:
         found = draws(4 * SIZE)
-        epochs = [tuple(found[i:i + SIZE]) for i in range(0, 4 * SIZE, SIZE)]
+        epochs = [tuple(found[i : i + SIZE]) for i in range(0, 4 * SIZE, SIZE)]
         assert all(sorted(epoch) == list(range(SIZE)) for epoch in epochs)
         assert len(set(epochs)) > 1
         assert [d.key for d in found] == [(3, i // SIZE, int(d)) for i, d in enumerate(found)]
@@ -54,7 +54,7 @@ class TestSampler:
         whole = draws(40)
         for rank in range(3):
             monkeypatch.setattr('nasvit_mm.engine.seeding.get_dist_info', lambda r=rank: (r, 3))
-            assert draws(8, start) == whole[rank + 3 * start::3][:8]
+            assert draws(8, start) == whole[rank + 3 * start :: 3][:8]
 
     def test_seeds_differ(self) -> None:
         assert draws(50, size=50, seed=3) != draws(50, size=50, seed=4)
@@ -109,13 +109,13 @@ class Numbers(BaseDataset):
 def batches(dataset, workers: int, start: int, n: int) -> list:
     sampler = SeededInfiniteSampler(dataset, seed=0)
     sampler.skip(2 * start)
-    loader = DataLoader(dataset, 2, sampler=sampler, num_workers=workers,
-                        collate_fn=pseudo_collate)
+    loader = DataLoader(dataset, 2, sampler=sampler, num_workers=workers, collate_fn=pseudo_collate)
     return list(itertools.islice(loader, n))
 
 
-@pytest.mark.parametrize('wrap', [
-    lambda d: d, lambda d: RepeatDataset(d, 2), lambda d: ConcatDataset([d, d])])
+@pytest.mark.parametrize(
+    'wrap', [lambda d: d, lambda d: RepeatDataset(d, 2), lambda d: ConcatDataset([d, d])]
+)
 def test_workers_and_a_restart_change_nothing(wrap) -> None:
     dataset = wrap(Numbers(pipeline=[SeedTransforms(), Noise()]))
     whole = batches(dataset, 0, 0, 12)
@@ -141,6 +141,7 @@ def test_epochs_of_draws() -> None:
     from mmengine.dataset import DefaultSampler
 
     from nasvit_mm.engine import SeededEpochSampler
+
     ours, theirs = (kind(range(SIZE), seed=5) for kind in (SeededEpochSampler, DefaultSampler))
     orders = []
     for epoch in (0, 3, 3):

@@ -1,4 +1,5 @@
 """What is held out of training: disjoint, the same whatever is filtered, and named mistakes."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,8 +32,14 @@ def dataset(kind: str, data: Path, **changes) -> dict:
 
 
 def names(kind: str, data: Path, part: str, every: int = 4, **changes) -> list[str]:
-    built = DATASETS.build(dict(type='nasvit_mm.SplitDataset', part=part, every=every,
-                                dataset=dataset(kind, data, **changes)))
+    built = DATASETS.build(
+        dict(
+            type='nasvit_mm.SplitDataset',
+            part=part,
+            every=every,
+            dataset=dataset(kind, data, **changes),
+        )
+    )
     assert len(built) == len([built[i] for i in range(len(built))])
     return [Path(built.get_data_info(i)['img_path']).name for i in range(len(built))]
 
@@ -51,8 +58,9 @@ def test_the_parts_are_the_whole(kind, data):
 
 def test_a_filter_changes_nobodys_part(data):
     all_of = names('coco', data, 'held_out', filter_cfg=None)
-    assert set(names('coco', data, 'held_out', filter_cfg=dict(
-        filter_empty_gt=True, min_size=32))) <= set(all_of)
+    assert set(
+        names('coco', data, 'held_out', filter_cfg=dict(filter_empty_gt=True, min_size=32))
+    ) <= set(all_of)
     assert not set(all_of) & set(names('coco', data, 'train'))
 
 
@@ -62,7 +70,7 @@ def test_mistakes(data):
     with pytest.raises(UsageError, match='every = 1, expected at least 2'):
         names('ade20k', data, 'train', 1)
     with pytest.raises(UsageError, match='of 24 pictures none is left'):
-        names('ade20k', data, 'held_out', 10 ** 9)
+        names('ade20k', data, 'held_out', 10**9)
 
 
 def test_weights_to_begin_with(tmp_path):

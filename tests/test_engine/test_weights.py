@@ -38,6 +38,7 @@ def test_without_a_pointer_the_newest_whole_one(tmp_path: Path) -> None:
 
 def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
     """A head of other classes is what they are for; a supernet has its backbone one deeper."""
+
     def network(width: int = 4, classes: int = 3) -> nn.ModuleDict:
         return nn.ModuleDict(dict(backbone=nn.Linear(2, width), head=nn.Linear(width, classes)))
 
@@ -49,9 +50,16 @@ def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
     tapped.backbone.taps, tapped.backbone.new_weights = nn.Linear(4, 8), ('taps.',)
     check_backbone_fits(tapped, path, cfg)  # a dense model's own
     for model, message in (
-            (network(width=5), r'2 entries have another shape, the first: backbone\.weight is 4x2 '
-                               r"in the file, 5x2 in the model; .* expects Net 'tiny'"),
-            (nn.ModuleDict(dict(model=network())), r'2 of the model are missing in the file, the '
-                                                   r'first: model\.backbone\.weight')):
+        (
+            network(width=5),
+            r'2 entries have another shape, the first: backbone\.weight is 4x2 '
+            r"in the file, 5x2 in the model; .* expects Net 'tiny'",
+        ),
+        (
+            nn.ModuleDict(dict(model=network())),
+            r'2 of the model are missing in the file, the '
+            r'first: model\.backbone\.weight',
+        ),
+    ):
         with pytest.raises(UsageError, match=rf'weights\.pth does not fit the backbone.*{message}'):
             check_backbone_fits(model, path, cfg)

@@ -1,4 +1,5 @@
 """Two gloo processes: synchronised batch norm of half-batches is batch norm of the joined batch."""
+
 import torch
 import torch.distributed as dist
 from torch import nn

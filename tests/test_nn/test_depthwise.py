@@ -1,4 +1,5 @@
 """Depthwise convolution with its own backward pass, against torch's plain one."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -22,8 +23,10 @@ def test_equals_plain_convolution(kernel, stride, size, layout):
     plain = F.conv2d(x, weight, bias, stride, kernel // 2, groups=8)
     assert torch.allclose(found, plain, rtol=0, atol=1e-12)
     grad = torch.randn(plain.shape, generator=generator, dtype=torch.double)
-    for ours, theirs in zip(torch.autograd.grad(found, (x, weight, bias), grad),
-                            torch.autograd.grad(plain, (x, weight, bias), grad)):
+    for ours, theirs in zip(
+        torch.autograd.grad(found, (x, weight, bias), grad),
+        torch.autograd.grad(plain, (x, weight, bias), grad),
+    ):
         assert torch.allclose(ours, theirs, rtol=0, atol=1e-12)
 
 

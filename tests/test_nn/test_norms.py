@@ -1,4 +1,5 @@
 """Elastic batch norm (against torch's), the joint norm, recalibration."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -23,10 +24,11 @@ from tests.commands import agree
 @pytest.mark.parametrize('momentum', [0.1, None])
 def test_batch_norm_is_torchs_on_the_active_channels(span, momentum):
     torch.manual_seed(0)
-    ours, plain = ElasticBatchNorm2d(6, momentum=momentum), nn.BatchNorm2d(span.width,
-                                                                           momentum=momentum)
-    index = ([(span.start + i) % 6 for i in range(span.width)] if span.width < 6
-             else list(range(6)))
+    ours, plain = (
+        ElasticBatchNorm2d(6, momentum=momentum),
+        nn.BatchNorm2d(span.width, momentum=momentum),
+    )
+    index = [(span.start + i) % 6 for i in range(span.width)] if span.width < 6 else list(range(6))
     nn.init.normal_(ours.weight), nn.init.normal_(ours.bias)
     nn.init.normal_(ours.running_mean)
     before = ours.running_mean.clone()
@@ -57,9 +59,14 @@ def test_frozen_statistics(momentum):
 def test_conversion_to_sync_bn_leaves_it_and_norm_decay_reaches_it():
     model = nn.Sequential(ElasticBatchNorm2d(4), nn.BatchNorm2d(4))
     assert type(convert_sync_batchnorm(model)[0]) is ElasticBatchNorm2d
-    wrapper = build_optim_wrapper(model, dict(
-        type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
-        paramwise_cfg=dict(norm_decay_mult=0.0)))
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            type='OptimWrapper',
+            optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
+            paramwise_cfg=dict(norm_decay_mult=0.0),
+        ),
+    )
     assert all(group['weight_decay'] == 0 for group in wrapper.optimizer.param_groups)
 
 

@@ -1,4 +1,5 @@
 """Weight sharing: which channels every candidate width uses."""
+
 from __future__ import annotations
 
 from collections import Counter
@@ -72,7 +73,8 @@ def test_cyclic_is_the_ring(golden):
         widths = [c['width'] for c in case['assignment']]
         for i, candidate in enumerate(case['assignment']):
             assert shared_span('cyclic', widths, i) == Span(
-                candidate['start'], candidate['width'], case['max'])
+                candidate['start'], candidate['width'], case['max']
+            )
         counts = uses('cyclic', tuple(widths), 0)
         assert (counts.min(), counts.max()) == (case['usage_min'], case['usage_max'])
 
@@ -121,8 +123,9 @@ def test_names():
         shared_span('spiral', (1, 2), 0)
 
 
-@pytest.mark.parametrize('span', [Span(1, 3, 4), Span(3, 3, 4), Span(0, 4, 4), Span(2, 4, 4),
-                                  Span(0, 2, 4)])
+@pytest.mark.parametrize(
+    'span', [Span(1, 3, 4), Span(3, 3, 4), Span(0, 4, 4), Span(2, 4, 4), Span(0, 2, 4)]
+)
 def test_a_span_as_an_area_of_a_longer_axis(span):
     area, longer = torch.arange(4), torch.arange(12)
     inside = take(longer, joined(*span.inside(4, 12)))

@@ -1,4 +1,5 @@
 """The slicing rule."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,5 @@
 """Windows and the position table, against plain loops."""
+
 from __future__ import annotations
 
 import pytest
@@ -9,15 +10,25 @@ from nasvit_mm.nn import RelativePositionBias, Span, join_windows, split_windows
 from nasvit_mm.spaces.geometry import window_side
 
 
-@pytest.mark.parametrize(('tokens', 'largest', 'side'), [
-    (18, 18, 18), (19, 18, 10), (32, 18, 16), (64, 18, 16), (50, 18, 17), (84, 18, 17), (1, 18, 1)])
+@pytest.mark.parametrize(
+    ('tokens', 'largest', 'side'),
+    [
+        (18, 18, 18),
+        (19, 18, 10),
+        (32, 18, 16),
+        (64, 18, 16),
+        (50, 18, 17),
+        (84, 18, 17),
+        (1, 18, 1),
+    ],
+)
 def test_window_side(tokens, largest, side):
     assert window_side(tokens, largest) == side
 
 
 @pytest.mark.parametrize(('grid', 'side'), [((6, 8), (3, 4)), ((5, 7), (3, 4)), ((4, 4), (4, 4))])
 def test_split_and_join(grid, side):
-    x = torch.arange(2 * grid[0] * grid[1] * 3.).view(2, -1, 3)
+    x = torch.arange(2 * grid[0] * grid[1] * 3.0).view(2, -1, 3)
     windows = split_windows(x, grid, side)
     assert torch.equal(join_windows(windows, grid, side), x)
     rows, cols = -(-grid[0] // side[0]), -(-grid[1] // side[1])

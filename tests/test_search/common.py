@@ -1,4 +1,5 @@
 """What the tests of the search share."""
+
 from __future__ import annotations
 
 from functools import cache
@@ -10,8 +11,12 @@ from nasvit_mm.spaces import Space
 from tests.families import small
 
 # A segmentation config of every kind of space.
-TASKS = {'nasvit': 'nasvit_ade20k', 'elasticvit': 'elasticvit_ade20k',
-         'vitas_twins': 'vitas_ade20k', 'vitas_deit_small': 'vitas_deit_ade20k'}
+TASKS = {
+    'nasvit': 'nasvit_ade20k',
+    'elasticvit': 'elasticvit_ade20k',
+    'vitas_twins': 'vitas_ade20k',
+    'vitas_deit_small': 'vitas_deit_ade20k',
+}
 TOY = dict(type='Toy', imports=['tests.test_search.toy'])
 OBJECTIVES = [dict(metric='score'), dict(metric='macs')]
 
@@ -35,9 +40,16 @@ def algorithm(of: Problem, name: str = 'nsga2', seed: int = 0, **options) -> Alg
     return build_algorithm(dict(sizes, type=name, **options), of, seed)
 
 
-def run(folder: Path, name: str = 'nsga2', resume: bool = False, evaluator: dict | None = None,
-        backend=None, identity: dict | None = None, archive: Archive | None = None,
-        **options) -> list[dict]:
+def run(
+    folder: Path,
+    name: str = 'nsga2',
+    resume: bool = False,
+    evaluator: dict | None = None,
+    backend=None,
+    identity: dict | None = None,
+    archive: Archive | None = None,
+    **options,
+) -> list[dict]:
     of = problem()
     archive = archive or Archive(folder, identity or dict(search=name), resume)
     return search(of, algorithm(of, name, **options), archive, evaluator or TOY, backend)

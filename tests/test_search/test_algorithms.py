@@ -1,4 +1,5 @@
 """Operators and algorithms, on every space."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -64,8 +65,7 @@ def test_uniform_mutation_changes_a_share_of_the_genes():
     assert (changed != genes)[:, free].mean() == pytest.approx(0.3, abs=0.01)
 
 
-@pytest.mark.parametrize('space', [s for s in list_spaces()
-                                   if isinstance(get_space(s), SlotSpace)])
+@pytest.mark.parametrize('space', [s for s in list_spaces() if isinstance(get_space(s), SlotSpace)])
 def test_canonical_genes_are_those_of_the_canonical_architecture(space):
     of = get_space(space)
     rng = np.random.default_rng(0)
@@ -96,10 +96,17 @@ def test_candidates_are_within_the_budget_and_new(space, name):
 def test_it_finds_better_ones_than_random_search(name):
     of = problem()
     sizes = dict(population=40, generations=8)
-    more = dict(nasvit=dict(mutations=20, crossovers=20, bins=100e6),
-                elasticvit=dict(mutations=20, crossovers=20, keep=10))
-    best = [max(r['metrics']['score'] for r in found(of, build_algorithm(
-        dict(sizes, type=kind, **more.get(kind, {})), of, 0))) for kind in (name, 'random')]
+    more = dict(
+        nasvit=dict(mutations=20, crossovers=20, bins=100e6),
+        elasticvit=dict(mutations=20, crossovers=20, keep=10),
+    )
+    best = [
+        max(
+            r['metrics']['score']
+            for r in found(of, build_algorithm(dict(sizes, type=kind, **more.get(kind, {})), of, 0))
+        )
+        for kind in (name, 'random')
+    ]
     assert best[0] > best[1]
 
 
@@ -111,8 +118,10 @@ def test_parents_of_the_papers():
     for each in (pareto, level):
         genes = each.ask()
         archs = of.archs(genes)
-        each.tell(genes, of.scores([{**toy(a), 'macs': int(m)} for a, m in zip(
-            archs, of.costs(genes)['macs'])]))
+        each.tell(
+            genes,
+            of.scores([{**toy(a), 'macs': int(m)} for a, m in zip(archs, of.costs(genes)['macs'])]),
+        )
         values = np.array([toy(a)['score'] for a in archs])
         kept = {row.tobytes() for row in each._pool()}
         if isinstance(each, LevelEvolution):
@@ -120,8 +129,10 @@ def test_parents_of_the_papers():
         else:
             assert isinstance(each, ParetoEvolution)
             bins = of.costs(genes)['macs'] // 10e6
-            best = {genes[np.flatnonzero(bins == b)[values[bins == b].argmax()]].tobytes()
-                    for b in np.unique(bins)}
+            best = {
+                genes[np.flatnonzero(bins == b)[values[bins == b].argmax()]].tobytes()
+                for b in np.unique(bins)
+            }
             assert kept == best
 
 
@@ -146,13 +157,15 @@ def test_initial_architectures_come_first():
 def test_a_small_budget_ends_early_without_repeating():
     """A space of twelve members has no thirteenth."""
     of = get_space('nasvit')
-    fields = {f.name: [c[:1] for c in f.choices] if f.positions else f.choices[0][:4]
-              for f in of.fields}
+    fields = {
+        f.name: [c[:1] for c in f.choices] if f.positions else f.choices[0][:4] for f in of.fields
+    }
     fields['depth'][1] = of.field('depth').choices[1][:3]
     left = of.restrict(**fields)
     every = Problem(left, ['score'])
-    records = found(every, build_algorithm(dict(type='nsga2', population=8, generations=9),
-                                           every, 0))
+    records = found(
+        every, build_algorithm(dict(type='nsga2', population=8, generations=9), every, 0)
+    )
     assert len(records) == left.num_architectures == 12
 
 
@@ -167,24 +180,39 @@ def test_front():
         assert beaten == (record not in best)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(type='nsga3'), "'nsga3', allowed: random, nasvit"),
-    (dict(type='random', size=4), 'size'),
-    (dict(type='random', population=0), 'population = 0'),
-    (dict(type='nsga2', operators='bitflip'), "'bitflip', allowed: uniform, field"),
-    (dict(type='nasvit', bin_metric='params'), "'params', expected a cost among"),
-    ('nsga2', r"algorithm = 'nsga2', expected dict\(type=name"),
-    (dict(type='nasvit', bins=0), 'algorithm.bins = 0, expected a number, above 0'),
-    (dict(type='nasvit', bins='10M'), "algorithm.bins = '10M'"),
-    (dict(type='nasvit', mutations=-1), 'algorithm.mutations = -1, expected a whole number, at l'),
-    (dict(type='nasvit', mutations=0, crossovers=0), 'expected one of them to be at least 1'),
-    (dict(type='elasticvit', keep=0), 'algorithm.keep = 0, expected a whole number, at least 1'),
-    (dict(type='nsga2', mutation=5), 'algorithm.mutation = 5, expected a number, at least 0, at m'),
-    (dict(type='nsga2', operators=['uniform']), 'operators = .*, expected a name or dict'),
-    (dict(type='nsga2', operators=dict(type='uniform', probability=5)), 'probability = 5'),
-    (dict(type='elasticvit', operators=dict(type='field', spread=-1)), 'operators.spread = -1'),
-    (dict(type='vitas', operators=dict(type='polynomial', eta=-1)), 'operators.eta = -1, expected'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(type='nsga3'), "'nsga3', allowed: random, nasvit"),
+        (dict(type='random', size=4), 'size'),
+        (dict(type='random', population=0), 'population = 0'),
+        (dict(type='nsga2', operators='bitflip'), "'bitflip', allowed: uniform, field"),
+        (dict(type='nasvit', bin_metric='params'), "'params', expected a cost among"),
+        ('nsga2', r"algorithm = 'nsga2', expected dict\(type=name"),
+        (dict(type='nasvit', bins=0), 'algorithm.bins = 0, expected a number, above 0'),
+        (dict(type='nasvit', bins='10M'), "algorithm.bins = '10M'"),
+        (
+            dict(type='nasvit', mutations=-1),
+            'algorithm.mutations = -1, expected a whole number, at l',
+        ),
+        (dict(type='nasvit', mutations=0, crossovers=0), 'expected one of them to be at least 1'),
+        (
+            dict(type='elasticvit', keep=0),
+            'algorithm.keep = 0, expected a whole number, at least 1',
+        ),
+        (
+            dict(type='nsga2', mutation=5),
+            'algorithm.mutation = 5, expected a number, at least 0, at m',
+        ),
+        (dict(type='nsga2', operators=['uniform']), 'operators = .*, expected a name or dict'),
+        (dict(type='nsga2', operators=dict(type='uniform', probability=5)), 'probability = 5'),
+        (dict(type='elasticvit', operators=dict(type='field', spread=-1)), 'operators.spread = -1'),
+        (
+            dict(type='vitas', operators=dict(type='polynomial', eta=-1)),
+            'operators.eta = -1, expected',
+        ),
+    ],
+)
 def test_mistakes(options, message):
     with pytest.raises(UsageError, match=message):
         build_algorithm(options, problem(), 0)
@@ -209,8 +237,11 @@ def test_more_initial_architectures_than_the_population():
 @pytest.mark.parametrize('metric', ['macs', 'params'])
 def test_one_bin_for_the_whole_space(metric):
     of = Problem(small('nasvit'), ['score', metric])
-    with pytest.raises(UsageError, match=fr'bins = 1e\+12, expected a width in units of {metric}, '
-                                         r'of which the space has [\d.e+]+ to'):
+    with pytest.raises(
+        UsageError,
+        match=rf'bins = 1e\+12, expected a width in units of {metric}, '
+        r'of which the space has [\d.e+]+ to',
+    ):
         build_algorithm(dict(type='nasvit', bins=1e12), of, 0)
 
 

@@ -1,4 +1,5 @@
 """The archive: killed at any byte, another search's, results before their turn."""
+
 from __future__ import annotations
 
 import json
@@ -105,6 +106,7 @@ def test_the_order_of_results_does_not_matter(tmp_path, monkeypatch):
         order = list(futures)
         random.Random(1).shuffle(order)
         return order
+
     run(tmp_path / 'serial')
     monkeypatch.setattr('nasvit_mm.search.execute.as_completed', shuffled)
     run(tmp_path / 'shuffled', backend=Workers(Shuffled()))
@@ -119,6 +121,7 @@ def test_results_before_their_turn_are_kept(tmp_path, monkeypatch):
     def stuck(futures):
         yield from list(futures)[1:8]
         raise KeyboardInterrupt
+
     monkeypatch.setattr('nasvit_mm.search.execute.as_completed', stuck)
     logged = dict(TOY, log=str(log))
     with pytest.raises(KeyboardInterrupt):
@@ -134,10 +137,14 @@ def test_results_before_their_turn_are_kept(tmp_path, monkeypatch):
     assert os.listdir(tmp_path / 'cut') == ['archive.jsonl']
 
 
-@pytest.mark.parametrize(('figures', 'message', 'lines'), [
-    (dict(other=1.0), "^the evaluator gives no 'score'; it gives other", 0),  # a wrong name
-    ({}, "all 12 candidates .* gives no 'score'; it gives nothing", 12),
-    (dict(score=float('nan')), 'all 12 candidates .* failed, the first so: score = nan', 12)])
+@pytest.mark.parametrize(
+    ('figures', 'message', 'lines'),
+    [
+        (dict(other=1.0), "^the evaluator gives no 'score'; it gives other", 0),  # a wrong name
+        ({}, "all 12 candidates .* gives no 'score'; it gives nothing", 12),
+        (dict(score=float('nan')), 'all 12 candidates .* failed, the first so: score = nan', 12),
+    ],
+)
 def test_a_first_generation_that_fails(tmp_path, monkeypatch, figures, message, lines):
     monkeypatch.setattr(Toy, '__call__', lambda self, arch: figures)
     with pytest.raises(UsageError, match=message):
@@ -148,12 +155,16 @@ def test_a_first_generation_that_fails(tmp_path, monkeypatch, figures, message, 
 @pytest.mark.parametrize('name', ['random', 'nasvit', 'elasticvit', 'vitas'])
 def test_a_candidate_that_fails_is_no_parent_and_not_asked_again(name, tmp_path, monkeypatch):
     log, whole = tmp_path / 'log', Toy.__call__
-    unfit = {str(a) for i, a in enumerate(problem().archs(algorithm(problem(), name).ask()))
-             if i % 3 == 0}
+    unfit = {
+        str(a)
+        for i, a in enumerate(problem().archs(algorithm(problem(), name).ask()))
+        if i % 3 == 0
+    }
 
     def some(self, arch):
         found = whole(self, arch)
         return dict(found, score=float('nan')) if str(arch) in unfit else found
+
     monkeypatch.setattr(Toy, '__call__', some)
     logged = dict(TOY, log=str(log))
     records = run(tmp_path / 'a', name, evaluator=logged)
@@ -167,27 +178,41 @@ def test_a_candidate_that_fails_is_no_parent_and_not_asked_again(name, tmp_path,
 
 
 def test_numbers_of_numpy_are_figures(tmp_path, monkeypatch):
-    monkeypatch.setattr(Toy, '__call__', lambda self, arch: dict(
-        score=np.float32(self.space.genes(arch).sum()), other=np.int64(3)))
+    monkeypatch.setattr(
+        Toy,
+        '__call__',
+        lambda self, arch: dict(score=np.float32(self.space.genes(arch).sum()), other=np.int64(3)),
+    )
     assert run(tmp_path)[0]['metrics']['other'] == 3.0
 
 
-@pytest.mark.parametrize(('figures', 'message'), [
-    (dict(score=1.0, macs=3.0), "gives 'macs', the name of a cost"),
-    (dict(score=1.0, note='slow'), 'the evaluator Toy gives .*slow.*, expected a dict of numbers'),
-    (None, 'the evaluator Toy gives None, expected a dict')])
+@pytest.mark.parametrize(
+    ('figures', 'message'),
+    [
+        (dict(score=1.0, macs=3.0), "gives 'macs', the name of a cost"),
+        (
+            dict(score=1.0, note='slow'),
+            'the evaluator Toy gives .*slow.*, expected a dict of numbers',
+        ),
+        (None, 'the evaluator Toy gives None, expected a dict'),
+    ],
+)
 def test_what_is_no_figure(tmp_path, monkeypatch, figures, message):
     monkeypatch.setattr(Toy, '__call__', lambda self, arch: figures)
     with pytest.raises(UsageError, match=message):
         run(tmp_path)
 
 
-@pytest.mark.parametrize(('number', 'line', 'message'), [
-    (1, b'[1]', 'line 1 .* is damaged .*is no record'),
-    (3, b'5', 'line 3 .* is damaged .5 is no record'),
-    (3, b'', 'line 3 .* is damaged'),
-    (3, None, 'line 3 .* is damaged .index = 0, expected 1'),
-    (3, b'{"index":1,"arch":{},"costs":{},"metrics":[],"generation":0}', r'metrics = \[\]')])
+@pytest.mark.parametrize(
+    ('number', 'line', 'message'),
+    [
+        (1, b'[1]', 'line 1 .* is damaged .*is no record'),
+        (3, b'5', 'line 3 .* is damaged .5 is no record'),
+        (3, b'', 'line 3 .* is damaged'),
+        (3, None, 'line 3 .* is damaged .index = 0, expected 1'),
+        (3, b'{"index":1,"arch":{},"costs":{},"metrics":[],"generation":0}', r'metrics = \[\]'),
+    ],
+)
 def test_lines_that_are_no_records(number, line, message, tmp_path):
     run(tmp_path)
     lines = bytes_of(tmp_path).splitlines()
@@ -211,6 +236,7 @@ def test_a_search_by_costs_compares_what_is_there(key, changed, tmp_path):
 
     def cost(resume: bool) -> None:
         search(of, algorithm(of, 'random', generations=1), Archive(tmp_path, {}, resume))
+
     cost(False)
     lines = bytes_of(tmp_path).splitlines()
     record = json.loads(lines[3])

@@ -1,4 +1,5 @@
 """Search configs: everything but the supernet's weights is there, and the docstring is true."""
+
 from __future__ import annotations
 
 import ast
@@ -26,8 +27,11 @@ from tests.commands import ROOT
 from tests.test_search.common import run
 from tests.test_search.test_latency import Device
 
-CONFIGS = sorted(str(path.relative_to(ROOT)) for pattern in ('search/*.py', 'demo/*_search.py')
-                 for path in (ROOT / 'configs').glob(pattern))
+CONFIGS = sorted(
+    str(path.relative_to(ROOT))
+    for pattern in ('search/*.py', 'demo/*_search.py')
+    for path in (ROOT / 'configs').glob(pattern)
+)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -50,24 +54,38 @@ def test_it_asks_for_what_its_task_can_be(name, tmp_path, monkeypatch):
     reach = re.search(r'reach\s+from ([\d.]+) to ([\d.]+) G', text)
     if reach:
         space = plan.problem.space
-        ends = plan.problem.task.total(space.genes([space.smallest, space.largest]),
-                                       plan.problem.input_size).macs / 1e9
+        ends = (
+            plan.problem.task.total(
+                space.genes([space.smallest, space.largest]), plan.problem.input_size
+            ).macs
+            / 1e9
+        )
         assert np.allclose(ends, [float(g) for g in reach.groups()], rtol=0.02)
 
 
-@pytest.mark.parametrize(('changes', 'message'), [
-    (dict(evaluator='SupernetEvaluator'), r"evaluator = 'SupernetEvaluator', expected dict\(type"),
-    (dict(evaluator=dict(type='SupernetEvaluator')), 'SupernetEvaluator: .*checkpoint'),
-    (dict(evaluator=dict(type='Oracle')), "evaluator type = 'Oracle', allowed: .*Supernet"),
-    (dict(algorithm='nsga2'), r"algorithm = 'nsga2', expected dict\(type=name"),
-    (dict(task=5), 'task = 5, expected a config file or a mapping'),
-    (dict(initial=dict(resolution=192)), 'initial = .*, expected a list of architectures'),
-    (dict(latency='none.json', task=str(ROOT / 'configs/seg/nasvit_ade20k.py'), input_size=512),
-     'the latency table none.json .* does not exist'),
-    (dict(initial='setup.py'), 'setup.py cannot be read as a checkpoint'),
-    (dict(initial='nowhere.pth'), 'nowhere.pth'),
-    (dict(seed=-1), 'seed = -1, expected a whole number'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        (
+            dict(evaluator='SupernetEvaluator'),
+            r"evaluator = 'SupernetEvaluator', expected dict\(type",
+        ),
+        (dict(evaluator=dict(type='SupernetEvaluator')), 'SupernetEvaluator: .*checkpoint'),
+        (dict(evaluator=dict(type='Oracle')), "evaluator type = 'Oracle', allowed: .*Supernet"),
+        (dict(algorithm='nsga2'), r"algorithm = 'nsga2', expected dict\(type=name"),
+        (dict(task=5), 'task = 5, expected a config file or a mapping'),
+        (dict(initial=dict(resolution=192)), 'initial = .*, expected a list of architectures'),
+        (
+            dict(
+                latency='none.json', task=str(ROOT / 'configs/seg/nasvit_ade20k.py'), input_size=512
+            ),
+            'the latency table none.json .* does not exist',
+        ),
+        (dict(initial='setup.py'), 'setup.py cannot be read as a checkpoint'),
+        (dict(initial='nowhere.pth'), 'nowhere.pth'),
+        (dict(seed=-1), 'seed = -1, expected a whole number'),
+    ],
+)
 def test_mistakes(changes, message):
     cfg = dict(space='nasvit', objectives=['accuracy/top1'], algorithm=dict(type='random'))
     with pytest.raises(UsageError, match=message):
@@ -81,27 +99,50 @@ def test_an_archive_begins_another_search(tmp_path):
     lines = path.read_text().splitlines()
     lines[1] = json.dumps(dict(records[0], metrics={}, failed='score = nan'))
     path.write_text('\n'.join(lines)[:-9])
-    plan = read_search(Config(dict(space='nasvit', objectives='macs', initial=str(path),
-                                   algorithm=dict(type='random', population=40))))
+    plan = read_search(
+        Config(
+            dict(
+                space='nasvit',
+                objectives='macs',
+                initial=str(path),
+                algorithm=dict(type='random', population=40),
+            )
+        )
+    )
     space = plan.problem.space
     begun = space.genes([space.arch(r['arch']) for r in records[1:-1]])
-    assert (plan.algorithm.ask()[:len(begun)] == begun).all()
+    assert (plan.algorithm.ask()[: len(begun)] == begun).all()
 
 
 CLIPPED = dict(
-    model=dict(type='nasvit_mm.Supernet', clip_grad=1.0, data_preprocessor=dict(type='Given'),
-               model=dict(type='EncoderDecoder')),
-    optim_wrapper=dict(type='OptimWrapper', clip_grad=None))
+    model=dict(
+        type='nasvit_mm.Supernet',
+        clip_grad=1.0,
+        data_preprocessor=dict(type='Given'),
+        model=dict(type='EncoderDecoder'),
+    ),
+    optim_wrapper=dict(type='OptimWrapper', clip_grad=None),
+)
 
 
-@pytest.mark.parametrize(('changes', 'clip', 'preprocessor'), [
-    ({}, dict(max_norm=1.0), 'Given'),
-    ({'model.clip_grad': None}, None, 'Given'),
-    ({'optim_wrapper.clip_grad': dict(_delete_=True, max_norm=5.0)}, dict(max_norm=5.0), 'Given'),
-    ({'model.model.data_preprocessor': dict(type='Own')}, dict(max_norm=1.0), 'Own'),
-    ({'model.data_preprocessor': None, 'data_preprocessor': dict(type='Beside')},
-     dict(max_norm=1.0), 'Beside'),
-])
+@pytest.mark.parametrize(
+    ('changes', 'clip', 'preprocessor'),
+    [
+        ({}, dict(max_norm=1.0), 'Given'),
+        ({'model.clip_grad': None}, None, 'Given'),
+        (
+            {'optim_wrapper.clip_grad': dict(_delete_=True, max_norm=5.0)},
+            dict(max_norm=5.0),
+            'Given',
+        ),
+        ({'model.model.data_preprocessor': dict(type='Own')}, dict(max_norm=1.0), 'Own'),
+        (
+            {'model.data_preprocessor': None, 'data_preprocessor': dict(type='Beside')},
+            dict(max_norm=1.0),
+            'Beside',
+        ),
+    ],
+)
 def test_what_a_subnet_inherits(changes, clip, preprocessor):
     """The limit that the supernet kept itself, and the preprocessor wherever it is given."""
     cfg = Config(CLIPPED)
@@ -159,8 +200,12 @@ def test_no_gene_is_free(name):
         assert len(choices) == 1 or np.ptp(pairs, axis=2).any(), label
 
 
-IDLE = dict(task=str(ROOT / 'configs/seg/nasvit_ade20k.py'), input_size=[64, 64],
-            objectives=['macs'], algorithm=dict(type='random', population=4))
+IDLE = dict(
+    task=str(ROOT / 'configs/seg/nasvit_ade20k.py'),
+    input_size=[64, 64],
+    objectives=['macs'],
+    algorithm=dict(type='random', population=4),
+)
 
 
 def test_what_the_model_does_not_build_is_not_searched(monkeypatch):
@@ -171,8 +216,11 @@ def test_what_the_model_does_not_build_is_not_searched(monkeypatch):
     def fixed(**changes) -> list[str]:
         space = read_search(Config(dict(IDLE, space='nasvit', **changes))).problem.space
         assert space.largest == whole.largest
-        return [label for label, ours, theirs in zip(space.labels, space.choices, whole.choices)
-                if ours != theirs]
+        return [
+            label
+            for label, ours, theirs in zip(space.labels, space.choices, whole.choices)
+            if ours != theirs
+        ]
 
     assert fixed() == ['width[last]']
     assert 'not searched: width[last] = 1984' in said[0] and 'fix it, space = dict(' in said[1]
@@ -180,16 +228,25 @@ def test_what_the_model_does_not_build_is_not_searched(monkeypatch):
     task.model.backbone.out_indices = (0, 1, 2, 3)
     task.model.decode_head.in_index = [0, 1, 2, 3]
     assert fixed(task=dict(model=task.model.to_dict(), default_scope='mmseg')) == [
-        'width[mb7]', 'width[last]', 'depth[mb7]']
+        'width[mb7]',
+        'width[last]',
+        'depth[mb7]',
+    ]
 
 
-@pytest.mark.parametrize(('space', 'task', 'idle'), [
-    ('nasvit', 'nasvit_ade20k', {'resolution', 'width[last]'}),
-    ('elasticvit', 'elasticvit_ade20k', {'resolution'}),
-    ('vitas_twins', 'vitas_ade20k', {'resolution'}),
-    # The number of heads costs nothing there, and is a part of the network.
-    *((space, 'vitas_deit_ade20k', {'resolution'})
-      for space in ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base'))])
+@pytest.mark.parametrize(
+    ('space', 'task', 'idle'),
+    [
+        ('nasvit', 'nasvit_ade20k', {'resolution', 'width[last]'}),
+        ('elasticvit', 'elasticvit_ade20k', {'resolution'}),
+        ('vitas_twins', 'vitas_ade20k', {'resolution'}),
+        # The number of heads costs nothing there, and is a part of the network.
+        *(
+            (space, 'vitas_deit_ade20k', {'resolution'})
+            for space in ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base')
+        ),
+    ],
+)
 def test_which_genes_are_idle(space, task, idle):
     task = DenseTask(Config.fromfile(ROOT / f'configs/seg/{task}.py'), get_space(space))
     assert task.idle((64, 96)) == idle
@@ -213,8 +270,11 @@ def test_named_architectures_take_over_what_is_fixed(tmp_path):
     cfg = dict(IDLE, space=dict(space='nasvit', restrict=dict(resolution=[224])))
     plan = read_search(Config(dict(cfg, initial=['nasvit_min', 'nasvit_max'])))
     first, last = plan.identity['initial']
-    assert first == {**get_space('nasvit').named['nasvit_min'].to_dict(), 'resolution': 224,
-                     'width': [*get_space('nasvit').named['nasvit_min']['width'][:-1], 1984]}
+    assert first == {
+        **get_space('nasvit').named['nasvit_min'].to_dict(),
+        'resolution': 224,
+        'width': [*get_space('nasvit').named['nasvit_min']['width'][:-1], 1984],
+    }
     assert last['resolution'] == 224
     path = tmp_path / 'arch.json'  # of another restricted space
     path.write_text(json.dumps(get_space('nasvit').restrict(resolution=64).smallest.to_dict()))
@@ -237,18 +297,31 @@ def _offline(cfg: Config) -> Config:
 def test_initial_architectures_take_over_the_resolution(tmp_path):
     """Of an archive over the whole space; none of another space, and it says so."""
     whole = get_space('nasvit')
-    lines = [{}, *(dict(index=i, generation=0, arch=whole.sample(i).to_dict(), metrics={}, costs={})
-                   for i in range(3))]
+    lines = [
+        {},
+        *(
+            dict(index=i, generation=0, arch=whole.sample(i).to_dict(), metrics={}, costs={})
+            for i in range(3)
+        ),
+    ]
     path = tmp_path / 'archive.jsonl'
     path.write_text(''.join(json.dumps(line) + '\n' for line in lines))
     cfg = dict(objectives=['macs'], algorithm=dict(type='random', population=4), initial=str(path))
-    plan = read_search(Config(dict(cfg, space=dict(
-        space='nasvit', restrict=dict(resolution=[64])))))
+    plan = read_search(
+        Config(dict(cfg, space=dict(space='nasvit', restrict=dict(resolution=[64]))))
+    )
     assert {a['resolution'] for a in plan.identity['initial']} == {64}
     assert len(plan.identity['initial']) == 3
     with pytest.raises(UsageError, match='initial: .*resolution = 288 is not in the space'):
         # Of a classifier, whose resolution matters, one that is named is not changed.
-        read_search(Config(dict(cfg, initial=['nasvit_max'], space=dict(
-            space='nasvit', restrict=dict(resolution=[192])))))
+        read_search(
+            Config(
+                dict(
+                    cfg,
+                    initial=['nasvit_max'],
+                    space=dict(space='nasvit', restrict=dict(resolution=[192])),
+                )
+            )
+        )
     with pytest.raises(UsageError, match='of 3 architectures of .*archive.jsonl 0 are in'):
         read_search(Config(dict(cfg, space='elasticvit')))

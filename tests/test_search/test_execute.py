@@ -1,4 +1,5 @@
 """Where candidates are evaluated: threads, processes that die, ranks."""
+
 from __future__ import annotations
 
 import json
@@ -39,6 +40,7 @@ def test_threads_take_turns(tmp_path, monkeypatch):
         time.sleep(0.002)
         active.remove(arch)
         return call(self, arch)
+
     run(tmp_path / 'serial')
     monkeypatch.setattr(Toy, '__init__', init)
     monkeypatch.setattr(Toy, '__call__', one_at_a_time)
@@ -60,13 +62,21 @@ def test_processes(tmp_path):
 def test_a_dask_worker_is_killed(tmp_path):
     """Two worker processes, one dies in the midst: its candidate is evaluated by the other."""
     from distributed import Client, KilledWorker, LocalCluster
+
     run(tmp_path / 'serial')
     victim, log = tmp_path / 'victim', tmp_path / 'log'
     toy = dict(TOY, log=str(log), die=str(victim), seconds=0.02)
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
-                      dashboard_address=None) as cluster, Client(cluster) as client:
-        run(tmp_path / 'dask', evaluator=toy,
-            backend=Workers(client.get_executor(pure=False), [KilledWorker]))
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        run(
+            tmp_path / 'dask',
+            evaluator=toy,
+            backend=Workers(client.get_executor(pure=False), [KilledWorker]),
+        )
     assert victim.exists()
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
     # What the victim had not handed over yet is evaluated anew, not what the search had.
@@ -95,15 +105,20 @@ class Broken(ThreadPoolExecutor):
 
 @pytest.mark.parametrize('executor', [Broken(1), partial(Broken, 1)])
 def test_an_executor_that_stays_broken(executor, tmp_path):
-    with closing(Workers(executor, [BrokenProcessPool])) as workers, pytest.raises(
-            UsageError, match='12 candidates lost their worker 4 times'):
+    with (
+        closing(Workers(executor, [BrokenProcessPool])) as workers,
+        pytest.raises(UsageError, match='12 candidates lost their worker 4 times'),
+    ):
         run(tmp_path, backend=workers)
 
 
 def test_a_worker_that_outlives_a_search_reads_files_anew(tmp_path, monkeypatch):
     built, build = [], Toy.__init__
-    monkeypatch.setattr(Toy, '__init__', lambda self, *args, **kwargs: (
-        built.append(self), build(self, *args, **kwargs))[1])
+    monkeypatch.setattr(
+        Toy,
+        '__init__',
+        lambda self, *args, **kwargs: (built.append(self), build(self, *args, **kwargs))[1],
+    )
     for number, content in enumerate('aab'):
         run(tmp_path / str(number), evaluator=dict(TOY, seconds=0.0001, content=content))
     assert len(built) == 2
@@ -119,6 +134,7 @@ def together(*jobs) -> list:
             out[i] = jobs[i]()
         except Exception as error:
             out[i] = error
+
     threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
     for thread in threads:
         thread.start()
@@ -134,6 +150,7 @@ def scored(monkeypatch):
         if arch == json.loads(cfg):
             raise UsageError('no such pictures')
         return dict(score=float(arch['i']))
+
     monkeypatch.setattr(execute, 'evaluate', evaluate)
 
 
@@ -149,11 +166,17 @@ def test_ranks_share_the_work(scored):
 
 def test_ranks_that_ask_for_different_candidates(scored):
     store = HashStore()
-    found = together(lambda: dict(Ranks(store).run('{}', archs(5, 6, 7))),
-                     lambda: dict(Ranks(store).run('{}', archs(0, 1, 2))))
+    found = together(
+        lambda: dict(Ranks(store).run('{}', archs(5, 6, 7))),
+        lambda: dict(Ranks(store).run('{}', archs(0, 1, 2))),
+    )
     assert any('the ranks ask for different candidates' in str(each) for each in found)
-    assert all(isinstance(each, UsageError) or each == {i: dict(score=i + 5.0) for i in range(3)}
-               or each == {i: dict(score=float(i)) for i in range(3)} for each in found)
+    assert all(
+        isinstance(each, UsageError)
+        or each == {i: dict(score=i + 5.0) for i in range(3)}
+        or each == {i: dict(score=float(i)) for i in range(3)}
+        for each in found
+    )
 
 
 def test_an_error_of_one_rank_reaches_all(scored):
@@ -180,8 +203,10 @@ def test_the_first_rank_reads_the_archive_for_all(tmp_path, monkeypatch):
         if first:
             ranks.share(archive.records)
         return run(folder, evaluator=logged, backend=ranks, archive=archive)
-    found = together(lambda: rank(tmp_path / 'first', True),
-                     lambda: rank(tmp_path / 'second', False))
+
+    found = together(
+        lambda: rank(tmp_path / 'first', True), lambda: rank(tmp_path / 'second', False)
+    )
     assert found == [records, records]
     assert bytes_of(tmp_path / 'first') == whole and not (tmp_path / 'second').exists()
     assert len(calls(log)) == 36 - 8

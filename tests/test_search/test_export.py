@@ -1,4 +1,5 @@
 """Export: the folder's config builds what the supernet computes, calibrated or loudly not."""
+
 from __future__ import annotations
 
 import ast
@@ -38,12 +39,16 @@ def task(space: str, data: Path | None = None) -> DenseTask:
     if space == 'vitas_twins':
         cfg.model.backbone.stage_norm = False  # the classifier has none to compare with
     if data is not None:
-        cfg.merge_from_dict({'train_dataloader.dataset.data_root': str(data),
-                             'train_dataloader.batch_size': 3})
+        cfg.merge_from_dict(
+            {'train_dataloader.dataset.data_root': str(data), 'train_dataloader.batch_size': 3}
+        )
         size = dict(type='Resize', scale=(64, 64))
         cfg.train_dataloader.dataset.pipeline = [
-            dict(type='LoadImageFromFile'), dict(type='LoadAnnotations', reduce_zero_label=True),
-            size, dict(type='PackSegInputs')]
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadAnnotations', reduce_zero_label=True),
+            size,
+            dict(type='PackSegInputs'),
+        ]
         cfg.model.data_preprocessor.size = (64, 64)
     return DenseTask(cfg, small(space))
 
@@ -58,8 +63,9 @@ def test_what_is_written(space, data, tmp_path):
     net, of = supernet(space), task(space, data)
     arch = of.space.sample(3, 1)[0]
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    done = export_subnet(tmp_path, of, arch, (64, 64), net, num_calibration=2,
-                         origin=dict(candidate=7))
+    done = export_subnet(
+        tmp_path, of, arch, (64, 64), net, num_calibration=2, origin=dict(candidate=7)
+    )
     assert all(torch.equal(before[k], v) for k, v in net.state_dict().items())
     assert done.calibrated and all(path.is_file() for path in done.paths)
     assert of.space.arch(json.loads((tmp_path / 'arch.json').read_text())) == arch
@@ -73,8 +79,9 @@ def test_what_is_written(space, data, tmp_path):
     norms = batch_norms(model.backbone)
     if norms:  # the same as: the supernet's subnet, its statistics on the same pictures
         net.backbone.set_arch(arch)
-        loader = Runner.build_dataloader(dict(cfg.train_dataloader, num_workers=0,
-                                              persistent_workers=False), seed=0)
+        loader = Runner.build_dataloader(
+            dict(cfg.train_dataloader, num_workers=0, persistent_workers=False), seed=0
+        )
         batches = [model.data_preprocessor(b, True)['inputs'] for b, _ in zip(loader, range(2))]
         recalibrate_bn(net.backbone, batches)
         assert 'recalibrated on 6 training pictures' in done.norms
@@ -122,12 +129,19 @@ def test_from_scratch(tmp_path):
     assert cfg.get('load_from') is None and not cfg.get('resume')
 
 
-@pytest.mark.parametrize(('arch', 'origin', 'message'), [
-    ('smallest', dict(supernet='moved.pth (sha256 0123456789abcdef...)'), None),
-    ('largest', dict(supernet='a.pth (sha256 0123456789abcdef...)'), 'of another architecture'),
-    ('smallest', dict(supernet='a.pth (sha256 fedcba9876543210...)'), 'another supernet or none'),
-    ('smallest', {}, 'weights of another supernet or none'),
-])
+@pytest.mark.parametrize(
+    ('arch', 'origin', 'message'),
+    [
+        ('smallest', dict(supernet='moved.pth (sha256 0123456789abcdef...)'), None),
+        ('largest', dict(supernet='a.pth (sha256 0123456789abcdef...)'), 'of another architecture'),
+        (
+            'smallest',
+            dict(supernet='a.pth (sha256 fedcba9876543210...)'),
+            'another supernet or none',
+        ),
+        ('smallest', {}, 'weights of another supernet or none'),
+    ],
+)
 def test_a_folder_that_is_taken(arch, origin, message, tmp_path):
     of = task('nasvit')
     first = dict(supernet='a.pth (sha256 0123456789abcdef...)')
@@ -146,14 +160,17 @@ def test_the_state_of_the_process_does_not_matter(data, tmp_path):
     for seed in (1, 2):
         seed_everything(seed)
         export_subnet(tmp_path / str(seed), of, 'smallest', (64, 64), net, num_calibration=1)
-    one, two = (torch.load(tmp_path / f'{seed}/weights.pth', weights_only=True)['state_dict']
-                for seed in (1, 2))
+    one, two = (
+        torch.load(tmp_path / f'{seed}/weights.pth', weights_only=True)['state_dict']
+        for seed in (1, 2)
+    )
     assert all(torch.equal(value, two[key]) for key, value in one.items())
 
 
 def test_the_folder_can_be_moved(tmp_path):
-    export_subnet(tmp_path / 'a', task('nasvit'), 'smallest', (64, 64), supernet('nasvit'),
-                  num_calibration=0)
+    export_subnet(
+        tmp_path / 'a', task('nasvit'), 'smallest', (64, 64), supernet('nasvit'), num_calibration=0
+    )
     (tmp_path / 'a').rename(tmp_path / 'b')
     cfg = Config.fromfile(tmp_path / 'b/config.py')
     assert cfg.model.backbone.init_cfg.checkpoint == str(tmp_path / 'b/weights.pth')
@@ -177,8 +194,17 @@ def test_a_converted_supernet_says_what_it_is(space, tmp_path):
 
 def test_a_preprocessor_that_the_supernet_was_given(tmp_path):
     given = dict(type='mmengine.ImgDataPreprocessor', mean=[1, 2, 3], std=[4, 5, 6])
-    cfg = Config(dict(data_preprocessor=given, model=dict(type='nasvit_mm.Supernet', model=dict(
-        type='nasvit_mm.ImageClassifier', space=small('nasvit').to_dict(), num_classes=5))))
+    cfg = Config(
+        dict(
+            data_preprocessor=given,
+            model=dict(
+                type='nasvit_mm.Supernet',
+                model=dict(
+                    type='nasvit_mm.ImageClassifier', space=small('nasvit').to_dict(), num_classes=5
+                ),
+            ),
+        )
+    )
     torch.save(dict(state_dict=supernet('nasvit').state_dict()), tmp_path / 'iter.pth')
     model = load_supernet(str(tmp_path / 'iter.pth'), cfg)
     assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
@@ -191,8 +217,13 @@ def test_files_that_are_no_supernets(tmp_path):
     torch.save(dict(state_dict=supernet('nasvit').state_dict()), tmp_path / 'bare.pth')
     with pytest.raises(UsageError, match='does not say what supernet it is of'):
         load_supernet(str(tmp_path / 'bare.pth'))
-    cfg = Config(dict(model=dict(type='nasvit_mm.ImageClassifier', space='nasvit',
-                                 arch='nasvit_min', num_classes=5)))
+    cfg = Config(
+        dict(
+            model=dict(
+                type='nasvit_mm.ImageClassifier', space='nasvit', arch='nasvit_min', num_classes=5
+            )
+        )
+    )
     with pytest.raises(UsageError, match='is not of a supernet'):
         load_supernet(str(tmp_path / 'bare.pth'), cfg)
 
@@ -225,8 +256,7 @@ def test_a_phase_that_there_is_not(tmp_path):
 
 @pytest.mark.parametrize('resolution', [224, 64])
 def test_what_the_card_says_of_the_architecture_alone(resolution, tmp_path):
-    """It is a value of the backbone's arch, with the space that the card names where it needs one.
-    """
+    """It is a value of the backbone's arch, with the space named on the card where needed."""
     cfg = Config.fromfile(ROOT / 'configs/seg/nasvit_ade20k.py')
     of = DenseTask(cfg, get_space('nasvit').restrict(resolution=resolution))
     export_subnet(tmp_path, of, of.space.smallest, (64, 64))

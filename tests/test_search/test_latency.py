@@ -1,4 +1,5 @@
 """Latency tables: every block is known or interpolated, sums are right, files fit their task."""
+
 from __future__ import annotations
 
 import json
@@ -58,13 +59,15 @@ def test_a_device_of_known_times(space, monkeypatch):
     assert table.check['repeat_tau'] == pytest.approx(1) and table.check['repeat_error'] == 0
     arch = of.space.smallest
     found = table.milliseconds(of.space.genes([arch, of.space.largest]))
-    assert found[0] == pytest.approx(Device(of, torch.zeros(1, 3, *SIZE), 1).measure(arch)[0],
-                                     rel=0.02)
+    assert found[0] == pytest.approx(
+        Device(of, torch.zeros(1, 3, *SIZE), 1).measure(arch)[0], rel=0.02
+    )
     assert found[0] < found[1]
 
 
 def test_a_device_that_does_not_repeat_itself(monkeypatch):
     """The table says so, and how much of its own error that may be."""
+
     class Noisy(Device):
         def __init__(self, *args) -> None:
             super().__init__(*args)
@@ -73,11 +76,11 @@ def test_a_device_that_does_not_repeat_itself(monkeypatch):
         def measure(self, arch):
             total, blocks = super().measure(arch)
             return total * (1 + 0.1 * self.noise.standard_normal()), blocks
+
     monkeypatch.setattr(latency, '_Stopwatch', Noisy)
     of = task('nasvit')
     seen = []
-    check = build_latency_table(of, SIZE, networks=40,
-                                progress=lambda *at: seen.append(at)).check
+    check = build_latency_table(of, SIZE, networks=40, progress=lambda *at: seen.append(at)).check
     assert 0.06 < check['repeat_error'] < 0.2 and check['repeat_tau'] < check['kendall_tau']
     assert seen == [(i + 1, 100) for i in range(100)]
 
@@ -92,10 +95,18 @@ def test_a_latency_beside_another_bound(space, name, monkeypatch):
     genes = of.space.sample_genes(0, 400)
     genes = genes[of.space.usable(genes)]
     low, high = np.quantile(of.total(genes, SIZE).macs, [0.3, 0.7])
-    both = Problem(of.space, ['score'], [
-        dict(metric='macs', low=low, high=high),
-        dict(metric='latency', high=float(np.median(table.milliseconds(genes)))),
-        dict(metric='head.macs', low=1)], of, SIZE, table)
+    both = Problem(
+        of.space,
+        ['score'],
+        [
+            dict(metric='macs', low=low, high=high),
+            dict(metric='latency', high=float(np.median(table.milliseconds(genes)))),
+            dict(metric='head.macs', low=1),
+        ],
+        of,
+        SIZE,
+        table,
+    )
     assert not both.feasible(of.space.genes([of.space.smallest, of.space.largest])).any()
     by = build_algorithm(dict(type=name, population=8, initial=['largest']), both, 0)
     assert both.feasible(by.ask()).all()
@@ -108,7 +119,9 @@ def test_every_block_of_a_forward_is_counted(space):
     for arch in [of.space.smallest, *of.space.sample(0, 2)]:
         model, seen = build_model(of.config(arch)), []
         model.backbone._run = lambda block, x, *args, seen=seen: (
-            seen.append(next(a for a in args if hasattr(a, '_asdict'))), block(x, *args))[1]
+            seen.append(next(a for a in args if hasattr(a, '_asdict'))),
+            block(x, *args),
+        )[1]
         with torch.no_grad():
             model.backbone(torch.zeros(1, 3, *SIZE))
         expected = [latency._numbers(plan) for _, plan in of.net.blocks_of(arch)]
@@ -138,8 +151,14 @@ def test_latency_as_metric(file):
     of = task('nasvit')
     table = LatencyTable.load(file, of, SIZE)
     half = float(np.median(table.milliseconds(of.space.uniform_genes(0, 100))))
-    problem = Problem(of.space, ['latency', dict(metric='macs', goal='max')],
-                      [dict(metric='latency', high=half)], of, SIZE, table)
+    problem = Problem(
+        of.space,
+        ['latency', dict(metric='macs', goal='max')],
+        [dict(metric='latency', high=half)],
+        of,
+        SIZE,
+        table,
+    )
     genes = problem.sample(np.random.default_rng(0), 30)
     assert (table.milliseconds(genes) <= half).all()
     assert problem.evaluated == []
@@ -156,9 +175,11 @@ def test_a_table_of_a_detector_with_another_head(tmp_path, monkeypatch):
         cfg = Config.fromfile(ROOT / 'configs/det/nasvit_coco.py')
         cfg.model.bbox_head.update(head)
         return DenseTask(cfg, small('nasvit'))
+
     build_latency_table(detector(), (128, 128), networks=3, unseen=0).save(tmp_path / 'table.json')
-    LatencyTable.load(tmp_path / 'table.json', detector(loss_bbox=dict(type='SmoothL1Loss')),
-                      (128, 128))
+    LatencyTable.load(
+        tmp_path / 'table.json', detector(loss_bbox=dict(type='SmoothL1Loss')), (128, 128)
+    )
     with pytest.raises(UsageError, match='is of another model'):
         LatencyTable.load(tmp_path / 'table.json', detector(stacked_convs=1), (128, 128))
 

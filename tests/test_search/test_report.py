@@ -1,4 +1,5 @@
 """The report of a search in which figures are missing, and of a config with any text in it."""
+
 from __future__ import annotations
 
 import json
@@ -25,12 +26,15 @@ def written(tmp_path, monkeypatch) -> Path:
         found = whole(self, arch)
         found['other'] = found['other'] if len(log) % 2 else float('nan')
         return dict(found, score=float('nan')) if len(log) % 5 == 0 else found
+
     monkeypatch.setattr(Toy, '__call__', some)
     records = run(tmp_path)
     best = front(problem(), records)
     assert front_table(problem(), best).row_count == min(20, len(best))
-    assert all(path.stat().st_size for path in write_report(
-        tmp_path, problem(), records, best, TEXT, dict(text=TEXT)))
+    assert all(
+        path.stat().st_size
+        for path in write_report(tmp_path, problem(), records, best, TEXT, dict(text=TEXT))
+    )
     return tmp_path
 
 
@@ -44,8 +48,18 @@ def test_no_text_ends_the_data(written):
 @pytest.mark.skipif(not shutil.which('chromium'), reason='needs a browser')
 def test_what_the_page_shows(written):
     dom = subprocess.run(
-        ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--dump-dom',
-         f'file://{written}/report.html'], capture_output=True, text=True, timeout=120).stdout
+        [
+            'chromium',
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--dump-dom',
+            f'file://{written}/report.html',
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    ).stdout
     assert '36 candidates, 7 failed, ' in dom
     assert dom.count('<circle') == 29 and dom.count('<polyline') == 2
     assert dom.count('class="arch"') == len(json.loads((written / 'front.json').read_text()))

@@ -1,4 +1,5 @@
 """The figures of a supernet's subnets: of the same pictures, of these very weights, of the task."""
+
 from __future__ import annotations
 
 import json
@@ -38,8 +39,9 @@ def files(tmp_path_factory) -> dict[str, str]:
 
 
 def evaluator(files: dict[str, str], **options) -> SupernetEvaluator:
-    return SupernetEvaluator(get_space(SPACE), split='held_out', num_calibration=2, **files,
-                             **options)
+    return SupernetEvaluator(
+        get_space(SPACE), split='held_out', num_calibration=2, **files, **options
+    )
 
 
 def unseeded(files: dict[str, str]) -> dict:
@@ -70,15 +72,21 @@ def test_both_phases_of_the_weight_sharing(tmp_path):
     model = build_model(standalone(Config.fromfile(path)))
     torch.save(dict(state_dict=randomised(model).state_dict(), meta={}), tmp_path / 'iter_4.pth')
     space = model.backbone.space
-    both, *each = (SupernetEvaluator(space, str(path), str(tmp_path / 'iter_4.pth'),
-                                     split='held_out', phase=phase) for phase in (None, 0, 1))
+    both, *each = (
+        SupernetEvaluator(
+            space, str(path), str(tmp_path / 'iter_4.pth'), split='held_out', phase=phase
+        )
+        for phase in (None, 0, 1)
+    )
     arch = space.smallest
     found, alone = both(arch), [evaluator(arch) for evaluator in each]
     assert found['accuracy/top1'] == sum(a['accuracy/top1'] for a in alone) / 2
     for i, figures in enumerate(alone):
         assert figures == {k: found[f'phase{i}/{k}'] for k in figures}
-    weights = [subnet.state_dict() for subnet in (
-        both.subnet(arch), each[0].subnet(arch), each[1].subnet(arch))]
+    weights = [
+        subnet.state_dict()
+        for subnet in (both.subnet(arch), each[0].subnet(arch), each[1].subnet(arch))
+    ]
     same = [all(torch.equal(v, w[k]) for k, v in weights[0].items()) for w in weights]
     assert same == [True, True, False]
 
@@ -91,6 +99,7 @@ def test_without_a_cache_the_data_set_is_built_once(files, monkeypatch):
     def counted(cfg, *args, **kwargs):
         built.append(cfg)
         return build(cfg, *args, **kwargs)
+
     monkeypatch.setattr(Runner, 'build_dataloader', staticmethod(counted))
     each = evaluator(files, cache=False)
     assert [each(arch) for arch in archs] == cached
@@ -99,8 +108,11 @@ def test_without_a_cache_the_data_set_is_built_once(files, monkeypatch):
 
 def search(files: dict[str, str], task: str, folder: Path) -> Config:
     path = folder / 'search.py'
-    path.write_text(SEARCH.format(metric='mIoU', high=0.45e9, **files).replace(
-        f"task = '{files['config']}'", f"task = '{task}'"))
+    path.write_text(
+        SEARCH.format(metric='mIoU', high=0.45e9, **files).replace(
+            f"task = '{files['config']}'", f"task = '{task}'"
+        )
+    )
     return Config.fromfile(path)
 
 
@@ -133,23 +145,32 @@ def test_the_identity_is_of_the_content(files, tmp_path):
     assert 'does not exist' in absent['supernet']['missing']
     for other in (second, third, absent):
         assert {k: v for k, v in other.items() if k != 'supernet'} == {
-            k: v for k, v in first.items() if k != 'supernet'}
+            k: v for k, v in first.items() if k != 'supernet'
+        }
 
 
 def test_a_supernet_of_another_model_than_the_task(files, tmp_path):
     """MACs would be of one model, mIoU of another."""
     task = tmp_path / 'task.py'
-    task.write_text(f"_base_ = '{files['config']}'\n"
-                    'model = dict(model=dict(decode_head=dict(channels=32)))\n')
-    with pytest.raises(UsageError, match=r'entries differ, the first: decode_head\.\S+ is \w+ in '
-                                         r'the supernet, \w+ in the task'):
+    task.write_text(
+        f"_base_ = '{files['config']}'\nmodel = dict(model=dict(decode_head=dict(channels=32)))\n"
+    )
+    with pytest.raises(
+        UsageError,
+        match=r'entries differ, the first: decode_head\.\S+ is \w+ in '
+        r'the supernet, \w+ in the task',
+    ):
         read_search(search(files, str(task), tmp_path))
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(num_calibration=-1), 'evaluator.num_calibration = -1, expected a whole number, at'),
-    (dict(phase=1), 'phase = 1 of the weight sharing, allowed: 0'),
-    (dict(seed='0'), "evaluator.seed = '0', expected a whole number")])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(num_calibration=-1), 'evaluator.num_calibration = -1, expected a whole number, at'),
+        (dict(phase=1), 'phase = 1 of the weight sharing, allowed: 0'),
+        (dict(seed='0'), "evaluator.seed = '0', expected a whole number"),
+    ],
+)
 def test_mistakes(options, message, files):
     with pytest.raises(UsageError, match=message):
         SupernetEvaluator(get_space(SPACE), **files, **options)
@@ -158,18 +179,35 @@ def test_mistakes(options, message, files):
 @pytest.mark.parametrize('kinds', [['bbox'], ['bbox', 'segm']])
 def test_a_detector_that_finds_nothing_has_no_precision(kinds, tmp_path):
     init_default_scope('mmdet')
-    box = dict(id=1, image_id=1, category_id=1, bbox=[1, 1, 20, 20], area=400, iscrowd=0,
-               segmentation=[[1, 1, 21, 1, 21, 21, 1, 21]])
-    (tmp_path / 'ann.json').write_text(json.dumps(dict(
-        images=[dict(id=1, width=64, height=64, file_name='a.png')],
-        categories=[dict(id=1, name='c')], annotations=[box])))
-    metric = Evaluator([dict(type='CocoMetric', ann_file=str(tmp_path / 'ann.json'),
-                             metric=kinds)])
+    box = dict(
+        id=1,
+        image_id=1,
+        category_id=1,
+        bbox=[1, 1, 20, 20],
+        area=400,
+        iscrowd=0,
+        segmentation=[[1, 1, 21, 1, 21, 21, 1, 21]],
+    )
+    (tmp_path / 'ann.json').write_text(
+        json.dumps(
+            dict(
+                images=[dict(id=1, width=64, height=64, file_name='a.png')],
+                categories=[dict(id=1, name='c')],
+                annotations=[box],
+            )
+        )
+    )
+    metric = Evaluator([dict(type='CocoMetric', ann_file=str(tmp_path / 'ann.json'), metric=kinds)])
     metric.dataset_meta = dict(classes=('c',))
-    nothing = dict(bboxes=torch.zeros(0, 4), scores=torch.zeros(0), masks=torch.zeros(0, 64, 64),
-                   labels=torch.zeros(0, dtype=torch.long))
+    nothing = dict(
+        bboxes=torch.zeros(0, 4),
+        scores=torch.zeros(0),
+        masks=torch.zeros(0, 64, 64),
+        labels=torch.zeros(0, dtype=torch.long),
+    )
     nothing['masks'] = nothing['masks'].bool()
-    metric.process(data_samples=[dict(img_id=1, ori_shape=(64, 64), pred_instances=nothing)],
-                   data_batch=None)
+    metric.process(
+        data_samples=[dict(img_id=1, ori_shape=(64, 64), pred_instances=nothing)], data_batch=None
+    )
     items = ['mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l']
     assert evaluated(metric, 1) == {f'coco/{kind}_{item}': 0.0 for kind in kinds for item in items}

@@ -1,4 +1,5 @@
 """A quick evaluator for tests of the search, whose figures are a function of the architecture."""
+
 from __future__ import annotations
 
 import os
@@ -21,8 +22,14 @@ class Toy(SubnetEvaluator):
             it ends, as a worker that is lost.
     """
 
-    def __init__(self, space, log: str | None = None, seconds: float = 0.0,
-                 die: str | None = None, die_after: int = 15) -> None:
+    def __init__(
+        self,
+        space,
+        log: str | None = None,
+        seconds: float = 0.0,
+        die: str | None = None,
+        die_after: int = 15,
+    ) -> None:
         super().__init__(space)
         self.log, self.seconds, self.die, self.die_after = log, seconds, die, die_after
 

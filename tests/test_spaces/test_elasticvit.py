@@ -1,4 +1,5 @@
 """The ElasticViT space: the authors' form, their draw, widths that never decrease."""
+
 from __future__ import annotations
 
 import gzip
@@ -26,7 +27,7 @@ def nested_tuple(x):
 
 
 def test_size():
-    assert SPACE.num_architectures == 31_502 * 6 * (2 * 4 * 5 * 5 * 6 ** 3) * 16 * 8 * 256 * 81
+    assert SPACE.num_architectures == 31_502 * 6 * (2 * 4 * 5 * 5 * 6**3) * 16 * 8 * 256 * 81
 
 
 def test_widths_never_decrease():
@@ -70,6 +71,7 @@ def test_the_authors_draw(seed):
 def test_the_authors_tables(level, entries):
     """Their table is drawn in sequence: seed 2023, then 2, 3, ... after every entry."""
     from nasvit_mm.cost import count
+
     floor, rng, found = f'elastic_min_{LEVELS[level]}', random.Random(2023), []
     while len(found) < entries:
         arch = SPACE.draw_as_authors(rng, floor)
@@ -85,17 +87,23 @@ def changed(position: int, value) -> list:
     return out
 
 
-@pytest.mark.parametrize(('x', 'message'), [
-    (changed(1, [24, 16, 32, 64, 96, 176, 272]), r'width\[stem\] = 24 and width\[stage0\] = 16 do '
-                                                 'not go together: widths never decrease'),
-    (changed(1, [16, 24, 32, 64, 96, 176, 280]), r'width\[stage5\] = 280 is not in the space'),
-    (changed(1, [16, 24]), '7 widths'),
-    (changed(3, [1, 3, 3]), '3 expand ratios, expected one for each of the 6 blocks'),
-    (changed(3, [1, 3, 4, 3, 3, 3]), r'expand ratios \[3, 4\] within one stage'),
-    (changed(3, [3] * 6), 'the stem'),
-    (changed(7, [2, 1, 1, 1]), 'windows'),
-    (changed(0, 224.5), r'resolution = 224.5'),
-])
+@pytest.mark.parametrize(
+    ('x', 'message'),
+    [
+        (
+            changed(1, [24, 16, 32, 64, 96, 176, 272]),
+            r'width\[stem\] = 24 and width\[stage0\] = 16 do '
+            'not go together: widths never decrease',
+        ),
+        (changed(1, [16, 24, 32, 64, 96, 176, 280]), r'width\[stage5\] = 280 is not in the space'),
+        (changed(1, [16, 24]), '7 widths'),
+        (changed(3, [1, 3, 3]), '3 expand ratios, expected one for each of the 6 blocks'),
+        (changed(3, [1, 3, 4, 3, 3, 3]), r'expand ratios \[3, 4\] within one stage'),
+        (changed(3, [3] * 6), 'the stem'),
+        (changed(7, [2, 1, 1, 1]), 'windows'),
+        (changed(0, 224.5), r'resolution = 224.5'),
+    ],
+)
 def test_errors_of_the_authors_form(x, message):
     with pytest.raises(ValueError, match=message):
         SPACE.arch(x)

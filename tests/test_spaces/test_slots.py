@@ -1,4 +1,5 @@
 """Identity shifting: many genomes, one network; the authors' genomes; counts."""
+
 from __future__ import annotations
 
 import itertools
@@ -24,7 +25,7 @@ def scrambled(space: SlotSpace, arch, rng: np.random.Generator):
         blocks = [slot for slot in group if arch.heads[slot]]
         free = [s for s in group if 0 in space.field('heads').choices[s]]
         fixed = [s for s in group if s not in free]
-        more = rng.permutation(free)[:len(blocks) - len(fixed)].tolist()
+        more = rng.permutation(free)[: len(blocks) - len(fixed)].tolist()
         places = sorted(fixed + more)
         for slot in group:
             if slot in places:
@@ -47,11 +48,12 @@ def test_counts():
     """Networks, not genomes: the authors' 3 * 10 * 500 ** 16 genomes have many to one."""
     ratios = 10 * 10
     assert get_space('vitas_deit_small').num_architectures == 30 * sum(
-        (4 * ratios) ** d for d in range(17))
+        (4 * ratios) ** d for d in range(17)
+    )
     assert get_space('vitas_deit_block').num_architectures == 10 * (4 * ratios) ** 12
     assert get_space('vitas_deit_base').num_architectures == 30 * (4 * ratios) ** 13
     per_slot = 3 * 3 * 8
-    stages = [16 * sum(per_slot ** d for d in range(1, n + 1)) for n in (2, 2, 18, 4)]
+    stages = [16 * sum(per_slot**d for d in range(1, n + 1)) for n in (2, 2, 18, 4)]
     assert get_space('vitas_twins').num_architectures == np.prod(np.array(stages, object))
 
 
@@ -110,7 +112,7 @@ def test_depth_prior(name):
     counts = np.bincount(depths(), minlength=len(group) + 1)
     expected = 20_000 / (len(group) + 1 - fixed)
     assert (counts[:fixed] == 0).all()
-    assert (abs(counts[fixed:] - expected) < 5 * expected ** 0.5).all()
+    assert (abs(counts[fixed:] - expected) < 5 * expected**0.5).all()
     for p in (0.25, 0.5, 0.9):
         mean = fixed + (1 - p) * (len(group) - fixed)
         assert depths(identity=p).mean() == pytest.approx(mean, abs=0.1)
@@ -125,7 +127,7 @@ def test_restrictions_move_the_depth():
     assert {deep.depths(a)[0] for a in deep.sample(0, 300)} == set(range(5, 17))
     assert {shallow.depths(a)[0] for a in shallow.sample(0, 300)} == set(range(4))
     assert deep.depths(deep.smallest) == (5,)
-    assert shallow.num_architectures == 30 * sum(400 ** d for d in range(4))
+    assert shallow.num_architectures == 30 * sum(400**d for d in range(4))
     with pytest.raises(ValueError, match='identities come last'):
         space.restrict(heads={'block0': 0, 'block1': real})
 
@@ -158,20 +160,25 @@ def test_extremes(name):
     assert min(space.depths(space.smallest)) == 1 or name in ('vitas_deit_block', 'vitas_deit_base')
     assert space.depths(space.largest) == tuple(len(g) for g in space.groups)
     if name != 'vitas_twins':
-        assert space.smallest.patch_size >= space.largest.patch_size == min(
-            space.field('patch_size').choices[0])
+        assert (
+            space.smallest.patch_size
+            >= space.largest.patch_size
+            == min(space.field('patch_size').choices[0])
+        )
 
 
 def test_a_small_space_has_no_duplicates():
-    """All genomes of a small space: as many canonical forms as counted, and each its own network.
-    """
+    """All genomes of a small space: as many canonical forms as counted, each its own network."""
     space = get_space('vitas_deit_small').restrict(
-        patch_size=16, width=38,
+        patch_size=16,
+        width=38,
         heads={f'block{i}': (0, 3) if i < 3 else 0 for i in range(16)},
         qkv_width={f'block{i}': (144, 288) if i < 3 else 144 for i in range(16)},
-        mlp_width={f'block{i}': 144 for i in range(16)})
-    genomes = [space.from_genes(g) for g in itertools.product(*(range(len(c))
-                                                                for c in space.choices))]
+        mlp_width={f'block{i}': 144 for i in range(16)},
+    )
+    genomes = [
+        space.from_genes(g) for g in itertools.product(*(range(len(c)) for c in space.choices))
+    ]
     forms = Counter(space.canonical(a) for a in genomes)
     assert len(genomes) == 64 and len(forms) == space.num_architectures == 1 + 2 + 4 + 8
     networks = {tuple((h, q) for h, q in zip(a.heads, a.qkv_width) if h) for a in genomes}

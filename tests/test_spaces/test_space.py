@@ -1,4 +1,5 @@
 """Every space: genes, sampling, validation, files, restriction; every named architecture."""
+
 from __future__ import annotations
 
 import json
@@ -22,8 +23,10 @@ def space(request):
 
 
 def test_import_is_light():
-    code = ('import sys, nasvit_mm, nasvit_mm.cost; nasvit_mm.cost.count("nasvit", "smallest"); '
-            'print([m for m in ("torch", "mmengine", "mmcv", "timm") if m in sys.modules])')
+    code = (
+        'import sys, nasvit_mm, nasvit_mm.cost; nasvit_mm.cost.count("nasvit", "smallest"); '
+        'print([m for m in ("torch", "mmengine", "mmcv", "timm") if m in sys.modules])'
+    )
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == '[]'
 

@@ -1,4 +1,5 @@
 """Every supernet config: it builds, its subnets are members, a step and its schedule work."""
+
 from __future__ import annotations
 
 import ast
@@ -18,19 +19,22 @@ from tests.families import small
 from tests.test_supernet.tasks import raw_batch
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = sorted(str(path.relative_to(ROOT / 'configs'))
-             for pattern in ('supernet/*.py', 'demo/*_supernet.py', 'demo/*_dense.py')
-             for path in (ROOT / 'configs').glob(pattern))
-DENSE = [name for name in ALL
-         if 'backbone' in Config.fromfile(ROOT / 'configs' / name).model.model]
+ALL = sorted(
+    str(path.relative_to(ROOT / 'configs'))
+    for pattern in ('supernet/*.py', 'demo/*_supernet.py', 'demo/*_dense.py')
+    for path in (ROOT / 'configs').glob(pattern)
+)
+DENSE = [name for name in ALL if 'backbone' in Config.fromfile(ROOT / 'configs' / name).model.model]
 CONFIGS = [name for name in ALL if name not in DENSE]
 
 
 def test_there_are_configs():
     families = 'nasvit', 'elasticvit', 'vitas', 'vitas_twins'
     assert {f'supernet/{name}_in1k.py' for name in families} <= set(CONFIGS)
-    assert {f'supernet/{name}.py' for name in (
-        'nasvit_ade20k', 'nasvit_cityscapes', 'nasvit_camvid', 'vitas_coco')} <= set(DENSE)
+    assert {
+        f'supernet/{name}.py'
+        for name in ('nasvit_ade20k', 'nasvit_cityscapes', 'nasvit_camvid', 'vitas_coco')
+    } <= set(DENSE)
 
 
 def read(name: str) -> Config:
@@ -65,7 +69,9 @@ def test_of_a_task(name):
     if held_out:
         held_out = held_out.dataset
         assert train.every == held_out.every and (train.part, held_out.part) == (
-            'train', 'held_out')
+            'train',
+            'held_out',
+        )
         for key in ('type', 'data_root', 'data_prefix', 'ann_file', 'filter_cfg', 'test_mode'):
             assert train.dataset.get(key) == held_out.dataset.get(key)
     alone = standalone(cfg)
@@ -79,14 +85,14 @@ def test_config(name):
     cfg.model.model.space.restrict = dict(resolution=[32])
     if cfg.model.get('teachers'):
         cfg.model.teachers = None
-        cfg.model.distill = {k: 'labels' if v == 'teachers' else v
-                             for k, v in cfg.model.distill.items()}
+        cfg.model.distill = {
+            k: 'labels' if v == 'teachers' else v for k, v in cfg.model.distill.items()
+        }
     if cfg.model.sampler.type == 'bank':  # its levels are for whole pictures
         cfg.model.sampler.update(levels=[10e6, 20e6], tolerance=4e6)
     model = MODELS.build(cfg.model).train()
     for subnet in cfg.val_cfg.subnets:
-        assert subnet in ('smallest', 'largest') or subnet in (
-            type(model.sampler.space)().named)
+        assert subnet in ('smallest', 'largest') or subnet in (type(model.sampler.space)().named)
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     classes = cfg.model.model.num_classes
     data = dict(inputs=torch.randn(2, 3, 32, 32), labels=torch.randint(0, classes, (2,)))
@@ -108,12 +114,32 @@ def test_decay_of_elasticvit():
     assert sum(p.numel() for p in decayed) / 1e6 == pytest.approx(32.94, abs=0.01)
 
 
-@pytest.mark.parametrize(('name', 'scale', 'rates'), [
-    # Learning rates of the released code by epoch, for 512 pictures a step.
-    ('elasticvit_in1k', 1.5, {0: 1e-6, 1: 1.008e-4, 4: 4.002e-4, 5: 4.99915e-4, 100: 4.66841e-4,
-                              300: 2.525e-4, 599: 5.003e-6, 600: 5e-6, 609: 5e-6}),
-    ('nasvit_in1k', 1.0, {0: 5e-7, 5: 2.99886e-4, 100: 2.56801e-4, 200: 1.525e-4, 399: 5.0045e-6}),
-])
+@pytest.mark.parametrize(
+    ('name', 'scale', 'rates'),
+    [
+        # Learning rates of the released code by epoch, for 512 pictures a step.
+        (
+            'elasticvit_in1k',
+            1.5,
+            {
+                0: 1e-6,
+                1: 1.008e-4,
+                4: 4.002e-4,
+                5: 4.99915e-4,
+                100: 4.66841e-4,
+                300: 2.525e-4,
+                599: 5.003e-6,
+                600: 5e-6,
+                609: 5e-6,
+            },
+        ),
+        (
+            'nasvit_in1k',
+            1.0,
+            {0: 5e-7, 5: 2.99886e-4, 100: 2.56801e-4, 200: 1.525e-4, 399: 5.0045e-6},
+        ),
+    ],
+)
 def test_learning_rate(name, scale, rates):
     """Every step's, by the schedulers of mmengine, with fewer steps an epoch."""
     cfg = Config.fromfile(ROOT / f'configs/supernet/{name}.py')
@@ -127,8 +153,9 @@ def test_learning_rate(name, scale, rates):
         schedule.append(scheduler)
     lr = cfg.optim_wrapper.optimizer.lr
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
-    built = [PARAM_SCHEDULERS.build(dict(s), default_args=dict(optimizer=optimizer))
-             for s in schedule]
+    built = [
+        PARAM_SCHEDULERS.build(dict(s), default_args=dict(optimizer=optimizer)) for s in schedule
+    ]
     seen = []
     for _ in range(max(rates) * part + 1):
         seen.append(optimizer.param_groups[0]['lr'])
@@ -145,41 +172,81 @@ def at(cfg: Config, key: str) -> Any:
     return cfg
 
 
-WEAK = {'train_dataloader.dataset.transform.auto_augment': 'rand-n1-m1-mstd0.5-inc1',
-        'train_dataloader.dataset.transform.re_prob': 0.01,
-        'train_dataloader.dataset.transform.re_mode': 'pixel',
-        'train_dataloader.dataset.transform.interpolation': 'bicubic',
-        'model.model.data_preprocessor.mixup.mixup_alpha': 0.01,
-        'model.model.data_preprocessor.mixup.cutmix_alpha': 0.01,
-        'model.model.data_preprocessor.mixup.label_smoothing': 0.1,
-        'model.distill.temperature': 0.2,
-        'custom_hooks.1.momentum': pytest.approx(1 - 0.99985)}
+WEAK = {
+    'train_dataloader.dataset.transform.auto_augment': 'rand-n1-m1-mstd0.5-inc1',
+    'train_dataloader.dataset.transform.re_prob': 0.01,
+    'train_dataloader.dataset.transform.re_mode': 'pixel',
+    'train_dataloader.dataset.transform.interpolation': 'bicubic',
+    'model.model.data_preprocessor.mixup.mixup_alpha': 0.01,
+    'model.model.data_preprocessor.mixup.cutmix_alpha': 0.01,
+    'model.model.data_preprocessor.mixup.label_smoothing': 0.1,
+    'model.distill.temperature': 0.2,
+    'custom_hooks.1.momentum': pytest.approx(1 - 0.99985),
+}
 
 
-@pytest.mark.parametrize(('name', 'batch', 'epochs', 'recipe'), [
-    ('supernet/nasvit_in1k', 512, 400, {
-        **WEAK, 'model.clip_grad': 1.0, 'model.conflict.rule': 'project',
-        'model.conflict.start_epoch': 101, 'model.distill.largest': 'teachers',
-        'model.distill.sampled': 'largest', 'model.distill.smallest': 'largest',
-        'model.sampler.num_random': 2, 'optim_wrapper.optimizer.weight_decay': 0.0}),
-    ('supernet/elasticvit_in1k', 768, 610, {
-        **WEAK, 'model.agc': 0.1, 'model.distill.sampled': 'teachers', 'model.sampler.num': 3,
-        'model.distill.smallest': 'mean', 'optim_wrapper.optimizer.weight_decay': 0.05,
-        'test_cfg.num_calibration': 129}),
-    ('supernet/vitas_in1k', 1024, 300, {
-        'model.model.sharing': 'cyclic', 'model.model.label_smoothing': 0.1,
-        'train_dataloader.dataset.transform.auto_augment': None,
-        'train_dataloader.dataset.transform.color_jitter': None,
-        'train_dataloader.dataset.transform.re_prob': 0.25,
-        'optim_wrapper.optimizer.lr': 1e-3, 'optim_wrapper.optimizer.weight_decay': 0.05}),
-    ('cls/vitas_retrain_in1k', 1024, 300, {
-        'model.drop_path_rate': 0.1,
-        'train_dataloader.dataset.transform.auto_augment': 'rand-m9-mstd0.5-inc1',
-        'train_dataloader.dataset.transform.force_color_jitter': True,
-        'train_dataloader.dataset.transform.re_prob': 0.25,
-        'model.data_preprocessor.mixup.mixup_alpha': 0.8,
-        'model.data_preprocessor.mixup.cutmix_alpha': 1.0}),
-])
+@pytest.mark.parametrize(
+    ('name', 'batch', 'epochs', 'recipe'),
+    [
+        (
+            'supernet/nasvit_in1k',
+            512,
+            400,
+            {
+                **WEAK,
+                'model.clip_grad': 1.0,
+                'model.conflict.rule': 'project',
+                'model.conflict.start_epoch': 101,
+                'model.distill.largest': 'teachers',
+                'model.distill.sampled': 'largest',
+                'model.distill.smallest': 'largest',
+                'model.sampler.num_random': 2,
+                'optim_wrapper.optimizer.weight_decay': 0.0,
+            },
+        ),
+        (
+            'supernet/elasticvit_in1k',
+            768,
+            610,
+            {
+                **WEAK,
+                'model.agc': 0.1,
+                'model.distill.sampled': 'teachers',
+                'model.sampler.num': 3,
+                'model.distill.smallest': 'mean',
+                'optim_wrapper.optimizer.weight_decay': 0.05,
+                'test_cfg.num_calibration': 129,
+            },
+        ),
+        (
+            'supernet/vitas_in1k',
+            1024,
+            300,
+            {
+                'model.model.sharing': 'cyclic',
+                'model.model.label_smoothing': 0.1,
+                'train_dataloader.dataset.transform.auto_augment': None,
+                'train_dataloader.dataset.transform.color_jitter': None,
+                'train_dataloader.dataset.transform.re_prob': 0.25,
+                'optim_wrapper.optimizer.lr': 1e-3,
+                'optim_wrapper.optimizer.weight_decay': 0.05,
+            },
+        ),
+        (
+            'cls/vitas_retrain_in1k',
+            1024,
+            300,
+            {
+                'model.drop_path_rate': 0.1,
+                'train_dataloader.dataset.transform.auto_augment': 'rand-m9-mstd0.5-inc1',
+                'train_dataloader.dataset.transform.force_color_jitter': True,
+                'train_dataloader.dataset.transform.re_prob': 0.25,
+                'model.data_preprocessor.mixup.mixup_alpha': 0.8,
+                'model.data_preprocessor.mixup.cutmix_alpha': 1.0,
+            },
+        ),
+    ],
+)
 def test_recipe(name, batch, epochs, recipe):
     """Numbers of the released code."""
     cfg = Config.fromfile(ROOT / f'configs/{name}.py')

@@ -1,4 +1,5 @@
 """Gradient projection against the authors' code."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -40,8 +41,10 @@ def test_steps(name):
     """Three subnets summed and clipped, combined, AdamW: the weights of every step."""
     case, names = load(name), ('a', 'b')
     weights = [torch.nn.Parameter(case[f'w0/{n}'].clone()) for n in names]
-    optimizer = torch.optim.AdamW([dict(params=[weights[0]], weight_decay=0.05),
-                                   dict(params=[weights[1]], weight_decay=0.0)], lr=1e-2)
+    optimizer = torch.optim.AdamW(
+        [dict(params=[weights[0]], weight_decay=0.05), dict(params=[weights[1]], weight_decay=0.0)],
+        lr=1e-2,
+    )
     conflict = Conflict('project' if 'project' in name else 'sum')
     for step in range(3):
         for w, n in zip(weights, names):
@@ -58,10 +61,10 @@ def test_steps(name):
 
 def test_what_opposes_the_subnets_is_taken_out():
     sub, sup = torch.tensor([1.0, 0.0]), torch.tensor([-1.0, 3.0])
-    out, = project_conflict([sub], [sup])
+    (out,) = project_conflict([sub], [sup])
     torch.testing.assert_close(out, torch.tensor([1.0, 3.0]), rtol=1e-5, atol=1e-5)
     assert float((out - sub) @ sub) == pytest.approx(0, abs=1e-5)
-    agree, = project_conflict([sub], [-sup])
+    (agree,) = project_conflict([sub], [-sup])
     torch.testing.assert_close(agree, sub - sup)
 
 
@@ -75,7 +78,7 @@ def test_scopes():
     for out, a, b in zip(both, sub, sup):
         torch.testing.assert_close(out, a + b)
     one = [torch.cat(sub)], [torch.cat([sup[0] * 3, sup[1]])]
-    joined, = project_conflict(*one)
+    (joined,) = project_conflict(*one)
     parts = project_conflict(sub, [sup[0] * 3, sup[1]], scope='global')
     torch.testing.assert_close(torch.cat(parts), joined)
 
@@ -92,8 +95,10 @@ def test_schedule_and_mistakes():
     conflict = Conflict(start_epoch=101)
     assert torch.equal(conflict([sub.clone()], [sup], epoch=100)[0], sub + sup)
     assert not torch.equal(conflict([sub.clone()], [sup], epoch=101)[0], sub + sup)
-    for arguments, message in ((('add',), "'add', allowed: sum, project"),
-                               (('project', 'layer'), "'layer', allowed: tensor, global")):
+    for arguments, message in (
+        (('add',), "'add', allowed: sum, project"),
+        (('project', 'layer'), "'layer', allowed: tensor, global"),
+    ):
         with pytest.raises(ValueError, match=message):
             Conflict(*arguments)
     with pytest.raises(ValueError, match='1 gradients of subnets and 2'):

@@ -1,4 +1,5 @@
 """What a supernet's hook keeps in the checkpoint, and in the log."""
+
 from __future__ import annotations
 
 import json
@@ -38,9 +39,10 @@ def test_a_run_goes_on_with_its_own_sampler():
     resume(again, checkpoint)
     assert (again.step, again.sampler.level) == (7, 2)
     for sampler, message in (
-            (dict(type='uniform'), 'sampler LevelSampler, the config has UniformSampler'),
-            (dict(LEVELS, levels=[15e6, 20e6, 26e6]), r'its levels = .*, of the config .*26000000'),
-            (dict(LEVELS, tolerance=3e6), 'its tolerance = 4000000.0, of the config 3000000.0')):
+        (dict(type='uniform'), 'sampler LevelSampler, the config has UniformSampler'),
+        (dict(LEVELS, levels=[15e6, 20e6, 26e6]), r'its levels = .*, of the config .*26000000'),
+        (dict(LEVELS, tolerance=3e6), 'its tolerance = 4000000.0, of the config 3000000.0'),
+    ):
         with pytest.raises(UsageError, match=message):
             resume(build('nasvit', sampler=sampler), checkpoint)
     del checkpoint['supernet']['sampler_type'], checkpoint['supernet']['sampler']['level']
@@ -51,26 +53,45 @@ def test_a_run_goes_on_with_its_own_sampler():
 @pytest.mark.parametrize(('sampler', 'drawn_by'), [(dict(), 7), (dict(seed=3), 3)])
 def test_subnets_are_drawn_by_the_seed_of_the_run(sampler, drawn_by, tmp_path):
     model = build('nasvit', sampler=dict(type='uniform', **sampler))
-    SupernetState().before_train(SimpleNamespace(
-        model=model, train_dataloader=SimpleNamespace(batch_size=8, dataset=range(80)), seed=7,
-        work_dir=tmp_path, max_iters=10, cfg={}, logger=logging.getLogger('seed'),
-        optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))))
+    SupernetState().before_train(
+        SimpleNamespace(
+            model=model,
+            train_dataloader=SimpleNamespace(batch_size=8, dataset=range(80)),
+            seed=7,
+            work_dir=tmp_path,
+            max_iters=10,
+            cfg={},
+            logger=logging.getLogger('seed'),
+            optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0)),
+        )
+    )
     as_given = build('nasvit', sampler=dict(type='uniform', seed=drawn_by))
     assert list(model.sampler.draw(1)) == list(as_given.sampler.draw(1))
-    assert list(model.sampler.draw(1)) != list(build('nasvit', sampler=dict(
-        type='uniform')).sampler.draw(1))
+    assert list(model.sampler.draw(1)) != list(
+        build('nasvit', sampler=dict(type='uniform')).sampler.draw(1)
+    )
 
 
-@pytest.mark.parametrize(('pictures', 'max_iters', 'warned'), [
-    (8 * 70, 350, False), (8 * 100, 350, True), (8 * 100, 351, False)])
+@pytest.mark.parametrize(
+    ('pictures', 'max_iters', 'warned'),
+    [(8 * 70, 350, False), (8 * 100, 350, True), (8 * 100, 351, False)],
+)
 def test_a_schedule_of_other_steps_an_epoch(pictures, max_iters, warned, caplog, tmp_path):
     """Steps of 70 an epoch; it was not meant for that where the training is no whole epochs."""
     model = build('nasvit')
     loader = SimpleNamespace(batch_size=8, dataset=range(pictures))
-    SupernetState().before_train(SimpleNamespace(
-        model=model, train_dataloader=loader, work_dir=tmp_path, max_iters=max_iters,
-        cfg=dict(steps_per_epoch=70), seed=0, logger=logging.getLogger('steps'),
-        optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))))
+    SupernetState().before_train(
+        SimpleNamespace(
+            model=model,
+            train_dataloader=loader,
+            work_dir=tmp_path,
+            max_iters=max_iters,
+            cfg=dict(steps_per_epoch=70),
+            seed=0,
+            logger=logging.getLogger('steps'),
+            optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0)),
+        )
+    )
     assert ('steps_per_epoch=100 has it do so' in caplog.text) == warned
 
 

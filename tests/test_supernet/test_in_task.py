@@ -1,4 +1,5 @@
 """Any space, sampler, rule and task go together; a subnet of a task model is a model of its own."""
+
 from __future__ import annotations
 
 import pytest
@@ -20,8 +21,11 @@ from tests.test_supernet.tasks import TASKS, model_config, raw_batch
 
 SIZE = (64, 64)
 KINDS = list_spaces()
-DISTILL = {'sandwich': dict(sampled='largest', smallest='largest'),
-           'levels': dict(smallest='mean'), 'bank': dict(smallest='mean')}
+DISTILL = {
+    'sandwich': dict(sampled='largest', smallest='largest'),
+    'levels': dict(smallest='mean'),
+    'bank': dict(smallest='mean'),
+}
 
 
 def sampler(name: str, space: str) -> dict:
@@ -30,16 +34,31 @@ def sampler(name: str, space: str) -> dict:
     of = small(space).restrict(resolution=32)
     low, high = (float(count(of, [a]).macs[0]) for a in (of.smallest, of.largest))
     middle = (low + high) / 2
-    return dict(type=name, levels=[middle], tolerance=(high - middle) / 4, num=2, smallest={},
-                count_args={}, **dict(capacity=2) if name == 'bank' else {})
+    return dict(
+        type=name,
+        levels=[middle],
+        tolerance=(high - middle) / 4,
+        num=2,
+        smallest={},
+        count_args={},
+        **dict(capacity=2) if name == 'bank' else {},
+    )
 
 
 def build(space: str, task: str, name: str = 'sandwich', rule: str = 'project') -> Supernet:
     seed_everything(0)
     distill = DISTILL.get(name, {})
-    return MODELS.build(dict(
-        type='nasvit_mm.Supernet', model=model_config(space, task), sampler=sampler(name, space),
-        conflict=dict(rule=rule), distill=distill, clip_grad=1.0, log_cosine=1)).train()
+    return MODELS.build(
+        dict(
+            type='nasvit_mm.Supernet',
+            model=model_config(space, task),
+            sampler=sampler(name, space),
+            conflict=dict(rule=rule),
+            distill=distill,
+            clip_grad=1.0,
+            log_cosine=1,
+        )
+    ).train()
 
 
 @pytest.mark.slow
@@ -112,7 +131,8 @@ def test_a_detector_learns_as_much_from_a_subnet_as_from_labels():
     # A teacher that is right: sure of the anchors of positive labels.
     instances, metas = zip(*((s.gt_instances, s.metainfo) for s in ready['data_samples']))
     anchors, valid = model.bbox_head.get_anchors(
-        [z.shape[-2:] for z in output.logits], metas, device='cpu')
+        [z.shape[-2:] for z in output.logits], metas, device='cpu'
+    )
     found = model.bbox_head.get_targets(anchors, valid, instances, metas)[0]
     teacher = []
     for z, labels in zip(output.logits, found):
@@ -121,8 +141,10 @@ def test_a_detector_learns_as_much_from_a_subnet_as_from_labels():
         p = p.view(len(z), *z.shape[-2:], -1).permute(0, 3, 1, 2)
         teacher.append((p * 0.98 + 0.01).logit())
     distil = Distillation(sampled='largest')
-    distil.loss('largest', output._replace(
-        logits=tuple(torch.stack([t, torch.zeros_like(t)], 1) for t in teacher)))
+    distil.loss(
+        'largest',
+        output._replace(logits=tuple(torch.stack([t, torch.zeros_like(t)], 1) for t in teacher)),
+    )
     loss = distil.loss('sampled', output)
     by_teacher = torch.autograd.grad(loss - output.rest, parameters)
     a, b = (torch.cat([g.flatten() for g in gs]) for gs in (by_labels, by_teacher))
@@ -143,9 +165,15 @@ def two_stages() -> ConfigDict:
 @pytest.mark.slow
 def test_a_detector_of_two_stages():
     """By its losses alone: a step moves all of its parts, and a subnet predicts."""
-    model = MODELS.build(dict(
-        type='nasvit_mm.Supernet', model=two_stages(), sampler=dict(type='sandwich', num_random=1),
-        conflict=dict(rule='project'), clip_grad=1.0)).train()
+    model = MODELS.build(
+        dict(
+            type='nasvit_mm.Supernet',
+            model=two_stages(),
+            sampler=dict(type='sandwich', num_random=1),
+            conflict=dict(rule='project'),
+            clip_grad=1.0,
+        )
+    ).train()
     before = {k: p.detach().clone() for k, p in model.named_parameters()}
     data = raw_batch(model.model, SIZE)
     logged = model.train_step(data, OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3)))
@@ -157,16 +185,27 @@ def test_a_detector_of_two_stages():
     assert set(sample.pred_instances.keys()) >= {'bboxes', 'labels', 'scores', 'masks'}
 
 
-@pytest.mark.parametrize(('task', 'options', 'message'), [
-    ('segmentation', dict(distill=dict(largest='teachers'), teachers=['resnet18']),
-     'external teachers are classifiers, and SegmentationTask is not'),
-    ('two stages', dict(distill=dict(sampled='largest')), "nothing to distil: sampled='labels'"),
-])
+@pytest.mark.parametrize(
+    ('task', 'options', 'message'),
+    [
+        (
+            'segmentation',
+            dict(distill=dict(largest='teachers'), teachers=['resnet18']),
+            'external teachers are classifiers, and SegmentationTask is not',
+        ),
+        (
+            'two stages',
+            dict(distill=dict(sampled='largest')),
+            "nothing to distil: sampled='labels'",
+        ),
+    ],
+)
 def test_what_a_task_cannot_learn_from_is_said_when_it_is_built(task, options, message):
     model = two_stages() if task == 'two stages' else model_config('nasvit', task)
     with pytest.raises(UsageError, match=message):
-        MODELS.build(dict(type='nasvit_mm.Supernet', model=model, sampler=dict(type='sandwich'),
-                          **options))
+        MODELS.build(
+            dict(type='nasvit_mm.Supernet', model=model, sampler=dict(type='sandwich'), **options)
+        )
 
 
 @pytest.mark.parametrize('task', ['segmentation', 'detection'])
@@ -181,8 +220,11 @@ def test_channels_are_checked_for_all_subnets(task):
     cfg[taker]['in_channels'] = free.model.backbone.channels_of(widest)
     fitted = MODELS.build(dict(type='nasvit_mm.Supernet', model=cfg, sampler=dict(type='sandwich')))
     for one, which in ((free, 'smallest'), (fitted, 'smallest')):
-        with pytest.raises(UsageError, match=rf'model.model.{taker}.in_channels = .*{which} subnet'
-                                             '.*out_width'):
+        with pytest.raises(
+            UsageError,
+            match=rf'model.model.{taker}.in_channels = .*{which} subnet'
+            '.*out_width',
+        ):
             check_channels(one)
 
 
@@ -199,15 +241,22 @@ def test_labels_are_checked_inside_a_supernet():
 def test_it_begins_with_the_supernet_of_a_classifier(space, tmp_path):
     """A checkpoint of its training, all resolutions; the dense one has a single resolution."""
     torch.manual_seed(0)
-    whole = MODELS.build(dict(
-        type='nasvit_mm.Supernet', sampler=dict(type='sandwich'),
-        model=dict(type='nasvit_mm.ImageClassifier', space=space, num_classes=3)))
+    whole = MODELS.build(
+        dict(
+            type='nasvit_mm.Supernet',
+            sampler=dict(type='sandwich'),
+            model=dict(type='nasvit_mm.ImageClassifier', space=space, num_classes=3),
+        )
+    )
     torch.save(dict(state_dict=randomised(whole).state_dict()), tmp_path / 'iter_1.pth')
     kind = type(whole.model.backbone)
     resolution = get_space(space).field('resolution').choices[0][1]
-    net = kind('supernet', get_space(space).restrict(resolution=[resolution]),
-               out_indices=whole.model.backbone.out_indices,
-               init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'iter_1.pth')))
+    net = kind(
+        'supernet',
+        get_space(space).restrict(resolution=[resolution]),
+        out_indices=whole.model.backbone.out_indices,
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'iter_1.pth')),
+    )
     net.init_weights()
     arch = net.space.sample(3)
     x = torch.randn(1, 3, 64, 64)

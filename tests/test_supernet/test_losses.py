@@ -1,4 +1,5 @@
 """Losses against the authors' code, and on pixels."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -21,8 +22,9 @@ def gradient(loss, logits: torch.Tensor, *args) -> tuple[float, torch.Tensor]:
 @pytest.mark.parametrize('name', NASVIT)
 def test_nasvit(name):
     case = {k: torch.from_numpy(np.asarray(v)) for k, v in Golden('nasvit').load(name).items()}
-    value, grad = gradient(adaptive_alpha_divergence, case['student_logits'],
-                           case['teacher_logits'].softmax(1))
+    value, grad = gradient(
+        adaptive_alpha_divergence, case['student_logits'], case['teacher_logits'].softmax(1)
+    )
     assert value == pytest.approx(float(case['adaptive_loss']), abs=1e-5)
     torch.testing.assert_close(grad, case['adaptive_grad'], rtol=1e-4, atol=1e-6)
     assert case['chose_left'].any() or name != NASVIT[0]
@@ -43,8 +45,9 @@ def test_elasticvit():
         assert value == pytest.approx(case['soft_ce'], abs=1e-5)
         torch.testing.assert_close(grad, torch.tensor(case['soft_ce_grad']), rtol=1e-4, atol=1e-6)
     mix = stored['teacher_mix']
-    mixed = mixed_teachers([torch.tensor(mix['logits_1']), torch.tensor(mix['logits_2'])],
-                           mix['temperature'])
+    mixed = mixed_teachers(
+        [torch.tensor(mix['logits_1']), torch.tensor(mix['logits_2'])], mix['temperature']
+    )
     torch.testing.assert_close(mixed, torch.tensor(mix['mixed_probs']), rtol=1e-5, atol=1e-7)
 
 

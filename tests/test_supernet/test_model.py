@@ -1,4 +1,5 @@
 """A step of a supernet: every space, sampler, rule and source of targets."""
+
 from __future__ import annotations
 
 import pytest
@@ -36,18 +37,26 @@ def tiny(space: str):
 
 def build(space: str, seed: int = 0, sampler=None, **options) -> Supernet:
     torch.manual_seed(seed)
-    model = MODELS.build(dict(
-        type='nasvit_mm.Supernet',
-        model=dict(dict(type='nasvit_mm.ImageClassifier', space=tiny(space), num_classes=CLASSES),
-                   **options.pop('model', {})),
-        sampler=sampler or dict(type='sandwich', num_random=1), **options))
+    model = MODELS.build(
+        dict(
+            type='nasvit_mm.Supernet',
+            model=dict(
+                dict(type='nasvit_mm.ImageClassifier', space=tiny(space), num_classes=CLASSES),
+                **options.pop('model', {}),
+            ),
+            sampler=sampler or dict(type='sandwich', num_random=1),
+            **options,
+        )
+    )
     return randomised(model).train()
 
 
 def batch(seed: int = 0, n: int = 4) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    return dict(inputs=torch.randn(n, 3, 32, 32, generator=generator),
-                labels=torch.randint(0, CLASSES, (n,), generator=generator))
+    return dict(
+        inputs=torch.randn(n, 3, 32, 32, generator=generator),
+        labels=torch.randint(0, CLASSES, (n,), generator=generator),
+    )
 
 
 def wrapper(model: Supernet, **options) -> OptimWrapper:
@@ -74,15 +83,17 @@ def moved(model: Supernet, before: dict) -> list:
 @pytest.mark.parametrize('space', list_spaces())
 def test_a_step_is_its_parts(space, rule):
     """In-place distillation, the largest network apart, limit on the subnets' sum, the rule."""
-    options = dict(conflict=dict(rule=rule), clip_grad=0.5,
-                   distill=dict(sampled='largest', smallest='largest'))
+    options = dict(
+        conflict=dict(rule=rule), clip_grad=0.5, distill=dict(sampled='largest', smallest='largest')
+    )
     model, twin = build(space, **options), build(space, **options)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     active = model.model.backbone.arch
     logged = model.train_step(batch(), wrapper(model))
     assert model.model.backbone.arch == active
-    assert {'loss', f'loss_{LARGEST}', f'loss_{SMALLEST}', f'loss_{SAMPLED}',
-            'grad_norm'} <= set(logged)
+    assert {'loss', f'loss_{LARGEST}', f'loss_{SMALLEST}', f'loss_{SAMPLED}', 'grad_norm'} <= set(
+        logged
+    )
 
     largest, *others = twin.sampler.draw(1)
     targets = []
@@ -103,30 +114,46 @@ def test_a_step_is_its_parts(space, rule):
     else:
         expected = project_conflict(sub, sup)
     for change, g in zip(moved(model, before), expected):
-        torch.testing.assert_close(change, torch.zeros_like(change) if g is None else g,
-                                   rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(
+            change, torch.zeros_like(change) if g is None else g, rtol=1e-3, atol=1e-5
+        )
 
 
 @pytest.fixture
 def teacher(tmp_path) -> tuple[torch.nn.Module, str]:
     """A timm model, and a local file of its weights."""
     import timm
+
     torch.manual_seed(3)
     model = timm.create_model(TEACHER, num_classes=1000)
     torch.save(model.state_dict(), tmp_path / 'teacher.pth')
     return model.eval(), str(tmp_path / 'teacher.pth')
 
 
-@pytest.mark.parametrize(('sampler', 'distill'), [
-    (dict(type='sandwich', num_random=1),
-     dict(largest='teachers', sampled='largest', smallest='largest')),
-    (dict(type='levels', levels=[20e6], tolerance=20e6, num=2, smallest={}, count_args={}),
-     dict(sampled='teachers', smallest='mean'))], ids=['nasvit', 'elasticvit'])
+@pytest.mark.parametrize(
+    ('sampler', 'distill'),
+    [
+        (
+            dict(type='sandwich', num_random=1),
+            dict(largest='teachers', sampled='largest', smallest='largest'),
+        ),
+        (
+            dict(type='levels', levels=[20e6], tolerance=20e6, num=2, smallest={}, count_args={}),
+            dict(sampled='teachers', smallest='mean'),
+        ),
+    ],
+    ids=['nasvit', 'elasticvit'],
+)
 def test_a_step_of_the_papers_recipes(sampler, distill, teacher):
     """External teachers' sharpened probabilities, the largest one's, the mean of the sampled."""
     net, file = teacher
-    options = dict(model=dict(num_classes=1000), sampler=sampler, distill=distill,
-                   teachers={TEACHER: file}, conflict=dict(rule='sum'))
+    options = dict(
+        model=dict(num_classes=1000),
+        sampler=sampler,
+        distill=distill,
+        teachers={TEACHER: file},
+        conflict=dict(rule='sum'),
+    )
     model, twin = build('elasticvit', **options), build('elasticvit', **options)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     average = ExponentialMovingAverage(model)
@@ -146,8 +173,9 @@ def test_a_step_of_the_papers_recipes(sampler, distill, teacher):
     expected = gradients(twin, list(twin.sampler.draw(1)), loss_of)
     assert len(seen[SAMPLED]) == (2 if sampler['type'] == 'levels' else 1)
     for change, g in zip(moved(model, before), expected):
-        torch.testing.assert_close(change, torch.zeros_like(change) if g is None else g,
-                                   rtol=1e-3, atol=1e-5)
+        torch.testing.assert_close(
+            change, torch.zeros_like(change) if g is None else g, rtol=1e-3, atol=1e-5
+        )
 
 
 class ScaledWrapper(AmpOptimWrapper):
@@ -183,8 +211,9 @@ def test_an_overflow_skips_the_step_and_lowers_the_scale(role, monkeypatch):
     model = build('nasvit', clip_grad=0.5)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     optim, loss_of = scaled(model, 1024.0), model.distill.loss
-    monkeypatch.setattr(model.distill, 'loss', lambda r, output: loss_of(r, output) * (
-        1e36 if r == role else 1.0))  # times 1024: beyond float32
+    monkeypatch.setattr(
+        model.distill, 'loss', lambda r, output: loss_of(r, output) * (1e36 if r == role else 1.0)
+    )  # times 1024: beyond float32
     model.train_step(batch(), optim)
     assert optim.loss_scaler.get_scale() == 512.0
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
@@ -196,8 +225,9 @@ def test_two_steps_of_every_sampler(space, name):
     sampler = dict(type=name)
     if name in ('levels', 'bank'):
         largest = count(tiny(space), 'largest').macs
-        sampler.update(levels=(0.3 * largest, 0.5 * largest), tolerance=0.1 * largest,
-                       count_args={})
+        sampler.update(
+            levels=(0.3 * largest, 0.5 * largest), tolerance=0.1 * largest, count_args={}
+        )
     distill = dict(smallest='mean') if name in ('levels', 'bank') else {}
     model = build(space, sampler=sampler, distill=distill, agc=0.1)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
@@ -223,30 +253,37 @@ def test_scoring_moves_no_statistics():
 
 def test_sources_of_targets():
     for options, message in (
-            (dict(distill=dict(largest='mean')), "largest = 'mean', allowed: labels, teachers"),
-            (dict(distill=dict(sampled='teachers')), 'teachers=None'),
-            (dict(distill=dict(temperature=0)), 'temperature = 0'),
-            (dict(clip_grad=-1.0), r'clip_grad = -1\.0, must be above 0'),
-            (dict(agc=0.0), r'agc = 0\.0, must be above 0'),
-            (dict(log_cosine=-1), 'log_cosine = -1'),
-            (dict(conflict=dict(rule='both')), "'both', allowed: sum, project"),
-            (dict(sampler=dict(type='random')), "'random', allowed: sandwich"),
-            (dict(sampler=dict(type='levels', smallest={200e6: 'nope'})),
-             "unknown nasvit architecture 'nope'")):
+        (dict(distill=dict(largest='mean')), "largest = 'mean', allowed: labels, teachers"),
+        (dict(distill=dict(sampled='teachers')), 'teachers=None'),
+        (dict(distill=dict(temperature=0)), 'temperature = 0'),
+        (dict(clip_grad=-1.0), r'clip_grad = -1\.0, must be above 0'),
+        (dict(agc=0.0), r'agc = 0\.0, must be above 0'),
+        (dict(log_cosine=-1), 'log_cosine = -1'),
+        (dict(conflict=dict(rule='both')), "'both', allowed: sum, project"),
+        (dict(sampler=dict(type='random')), "'random', allowed: sandwich"),
+        (
+            dict(sampler=dict(type='levels', smallest={200e6: 'nope'})),
+            "unknown nasvit architecture 'nope'",
+        ),
+    ):
         with pytest.raises(UsageError, match=message):
             build('nasvit', **options)
     for sampler, distill, message in (
-            ('uniform', dict(sampled='largest'), 'no largest subnet before it; .* are sampled'),
-            ('sandwich', dict(smallest='mean'), 'no sampled subnet before it')):
+        ('uniform', dict(sampled='largest'), 'no largest subnet before it; .* are sampled'),
+        ('sandwich', dict(smallest='mean'), 'no sampled subnet before it'),
+    ):
         with pytest.raises(ValueError, match=message):
             build('nasvit', sampler=dict(type=sampler), distill=distill)
     model = build('nasvit')
-    for options, message in ((dict(accumulative_counts=2), 'accumulative_counts'),
-                             (dict(clip_grad=dict(max_norm=1.0)), 'clip_grad must be None')):
+    for options, message in (
+        (dict(accumulative_counts=2), 'accumulative_counts'),
+        (dict(clip_grad=dict(max_norm=1.0)), 'clip_grad must be None'),
+    ):
         with pytest.raises(UsageError, match=message):
             model.train_step(batch(), wrapper(model, **options))
     with pytest.raises(TypeError, match='around Linear: no task adapter'):
         from nasvit_mm.supernet import task_of
+
         task_of(torch.nn.Linear(1, 1))
     with pytest.raises(ValueError, match="give arch='supernet'"):
         build('nasvit', model=dict(arch='smallest'))
@@ -264,15 +301,21 @@ def test_teachers_stay_out_of_checkpoints(teacher, tmp_path):
     torch.testing.assert_close(ours, net(batch()['inputs']))
     (tmp_path / 'garbage.pth').write_bytes(b'garbage')
     for teachers, weights, classes, message in (
-            ([TEACHER], ['nowhere.pth'], 1000, 'weights of the teacher .* nowhere'),
-            ([TEACHER], [file, file], 1000, 'teacher_weights has 2 files for the teachers mobile'),
-            ([TEACHER], [file], CLASSES, 'has 1000 classes, the model 5: teachers=None'),
-            (['resnet18'], [file], 1000, r'resnet18 cannot be had: .*teacher\.pth'),
-            (['resnet0'], [file], 1000, 'resnet0 cannot be had'),
-            ([TEACHER], [str(tmp_path / 'garbage.pth')], 1000, r'cannot be had: .*garbage\.pth')):
+        ([TEACHER], ['nowhere.pth'], 1000, 'weights of the teacher .* nowhere'),
+        ([TEACHER], [file, file], 1000, 'teacher_weights has 2 files for the teachers mobile'),
+        ([TEACHER], [file], CLASSES, 'has 1000 classes, the model 5: teachers=None'),
+        (['resnet18'], [file], 1000, r'resnet18 cannot be had: .*teacher\.pth'),
+        (['resnet0'], [file], 1000, 'resnet0 cannot be had'),
+        ([TEACHER], [str(tmp_path / 'garbage.pth')], 1000, r'cannot be had: .*garbage\.pth'),
+    ):
         with pytest.raises(UsageError, match=message):
-            build('elasticvit', model=dict(num_classes=classes), teachers=teachers,
-                  teacher_weights=weights, distill=dict(largest='teachers'))
+            build(
+                'elasticvit',
+                model=dict(num_classes=classes),
+                teachers=teachers,
+                teacher_weights=weights,
+                distill=dict(largest='teachers'),
+            )
 
 
 def test_without_teachers_labels_are_learnt(monkeypatch):
@@ -286,10 +329,16 @@ def test_without_teachers_labels_are_learnt(monkeypatch):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize(('options', 'message'), [
-    (dict(sampler=dict(type='levels', levels=[20e6], tolerance=20e6)), 'LevelSampler remembers'),
-    (dict(model=dict(norm_cfg=dict(type='SyncBN'))), 'takes its statistics over all processes'),
-])
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (
+            dict(sampler=dict(type='levels', levels=[20e6], tolerance=20e6)),
+            'LevelSampler remembers',
+        ),
+        (dict(model=dict(norm_cfg=dict(type='SyncBN'))), 'takes its statistics over all processes'),
+    ],
+)
 def test_ranks_that_draw_for_themselves_share_nothing(options, message):
     with pytest.raises(UsageError, match=message):
         build('nasvit', rank_draws=True, **options)
@@ -333,8 +382,9 @@ def test_a_loss_that_is_no_number_stops_with_the_subnet_named(tmp_path):
 
 @pytest.mark.parametrize('clip_grad', [None, 0.5])
 @pytest.mark.parametrize(('role', 'others'), [(LARGEST, ()), (SMALLEST, (SAMPLED,))])
-def test_a_gradient_that_is_no_number_stops_before_the_step(role, others, clip_grad, tmp_path,
-                                                            monkeypatch):
+def test_a_gradient_that_is_no_number_stops_before_the_step(
+    role, others, clip_grad, tmp_path, monkeypatch
+):
     """With a finite loss; the weights, and those in the dump, are the ones before the step."""
     model = build('nasvit', clip_grad=clip_grad)
     model.dump_dir, loss_of = tmp_path, model.distill.loss

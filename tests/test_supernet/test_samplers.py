@@ -1,4 +1,5 @@
 """Samplers: ElasticViT's against its released code; all of them: seeded, resumable, legal."""
+
 from __future__ import annotations
 
 import json
@@ -65,7 +66,8 @@ def test_steps(golden, tables):
             *subnets, smallest = sampler.draw(stored['step'])
             assert sampler.level == stored['level_index']
             assert [macs('elasticvit', c.arch) for c in subnets] == pytest.approx(
-                stored['uniform_macs_M'])
+                stored['uniform_macs_M']
+            )
             assert macs('elasticvit', smallest.arch) == pytest.approx(stored['min_macs_M'])
             assert [c.role for c in (*subnets, smallest)] == [SAMPLED] * 3 + [SMALLEST]
 
@@ -110,8 +112,9 @@ def test_floors_of_a_restricted_space():
 def test_levels_of_another_space():
     """Levels are arguments: NASViT, and a Twins pyramid by dense multiply-adds."""
     for space, levels, args in (
-            ('nasvit', (300e6, 600e6), dict(counter='true')),
-            ('vitas_twins', (2e9, 4e9), dict(input_size=(256, 256), part='backbone'))):
+        ('nasvit', (300e6, 600e6), dict(counter='true')),
+        ('vitas_twins', (2e9, 4e9), dict(input_size=(256, 256), part='backbone')),
+    ):
         sampler = LevelSampler(space, levels=levels, tolerance=50e6, count_args=args, num=2)
         for step in range(1, 6):
             *subnets, smallest = sampler.draw(step)
@@ -172,9 +175,11 @@ def test_bank_dynamics(golden, tables):
         assert found == pytest.approx(step['uniform_macs_M']) and flags == step['exploit']
     for entries, theirs in zip(sampler.bank.entries, stored['final_banks'], strict=True):
         assert [(a, pytest.approx(s)) for a, s in entries] == [
-            (space.arch(e['arch']), e['neg_ce']) for e in theirs]
+            (space.arch(e['arch']), e['neg_ce']) for e in theirs
+        ]
     assert exploited / eligible == pytest.approx(
-        stored['exploit_fraction_when_bank_more_than_half_full'], abs=0.01)
+        stored['exploit_fraction_when_bank_more_than_half_full'], abs=0.01
+    )
 
 
 def test_bank_updates_and_duplicates():
@@ -196,7 +201,8 @@ def test_bank_updates_and_duplicates():
 def test_exploitation_grows():
     sampler = BankSampler('elasticvit', levels=(200e6,))
     assert [sampler.probability(e) for e in (0, 98, 99, 199, 599)] == pytest.approx(
-        [0.2, 0.2, 0.35, 0.5, 1.1])
+        [0.2, 0.2, 0.35, 0.5, 1.1]
+    )
 
 
 def test_stale_entries():
@@ -224,13 +230,18 @@ def test_stale_entries():
 def make(name: str, space: str, **kwargs):
     if name in ('levels', 'bank'):
         largest = count(space, 'largest').macs
-        kwargs = dict(levels=(0.3 * largest, 0.5 * largest), tolerance=0.05 * largest,
-                      count_args={}, **kwargs)
+        kwargs = dict(
+            levels=(0.3 * largest, 0.5 * largest), tolerance=0.05 * largest, count_args={}, **kwargs
+        )
     return SAMPLERS[name](space, **kwargs)
 
 
-CASES = [(n, s) for n in SAMPLERS for s in list_spaces()
-         if n != 'bank' or not isinstance(get_space(s), SlotSpace)]
+CASES = [
+    (n, s)
+    for n in SAMPLERS
+    for s in list_spaces()
+    if n != 'bank' or not isinstance(get_space(s), SlotSpace)
+]
 
 
 @pytest.mark.parametrize(('name', 'space'), CASES)
@@ -243,7 +254,7 @@ def test_seeded_legal_and_resumable(name, space):
                 assert sampler.space.canonical(choice.arch) == choice.arch
                 out.append(choice)
                 if choice.wants_score:
-                    sampler.observe(choice, -zlib.crc32(f'{step} {i}'.encode()) / 2 ** 32)
+                    sampler.observe(choice, -zlib.crc32(f'{step} {i}'.encode()) / 2**32)
         return out
 
     sampler = make(name, space, seed=3)
@@ -262,8 +273,10 @@ def test_seeded_legal_and_resumable(name, space):
 def test_sandwich(space):
     choices = list(SandwichSampler(space, num_random=3, phases=2).draw(7))
     assert [c.role for c in choices] == [LARGEST, SMALLEST, *[SAMPLED] * 3]
-    assert (choices[0].arch, choices[1].arch) == (get_space(space).largest,
-                                                  get_space(space).smallest)
+    assert (choices[0].arch, choices[1].arch) == (
+        get_space(space).largest,
+        get_space(space).smallest,
+    )
     assert {c.phase for c in choices} == {1}
     assert {c.phase for c in SandwichSampler(space, phases=2).draw(8)} == {0}
 
@@ -297,20 +310,23 @@ def test_mistakes(tables):
         next(LevelSampler('elasticvit', levels=(100e6,), tables={100e6: tables[200e6]}).draw(1))
 
 
-@pytest.mark.parametrize(('name', 'options', 'message'), [
-    ('sandwich', dict(num_random=-1), 'num_random = -1, must be 0 or more'),
-    ('uniform', dict(num_random=0), 'num_random = 0, must be 1 or more'),
-    ('single_path', dict(identity=1.0), r'identity = 1\.0, must be a probability below 1'),
-    ('single_path', dict(phases=0), 'phases = 0'),
-    ('sandwich', dict(seed=-1), 'seed = -1'),
-    ('levels', dict(num=0), 'num = 0'),
-    ('levels', dict(tolerance=float('nan')), 'tolerance = nan'),
-    ('bank', dict(candidates=0), 'candidates = 0'),
-    ('bank', dict(capacity=0), 'capacity = 0'),
-    ('bank', dict(exploit_every=0), 'exploit_every = 0'),
-    ('bank', dict(exploit=-0.1), r'exploit = -0\.1'),
-    ('bank', dict(positions=['nope']), 'width has no position nope; there are stem'),
-])
+@pytest.mark.parametrize(
+    ('name', 'options', 'message'),
+    [
+        ('sandwich', dict(num_random=-1), 'num_random = -1, must be 0 or more'),
+        ('uniform', dict(num_random=0), 'num_random = 0, must be 1 or more'),
+        ('single_path', dict(identity=1.0), r'identity = 1\.0, must be a probability below 1'),
+        ('single_path', dict(phases=0), 'phases = 0'),
+        ('sandwich', dict(seed=-1), 'seed = -1'),
+        ('levels', dict(num=0), 'num = 0'),
+        ('levels', dict(tolerance=float('nan')), 'tolerance = nan'),
+        ('bank', dict(candidates=0), 'candidates = 0'),
+        ('bank', dict(capacity=0), 'capacity = 0'),
+        ('bank', dict(exploit_every=0), 'exploit_every = 0'),
+        ('bank', dict(exploit=-0.1), r'exploit = -0\.1'),
+        ('bank', dict(positions=['nope']), 'width has no position nope; there are stem'),
+    ],
+)
 def test_numbers_out_of_range(name, options, message):
     """Before the first step, and not when a bank is half full."""
     space = 'vitas_twins' if name == 'single_path' else 'elasticvit'

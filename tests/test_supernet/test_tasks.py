@@ -1,4 +1,5 @@
 """Task adapters: their loss is the model's own, and what is distilled is what it predicts by."""
+
 from __future__ import annotations
 
 import pytest
@@ -27,6 +28,7 @@ def model_of(path: str):
         cfg.model.decode_head.update(channels=32)
         from nasvit_mm.backbones import TwinsViTAS
         from nasvit_mm.engine import fit_channels
+
         fit_channels(cfg, TwinsViTAS('twins_tiny').out_channels)
     seed_everything(0)
     return build_model(cfg)
@@ -51,7 +53,7 @@ def test_the_loss_is_the_models_own(path):
 def test_what_is_distilled():
     model = model_of('configs/demo/nasvit_demo.py')
     output = task_of(model).forward(model, batch(model, SIZE))
-    logits, = output.logits
+    (logits,) = output.logits
     assert logits.shape[:2] == (2, 150) and output.rest == 0
 
     model = model_of('configs/demo/nasvit_detection.py')

@@ -1,4 +1,5 @@
 """Subnets are evaluated with statistics of their own, and the supernet stays as it is."""
+
 from __future__ import annotations
 
 import random
@@ -55,8 +56,10 @@ def test_the_supernet_stays_on_an_error():
 
 
 # ------------------------------------------------------------------ the loop
-MIXUP = dict(type='nasvit_mm.ClassificationPreprocessor',
-             mixup=dict(mixup_alpha=1.0, cutmix_alpha=1.0, num_classes=CLASSES))
+MIXUP = dict(
+    type='nasvit_mm.ClassificationPreprocessor',
+    mixup=dict(mixup_alpha=1.0, cutmix_alpha=1.0, num_classes=CLASSES),
+)
 
 
 @pytest.fixture(scope='module')
@@ -69,12 +72,21 @@ def loaders(data: str, num_workers: int) -> tuple[dict, dict]:
     common = dict(num_workers=num_workers, collate_fn=dict(type='default_collate'))
     transform = dict(input_size=32, is_training=True, re_prob=0.5)
     train = dict(
-        common, batch_size=4, sampler=dict(type='nasvit_mm.SeededInfiniteSampler'),
-        dataset=dict(type='nasvit_mm.ImageFolder', data_root=data, split='train',
-                     transform=transform))
-    val = dict(common, batch_size=9, sampler=dict(type='DefaultSampler', shuffle=False),
-               dataset=dict(type='nasvit_mm.ImageFolder', data_root=data, split='val',
-                            transform=dict(input_size=32)))
+        common,
+        batch_size=4,
+        sampler=dict(type='nasvit_mm.SeededInfiniteSampler'),
+        dataset=dict(
+            type='nasvit_mm.ImageFolder', data_root=data, split='train', transform=transform
+        ),
+    )
+    val = dict(
+        common,
+        batch_size=9,
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        dataset=dict(
+            type='nasvit_mm.ImageFolder', data_root=data, split='val', transform=dict(input_size=32)
+        ),
+    )
     return train, val
 
 
@@ -82,17 +94,32 @@ def loop(model, data: str, kind=SubnetValLoop, num_workers: int = 0, **options) 
     """Of a runner that does no more than the loop asks for."""
     train, val = loaders(data, num_workers)
     runner = SimpleNamespace(
-        model=model, seed=5, _randomness_cfg={}, cfg=Config(dict(train_dataloader=train)),
-        visualizer=SimpleNamespace(), build_dataloader=Runner.build_dataloader,
-        call_hook=lambda *args, **more: None, build_evaluator=lambda metrics: Evaluator(metrics))
+        model=model,
+        seed=5,
+        _randomness_cfg={},
+        cfg=Config(dict(train_dataloader=train)),
+        visualizer=SimpleNamespace(),
+        build_dataloader=Runner.build_dataloader,
+        call_hook=lambda *args, **more: None,
+        build_evaluator=lambda metrics: Evaluator(metrics),
+    )
     return kind(runner, val, dict(type='nasvit_mm.Accuracy'), **options)
 
 
 def statistics_in_place_of_accuracy(monkeypatch) -> None:
     """What a subnet's figure is made of, to the last bit."""
-    monkeypatch.setattr(SubnetValLoop, '_evaluate', lambda self, model: dict(sum=float(sum(
-        m.running_mean.double().sum() + m.running_var.double().sum()
-        for m in batch_norms(model)))))
+    monkeypatch.setattr(
+        SubnetValLoop,
+        '_evaluate',
+        lambda self, model: dict(
+            sum=float(
+                sum(
+                    m.running_mean.double().sum() + m.running_var.double().sum()
+                    for m in batch_norms(model)
+                )
+            )
+        ),
+    )
 
 
 def seeded(seed: int) -> None:
@@ -104,15 +131,23 @@ def test_a_figure_depends_on_the_seed_alone(data, monkeypatch):
     statistics_in_place_of_accuracy(monkeypatch)
     model = build('nasvit', model=dict(data_preprocessor=MIXUP))
     figures = {}
-    for seed, (kind, workers, subnets) in enumerate((
-            (SubnetValLoop, 0, ['smallest', 'largest']), (SubnetValLoop, 0, ['largest']),
-            (SubnetValLoop, 1, ['largest', 'smallest']), (SubnetTestLoop, 0, ['smallest']))):
+    for seed, (kind, workers, subnets) in enumerate(
+        (
+            (SubnetValLoop, 0, ['smallest', 'largest']),
+            (SubnetValLoop, 0, ['largest']),
+            (SubnetValLoop, 1, ['largest', 'smallest']),
+            (SubnetTestLoop, 0, ['smallest']),
+        )
+    ):
         seeded(seed)
-        for name, value in loop(model, data, kind, workers, subnets=subnets,
-                                num_calibration=2).run().items():
+        for name, value in (
+            loop(model, data, kind, workers, subnets=subnets, num_calibration=2).run().items()
+        ):
             figures.setdefault(name, []).append(value)
     assert {name: len(set(values)) for name, values in figures.items()} == {
-        'smallest/sum': 1, 'largest/sum': 1}
+        'smallest/sum': 1,
+        'largest/sum': 1,
+    }
 
 
 def test_random_numbers_go_on_after_a_validation(data):
@@ -143,9 +178,16 @@ def test_two_phases_and_their_mean(data):
 def test_one_phase_where_two_would_be_equal(data):
     """A single architecture's weights are whole, whatever the sharing; no sharing, no phases."""
     ordinal = build('vitas_twins', model=dict(sharing='ordinal'))
-    single = randomised(MODELS.build(dict(
-        type='nasvit_mm.ImageClassifier', space=tiny('vitas_twins'), arch='smallest',
-        num_classes=CLASSES)))
+    single = randomised(
+        MODELS.build(
+            dict(
+                type='nasvit_mm.ImageClassifier',
+                space=tiny('vitas_twins'),
+                arch='smallest',
+                num_classes=CLASSES,
+            )
+        )
+    )
     assert single.backbone.phases == 2
     for model in (ordinal, single):
         found = loop(model, data, subnets=['largest']).run()

@@ -1,4 +1,5 @@
 """Two gloo processes step like one process that averages the gradients of the same half-batches."""
+
 import sys
 
 import torch
@@ -12,8 +13,12 @@ SPACE, RULE, DRAWS = sys.argv[1], sys.argv[2], sys.argv[3] == 'rank_draws'
 
 
 def main(rank: int) -> None:
-    options = dict(conflict=dict(rule=RULE), clip_grad=0.5, rank_draws=DRAWS,
-                   sampler=dict(type='sandwich', num_random=2))
+    options = dict(
+        conflict=dict(rule=RULE),
+        clip_grad=0.5,
+        rank_draws=DRAWS,
+        sampler=dict(type='sandwich', num_random=2),
+    )
     model = build(SPACE, **options)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     halves = [{k: v[part] for k, v in batch(n=8).items()} for part in (slice(0, 4), slice(4, 8))]
@@ -24,8 +29,9 @@ def main(rank: int) -> None:
 
     def gradients(data, seed):
         twin = build(SPACE, **options)
-        sampler = SandwichSampler(twin.sampler.space, seed=seed, num_random=2,
-                                  phases=twin.sampler.phases)
+        sampler = SandwichSampler(
+            twin.sampler.space, seed=seed, num_random=2, phases=twin.sampler.phases
+        )
         parts = []
         for group in (slice(0, 1), slice(1, None)):
             twin.zero_grad()

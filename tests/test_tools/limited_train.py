@@ -2,6 +2,7 @@
 
 A limit of the size of a file (EFBIG) stands for a full disk (ENOSPC): both fail in write().
 """
+
 import resource
 import runpy
 import signal

@@ -1,4 +1,5 @@
 """Small supernets over random pictures, for tests of the command lines."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -31,17 +32,25 @@ custom_hooks = [
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.5, update_buffers=True)]
 """
 KINDS = {
-    'nasvit': ("space='nasvit', restrict=dict(resolution=[32, 48])", "type='sandwich'",
-               "sampled='largest', smallest='largest'"),
-    'elasticvit': ("space='elasticvit', restrict=dict(resolution=[32, 48])",
-                   "type='bank', levels=[12e6, 18e6], tolerance=2e6, num=2, capacity=4",
-                   "smallest='mean'"),
-    'vitas_twins': ("space='vitas_twins', restrict=dict(resolution=32, "
-                    "width=[[8 * 2 ** i, 16 * 2 ** i] for i in range(4)], "
-                    "head_dim=[[16, 32]] * 26, "
-                    "mlp_width=[[2 ** i * 64, 2 ** i * 128] for i in [0] * 2 + [1] * 2"
-                    " + [2] * 18 + [3] * 4])",
-                    "type='single_path'", ''),
+    'nasvit': (
+        "space='nasvit', restrict=dict(resolution=[32, 48])",
+        "type='sandwich'",
+        "sampled='largest', smallest='largest'",
+    ),
+    'elasticvit': (
+        "space='elasticvit', restrict=dict(resolution=[32, 48])",
+        "type='bank', levels=[12e6, 18e6], tolerance=2e6, num=2, capacity=4",
+        "smallest='mean'",
+    ),
+    'vitas_twins': (
+        "space='vitas_twins', restrict=dict(resolution=32, "
+        'width=[[8 * 2 ** i, 16 * 2 ** i] for i in range(4)], '
+        'head_dim=[[16, 32]] * 26, '
+        'mlp_width=[[2 ** i * 64, 2 ** i * 128] for i in [0] * 2 + [1] * 2'
+        ' + [2] * 18 + [3] * 4])',
+        "type='single_path'",
+        '',
+    ),
 }
 
 
@@ -61,6 +70,7 @@ def pictures(root: Path) -> Path:
 def config(kind: str, data: Path, folder: Path) -> Path:
     space, sampler, distill = KINDS[kind]
     path = folder / f'{kind}.py'
-    path.write_text(CONFIG.format(root=ROOT, data=data, space=space, sampler=sampler,
-                                  distill=distill))
+    path.write_text(
+        CONFIG.format(root=ROOT, data=data, space=space, sampler=sampler, distill=distill)
+    )
     return path

@@ -1,4 +1,5 @@
 """tools/convert_checkpoint.py: from a downloaded file to what a config initialises from."""
+
 from __future__ import annotations
 
 import pytest
@@ -16,12 +17,22 @@ from tests.conftest import Golden
 def test_timm_to_a_dense_backbone(tmp_path):
     theirs = timm.create_model('twins_svt_small').state_dict()
     save_file(theirs, tmp_path / 'twins.safetensors')
-    done = start('convert_checkpoint', 'vitas_twins', tmp_path / 'twins.safetensors',
-                 tmp_path / 'ours.pth', '--arch', 'twins_svt_small')
+    done = start(
+        'convert_checkpoint',
+        'vitas_twins',
+        tmp_path / 'twins.safetensors',
+        tmp_path / 'ours.pth',
+        '--arch',
+        'twins_svt_small',
+    )
     assert done.returncode == 0, done.stderr
     assert '24.06 M numbers' in done.stdout
-    net = TwinsViTAS('twins_svt_small', stage_norm=True, out_width=8, init_cfg=dict(
-        type='Pretrained', checkpoint=str(tmp_path / 'ours.pth')))
+    net = TwinsViTAS(
+        'twins_svt_small',
+        stage_norm=True,
+        out_width=8,
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'ours.pth')),
+    )
     net.init_weights()
     assert torch.equal(net.stages[2][9].mlp.fc1.weight, theirs['blocks.2.9.mlp.fc1.weight'])
 
@@ -33,26 +44,40 @@ def test_a_phase_of_a_supernet_by_net_id(tmp_path):
     torch.save({'model': {f'module.{k}': v for k, v in state.items()}}, tmp_path / 'super.pth.tar')
     case = golden.json('supernet/S384x16_path0.json.gz')
     net_id = ' '.join(map(str, case['subnet_m'] + case['channel_ids']))
-    done = start('convert_checkpoint', 'vitas_deit_small', tmp_path / 'super.pth.tar',
-                 tmp_path / 'right.pth', '--arch', net_id, '--phase', '1')
+    done = start(
+        'convert_checkpoint',
+        'vitas_deit_small',
+        tmp_path / 'super.pth.tar',
+        tmp_path / 'right.pth',
+        '--arch',
+        net_id,
+        '--phase',
+        '1',
+    )
     assert done.returncode == 0, done.stderr
     ours = torch.load(tmp_path / 'right.pth', weights_only=True)
     expected = convert_official('vitas_deit_small', state, net_id, phase=1)
     assert all(torch.equal(v, expected[k]) for k, v in ours['state_dict'].items())
     create_model('vitas_deit_small', ours['meta']['arch']).load_state_dict(ours['state_dict'])
-    ViTAS(ours['meta']['arch'], init_cfg=dict(
-        type='Pretrained', checkpoint=str(tmp_path / 'right.pth'))).init_weights()
+    ViTAS(
+        ours['meta']['arch'],
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'right.pth')),
+    ).init_weights()
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['vitas_twins', 'FILE', 'out.pth'], 'give its arch'),
-    (['vitas_twins', 'FILE', 'out.pth', '--arch', 'twins_svt_smal'], 'did you mean'),
-    (['vitas_twins', 'FILE', 'out.pth', '--arch', 'twins_svt_base'], 'blocks in its stages'),
-    (['vitas_twins', 'nowhere.pth', 'out.pth'], 'checkpoint not found: nowhere.pth'),
-    (['vitas', 'FILE', 'out.pth'], 'unknown space'),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['vitas_twins', 'FILE', 'out.pth'], 'give its arch'),
+        (['vitas_twins', 'FILE', 'out.pth', '--arch', 'twins_svt_smal'], 'did you mean'),
+        (['vitas_twins', 'FILE', 'out.pth', '--arch', 'twins_svt_base'], 'blocks in its stages'),
+        (['vitas_twins', 'nowhere.pth', 'out.pth'], 'checkpoint not found: nowhere.pth'),
+        (['vitas', 'FILE', 'out.pth'], 'unknown space'),
+    ],
+)
 def test_mistakes(arguments, message, tmp_path):
     torch.save(timm.create_model('twins_svt_small').state_dict(), tmp_path / 'file.pth')
-    done = start('convert_checkpoint', *[str(tmp_path / 'file.pth') if a == 'FILE' else a
-                                         for a in arguments])
+    done = start(
+        'convert_checkpoint', *[str(tmp_path / 'file.pth') if a == 'FILE' else a for a in arguments]
+    )
     assert message in error_line(done.returncode, done.stderr)

@@ -1,6 +1,7 @@
 """The way of a supernet that is trained in its task, as a user goes it: train, search, export,
 test, fine-tune; of a segmentor and of a detector.
 """
+
 from __future__ import annotations
 
 import json
@@ -72,8 +73,10 @@ evaluator = dict(type='SupernetEvaluator', config='{config}', checkpoint='{check
                  split='held_out', num_calibration=2)
 algorithm = dict(type='nsga2', population=3, generations=2)
 """
-CASES = {'segmentation': (SEGMENTOR, 'mIoU', 0.45e9, 'iter_4.pth'),
-         'detection': (DETECTOR, 'coco/bbox_mAP_50', 0.6e9, 'epoch_2.pth')}
+CASES = {
+    'segmentation': (SEGMENTOR, 'mIoU', 0.45e9, 'iter_4.pth'),
+    'detection': (DETECTOR, 'coco/bbox_mAP_50', 0.6e9, 'epoch_2.pth'),
+}
 
 
 def ran(tool: str, *arguments: str | Path) -> str:
@@ -94,8 +97,7 @@ def test_from_training_to_fine_tuning(case, tmp_path):
     out = ran('train', config, '--work-dir', tmp_path / 'supernet')
     assert 'smallest/' in out and 'largest/' in out
     checkpoint = tmp_path / 'supernet' / last
-    search.write_text(SEARCH.format(config=config, metric=metric, high=high,
-                                    checkpoint=checkpoint))
+    search.write_text(SEARCH.format(config=config, metric=metric, high=high, checkpoint=checkpoint))
     shown = ran('search', search, '--work-dir', tmp_path / 'search')
     assert 'per class' not in shown and 'DONE' not in shown
     lines = (tmp_path / 'search/archive.jsonl').read_text().splitlines()[1:]
@@ -119,9 +121,11 @@ def test_from_training_to_fine_tuning(case, tmp_path):
 
     # tools/test.py on the held-out pictures finds the same, to the digit.
     again = tmp_path / 'again.py'
-    again.write_text(f"_base_ = '{folder}/config.py'\n"
-                     'test_dataloader = dict(_delete_=True, **_base_.held_out_dataloader)\n'
-                     'test_evaluator = dict(_delete_=True, **_base_.held_out_evaluator)\n')
+    again.write_text(
+        f"_base_ = '{folder}/config.py'\n"
+        'test_dataloader = dict(_delete_=True, **_base_.held_out_dataloader)\n'
+        'test_evaluator = dict(_delete_=True, **_base_.held_out_evaluator)\n'
+    )
     ran('test', again, folder / 'weights.pth', '--work-dir', tmp_path / 'test')
     found = json.loads(next((tmp_path / 'test').glob('*/*.json')).read_text())
     assert found[metric] == best['metrics'][metric]
@@ -141,15 +145,36 @@ objectives = ['accuracy/top1', 'macs']
 evaluator = dict(_delete_=True, type='SupernetEvaluator', checkpoint='none.pth',
                  config='{ROOT}/configs/supernet/nasvit_tiny-imagenet20.py')
 """)
-    ran('export_subnet', classes, '--arch', 'smallest', '--checkpoint', checkpoint, '--out',
-        tmp_path / 'dense')
+    ran(
+        'export_subnet',
+        classes,
+        '--arch',
+        'smallest',
+        '--checkpoint',
+        checkpoint,
+        '--out',
+        tmp_path / 'dense',
+    )
     card = (tmp_path / 'dense/README.md').read_text()
     assert re.search(rf'measured of these weights, on the held_out pictures: .*{metric} ', card)
 
-    wrong = start('export_subnet', search, '--work-dir', tmp_path / 'search', '--cfg-options',
-                  'evaluator.split=heldout')
+    wrong = start(
+        'export_subnet',
+        search,
+        '--work-dir',
+        tmp_path / 'search',
+        '--cfg-options',
+        'evaluator.split=heldout',
+    )
     assert 'differ' in error_line(wrong.returncode, wrong.stderr)
-    wrong = start('search', search, '--work-dir', tmp_path / 'other', '--cfg-options',
-                  'evaluator.split=heldout')
+    wrong = start(
+        'search',
+        search,
+        '--work-dir',
+        tmp_path / 'other',
+        '--cfg-options',
+        'evaluator.split=heldout',
+    )
     assert 'no heldout_dataloader; it has held_out, test, train, val' in error_line(
-        wrong.returncode, wrong.stderr)
+        wrong.returncode, wrong.stderr
+    )

@@ -24,6 +24,7 @@ LOADERS = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
 @pytest.fixture(scope='module')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nasvit_mm.datasets import write_coco
+
     root = tmp_path_factory.mktemp('detect') / 'coco'
     write_coco(root, 8, 3, height=96, width=128, progress=False)
     return root
@@ -31,26 +32,44 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(data: Path, epochs: int = 2, *more: str) -> list[str]:
     annotations = f'{data}/annotations/instances_val2017.json'
-    return ['--cfg-options', f'train_cfg.max_epochs={epochs}', 'train_cfg.val_interval=1',
-            'train_dataloader.batch_size=2', f'val_evaluator.ann_file={annotations}',
-            f'test_evaluator.ann_file={annotations}', 'default_hooks.checkpoint.interval=1',
-            'param_scheduler.0.end=1', 'param_scheduler.0.start_factor=1.0',
-            f'param_scheduler.1.end={epochs}', 'model.test_cfg.score_thr=0.001',
-            *[f'{loader}.{key}' for loader in LOADERS for key in
-              (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')], *more]
+    return [
+        '--cfg-options',
+        f'train_cfg.max_epochs={epochs}',
+        'train_cfg.val_interval=1',
+        'train_dataloader.batch_size=2',
+        f'val_evaluator.ann_file={annotations}',
+        f'test_evaluator.ann_file={annotations}',
+        'default_hooks.checkpoint.interval=1',
+        'param_scheduler.0.end=1',
+        'param_scheduler.0.start_factor=1.0',
+        f'param_scheduler.1.end={epochs}',
+        'model.test_cfg.score_thr=0.001',
+        *[
+            f'{loader}.{key}'
+            for loader in LOADERS
+            for key in (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')
+        ],
+        *more,
+    ]
 
 
 def small(*more: str) -> list[str]:
     """COCO's config over pictures of its own size: an 800 x 1344 step takes minutes on a CPU."""
-    sizes = [f'{loader}.dataset.pipeline.{i}.scale=(128,96)' for loader, i in
-             zip(LOADERS, (3, 1, 1))]
-    return ['model.backbone.arch=nasvit_min', 'model.neck.in_channels=[24,32,64,160]', *sizes,
-            *more]
+    sizes = [
+        f'{loader}.dataset.pipeline.{i}.scale=(128,96)' for loader, i in zip(LOADERS, (3, 1, 1))
+    ]
+    return [
+        'model.backbone.arch=nasvit_min',
+        'model.neck.in_channels=[24,32,64,160]',
+        *sizes,
+        *more,
+    ]
 
 
 @pytest.fixture(scope='module')
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory
-            ) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def trained(
+    data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     work_dir = tmp_path_factory.mktemp('work_dir')
     return work_dir, start('train', RETINANET, '--work-dir', work_dir, *options(data))
 
@@ -65,14 +84,32 @@ class TestRuns:
         work_dir, run = trained
         assert run.returncode == 0, run.stderr[-3000:]
         checkpoint = work_dir / 'epoch_2.pth'
-        again = start('test', RETINANET, checkpoint, '--work-dir', tmp_path, '--show-dir',
-                      tmp_path / 'shown', '--out', tmp_path / 'found', *options(data))
+        again = start(
+            'test',
+            RETINANET,
+            checkpoint,
+            '--work-dir',
+            tmp_path,
+            '--show-dir',
+            tmp_path / 'shown',
+            '--out',
+            tmp_path / 'found',
+            *options(data),
+        )
         assert again.returncode == 0, again.stderr[-3000:]
         assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 3
         assert {d['category_id'] for d in detections(tmp_path / 'found')} <= {1, 3, 6, 9}
-        figures = [re.findall(r'coco/(\w+): ([-\d.]+)', [
-            line for line in output.splitlines() if re.search(r'Epoch\((val|test)', line)
-            and 'coco/bbox_mAP' in line][-1]) for output in (run.stdout, again.stdout)]
+        figures = [
+            re.findall(
+                r'coco/(\w+): ([-\d.]+)',
+                [
+                    line
+                    for line in output.splitlines()
+                    if re.search(r'Epoch\((val|test)', line) and 'coco/bbox_mAP' in line
+                ][-1],
+            )
+            for output in (run.stdout, again.stdout)
+        ]
         assert figures[0] == figures[1] and len(figures[0]) == 6
 
     def test_killed_and_resumed(self, data: Path, tmp_path: Path) -> None:
@@ -80,8 +117,13 @@ class TestRuns:
         whole = start('train', RETINANET, '--work-dir', tmp_path / 'whole', *options(data, 3))
         assert whole.returncode == 0, whole.stderr[-3000:]
         broken = tmp_path / 'broken'
-        process = begin('train', RETINANET, '--work-dir', broken, *options(
-            data, 3, 'train_dataloader.num_workers=1'))
+        process = begin(
+            'train',
+            RETINANET,
+            '--work-dir',
+            broken,
+            *options(data, 3, 'train_dataloader.num_workers=1'),
+        )
         patience = time.monotonic() + 300
         while not (broken / 'epoch_1.pth').exists():
             assert process.poll() is None and time.monotonic() < patience
@@ -92,24 +134,44 @@ class TestRuns:
         run = start('train', RETINANET, '--work-dir', broken, '--resume', *options(data, 3))
         assert run.returncode == 0, run.stderr[-3000:]
         ours, theirs, first = (
-            torch.load(path, weights_only=False)['state_dict'] for path in (
-                broken / 'epoch_3.pth', tmp_path / 'whole/epoch_3.pth',
-                tmp_path / 'whole/epoch_1.pth'))
+            torch.load(path, weights_only=False)['state_dict']
+            for path in (
+                broken / 'epoch_3.pth',
+                tmp_path / 'whole/epoch_3.pth',
+                tmp_path / 'whole/epoch_1.pth',
+            )
+        )
         assert [k for k in ours if not torch.equal(ours[k], theirs[k])] == []
-        assert not torch.equal(first['bbox_head.retina_cls.weight'],
-                               ours['bbox_head.retina_cls.weight']), 'it learned nothing'
+        assert not torch.equal(
+            first['bbox_head.retina_cls.weight'], ours['bbox_head.retina_cls.weight']
+        ), 'it learned nothing'
 
     def test_two_processes(self, data: Path, tmp_path: Path) -> None:
         """What validation finds in training is what a test of the checkpoint finds, by one process
         or two: the statistics of batch norms are those of the first.
         """
-        run = start('tools/dist_train.sh', RETINANET, 2, '--work-dir', tmp_path, *options(
-            data, 1, f'val_evaluator.outfile_prefix={tmp_path}/training'))
+        run = start(
+            'tools/dist_train.sh',
+            RETINANET,
+            2,
+            '--work-dir',
+            tmp_path,
+            *options(data, 1, f'val_evaluator.outfile_prefix={tmp_path}/training'),
+        )
         assert run.returncode == 0, run.stderr[-3000:]
         found = []
         for name, tool, processes in (('two', 'tools/dist_test.sh', [2]), ('one', 'test', [])):
-            done = start(tool, RETINANET, tmp_path / 'epoch_1.pth', *processes, '--work-dir',
-                         tmp_path / name, '--out', tmp_path / name, *options(data))
+            done = start(
+                tool,
+                RETINANET,
+                tmp_path / 'epoch_1.pth',
+                *processes,
+                '--work-dir',
+                tmp_path / name,
+                '--out',
+                tmp_path / name,
+                *options(data),
+            )
             assert done.returncode == 0, done.stderr[-3000:]
             found.append(detections(tmp_path / name))
         key = 'image_id', 'category_id', 'score'
@@ -120,14 +182,32 @@ class TestRuns:
 
     def test_mask_rcnn(self, data: Path, tmp_path: Path) -> None:
         """COCO's own config but for sizes and lengths: the data has all its categories."""
-        run = start('train', MASK, '--work-dir', tmp_path, *options(data, 1, *small(
-            'optim_wrapper.optimizer.lr=0.001', 'model.test_cfg.rcnn.score_thr=0.0')))
+        run = start(
+            'train',
+            MASK,
+            '--work-dir',
+            tmp_path,
+            *options(
+                data,
+                1,
+                *small('optim_wrapper.optimizer.lr=0.001', 'model.test_cfg.rcnn.score_thr=0.0'),
+            ),
+        )
         assert run.returncode == 0, run.stderr[-3000:]
         assert 'segm_mAP' in run.stdout and 'loss_mask' in run.stdout
 
     def test_image_demo(self, trained: tuple, data: Path, tmp_path: Path) -> None:
-        run = start('demo/image_demo.py', data / 'val2017', RETINANET, '--weights',
-                    trained[0] / 'epoch_2.pth', '--out-dir', tmp_path, '--score', '0.01')
+        run = start(
+            'demo/image_demo.py',
+            data / 'val2017',
+            RETINANET,
+            '--weights',
+            trained[0] / 'epoch_2.pth',
+            '--out-dir',
+            tmp_path,
+            '--score',
+            '0.01',
+        )
         assert run.returncode == 0, run.stderr[-3000:]
         assert len(list((tmp_path / 'vis').iterdir())) == 3
         found = [json.loads(path.read_text()) for path in (tmp_path / 'preds').iterdir()]
@@ -137,12 +217,14 @@ class TestRuns:
         """Those of the config: weights alone say nothing, and COCO's would be written."""
         monkeypatch.syspath_prepend(str(ROOT / 'tools'))
         demo = SourceFileLoader('image_demo', str(ROOT / 'demo/image_demo.py')).load_module()
-        for path, names in ((RETINANET, ('person', 'car')), (
-                'configs/det/nasvit_bccd.py', ('RBC', 'WBC', 'Platelets'))):
+        for path, names in (
+            (RETINANET, ('person', 'car')),
+            ('configs/det/nasvit_bccd.py', ('RBC', 'WBC', 'Platelets')),
+        ):
             cfg = Config.fromfile(ROOT / path)
             init_default_scope(cfg.default_scope)
             __import__('mmdet.datasets')
-            assert tuple(demo.class_names(cfg)['classes'])[:len(names)] == names
+            assert tuple(demo.class_names(cfg)['classes'])[: len(names)] == names
 
     def test_costs_and_latency_of_a_detector(self) -> None:
         run = start('get_flops', RETINANET, '--json')
@@ -152,20 +234,29 @@ class TestRuns:
         assert run.returncode == 0, run.stderr[-3000:]
         assert json.loads(run.stdout.splitlines()[-1])['backends']['pytorch']['median_ms'] > 0
 
-    @pytest.mark.parametrize(('change', 'message'), [
-        ('train_dataloader.dataset.metainfo.classes=[person,Car,bus,boat]',
-         'has no category Car, a class of the train data set'),
-        ('train_dataloader.dataset.metainfo.classes=[car,person,bus,boat]',
-         'in another order than in'),
-        ('model.bbox_head.num_classes=3', 'has 4 classes, the head num_classes=3'),
-    ])
-    def test_classes_that_do_not_fit(self, change: str, message: str, data: Path,
-                                     tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ('change', 'message'),
+        [
+            (
+                'train_dataloader.dataset.metainfo.classes=[person,Car,bus,boat]',
+                'has no category Car, a class of the train data set',
+            ),
+            (
+                'train_dataloader.dataset.metainfo.classes=[car,person,bus,boat]',
+                'in another order than in',
+            ),
+            ('model.bbox_head.num_classes=3', 'has 4 classes, the head num_classes=3'),
+        ],
+    )
+    def test_classes_that_do_not_fit(
+        self, change: str, message: str, data: Path, tmp_path: Path
+    ) -> None:
         run = start('train', RETINANET, '--work-dir', tmp_path, *options(data, 1, change))
         assert message in error_line(run.returncode, run.stderr)
 
     def test_a_picture_is_missing(self, tmp_path: Path) -> None:
         from nasvit_mm.datasets import write_coco
+
         write_coco(tmp_path / 'data', 3, 2, height=64, width=64, progress=False)
         (tmp_path / 'data/val2017/000000000002.jpg').unlink()
         run = start('train', RETINANET, '--work-dir', tmp_path / 'w', *options(tmp_path / 'data'))
@@ -174,8 +265,13 @@ class TestRuns:
 
 
 def test_annotations_that_are_missing(data: Path, tmp_path: Path) -> None:
-    run = start('train', RETINANET, '--work-dir', tmp_path, *options(
-        data, 1, f'val_evaluator.ann_file={tmp_path}/none.json'))
+    run = start(
+        'train',
+        RETINANET,
+        '--work-dir',
+        tmp_path,
+        *options(data, 1, f'val_evaluator.ann_file={tmp_path}/none.json'),
+    )
     message = error_line(run.returncode, run.stderr)
     assert 'none.json' in message and 'val_evaluator.ann_file' in message
     run = start('train', RETINANET, '--work-dir', tmp_path, *options(tmp_path / 'absent'))
@@ -192,18 +288,35 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
     from nasvit_mm.engine import seed_everything
     from nasvit_mm.search import DenseTask, export_subnet
     from tests.commands import ROOT
+
     seed_everything(0)
     cfg = Config.fromfile(ROOT / RETINANET)
     pairs = [option.split('=', 1) for option in options(data, 1)[1:]]
-    cfg.merge_from_dict({k: int(v) if v.isdigit() else v for k, v in pairs if '.' in k
-                         and k.split('.')[-1] in ('data_root', 'ann_file', 'num_workers')})
+    cfg.merge_from_dict(
+        {
+            k: int(v) if v.isdigit() else v
+            for k, v in pairs
+            if '.' in k and k.split('.')[-1] in ('data_root', 'ann_file', 'num_workers')
+        }
+    )
     cfg.merge_from_dict({f'{loader}.persistent_workers': False for loader in LOADERS})
     task = DenseTask(cfg, get_space('nasvit'))
-    done = export_subnet(tmp_path, task, task.space.sample(0, 1)[0], (192, 288),
-                         ImageClassifier('nasvit', num_classes=3), num_calibration=1)
+    done = export_subnet(
+        tmp_path,
+        task,
+        task.space.sample(0, 1)[0],
+        (192, 288),
+        ImageClassifier('nasvit', num_classes=3),
+        num_calibration=1,
+    )
     assert done.calibrated and 'RetinaHead' in (tmp_path / 'README.md').read_text()
-    run = start('train', tmp_path / 'config.py', '--cfg-options', 'train_cfg.max_epochs=1',
-                'train_cfg.val_interval=1')
+    run = start(
+        'train',
+        tmp_path / 'config.py',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+        'train_cfg.val_interval=1',
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     assert 'loaded from' in run.stdout and (tmp_path / 'train/epoch_1.pth').is_file()
 
@@ -213,11 +326,18 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
 def test_it_learns(tmp_path: Path) -> None:
     """Three quarters of the demo's schedule: far from what chance would find."""
     from nasvit_mm.datasets import write_coco
+
     write_coco(tmp_path / 'coco', progress=False)
     found = options(tmp_path / 'coco', 12)
-    keep = [o for o in found if not o.startswith(('param_scheduler.0', 'train_dataloader.batch',
-                                                  'train_cfg.val', 'model.'))]
-    run = start('train', RETINANET, '--work-dir', tmp_path / 'w', *keep,
-                'train_cfg.val_interval=12')
+    keep = [
+        o
+        for o in found
+        if not o.startswith(
+            ('param_scheduler.0', 'train_dataloader.batch', 'train_cfg.val', 'model.')
+        )
+    ]
+    run = start(
+        'train', RETINANET, '--work-dir', tmp_path / 'w', *keep, 'train_cfg.val_interval=12'
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     assert float(re.findall(r'coco/bbox_mAP_50: ([\d.]+)', run.stdout)[-1]) > 0.08

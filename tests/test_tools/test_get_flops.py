@@ -20,13 +20,15 @@ def report(tool: str, *arguments: str | Path) -> dict:
 def mmseg_config(name: str) -> str:
     """A config that mmseg brings along."""
     import mmseg
+
     return str(Path(mmseg.__file__).parent / '.mim/configs' / name)
 
 
 def test_parts_of_our_config() -> None:
     found = report('get_flops', 'configs/seg/nasvit_ade20k.py', '--shape', '512', '768')
-    closed = count('nasvit', 'nasvit_like_421m', (512, 768), part='backbone',
-                   out_indices=(1, 2, 3, 4))
+    closed = count(
+        'nasvit', 'nasvit_like_421m', (512, 768), part='backbone', out_indices=(1, 2, 3, 4)
+    )
     assert found['input_size'] == [512, 768]
     assert found['macs']['backbone'] == closed.macs
     assert found['params']['backbone'] == closed.params
@@ -42,23 +44,30 @@ def test_another_architecture() -> None:
     from mmengine.config import Config
 
     from nasvit_mm.search import read_task
-    for config, arch in (('configs/seg/nasvit_ade20k.py', 'nasvit_min'),
-                         ('configs/supernet/nasvit_ade20k.py', 'smallest')):
+
+    for config, arch in (
+        ('configs/seg/nasvit_ade20k.py', 'nasvit_min'),
+        ('configs/supernet/nasvit_ade20k.py', 'smallest'),
+    ):
         found = report('get_flops', config, '--arch', arch, '--shape', '96', '128')
         task, _ = read_task(Config.fromfile(ROOT / config))
         total = task.total(task.space.genes([task.space.arch(arch)]), (96, 128))
         assert (found['total_macs'], found['total_params']) == (total.macs[0], total.params[0])
     run = start('get_flops', 'configs/seg/nasvit_ade20k.py', '--arch', 'nasvit_a9')
-    assert "--arch: " in (line := error_line(run.returncode, run.stderr)) and 'nasvit_a9' in line
+    assert '--arch: ' in (line := error_line(run.returncode, run.stderr)) and 'nasvit_a9' in line
     run = start('get_flops', 'configs/supernet/nasvit_in1k.py')
     assert 'is of a nasvit_mm.ImageClassifier' in error_line(run.returncode, run.stderr)
 
 
 # Figures of the literature: SiConMo's table (SegFormer), DDRNet's at 1024 x 2048.
-@pytest.mark.parametrize(('config', 'shape', 'gmacs'), [
-    ('segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py', (512, 512), 8.4),
-    ('segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py', (512, 1024), 17.7),
-    ('ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', (1024, 2048), 36.3)])
+@pytest.mark.parametrize(
+    ('config', 'shape', 'gmacs'),
+    [
+        ('segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py', (512, 512), 8.4),
+        ('segformer/segformer_mit-b0_8xb1-160k_cityscapes-1024x1024.py', (512, 1024), 17.7),
+        ('ddrnet/ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024.py', (1024, 2048), 36.3),
+    ],
+)
 def test_models_of_mmseg(config: str, shape: tuple[int, int], gmacs: float) -> None:
     found = report('get_flops', mmseg_config(config), '--shape', *map(str, shape))
     assert found['total_macs'] / 1e9 == pytest.approx(gmacs, rel=0.01)
@@ -86,8 +95,23 @@ def test_channels_of_another_architecture() -> None:
 @pytest.mark.slow
 def test_benchmark(tmp_path: Path) -> None:
     graph = tmp_path / 'model.onnx'
-    found = report('benchmark', CONFIG, '--shape', '64', '96', '--rounds', '2', '--batch-size', '3',
-                   '--threads', '1', '--device', 'cpu', '--onnx', graph)
+    found = report(
+        'benchmark',
+        CONFIG,
+        '--shape',
+        '64',
+        '96',
+        '--rounds',
+        '2',
+        '--batch-size',
+        '3',
+        '--threads',
+        '1',
+        '--device',
+        'cpu',
+        '--onnx',
+        graph,
+    )
     assert found['backends'].keys() == {'pytorch', 'onnxruntime'}
     for row in found['backends'].values():
         assert 0 < row['p10_ms'] <= row['median_ms'] <= row['p90_ms']
@@ -102,13 +126,21 @@ def test_benchmark_without_a_gpu() -> None:
     assert 'cuda:7' in error_line(run.returncode, run.stderr)
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    (['--build-table', 'table.json', '--channels-last'],
-     '--channels-last does not go with --build-table'),
-    (['--build-table', 'table.json', '--backends', 'compile'],
-     '--backends does not go with --build-table'),
-    (['--rounds', '0'], '--rounds 0: expected at least 1'),
-    (['--threads', '0'], '--threads 0: expected at least 1')])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (
+            ['--build-table', 'table.json', '--channels-last'],
+            '--channels-last does not go with --build-table',
+        ),
+        (
+            ['--build-table', 'table.json', '--backends', 'compile'],
+            '--backends does not go with --build-table',
+        ),
+        (['--rounds', '0'], '--rounds 0: expected at least 1'),
+        (['--threads', '0'], '--threads 0: expected at least 1'),
+    ],
+)
 def test_arguments_that_do_not_go(arguments: list[str], message: str) -> None:
     run = start('benchmark', CONFIG, *arguments)
     assert message in error_line(run.returncode, run.stderr)
@@ -118,7 +150,8 @@ def test_arguments_that_do_not_go(arguments: list[str], message: str) -> None:
 def test_a_search_is_no_model(tool: str) -> None:
     run = start(tool, 'configs/search/nasvit_ade20k_5g.py')
     assert 'has no model: it is of a search, whose task is ../seg/nasvit_ade20k.py' in error_line(
-        run.returncode, run.stderr)
+        run.returncode, run.stderr
+    )
 
 
 @pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh', 'slurm_train.sh'])
@@ -134,12 +167,42 @@ def test_slurm_command(tmp_path: Path) -> None:
     srun.chmod(0o755)
     import os
     import subprocess
-    env = dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', GPUS='16', PYTHON='python',
-               SRUN_ARGS='--qos=high --time=60')
-    run = subprocess.run([ROOT / 'tools/slurm_train.sh', 'gpu', 'job', CONFIG, '--amp'], env=env,
-                         capture_output=True, text=True, check=True)
+
+    env = dict(
+        os.environ,
+        PATH=f'{tmp_path}:{os.environ["PATH"]}',
+        GPUS='16',
+        PYTHON='python',
+        SRUN_ARGS='--qos=high --time=60',
+    )
+    run = subprocess.run(
+        [ROOT / 'tools/slurm_train.sh', 'gpu', 'job', CONFIG, '--amp'],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert run.stdout.split() == [
-        '--partition', 'gpu', '--job-name', 'job', '--ntasks', '16', '--gres', 'gpu:8',
-        '--ntasks-per-node', '8', '--cpus-per-task', '5', '--kill-on-bad-exit=1', '--qos=high',
-        '--time=60', 'python', '-u', str(ROOT / 'tools/train.py'), CONFIG, '--launcher', 'slurm',
-        '--amp']
+        '--partition',
+        'gpu',
+        '--job-name',
+        'job',
+        '--ntasks',
+        '16',
+        '--gres',
+        'gpu:8',
+        '--ntasks-per-node',
+        '8',
+        '--cpus-per-task',
+        '5',
+        '--kill-on-bad-exit=1',
+        '--qos=high',
+        '--time=60',
+        'python',
+        '-u',
+        str(ROOT / 'tools/train.py'),
+        CONFIG,
+        '--launcher',
+        'slurm',
+        '--amp',
+    ]

@@ -1,4 +1,5 @@
 """tools/search.py: a real supernet, a kill, ranks, mistakes."""
+
 from __future__ import annotations
 
 import json
@@ -41,8 +42,12 @@ algorithm = dict(type='vitas', population=6, generations=4)
 SMALLER = dict(space='nasvit', restrict=dict(resolution=[32, 48]))  # of the supernet below
 
 
-def costs(folder: Path, high: float = 5e9, space: str | dict = 'nasvit',
-          task: Path = ROOT / 'configs/seg/nasvit_ade20k.py') -> Path:
+def costs(
+    folder: Path,
+    high: float = 5e9,
+    space: str | dict = 'nasvit',
+    task: Path = ROOT / 'configs/seg/nasvit_ade20k.py',
+) -> Path:
     path = folder / 'costs.py'
     path.write_text(COSTS.format(space=repr(space), task=task, high=high))
     return path
@@ -65,8 +70,10 @@ def supernet(tmp_path_factory) -> tuple[Path, Path]:
     path = config('nasvit', pictures(folder / 'data'), folder)
     seed_everything(0)
     cfg = Config.fromfile(path)
-    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(),
-                    meta=dict(cfg=cfg.pretty_text)), folder / 'iter_4.pth')
+    torch.save(
+        dict(state_dict=MODELS.build(cfg.model).state_dict(), meta=dict(cfg=cfg.pretty_text)),
+        folder / 'iter_4.pth',
+    )
     return path, folder / 'iter_4.pth'
 
 
@@ -84,14 +91,18 @@ def test_the_supernet_evaluator(supernet):
     assert set(found[0]) == {'accuracy/top1'}
     seed_everything(0)
     net = calibrated(evaluate.model, archs[1], evaluate._batches['train_dataloader'])
-    right = [o['scores'].argmax() == o['label'] for batch in evaluate._batches[evaluate.pictures]
-             for o in net.val_step(batch)]
+    right = [
+        o['scores'].argmax() == o['label']
+        for batch in evaluate._batches[evaluate.pictures]
+        for o in net.val_step(batch)
+    ]
     assert found[1]['accuracy/top1'] == pytest.approx(100 * sum(right) / len(right))
 
 
 def test_a_supernet_of_a_smaller_space_is_refused(supernet):
     path, checkpoint = supernet
     from nasvit_mm import get_space
+
     with pytest.raises(UsageError, match='the supernet has resolution of 32, 48, the search asks'):
         SupernetEvaluator(get_space('nasvit'), str(path), str(checkpoint))
 
@@ -100,11 +111,15 @@ def test_a_supernet_of_a_smaller_space_is_refused(supernet):
 def test_search_of_a_supernet_under_a_dense_budget(supernet, tmp_path):
     path, checkpoint = supernet
     file = costs(tmp_path, 6e9, SMALLER)
-    file.write_text(file.read_text().replace(
-        "dict(metric='params', goal='max')", "'accuracy/top1'").replace(
-        'population=16, generations=4', 'population=3, generations=2') + (
-        f"evaluator = dict(type='SupernetEvaluator', config='{path}', checkpoint='{checkpoint}', "
-        'num_calibration=1)\n'))
+    file.write_text(
+        file.read_text()
+        .replace("dict(metric='params', goal='max')", "'accuracy/top1'")
+        .replace('population=16, generations=4', 'population=3, generations=2')
+        + (
+            f"evaluator = dict(type='SupernetEvaluator', config='{path}', "
+            f"checkpoint='{checkpoint}', num_calibration=1)\n"
+        )
+    )
     done = start('search', file, '--work-dir', tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-3000:]
     front = json.loads((tmp_path / 'run/front.json').read_text())
@@ -114,8 +129,9 @@ def test_search_of_a_supernet_under_a_dense_budget(supernet, tmp_path):
 
     # Other weights under the same name: another search, and not what its figures are of.
     content = torch.load(checkpoint, weights_only=False)
-    content['state_dict'] = {k: v + 0.1 if v.is_floating_point() else v
-                             for k, v in content['state_dict'].items()}
+    content['state_dict'] = {
+        k: v + 0.1 if v.is_floating_point() else v for k, v in content['state_dict'].items()
+    }
     other = tmp_path / 'other.pth'
     shutil.copy(checkpoint, other)
     file.write_text(file.read_text().replace(str(checkpoint), str(other)))
@@ -125,8 +141,16 @@ def test_search_of_a_supernet_under_a_dense_budget(supernet, tmp_path):
     refused = start('search', file, '--work-dir', tmp_path / 'other', '--resume')
     message = error_line(refused.returncode, refused.stderr)
     assert 'of another search: supernet differ (there supernet.checkpoint = ' in message
-    exported = start('export_subnet', file, '--work-dir', tmp_path / 'other', '--out',
-                     tmp_path / 'out', '--num-calibration', 0)
+    exported = start(
+        'export_subnet',
+        file,
+        '--work-dir',
+        tmp_path / 'other',
+        '--out',
+        tmp_path / 'out',
+        '--num-calibration',
+        0,
+    )
     assert exported.returncode == 0, exported.stderr[-3000:]
     assert 'the supernet is not the one that was searched' in exported.stderr
     assert 'NOT the one that was searched' in (tmp_path / 'out/README.md').read_text()
@@ -147,8 +171,18 @@ def test_costs_only_and_the_report(tmp_path):
     assert (tmp_path / 'run/front.png').stat().st_size > 10_000
     if shutil.which('chromium'):  # what its script makes of them
         dom = subprocess.run(
-            ['chromium', '--headless', '--no-sandbox', '--disable-gpu', '--dump-dom',
-             f'file://{tmp_path}/run/report.html'], capture_output=True, text=True, timeout=120)
+            [
+                'chromium',
+                '--headless',
+                '--no-sandbox',
+                '--disable-gpu',
+                '--dump-dom',
+                f'file://{tmp_path}/run/report.html',
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert dom.stdout.count('<circle') == 64 and dom.stdout.count('<polyline') == 2
         assert dom.stdout.count('class="arch"') == len(data['front'])
     again = start('search', costs(tmp_path), '--work-dir', tmp_path / 'run')
@@ -162,14 +196,16 @@ def test_a_search_that_is_killed_goes_on(tmp_path):
     path = toy(tmp_path, 0.1)
     done = start('search', path, '--work-dir', tmp_path / 'whole')
     assert done.returncode == 0, done.stderr[-3000:]
-    timings = [json.loads(line) for line in
-               (tmp_path / 'whole/timings.jsonl').read_text().splitlines()]
+    timings = [
+        json.loads(line) for line in (tmp_path / 'whole/timings.jsonl').read_text().splitlines()
+    ]
     number = archive(tmp_path / 'whole').count(b'\n') - 1
     assert [t['index'] for t in timings] == list(range(number))
     assert all(0.1 <= t['seconds'] < 60 for t in timings)
     process = begin('search', path, '--work-dir', tmp_path / 'cut')
     while not (tmp_path / 'cut/archive.jsonl').exists() or (
-            archive(tmp_path / 'cut').count(b'\n') < 9):
+        archive(tmp_path / 'cut').count(b'\n') < 9
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -191,15 +227,18 @@ def test_two_ranks(tmp_path):
     assert os.path.exists(tmp_path / 'ranks/report.html')
 
 
-@pytest.mark.parametrize(('change', 'message'), [
-    ("constraints = [dict(metric='macs', high=1e9)]", 'the space reaches from'),
-    ("objective = ['macs']", 'unknown key objective in the search config'),
-    ("task = 'seg/none.py'", 'task: the config seg/none.py does not exist'),
-    ("objectives = ['mIoU']", "'mIoU' needs an evaluator"),
-    ("space = 'nasvits'", "space: unknown space 'nasvits'"),
-    ("initial = 'none.pth'", 'checkpoint none.pth '),
-    ("evaluator = dict(type='Oracle'); objectives = ['mIoU']", "evaluator type = 'Oracle'"),
-])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ("constraints = [dict(metric='macs', high=1e9)]", 'the space reaches from'),
+        ("objective = ['macs']", 'unknown key objective in the search config'),
+        ("task = 'seg/none.py'", 'task: the config seg/none.py does not exist'),
+        ("objectives = ['mIoU']", "'mIoU' needs an evaluator"),
+        ("space = 'nasvits'", "space: unknown space 'nasvits'"),
+        ("initial = 'none.pth'", 'checkpoint none.pth '),
+        ("evaluator = dict(type='Oracle'); objectives = ['mIoU']", "evaluator type = 'Oracle'"),
+    ],
+)
 def test_mistakes(change, message, tmp_path):
     path = costs(tmp_path)
     path.write_text(path.read_text() + change)
@@ -211,12 +250,15 @@ def test_mistakes(change, message, tmp_path):
 def test_a_dask_cluster(tmp_path):
     """Of two worker processes, by the flag: the archive of a serial search."""
     from distributed import LocalCluster
+
     path = toy(tmp_path)
     assert start('search', path, '--work-dir', tmp_path / 'serial').returncode == 0
-    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
-                      dashboard_address=None) as cluster:
-        done = start('search', path, '--work-dir', tmp_path / 'dask', '--dask',
-                     cluster.scheduler_address)
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        done = start(
+            'search', path, '--work-dir', tmp_path / 'dask', '--dask', cluster.scheduler_address
+        )
     assert done.returncode == 0, done.stderr[-3000:]
     assert archive(tmp_path / 'serial') == archive(tmp_path / 'dask')
 
@@ -224,8 +266,9 @@ def test_a_dask_cluster(tmp_path):
 @pytest.mark.slow
 def test_no_scheduler_of_dask(tmp_path, monkeypatch):
     monkeypatch.setenv('DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT', '1s')
-    done = start('search', toy(tmp_path), '--work-dir', tmp_path / 'run', '--dask',
-                 'tcp://127.0.0.1:9')
+    done = start(
+        'search', toy(tmp_path), '--work-dir', tmp_path / 'run', '--dask', 'tcp://127.0.0.1:9'
+    )
     assert '--dask tcp://127.0.0.1:9: no scheduler' in error_line(done.returncode, done.stderr)
 
 
@@ -236,18 +279,30 @@ def test_exports_of_two_architectures(tmp_path):
         done = start('export_subnet', path, '--work-dir', run, '--arch', name, '--from-scratch')
         assert done.returncode == 0, done.stderr[-3000:]
         assert str(run / f'export_{name}/config.py') in done.stdout
-    onto = ('export_subnet', path, '--work-dir', run, '--arch', 'largest', '--from-scratch',
-            '--out', run / 'export_smallest')
+    onto = (
+        'export_subnet',
+        path,
+        '--work-dir',
+        run,
+        '--arch',
+        'largest',
+        '--from-scratch',
+        '--out',
+        run / 'export_smallest',
+    )
     refused = start(*onto)
-    assert 'holds an export of another architecture' in error_line(refused.returncode,
-                                                                   refused.stderr)
+    assert 'holds an export of another architecture' in error_line(
+        refused.returncode, refused.stderr
+    )
     assert start(*onto, '--force').returncode == 0
     assert (run / 'export_smallest/arch.json').read_text() == (
-        run / 'export_largest/arch.json').read_text()
+        run / 'export_largest/arch.json'
+    ).read_text()
 
 
 def test_memory_banks_begin_the_search(tmp_path):
     from nasvit_mm import get_space
+
     archs = get_space('nasvit').sample(0, 40)
     banks = [[[a.to_dict(), float(i)] for i, a in enumerate(archs)]]
     torch.save(dict(state_dict={}, supernet=dict(sampler=dict(bank=banks))), tmp_path / 'iter.pth')
@@ -257,13 +312,14 @@ def test_memory_banks_begin_the_search(tmp_path):
     space = plan.problem.space
     genes = space.genes([adopted(space, plan.idle, arch) for arch in archs[::-1]])
     fits = genes[plan.problem.feasible(genes)]
-    assert len(fits) > 2 and (plan.algorithm.ask()[:len(fits)] == fits[:16]).all()
+    assert len(fits) > 2 and (plan.algorithm.ask()[: len(fits)] == fits[:16]).all()
 
 
 @pytest.fixture(scope='module')
 def demo(tmp_path_factory) -> Path:
     """Pictures of a task, in ADE20K's layout."""
     from nasvit_mm.datasets import write_ade20k
+
     root = tmp_path_factory.mktemp('task') / 'ADEChallengeData2016'
     write_ade20k(root, 6, 2, height=64, width=64, progress=False)
     return root
@@ -279,12 +335,24 @@ def test_export_and_train(supernet, demo, tmp_path):
         f"data = dict(num_workers=0, persistent_workers=False, dataset=dict(data_root='{demo}'))\n"
         'train_dataloader = dict(batch_size=2, **data)\nval_dataloader = data\n'
         'test_dataloader = data\ntrain_cfg = dict(max_iters=2, val_interval=2)\n'
-        "param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]\n")
+        "param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]\n"
+    )
     done = start('search', path, '--work-dir', tmp_path / 'run')
     assert done.returncode == 0, done.stderr[-3000:]
-    exported = start('export_subnet', path, '--work-dir', tmp_path / 'run', '--checkpoint',
-                     checkpoint, '--best', 'macs', '--out', tmp_path / 'out',
-                     '--num-calibration', 2)
+    exported = start(
+        'export_subnet',
+        path,
+        '--work-dir',
+        tmp_path / 'run',
+        '--checkpoint',
+        checkpoint,
+        '--best',
+        'macs',
+        '--out',
+        tmp_path / 'out',
+        '--num-calibration',
+        2,
+    )
     assert exported.returncode == 0, exported.stderr[-3000:]
     assert 'recalibrated on 4 training pictures' in exported.stdout
     front = json.loads((tmp_path / 'run/front.json').read_text())
@@ -296,12 +364,15 @@ def test_export_and_train(supernet, demo, tmp_path):
     assert (tmp_path / 'out/train/iter_2.pth').is_file()
 
 
-@pytest.mark.parametrize(('arguments', 'message'), [
-    ((), 'holds no candidate: run tools/search.py'),
-    (('--arch', 'nasvit_mid', '--from-scratch'), "unknown nasvit architecture 'nasvit_mid'"),
-    (('--arch', 'nasvit_min'), 'the search has no supernet: give --checkpoint'),
-    (('--arch', 'nasvit_min', '--checkpoint', 'none.pth'), 'checkpoint none.pth '),
-])
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ((), 'holds no candidate: run tools/search.py'),
+        (('--arch', 'nasvit_mid', '--from-scratch'), "unknown nasvit architecture 'nasvit_mid'"),
+        (('--arch', 'nasvit_min'), 'the search has no supernet: give --checkpoint'),
+        (('--arch', 'nasvit_min', '--checkpoint', 'none.pth'), 'checkpoint none.pth '),
+    ],
+)
 def test_mistakes_of_an_export(arguments, message, tmp_path):
     done = start('export_subnet', costs(tmp_path), '--work-dir', tmp_path / 'run', *arguments)
     assert message in error_line(done.returncode, done.stderr)
@@ -310,8 +381,9 @@ def test_mistakes_of_an_export(arguments, message, tmp_path):
 @pytest.mark.slow
 def test_a_latency_table_of_this_machine_and_a_search_by_it(tmp_path):
     path = costs(tmp_path)
-    path.write_text(path.read_text().replace('512, 512', '64, 64').replace('high=5000000000.0',
-                                                                         'high=1e9'))
+    path.write_text(
+        path.read_text().replace('512, 512', '64, 64').replace('high=5000000000.0', 'high=1e9')
+    )
     table = tmp_path / 'latency.json'
     built = start('benchmark', path, '--build-table', table, '--networks', 3, '--rounds', 1)
     assert built.returncode == 0, built.stderr[-3000:]

@@ -1,4 +1,5 @@
 """Supernets by the command line: train, validate subnets, go on where a run was stopped."""
+
 from __future__ import annotations
 
 import re
@@ -50,13 +51,16 @@ def test_resume_is_bitwise(kind, data, tmp_path):
     ours, theirs = (c['optimizer']['state'] for c in (whole, again))
     assert ours.keys() == theirs.keys()
     for key, state in ours.items():
-        assert all(torch.equal(torch.as_tensor(v), torch.as_tensor(theirs[key][k]))
-                   for k, v in state.items())
+        assert all(
+            torch.equal(torch.as_tensor(v), torch.as_tensor(theirs[key][k]))
+            for k, v in state.items()
+        )
     if kind == 'elasticvit':
         assert any(whole['supernet']['sampler']['bank'])
     phases = ['', 'phase0/', 'phase1/'] if kind == 'vitas_twins' else ['']
     assert scores == same and set(scores) == {
-        f'{subnet}/{phase}accuracy/top1' for subnet in ('smallest', 'largest') for phase in phases}
+        f'{subnet}/{phase}accuracy/top1' for subnet in ('smallest', 'largest') for phase in phases
+    }
 
 
 def killed_in_the_third_step(path: Path, folder: Path) -> None:
@@ -77,8 +81,9 @@ def _differing(ours: dict, theirs: dict) -> list[str]:
 
 def _moved(checkpoint: dict) -> list[str]:
     """Weights that are not their moving average: the average is a network of its own."""
-    average = {key.removeprefix('module.'): value
-               for key, value in checkpoint['ema_state_dict'].items()}
+    average = {
+        key.removeprefix('module.'): value for key, value in checkpoint['ema_state_dict'].items()
+    }
     return _differing(checkpoint['state_dict'], average)
 
 
@@ -89,10 +94,17 @@ def test_a_checkpoint_is_judged_as_in_training(data, tmp_path):
     _, scores = train(path, tmp_path / 'run')
     done = start('test', path, tmp_path / 'run/iter_4.pth', '--work-dir', tmp_path / 'test')
     assert done.returncode == 0, done.stderr[-3000:]
-    line, = (x for x in done.stdout.splitlines() if 'Iter(test)' in x and 'top1' in x)
+    (line,) = (x for x in done.stdout.splitlines() if 'Iter(test)' in x and 'top1' in x)
     assert dict(re.findall(r'(\S+/accuracy/top1): ([\d.]+)', line)) == scores
-    done = start('test', path, tmp_path / 'run/iter_4.pth', '--work-dir', tmp_path / 'test',
-                 '--out', tmp_path / 'out')
+    done = start(
+        'test',
+        path,
+        tmp_path / 'run/iter_4.pth',
+        '--work-dir',
+        tmp_path / 'test',
+        '--out',
+        tmp_path / 'out',
+    )
     assert '--out writes label maps, or detections' in error_line(done.returncode, done.stderr)
 
 
@@ -105,8 +117,9 @@ def test_what_a_step_remembers_cannot_get_lost(data, tmp_path):
     assert checkpoint['supernet']['step'] == 4 and any(checkpoint['supernet']['sampler']['bank'])
     del checkpoint['supernet']
     torch.save(checkpoint, tmp_path / 'without.pth')
-    done = start('train', path, '--work-dir', tmp_path / 'again', '--resume',
-                 tmp_path / 'without.pth')
+    done = start(
+        'train', path, '--work-dir', tmp_path / 'again', '--resume', tmp_path / 'without.pth'
+    )
     assert 'holds no state of a supernet' in error_line(done.returncode, done.stderr)
 
 
@@ -125,10 +138,17 @@ def test_two_processes(data, tmp_path):
 
 
 def test_the_step_cannot_be_gone_around():
-    model = MODELS.build(dict(
-        type='nasvit_mm.Supernet', sampler=dict(type='uniform'),
-        model=dict(type='nasvit_mm.ImageClassifier', num_classes=3,
-                   space=dict(space='nasvit', restrict=dict(resolution=[32])))))
+    model = MODELS.build(
+        dict(
+            type='nasvit_mm.Supernet',
+            sampler=dict(type='uniform'),
+            model=dict(
+                type='nasvit_mm.ImageClassifier',
+                num_classes=3,
+                space=dict(space='nasvit', restrict=dict(resolution=[32])),
+            ),
+        )
+    )
     with pytest.raises(RuntimeError, match='SupernetParallel'):
         model(torch.zeros(2, 3, 32, 32), mode='loss')
 
@@ -148,31 +168,55 @@ def test_an_unreadable_picture_is_named(data, tmp_path):
     shutil.copytree(data, tmp_path / 'data')
     (tmp_path / 'data/train/b/3.png').write_bytes(b'no picture')
     path = config('vitas_twins', tmp_path / 'data', tmp_path)
-    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
-                 'train_dataloader.num_workers=1')
+    done = start(
+        'train',
+        path,
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        'train_dataloader.num_workers=1',
+    )
     line = error_line(done.returncode, done.stderr)
-    assert re.fullmatch(r'error: the picture \S+b/3\.png cannot be read: .*; replace it or take it '
-                        'out of the folder', line)
+    assert re.fullmatch(
+        r'error: the picture \S+b/3\.png cannot be read: .*; replace it or take it '
+        'out of the folder',
+        line,
+    )
     assert done.stderr.rstrip().endswith(line)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(('family', 'space', 'arch'), [
-    ('nasvit', 'nasvit', 'nasvit_min'), ('elasticvit', 'elasticvit', 'elastic_S1'),
-    ('vitas', 'vitas_deit_block', 'vitas_c')])
+@pytest.mark.parametrize(
+    ('family', 'space', 'arch'),
+    [
+        ('nasvit', 'nasvit', 'nasvit_min'),
+        ('elasticvit', 'elasticvit', 'elastic_S1'),
+        ('vitas', 'vitas_deit_block', 'vitas_c'),
+    ],
+)
 def test_evaluation_of_a_converted_subnet(family, space, arch, data, tmp_path):
     """tools/test.py with the classification configs: the accuracy of the plain network."""
     torch.manual_seed(1)
     net = create_model(space, arch, num_classes=3).eval()
     save_weights(tmp_path / 'subnet.pth', net.state_dict(), net.space, net.arch)
-    done = start('test', f'configs/cls/{family}_in1k.py', tmp_path / 'subnet.pth', '--work-dir',
-                 tmp_path / 'run', '--cfg-options', 'model.num_classes=3',
-                 'test_cfg.num_calibration=0', f'test_dataloader.dataset.data_root={data}',
-                 'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False')
+    done = start(
+        'test',
+        f'configs/cls/{family}_in1k.py',
+        tmp_path / 'subnet.pth',
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        'model.num_classes=3',
+        'test_cfg.num_calibration=0',
+        f'test_dataloader.dataset.data_root={data}',
+        'test_dataloader.num_workers=0',
+        'test_dataloader.persistent_workers=False',
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     found = float(re.findall(r'largest/accuracy/top1: ([\d.]+)', done.stdout)[-1])
-    folder = ImageFolder(str(data), 'val', dict(input_size=224, interpolation='bicubic',
-                                                crop_pct=0.875))
+    folder = ImageFolder(
+        str(data), 'val', dict(input_size=224, interpolation='bicubic', crop_pct=0.875)
+    )
     with torch.no_grad():
         right = sum(int(net(x['inputs'][None]).argmax()) == x['labels'] for x in folder)
     assert found == pytest.approx(100 * right / len(folder), abs=0.01)
@@ -186,8 +230,14 @@ def test_missing_folder(tmp_path):
 
 def test_unknown_sampler(data, tmp_path):
     path = config('nasvit', data, tmp_path)
-    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
-                 'model.sampler.type=sandwitch')
+    done = start(
+        'train',
+        path,
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        'model.sampler.type=sandwitch',
+    )
     line = error_line(done.returncode, done.stderr)
     assert "sampler type = 'sandwitch', allowed: sandwich, uniform" in line
 
@@ -195,9 +245,16 @@ def test_unknown_sampler(data, tmp_path):
 def test_evaluation_needs_no_teachers(data, tmp_path):
     path = config('nasvit', data, tmp_path)
     torch.save({}, tmp_path / 'empty.pth')
-    done = start('test', path, tmp_path / 'empty.pth', '--work-dir', tmp_path / 'run',
-                 '--cfg-options', 'model.teachers=[no_such_model]',
-                 'model.distill.largest=teachers')
+    done = start(
+        'test',
+        path,
+        tmp_path / 'empty.pth',
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        'model.teachers=[no_such_model]',
+        'model.distill.largest=teachers',
+    )
     assert 'empty.pth holds no weights' in error_line(done.returncode, done.stderr)
 
 
@@ -206,16 +263,29 @@ def test_training_from_weights_of_another_network(data, tmp_path):
     path = config('nasvit', data, tmp_path)
     net = create_model('nasvit', 'nasvit_min', num_classes=3)
     torch.save(dict(state_dict=net.state_dict()), tmp_path / 'subnet.pth')
-    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
-                 f'load_from={tmp_path / "subnet.pth"}')
+    done = start(
+        'train',
+        path,
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        f'load_from={tmp_path / "subnet.pth"}',
+    )
     line = error_line(done.returncode, done.stderr)
-    assert re.search(r'load_from = \S+subnet\.pth does not fit .* missing in the file, the first: '
-                     'model.backbone', line)
+    assert re.search(
+        r'load_from = \S+subnet\.pth does not fit .* missing in the file, the first: '
+        'model.backbone',
+        line,
+    )
 
 
-@pytest.mark.parametrize(('option', 'named'), [
-    ('model.arch=nasvit_minn', "model.arch: unknown nasvit architecture 'nasvit_minn'"),
-    ('model.space=nasvitt', "unknown space 'nasvitt'")])
+@pytest.mark.parametrize(
+    ('option', 'named'),
+    [
+        ('model.arch=nasvit_minn', "model.arch: unknown nasvit architecture 'nasvit_minn'"),
+        ('model.space=nasvitt', "unknown space 'nasvitt'"),
+    ],
+)
 def test_unknown_architecture_to_evaluate(option, named, tmp_path):
     done = start('test', 'configs/cls/nasvit_in1k.py', tmp_path / 'no.pth', '--cfg-options', option)
     line = error_line(done.returncode, done.stderr)
@@ -224,7 +294,14 @@ def test_unknown_architecture_to_evaluate(option, named, tmp_path):
 
 def test_validation_of_a_subnet_outside_the_space(data, tmp_path):
     path = config('nasvit', data, tmp_path)
-    done = start('train', path, '--work-dir', tmp_path / 'run', '--cfg-options',
-                 'val_cfg.subnets=[nasvit_max]')
+    done = start(
+        'train',
+        path,
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        'val_cfg.subnets=[nasvit_max]',
+    )
     assert "val_cfg.subnets: unknown nasvit architecture 'nasvit_max'" in error_line(
-        done.returncode, done.stderr)
+        done.returncode, done.stderr
+    )

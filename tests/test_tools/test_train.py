@@ -21,14 +21,16 @@ from tests.commands import CONFIG, ROOT, begin, error_line, metrics, options, st
 @pytest.fixture(scope='module')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nasvit_mm.datasets import write_ade20k
+
     root = tmp_path_factory.mktemp('tools') / 'ADEChallengeData2016'
     write_ade20k(root, 6, 2, height=64, width=64, progress=False)
     return root
 
 
 @pytest.fixture(scope='module')
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory
-            ) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def trained(
+    data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
     work_dir = tmp_path_factory.mktemp('work_dir')
     return work_dir, start('train', CONFIG, '--work-dir', work_dir, *options(data))
 
@@ -43,8 +45,18 @@ class TestRuns:
 
     def test_test_repeats_the_validation(self, trained: tuple, data: Path, tmp_path: Path) -> None:
         work_dir, run = trained
-        again = start('test', CONFIG, work_dir / 'iter_4.pth', '--work-dir', tmp_path, '--show-dir',
-                      tmp_path / 'shown', '--out', tmp_path / 'maps', *options(data))
+        again = start(
+            'test',
+            CONFIG,
+            work_dir / 'iter_4.pth',
+            '--work-dir',
+            tmp_path,
+            '--show-dir',
+            tmp_path / 'shown',
+            '--out',
+            tmp_path / 'maps',
+            *options(data),
+        )
         assert again.returncode == 0, again.stderr[-3000:]
         assert metrics(run.stdout, 'val')['aAcc'] > 1
         assert metrics(again.stdout, 'test') == metrics(run.stdout, 'val')
@@ -53,8 +65,12 @@ class TestRuns:
 
     def test_killed_and_resumed(self, data: Path, tmp_path: Path) -> None:
         """Bit-equal to the uninterrupted run; with dropout, drop path, augmentation, workers."""
-        more = ['default_hooks.checkpoint.interval=2', 'train_cfg.val_interval=3',
-                'model.backbone.drop_path_rate=0.3', 'optim_wrapper.clip_grad.max_norm=0.1']
+        more = [
+            'default_hooks.checkpoint.interval=2',
+            'train_cfg.val_interval=3',
+            'model.backbone.drop_path_rate=0.3',
+            'optim_wrapper.clip_grad.max_norm=0.1',
+        ]
         workers = ['train_dataloader.num_workers=2', 'train_dataloader.persistent_workers=True']
         whole = start('train', CONFIG, '--work-dir', tmp_path / 'whole', *options(data, 8, *more))
         assert whole.returncode == 0, whole.stderr[-3000:]
@@ -73,13 +89,16 @@ class TestRuns:
         run = start('train', CONFIG, '--work-dir', broken, '--resume', *options(data, 8, *more))
         assert run.returncode == 0, run.stderr[-3000:]
         assert 'resumed epoch: 0, iter: 4' in run.stdout or 'iter: 6' in run.stdout
-        ours, theirs = (torch.load(folder / 'iter_8.pth', weights_only=False)['state_dict']
-                        for folder in (broken, tmp_path / 'whole'))
+        ours, theirs = (
+            torch.load(folder / 'iter_8.pth', weights_only=False)['state_dict']
+            for folder in (broken, tmp_path / 'whole')
+        )
         assert ours.keys() == theirs.keys()
         assert [k for k in ours if not torch.equal(ours[k], theirs[k])] == []
         first = torch.load(tmp_path / 'whole/iter_4.pth', weights_only=False)['state_dict']
-        assert not torch.equal(first['decode_head.conv_seg.weight'],
-                               ours['decode_head.conv_seg.weight']), 'it learned nothing'
+        assert not torch.equal(
+            first['decode_head.conv_seg.weight'], ours['decode_head.conv_seg.weight']
+        ), 'it learned nothing'
 
     def test_two_processes(self, data: Path, tmp_path: Path) -> None:
         """On CPUs by gloo; mmengine's wrapper fails on any parameter without a gradient."""
@@ -87,32 +106,57 @@ class TestRuns:
         assert run.returncode == 0, run.stderr[-3000:]
         assert 'find_unused_parameters' not in (tmp_path / 'nasvit_demo.py').read_text()
         assert (tmp_path / 'iter_4.pth').exists()
-        again = start('tools/dist_test.sh', CONFIG, tmp_path / 'iter_4.pth', 2, '--work-dir',
-                      tmp_path / 'test', *options(data))
+        again = start(
+            'tools/dist_test.sh',
+            CONFIG,
+            tmp_path / 'iter_4.pth',
+            2,
+            '--work-dir',
+            tmp_path / 'test',
+            *options(data),
+        )
         assert again.returncode == 0, again.stderr[-3000:]
-        alone = start('test', CONFIG, tmp_path / 'iter_4.pth', '--work-dir', tmp_path / 'alone',
-                      *options(data))
+        alone = start(
+            'test',
+            CONFIG,
+            tmp_path / 'iter_4.pth',
+            '--work-dir',
+            tmp_path / 'alone',
+            *options(data),
+        )
         assert metrics(alone.stdout, 'test') == metrics(again.stdout, 'test')
         assert metrics(run.stdout, 'val') == metrics(again.stdout, 'test')
 
     def test_cityscapes_layout(self, tmp_path: Path) -> None:
         """The shipped config over a folder in Cityscapes' layout, but for the length."""
         from nasvit_mm.datasets import write_cityscapes
+
         write_cityscapes(tmp_path / 'data', 2, 1, height=64, width=128, progress=False)
-        run = start('train', 'configs/seg/nasvit_cityscapes.py', '--work-dir', tmp_path / 'work',
-                    *options(tmp_path / 'data', 2, 'train_dataloader.batch_size=1'))
+        run = start(
+            'train',
+            'configs/seg/nasvit_cityscapes.py',
+            '--work-dir',
+            tmp_path / 'work',
+            *options(tmp_path / 'data', 2, 'train_dataloader.batch_size=1'),
+        )
         assert run.returncode == 0, run.stderr[-3000:]
         assert metrics(run.stdout, 'val')['aAcc'] > 0
 
-    @pytest.mark.parametrize(('folder', 'workers'), [('annotations', 0), ('annotations', 1),
-                                                     ('images', 0)])
+    @pytest.mark.parametrize(
+        ('folder', 'workers'), [('annotations', 0), ('annotations', 1), ('images', 0)]
+    )
     def test_a_broken_file(self, folder: str, workers: int, data: Path, tmp_path: Path) -> None:
         """PIL's message tells no name."""
         shutil.copytree(data, tmp_path / 'data')
         path = sorted((tmp_path / 'data' / folder / 'training').iterdir())[0]
         path.write_bytes(path.read_bytes()[:40])
-        run = start('train', CONFIG, '--work-dir', tmp_path / 'work', *options(
-            tmp_path / 'data', 4, f'train_dataloader.num_workers={workers}'))
+        run = start(
+            'train',
+            CONFIG,
+            '--work-dir',
+            tmp_path / 'work',
+            *options(tmp_path / 'data', 4, f'train_dataloader.num_workers={workers}'),
+        )
         assert str(path) in error_line(run.returncode, run.stderr)
 
     def test_a_label_out_of_range(self, data: Path, tmp_path: Path) -> None:
@@ -126,14 +170,28 @@ class TestRuns:
 
     def test_image_demo(self, trained: tuple, data: Path, tmp_path: Path) -> None:
         checkpoint = trained[0] / 'iter_4.pth'
-        run = start('demo/image_demo.py', data / 'images/validation', CONFIG, '--weights',
-                    checkpoint, '--out-dir', tmp_path)
+        run = start(
+            'demo/image_demo.py',
+            data / 'images/validation',
+            CONFIG,
+            '--weights',
+            checkpoint,
+            '--out-dir',
+            tmp_path,
+        )
         assert run.returncode == 0, run.stderr[-3000:]
         names = {path.stem for path in (data / 'images/validation').iterdir()}
         assert {path.stem for path in (tmp_path / 'vis').iterdir()} == names
         assert len(list((tmp_path / 'pred').iterdir())) == len(names)
-        run = start('demo/image_demo.py', data / 'images/validation', CONFIG, '--weights',
-                    checkpoint, '--cfg-options', 'model.decode_head.channels=32')
+        run = start(
+            'demo/image_demo.py',
+            data / 'images/validation',
+            CONFIG,
+            '--weights',
+            checkpoint,
+            '--cfg-options',
+            'model.decode_head.channels=32',
+        )
         assert 'does not fit' in error_line(run.returncode, run.stderr)
 
     def test_tensorboard(self, data: Path, tmp_path: Path) -> None:
@@ -144,10 +202,17 @@ class TestRuns:
             assert run.returncode == 0, run.stderr[-3000:]
             assert list(tmp_path.rglob('events.out.tfevents.*'))
 
-    def test_checkpoint_of_another_architecture(self, trained: tuple, data: Path,
-                                                tmp_path: Path) -> None:
-        run = start('test', CONFIG, trained[0] / 'iter_4.pth', '--work-dir', tmp_path,
-                    *options(data, 4, 'model.backbone.arch=nnmeter_search_240m'))
+    def test_checkpoint_of_another_architecture(
+        self, trained: tuple, data: Path, tmp_path: Path
+    ) -> None:
+        run = start(
+            'test',
+            CONFIG,
+            trained[0] / 'iter_4.pth',
+            '--work-dir',
+            tmp_path,
+            *options(data, 4, 'model.backbone.arch=nnmeter_search_240m'),
+        )
         message = error_line(run.returncode, run.stderr)
         assert 'does not fit' in message and 'backbone.' in message
         assert "expects nasvit_mm.NASViT 'nnmeter_search_240m'" in message

@@ -6,6 +6,7 @@ data/bccd/annotations/{train,val,test}.json
 github.com/Shenggan/BCCD_Dataset (MIT), in COCO's JSON with its own split.  For other data:
 change data_root, files and classes here, and num_classes in the model.
 """
+
 _base_ = 'coco.py'
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))
@@ -24,7 +25,8 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+    ),
 ]
 dataset = dict(data_root=data_root, metainfo=metainfo)
 train_dataloader = dict(
@@ -35,20 +37,26 @@ train_dataloader = dict(
         ann_file='annotations/train.json',
         data_prefix=dict(img='images/train/'),
         pipeline=train_pipeline,
-        **dataset))
+        **dataset,
+    ),
+)
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
         ann_file='annotations/val.json',
         data_prefix=dict(img='images/val/'),
         pipeline=test_pipeline,
-        **dataset))
+        **dataset,
+    ),
+)
 test_dataloader = dict(
     num_workers=1,
     dataset=dict(
         ann_file='annotations/test.json',
         data_prefix=dict(img='images/test/'),
         pipeline=test_pipeline,
-        **dataset))
+        **dataset,
+    ),
+)
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = dict(ann_file=data_root + 'annotations/test.json')

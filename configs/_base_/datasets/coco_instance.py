@@ -1,4 +1,5 @@
 """COCO 2017, boxes and masks: `coco.py` with masks."""
+
 _base_ = 'coco.py'
 train_pipeline = [
     dict(type='nasvit_mm.SeedTransforms'),
@@ -14,7 +15,8 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
+    ),
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))

@@ -7,13 +7,15 @@ simplified augmentation.  Mixup and CutMix of alpha 0.01 are in the model's prep
 
 Five pictures of each class of train are held out, for a search to choose by.
 """
+
 transform = dict(
     input_size=224,
     is_training=True,
     auto_augment='rand-n1-m1-mstd0.5-inc1',
     interpolation='bicubic',
     re_prob=0.01,
-    re_mode='pixel')
+    re_mode='pixel',
+)
 train_dataloader = dict(
     batch_size=64,
     num_workers=8,
@@ -22,8 +24,13 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='nasvit_mm.SeededInfiniteSampler', shuffle=True),
     dataset=dict(
-        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='train', num_per_class=-5,
-        transform=transform))
+        type='nasvit_mm.ImageFolder',
+        data_root='data/imagenet',
+        split='train',
+        num_per_class=-5,
+        transform=transform,
+    ),
+)
 val_dataloader = dict(
     batch_size=64,
     num_workers=8,
@@ -31,11 +38,16 @@ val_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='nasvit_mm.ImageFolder', data_root='data/imagenet', split='val',
-        transform=dict(input_size=224, is_training=False, interpolation='bicubic', crop_pct=0.875)))
+        type='nasvit_mm.ImageFolder',
+        data_root='data/imagenet',
+        split='val',
+        transform=dict(input_size=224, is_training=False, interpolation='bicubic', crop_pct=0.875),
+    ),
+)
 test_dataloader = val_dataloader
 held_out_dataloader = dict(
-    val_dataloader, dataset=dict(val_dataloader['dataset'], split='train', num_per_class=5))
+    val_dataloader, dataset=dict(val_dataloader['dataset'], split='train', num_per_class=5)
+)
 
 val_evaluator = dict(type='nasvit_mm.Accuracy', topk=(1, 5))
 test_evaluator = val_evaluator

@@ -5,6 +5,7 @@ convolution.  Stride 4 is left out: of equal multiply-adds, 128 channels at stri
 slower on CamVid than 224 at strides 8 to 64 (README, "Heads").  A config on top names the backbone,
 its `out_channels` as the head's `in_channels`, and the number of classes.
 """
+
 # SyncBN: batches of two pictures on a GPU are too small for statistics of their own.  In one
 # process it is plain batch norm, on a CPU too.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
@@ -14,7 +15,8 @@ data_preprocessor = dict(
     std=[58.395, 57.12, 57.375],
     bgr_to_rgb=True,
     pad_val=0,
-    seg_pad_val=255)
+    seg_pad_val=255,
+)
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=data_preprocessor,
@@ -26,6 +28,8 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=norm_cfg,
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
+        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+    ),
     train_cfg=dict(),
-    test_cfg=dict(mode='whole'))
+    test_cfg=dict(mode='whole'),
+)

@@ -2,9 +2,11 @@
 
 The scheduler names no `end`: mmengine takes `train_cfg.max_iters`, so this one value is the length.
 """
+
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=1e-4))
+    optimizer=dict(type='AdamW', lr=1e-4, betas=(0.9, 0.999), weight_decay=1e-4),
+)
 param_scheduler = [dict(type='PolyLR', eta_min=1e-6, power=0.9, begin=0, by_epoch=False)]
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
 val_cfg = dict(type='ValLoop')

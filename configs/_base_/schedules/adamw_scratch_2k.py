@@ -2,6 +2,7 @@
 
 The schedulers name no `end`: mmengine takes `train_cfg.max_iters`, so this one value is the length.
 """
+
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=2e-3, betas=(0.9, 0.999), weight_decay=0.01),
@@ -11,7 +12,9 @@ optim_wrapper = dict(
         bias_decay_mult=0.0,
         # NASViT multiplies a layer scale by 8 / width; an AdamW step is about the learning rate
         # whatever the gradient.
-        custom_keys=dict(scale_=dict(lr_mult=10.0, decay_mult=0.0))))
+        custom_keys=dict(scale_=dict(lr_mult=10.0, decay_mult=0.0)),
+    ),
+)
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=False, begin=0, end=100),
     dict(type='PolyLR', eta_min=0.0, power=0.9, begin=100, by_epoch=False),

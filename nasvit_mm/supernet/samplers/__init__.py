@@ -1,4 +1,5 @@
 """Which subnets a training step takes."""
+
 from __future__ import annotations
 
 from nasvit_mm.supernet.samplers.bank import BankSampler, MemoryBank
@@ -11,10 +12,27 @@ from nasvit_mm.supernet.samplers.plain import (
     find_identity_probability,
 )
 
-__all__ = ['LARGEST', 'SAMPLED', 'SAMPLERS', 'SMALLEST', 'BankSampler', 'Choice', 'LevelSampler',
-           'MemoryBank', 'SandwichSampler', 'SinglePathSampler', 'SubnetSampler', 'UniformSampler',
-           'find_identity_probability']
+__all__ = [
+    'LARGEST',
+    'SAMPLED',
+    'SAMPLERS',
+    'SMALLEST',
+    'BankSampler',
+    'Choice',
+    'LevelSampler',
+    'MemoryBank',
+    'SandwichSampler',
+    'SinglePathSampler',
+    'SubnetSampler',
+    'UniformSampler',
+    'find_identity_probability',
+]
 
 # By the names that configs use.
-SAMPLERS = {'sandwich': SandwichSampler, 'uniform': UniformSampler, 'levels': LevelSampler,
-            'bank': BankSampler, 'single_path': SinglePathSampler}
+SAMPLERS = {
+    'sandwich': SandwichSampler,
+    'uniform': UniformSampler,
+    'levels': LevelSampler,
+    'bank': BankSampler,
+    'single_path': SinglePathSampler,
+}

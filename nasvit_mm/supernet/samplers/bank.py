@@ -1,4 +1,5 @@
 """Performance-aware sampling (ElasticViT): memory banks of good subnets, and a preference."""
+
 from __future__ import annotations
 
 import random
@@ -86,22 +87,40 @@ class BankSampler(LevelSampler):
             stages with an mlp_ratio, of a space without such all.
     """
 
-    def __init__(self, *args: Any, capacity: int = 150, capacity_large: int = 50,
-                 large_from: float = 500e6, exploit: float = 0.2, exploit_step: float = 0.15,
-                 exploit_every: int = 100, candidates: int = 5, refresh: bool = True,
-                 duplicates: str = 'update', positions: Sequence[str] | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        capacity: int = 150,
+        capacity_large: int = 50,
+        large_from: float = 500e6,
+        exploit: float = 0.2,
+        exploit_step: float = 0.15,
+        exploit_every: int = 100,
+        candidates: int = 5,
+        refresh: bool = True,
+        duplicates: str = 'update',
+        positions: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        at_least(1, capacity=capacity, capacity_large=capacity_large, exploit_every=exploit_every,
-                 candidates=candidates)
+        at_least(
+            1,
+            capacity=capacity,
+            capacity_large=capacity_large,
+            exploit_every=exploit_every,
+            candidates=candidates,
+        )
         at_least(0, exploit=exploit, exploit_step=exploit_step)
-        self.bank = MemoryBank([capacity if level < large_from else capacity_large
-                                for level in self.levels], duplicates)
+        self.bank = MemoryBank(
+            [capacity if level < large_from else capacity_large for level in self.levels],
+            duplicates,
+        )
         self.exploit, self.exploit_step = exploit, exploit_step
         self.exploit_every, self.candidates, self.refresh = exploit_every, candidates, refresh
         if positions is None:
-            positions = next((f.positions for f in self.space.fields if f.name == 'mlp_ratio'),
-                             None)
+            positions = next(
+                (f.positions for f in self.space.fields if f.name == 'mlp_ratio'), None
+            )
         self._positions = positions
         self.preference([self.space.largest], self.space.smallest)  # positions that it knows
 
@@ -112,9 +131,14 @@ class BankSampler(LevelSampler):
     def preference(self, archs: Sequence[Arch], anchor: Arch) -> np.ndarray:
         """Smaller is better: MACs with the anchor's widths less MACs with the anchor's depths."""
         genes, theirs = self.space.genes(list(archs)), self.space.genes(anchor)
-        width, depth = (count(self.space, self.space.exchanged(genes, theirs, name,
-                                                               self._positions),
-                              **self.count_args).macs for name in ('width', 'depth'))
+        width, depth = (
+            count(
+                self.space,
+                self.space.exchanged(genes, theirs, name, self._positions),
+                **self.count_args,
+            ).macs
+            for name in ('width', 'depth')
+        )
         return width - depth
 
     def anchor(self) -> Arch:
@@ -123,8 +147,9 @@ class BankSampler(LevelSampler):
         """
         return (self.bank.best(0) if self.level else None) or self.space.smallest
 
-    def _pick(self, rng: random.Random, numbers: np.random.RandomState, step: int,
-              epoch: int) -> Choice:
+    def _pick(
+        self, rng: random.Random, numbers: np.random.RandomState, step: int, epoch: int
+    ) -> Choice:
         exploit = rng.random() < self.probability(epoch)
         if exploit and self.bank.more_than_half(self.level):
             return Choice(self.bank.draw(self.level, numbers), self.phase(step), level=self.level)
@@ -154,17 +179,25 @@ class BankSampler(LevelSampler):
             levels = (self._moved(self._python_rng(step)),)  # of this step
         else:
             levels = ()
-        return [Choice(arch, level=level) for level in levels
-                for arch in dict.fromkeys(a for a, _ in self.bank.entries[level])]
+        return [
+            Choice(arch, level=level)
+            for level in levels
+            for arch in dict.fromkeys(a for a, _ in self.bank.entries[level])
+        ]
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(super().state_dict(), bank=[[[a.to_dict(), s] for a, s in entries]
-                                                for entries in self.bank.entries])
+        return dict(
+            super().state_dict(),
+            bank=[[[a.to_dict(), s] for a, s in entries] for entries in self.bank.entries],
+        )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
         if len(state['bank']) != len(self.levels):
-            raise ValueError(f'the checkpoint has banks of {len(state["bank"])} levels, the '
-                             f'sampler {len(self.levels)}')
-        self.bank.entries = [[(self.space.arch(a), float(s)) for a, s in entries]
-                             for entries in state['bank']]
+            raise ValueError(
+                f'the checkpoint has banks of {len(state["bank"])} levels, the '
+                f'sampler {len(self.levels)}'
+            )
+        self.bank.entries = [
+            [(self.space.arch(a), float(s)) for a, s in entries] for entries in state['bank']
+        ]

@@ -1,4 +1,5 @@
 """What the samplers share: a step's subnets, one after another."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping

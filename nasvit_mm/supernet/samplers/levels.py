@@ -1,4 +1,5 @@
 """Complexity-aware sampling (ElasticViT): a walk over levels of multiply-adds."""
+
 from __future__ import annotations
 
 import random
@@ -43,10 +44,17 @@ class LevelSampler(SubnetSampler):
 
     roles = (SAMPLED, SMALLEST)
 
-    def __init__(self, *args: Any, levels: Sequence[float] = LEVELS, tolerance: float = 10e6,
-                 smallest: Mapping[float, Any] | None = None, num: int = 3,
-                 count_args: Mapping[str, Any] | None = None,
-                 tables: Mapping[float, Sequence[Any]] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        levels: Sequence[float] = LEVELS,
+        tolerance: float = 10e6,
+        smallest: Mapping[float, Any] | None = None,
+        num: int = 3,
+        count_args: Mapping[str, Any] | None = None,
+        tables: Mapping[float, Sequence[Any]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         at_least(0, tolerance=tolerance)
         at_least(1, num=num)
@@ -54,22 +62,32 @@ class LevelSampler(SubnetSampler):
         if list(self.levels) != sorted(set(self.levels)) or not self.levels:
             raise ValueError(f'levels = {levels!r}, expected ascending multiply-adds')
         elastic = self.space.name == 'elasticvit'
-        self.count_args = dict({'counter': 'authors'} if elastic and count_args is None
-                               else count_args or {})
+        self.count_args = dict(
+            {'counter': 'authors'} if elastic and count_args is None else count_args or {}
+        )
         if smallest is None and elastic:
             smallest = elastic_floors(self.space)
         self._floors = {float(k): self.space.arch(v) for k, v in sorted((smallest or {}).items())}
         self.tables = None
         if tables is not None:
-            self.tables = {level: [self.space.arch(a) for a in tables[level]]
-                           for level in self.levels}
-            self._table_macs = {level: count(self.space, table, **self.count_args).macs
-                                for level, table in self.tables.items()}
+            self.tables = {
+                level: [self.space.arch(a) for a in tables[level]] for level in self.levels
+            }
+            self._table_macs = {
+                level: count(self.space, table, **self.count_args).macs
+                for level, table in self.tables.items()
+            }
         else:
             args = tuple(sorted(self.count_args.items()))
-            self._windows = {level: _window(
-                above(self.space, self.smallest_of(level)) if self._floors else self.space,
-                level, level + 2 * tolerance, args) for level in self.levels}
+            self._windows = {
+                level: _window(
+                    above(self.space, self.smallest_of(level)) if self._floors else self.space,
+                    level,
+                    level + 2 * tolerance,
+                    args,
+                )
+                for level in self.levels
+            }
         self.level = 0
 
     def smallest_of(self, level: float) -> Arch:
@@ -85,8 +103,9 @@ class LevelSampler(SubnetSampler):
         self.level = self._moved(rng)
         for _ in range(self.num):
             yield self._pick(rng, numbers, step, epoch)
-        yield Choice(self.smallest_of(self.levels[self.level]), self.phase(step), SMALLEST,
-                     level=self.level)
+        yield Choice(
+            self.smallest_of(self.levels[self.level]), self.phase(step), SMALLEST, level=self.level
+        )
 
     def _python_rng(self, step: int) -> random.Random:
         """As the released code, which seeds Python's and numpy's generators by the step."""
@@ -102,8 +121,9 @@ class LevelSampler(SubnetSampler):
             return self.level + rng.choice([-1, 0, 0])
         return self.level + rng.choice([-1, 0, 1])
 
-    def _pick(self, rng: random.Random, numbers: np.random.RandomState, step: int,
-              epoch: int) -> Choice:
+    def _pick(
+        self, rng: random.Random, numbers: np.random.RandomState, step: int, epoch: int
+    ) -> Choice:
         """A subnet of the active level."""
         rng.random()  # whether to exploit a memory bank, in the released code
         return Choice(self._candidate(rng), self.phase(step), level=self.level)
@@ -115,8 +135,10 @@ class LevelSampler(SubnetSampler):
         table, macs = self.tables[level], self._table_macs[level]
         fits = (level <= macs) & (macs <= level + 2 * self.tolerance)
         if not fits.any():
-            raise ValueError(f'no entry of the table of level {level:g} has from {level:g} to '
-                             f'{level + 2 * self.tolerance:g} MACs')
+            raise ValueError(
+                f'no entry of the table of level {level:g} has from {level:g} to '
+                f'{level + 2 * self.tolerance:g} MACs'
+            )
         while True:
             index = rng.choice(range(len(table)))
             if fits[index]:
@@ -131,8 +153,10 @@ class LevelSampler(SubnetSampler):
                 raise ValueError(f'its {key} = {state[key]}, of the config {ours}')
         level = int(state['level'])
         if not 0 <= level < len(self.levels):
-            raise ValueError(f'the checkpoint is at level {level}, the sampler has the levels 0 to '
-                             f'{len(self.levels) - 1}')
+            raise ValueError(
+                f'the checkpoint is at level {level}, the sampler has the levels 0 to '
+                f'{len(self.levels) - 1}'
+            )
         self.level = level
 
 
@@ -147,8 +171,9 @@ def elastic_floors(space: Space) -> dict[float, Any]:
     for level, name in SMALLEST_OF.items():
         if level <= last:
             arch = get_space(space.name).named[name].to_dict()
-            arch['resolution'] = min(space.field('resolution').choices[0],
-                                     key=lambda r: abs(r - arch['resolution']))
+            arch['resolution'] = min(
+                space.field('resolution').choices[0], key=lambda r: abs(r - arch['resolution'])
+            )
             floors[level] = arch if arch in space else 'smallest'
     return floors
 

@@ -1,4 +1,5 @@
 """Samplers without memory: sandwich, uniform, single path."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
@@ -71,8 +72,9 @@ class SinglePathSampler(SubnetSampler):
 
     roles = (SAMPLED,)
 
-    def __init__(self, *args: Any, both_phases: bool = False, identity: float | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, both_phases: bool = False, identity: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.both_phases, self.identity = both_phases, identity
         if identity is not None and not isinstance(self.space, SlotSpace):
@@ -82,14 +84,19 @@ class SinglePathSampler(SubnetSampler):
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
         how = {} if self.identity is None else dict(identity=self.identity)
-        arch, = self.space.sample_usable(self.rng(step), 1, **how)
+        (arch,) = self.space.sample_usable(self.rng(step), 1, **how)
         for phase in range(self.phases) if self.both_phases else (self.phase(step),):
             yield Choice(arch, phase)
 
 
-def find_identity_probability(space: str | Mapping | Space, low: float, high: float,
-                              rng: np.random.Generator | int = 0, draws: int = 1000,
-                              **count_args: Any) -> float:
+def find_identity_probability(
+    space: str | Mapping | Space,
+    low: float,
+    high: float,
+    rng: np.random.Generator | int = 0,
+    draws: int = 1000,
+    **count_args: Any,
+) -> float:
     """Probability of identities at which random paths have MACs in a window on average.
 
     It starts at 0.5 and goes up or down by 0.01, as the public ViTAS code does.
@@ -116,4 +123,5 @@ def find_identity_probability(space: str | Mapping | Space, low: float, high: fl
         if probability in seen or not 0 <= probability < 1:
             raise ValueError(
                 f'no probability of identities gives a mean from {low:g} to {high:g} MACs; '
-                f'{mean(0.0):g} at 0, {mean(0.99):g} at 0.99, {now:g} near {probability}')
+                f'{mean(0.0):g} at 0, {mean(0.99):g} at 0.99, {now:g} near {probability}'
+            )
