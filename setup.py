@@ -38,9 +38,9 @@ setup(
     ],
     packages=find_packages(include=['nasvit_mm', 'nasvit_mm.*']),
     package_data={
-        'nasvit_mm.spaces': ['zoo/*.json'],
+        'nasvit_mm.families': ['*/zoo.json'],
         'nasvit_mm.compat': ['tested.txt'],
-        'nasvit_mm.search': ['report.html'],
+        'nasvit_mm.search.record': ['report.html'],
     },
     python_requires='>=3.10',
     install_requires=requirements('runtime'),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nasvit_mm.cost.measure import measure_seconds
+from nasvit_mm.deploy import measure_seconds
 
 
 def parser(description: str) -> argparse.ArgumentParser:

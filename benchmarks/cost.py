@@ -13,8 +13,8 @@ import torch
 from mmengine.analysis import get_model_complexity_info
 
 from nasvit_mm import Arch, get_space, list_spaces
-from nasvit_mm.backbones import NASViT
 from nasvit_mm.cost import WindowSampler, count
+from nasvit_mm.families.nasvit.network import NASViT
 
 SIZE = (512, 1024)
 

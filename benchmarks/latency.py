@@ -15,8 +15,8 @@ import torch
 from _timing import medians, parser
 
 from nasvit_mm import create_model
-from nasvit_mm.backbones import NASViT
 from nasvit_mm.cost import count
+from nasvit_mm.families.nasvit.network import NASViT
 
 ARCHS = ('nasvit_min', 'nasvit_like_421m')
 SIZES = ((192, 192), (512, 512), (512, 1024))

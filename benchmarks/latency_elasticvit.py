@@ -20,7 +20,7 @@ import torch
 from _timing import medians, parser
 
 from nasvit_mm import create_model
-from nasvit_mm.cost import trace
+from nasvit_mm.dense import trace
 
 RUNTIMES = ('PyTorch', 'onnxruntime')
 GROUPS = (

@@ -13,8 +13,10 @@ import sys
 
 import torch
 
-from nasvit_mm.backbones import ElasticViT, NASViT, TwinsViTAS
-from nasvit_mm.cost.measure import PeakMemory
+from nasvit_mm.deploy import PeakMemory
+from nasvit_mm.families.elasticvit.network import ElasticViT
+from nasvit_mm.families.nasvit.network import NASViT
+from nasvit_mm.families.vitas_twins.network import TwinsViTAS
 
 KINDS = {kind.__name__: kind for kind in (NASViT, ElasticViT, TwinsViTAS)}
 CASES = [

@@ -19,7 +19,7 @@ from scipy.stats import kendalltau
 
 from nasvit_mm import compat, get_space  # noqa: F401
 from nasvit_mm.cost import count
-from nasvit_mm.search import DenseTask
+from nasvit_mm.dense import DenseTask
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = {

@@ -20,7 +20,7 @@ from _timing import parser
 from mmengine.config import Config
 
 from nasvit_mm import get_space
-from nasvit_mm.datasets import write_patches
+from nasvit_mm.demo_data import write_patches
 from nasvit_mm.registry import MODELS, SUBNET_EVALUATORS
 from nasvit_mm.search import Archive, Problem, Serial, SubnetEvaluator, build_algorithm, search
 

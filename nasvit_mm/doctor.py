@@ -166,7 +166,7 @@ def _detection() -> Answer:
 def _compiled_ops() -> Answer:
     import mmcv._ext as ext
 
-    from nasvit_mm.compat.mmcv_ext import build_command, is_stand_in
+    from nasvit_mm.compat import build_command, is_stand_in
 
     if not is_stand_in(ext):
         return True, 'compiled', ''

@@ -17,28 +17,27 @@ __all__ = [
     'MODEL_WRAPPERS',
     'SUBNET_EVALUATORS',
     'TRANSFORMS',
+    'WEIGHT_INITIALIZERS',
 ]
 
 
-def _registry(name: str, parent: Registry, *locations: str) -> Registry:
-    return Registry(name, parent=parent, scope='nasvit_mm', locations=list(locations))
+def _registry(name: str, parent: Registry, *rooms: str) -> Registry:
+    locations = [f'nasvit_mm.{room}' for room in rooms]
+    return Registry(name, parent=parent, scope='nasvit_mm', locations=locations)
 
 
 MODELS = _registry(
-    'model',
-    mmengine_registry.MODELS,
-    'nasvit_mm.backbones',
-    'nasvit_mm.classification',
-    'nasvit_mm.supernet',
+    'model', mmengine_registry.MODELS, 'backbones', 'dense', 'classification', 'supernet'
 )
-MODEL_WRAPPERS = _registry('model wrapper', mmengine_registry.MODEL_WRAPPERS, 'nasvit_mm.supernet')
-DATASETS = _registry(
-    'dataset', mmengine_registry.DATASETS, 'nasvit_mm.classification', 'nasvit_mm.engine'
+MODEL_WRAPPERS = _registry('model wrapper', mmengine_registry.MODEL_WRAPPERS, 'supernet')
+WEIGHT_INITIALIZERS = _registry(
+    'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'checkpoints'
 )
-LOOPS = _registry('loop', mmengine_registry.LOOPS, 'nasvit_mm.supernet')
-METRICS = _registry('metric', mmengine_registry.METRICS, 'nasvit_mm.classification')
-DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'nasvit_mm.engine')
-TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'nasvit_mm.engine')
-HOOKS = _registry('hook', mmengine_registry.HOOKS, 'nasvit_mm.engine', 'nasvit_mm.supernet')
+DATASETS = _registry('dataset', mmengine_registry.DATASETS, 'data')
+LOOPS = _registry('loop', mmengine_registry.LOOPS, 'supernet')
+METRICS = _registry('metric', mmengine_registry.METRICS, 'classification')
+DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'data')
+TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
+HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'supernet')
 # What measures a candidate of a search; OpenMMLab has no registry for it.
 SUBNET_EVALUATORS = Registry('subnet evaluator', scope='nasvit_mm', locations=['nasvit_mm.search'])

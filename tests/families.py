@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from nasvit_mm import Arch, create_model, get_space
-from nasvit_mm.backbones import FAMILIES
+from nasvit_mm.family import FAMILIES
 from nasvit_mm.nn import recorded_takes, take
 from nasvit_mm.spaces import SlotSpace, Space
 
@@ -63,7 +63,7 @@ def tiny(space: str) -> Space:
 def backbone(space: str, arch: Any = 'supernet', seed: int = 0, **options: Any) -> nn.Module:
     torch.manual_seed(seed)
     of = small(space) if arch == 'supernet' else space
-    return randomised(FAMILIES[space][0](arch, of, **options))
+    return randomised(FAMILIES[space].part('backbone')(arch, of, **options))
 
 
 def classifier(space: str, arch: Any = None, seed: int = 0, **options: Any) -> nn.Module:

@@ -148,9 +148,7 @@ def test_a_searched_backbone_costs_what_the_built_detector_does() -> None:
     from mmengine.config import Config
 
     from nasvit_mm import get_space
-    from nasvit_mm.cost import count_model
-    from nasvit_mm.engine import build_model
-    from nasvit_mm.search import DenseTask
+    from nasvit_mm.dense import DenseTask, build_model, count_model
 
     for family, space in (('nasvit', 'nasvit'), ('vitas', 'vitas_twins')):
         for mask in ('', '_mask'):

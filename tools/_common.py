@@ -12,14 +12,9 @@ from pathlib import Path
 from mmengine.config import Config, DictAction
 
 # Before anything of mmcv and mmseg: it also serves mmcv._ext where that was not compiled.
-from nasvit_mm.engine import (
-    DataError,
-    UsageError,
-    check_architectures,
-    end_processes,
-    loaders_without_workers,
-    set_steps_per_epoch,
-)
+from nasvit_mm.config import check_architectures
+from nasvit_mm.errors import DataError, UsageError
+from nasvit_mm.runtime import end_processes, loaders_without_workers, set_steps_per_epoch
 
 # custom_imports of a config finds modules of the folder the command is started in.
 sys.path.append(os.getcwd())

@@ -30,11 +30,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from nasvit_mm import engine
-from nasvit_mm import search as nas
-from nasvit_mm.cost import count_model
-from nasvit_mm.cost.measure import PeakMemory, measure_seconds
-from nasvit_mm.deploy import Logits, export_onnx
+from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.dense import build_model, count_model, load_weights
+from nasvit_mm.deploy import Logits, PeakMemory, build_latency_table, export_onnx, measure_seconds
+from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import disk_errors
+from nasvit_mm.search import read_task
 
 UNSEEN = 30  # networks to check a latency table by
 BACKENDS = ('pytorch', 'compile', 'onnxruntime')
@@ -84,10 +85,10 @@ def main() -> None:
         return
     _common.check_model(args.config, cfg)
     size = _common.input_size(args, cfg)
-    model = engine.build_model(cfg)
+    model = build_model(cfg)
     if args.checkpoint:
-        engine.check_checkpoint_exists(args.checkpoint)
-        engine.load_weights(model, args.checkpoint, cfg)
+        check_checkpoint_exists(args.checkpoint)
+        load_weights(model, args.checkpoint, cfg)
     cost = count_model(model, size)
     generator = torch.Generator().manual_seed(0)
     pictures = torch.randn(args.batch_size, 3, *size, generator=generator)
@@ -145,17 +146,17 @@ def check(args: argparse.Namespace) -> None:
     """Mistakes in the arguments."""
     on_gpu = args.device.startswith('cuda')
     if on_gpu and not torch.cuda.is_available():
-        raise engine.UsageError(f'--device {args.device}: torch sees no GPU here')
+        raise UsageError(f'--device {args.device}: torch sees no GPU here')
     if args.half and not on_gpu:
-        raise engine.UsageError('--half needs a GPU')
+        raise UsageError('--half needs a GPU')
     for name in ('batch_size', 'rounds', 'networks', 'threads'):
         value = getattr(args, name)
         if value is not None and value < 1:
-            raise engine.UsageError(f'--{name.replace("_", "-")} {value}: expected at least 1')
+            raise UsageError(f'--{name.replace("_", "-")} {value}: expected at least 1')
     if args.build_table:
         for name in ('half', 'channels_last', 'backends', 'json', 'onnx', 'checkpoint'):
             if getattr(args, name):
-                raise engine.UsageError(
+                raise UsageError(
                     f'--{name.replace("_", "-")} does not go with '
                     '--build-table, which times blocks by PyTorch in float32'
                 )
@@ -164,14 +165,14 @@ def check(args: argparse.Namespace) -> None:
     if args.backends is None:
         args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
     elif on_gpu and 'onnxruntime' in args.backends:
-        raise engine.UsageError('onnxruntime is measured on a CPU only: --device cpu')
+        raise UsageError('onnxruntime is measured on a CPU only: --device cpu')
     if 'onnxruntime' in args.backends:
         try:
             import onnx  # noqa: F401
             import onnxruntime  # noqa: F401
             import onnxscript  # noqa: F401
         except ImportError as error:
-            raise engine.UsageError(
+            raise UsageError(
                 f'{error.name} is missing: pip install "nasvit_mm[export]", or leave it out with '
                 '--backends pytorch'
             ) from error
@@ -186,7 +187,7 @@ def check_writable(path: str) -> None:
         with tempfile.TemporaryFile(dir=Path(path).parent):
             pass
     except OSError as error:
-        raise engine.UsageError(f'--build-table {path}: cannot be written: {error}') from error
+        raise UsageError(f'--build-table {path}: cannot be written: {error}') from error
 
 
 def onnxruntime_call(
@@ -205,12 +206,12 @@ def onnxruntime_call(
 
 def build_table(args: argparse.Namespace, cfg: Config) -> None:
     """Measure the blocks of a space, write the table, say how good it is."""
-    task, size = nas.read_task(cfg, args.config)
+    task, size = read_task(cfg, args.config)
     if args.shape or size is None:
         size = _common.input_size(args, task.cfg)
     with Progress(console=Console(stderr=True)) as bar:
         shown = bar.add_task('networks')
-        table = nas.build_latency_table(
+        table = build_latency_table(
             task,
             size,
             args.device,
@@ -220,7 +221,7 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
             args.batch_size,
             lambda done, of: bar.update(shown, completed=done, total=of),
         )
-    with engine.disk_errors(str(Path(args.build_table).parent)):
+    with disk_errors(str(Path(args.build_table).parent)):
         table.save(args.build_table)
     print(
         f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '

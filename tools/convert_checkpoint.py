@@ -16,7 +16,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from nasvit_mm.checkpoints import convert_official, load_official, save_weights
+from nasvit_mm.checkpoints import convert_official, read_checkpoint, save_weights
 from nasvit_mm.spaces import get_space, list_spaces
 
 
@@ -42,13 +42,12 @@ def main() -> None:
     try:
         space = get_space(args.space)
         arch = None if args.arch is None else space.arch(args.arch)
-        state = convert_official(space, load_official(args.checkpoint), arch, args.phase)
+        state = convert_official(space, read_checkpoint(args.checkpoint).content, arch, args.phase)
         save_weights(
             args.out, state, space, arch, source=Path(args.checkpoint).name, bn_recalibrated=False
         )
-    except (KeyError, ValueError, OSError) as error:
-        message = error.args[0] if isinstance(error, KeyError) else error
-        print(f'error: {message}', file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
     numbers = sum(v.numel() for v in state.values())
     print(

@@ -28,7 +28,7 @@ from mmengine.runner import find_latest_checkpoint
 from PIL import Image, ImageDraw, ImageFont
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
-from nasvit_mm.datasets import ADE20K_INDEX, write_ade20k, write_patches
+from nasvit_mm.demo_data import ADE20K_INDEX, write_ade20k, write_patches
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = Path('configs/demo')

@@ -6,7 +6,7 @@ python tools/demo_data.py --layout ade20k --out data/demo/ADEChallengeData2016
 import argparse
 from collections.abc import Sequence
 
-from nasvit_mm.datasets import write_ade20k, write_cityscapes, write_coco, write_patches
+from nasvit_mm.demo_data import write_ade20k, write_cityscapes, write_coco, write_patches
 
 LAYOUTS = {  # name: writer, where by default
     'ade20k': (write_ade20k, 'data/demo/ADEChallengeData2016'),

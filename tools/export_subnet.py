@@ -26,8 +26,30 @@ import _common  # first: it makes the OpenMMLab packages importable
 from mmengine.config import Config
 from rich.console import Console
 
-from nasvit_mm import engine
-from nasvit_mm import search as nas
+from nasvit_mm.config import type_name
+from nasvit_mm.dense import standalone
+from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.files import digest, sha256
+from nasvit_mm.runtime import disk_errors
+from nasvit_mm.search import (
+    ABOUT,
+    CONFIG,
+    EVALUATED,
+    Archive,
+    Exported,
+    Problem,
+    SearchPlan,
+    SupernetEvaluator,
+    adopted,
+    build_evaluator,
+    check_folder,
+    export_model,
+    export_subnet,
+    figures,
+    front,
+    listed,
+    read_search,
+)
 from nasvit_mm.spaces import Arch
 from nasvit_mm.supernet import load_supernet, read_supernet_config
 
@@ -75,19 +97,19 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
-    plan = nas.read_search(cfg, args.config)
+    plan = read_search(cfg, args.config)
     problem = plan.problem
     if problem.task is None:
-        raise engine.UsageError(
+        raise UsageError(
             f'{args.config} names no task, whose training the backbone would '
             'be handed to: give it by --cfg-options task=CONFIG'
         )
     if args.num_calibration is not None and args.num_calibration < 0:
-        raise engine.UsageError(f'--num-calibration {args.num_calibration}: expected at least 0')
+        raise UsageError(f'--num-calibration {args.num_calibration}: expected at least 0')
     choice = choose(args, cfg, plan)
     out = args.out or Path(cfg.work_dir, f'export_{choice.name}')
     size = _common.input_size(args, problem.task.cfg) if args.shape else problem.input_size
-    with engine.disk_errors(out):
+    with disk_errors(out):
         done = export(args, plan, choice, out, size)
     norms = done.norms.replace('*', '')
     if done.calibrated:
@@ -96,31 +118,31 @@ def main() -> None:
         warn(norms)
     compare(args, choice.figures, done.measured)
     print('\n'.join(map(str, done.paths)))
-    print(f'Now: python tools/train.py {out / nas.CONFIG}')
+    print(f'Now: python tools/train.py {out / CONFIG}')
 
 
 def export(
-    args: argparse.Namespace, plan: nas.SearchPlan, choice: Choice, out: Path, size: tuple[int, int]
-) -> nas.Exported:
+    args: argparse.Namespace, plan: SearchPlan, choice: Choice, out: Path, size: tuple[int, int]
+) -> Exported:
     task, options = plan.problem.task, plan.evaluator or {}
     arch, origin = choice.arch, choice.origin
     if args.from_scratch:
         claim(args, out, choice)
-        return nas.export_subnet(out, task, arch, size, origin=origin)
+        return export_subnet(out, task, arch, size, origin=origin)
     checkpoint = args.checkpoint or options.get('checkpoint')
     if checkpoint is None:
-        raise engine.UsageError(
+        raise UsageError(
             'the search has no supernet: give --checkpoint, or --from-scratch '
             'for a config without weights'
         )
     own = args.checkpoint is None  # another one may be of another training
     cfg = read_supernet_config(checkpoint, options.get('config') if own else None)
     cfg.merge_from_dict(dict(options.get('cfg_options') or {}) if own else {})
-    in_task = 'backbone' in nas.standalone(cfg).model  # not of a classifier
+    in_task = 'backbone' in standalone(cfg).model  # not of a classifier
     source = (
         task_evaluator(args, plan, checkpoint, own) if in_task else load_supernet(checkpoint, cfg)
     )
-    known = '' if '://' in checkpoint else f' (sha256 {nas.sha256(checkpoint)}...)'
+    known = '' if '://' in checkpoint else f' (sha256 {sha256(checkpoint)}...)'
     origin['supernet'] = f'{checkpoint}{known}'
     if own and choice.changed:
         warn(
@@ -132,41 +154,41 @@ def export(
         origin[SEARCHED] += ' (of the weights that were searched, not of these)'
     claim(args, out, choice)
     if in_task:
-        return nas.export_model(out, task, arch, size, source, origin)
+        return export_model(out, task, arch, size, source, origin)
     phase = (options.get('phase') or 0) if args.phase is None else args.phase
     number = NUM_CALIBRATION if args.num_calibration is None else args.num_calibration
-    return nas.export_subnet(out, task, arch, size, source, phase, number, origin)
+    return export_subnet(out, task, arch, size, source, phase, number, origin)
 
 
 def claim(args: argparse.Namespace, out: Path, choice: Choice) -> None:
     if not args.force:
-        nas.check_folder(out, choice.arch, choice.origin)
+        check_folder(out, choice.arch, choice.origin)
 
 
 def task_evaluator(
-    args: argparse.Namespace, plan: nas.SearchPlan, checkpoint: str, own: bool
-) -> nas.SupernetEvaluator:
+    args: argparse.Namespace, plan: SearchPlan, checkpoint: str, own: bool
+) -> SupernetEvaluator:
     """The search's; where it has none, or one of another kind of model, as a classifier's is, one
     by the config of the checkpoint.
     """
-    options = {k: v for k, v in (plan.evaluator or {}).items() if k not in nas.ABOUT}
+    options = {k: v for k, v in (plan.evaluator or {}).items() if k not in ABOUT}
     if not (own or searched_in_task(options)):
         options = dict(type='SupernetEvaluator', config=None)
     options |= {
         k: getattr(args, k) for k in ('num_calibration', 'phase') if getattr(args, k) is not None
     }
-    return nas.build_evaluator(dict(options, checkpoint=checkpoint), plan.problem.space)
+    return build_evaluator(dict(options, checkpoint=checkpoint), plan.problem.space)
 
 
 def searched_in_task(options: Mapping[str, Any]) -> bool:
     """Whether an evaluator's options are of a supernet inside a dense model."""
-    if str(options.get('type')).removeprefix('nasvit_mm.') != 'SupernetEvaluator':
+    if type_name(options) != 'SupernetEvaluator':
         return False
     try:
         cfg = read_supernet_config(options['checkpoint'], options.get('config'))
-    except engine.UsageError:  # it is not there any more
+    except UsageError:  # it is not there any more
         return False
-    return 'backbone' in nas.standalone(cfg).model
+    return 'backbone' in standalone(cfg).model
 
 
 def compare(
@@ -175,15 +197,13 @@ def compare(
     """Say whether a whole model is as good as the search found it."""
     if not measured:
         return
-    print(f'Measured of these weights: {nas.listed(measured)}')
+    print(f'Measured of these weights: {listed(measured)}')
     same = args.checkpoint is args.num_calibration is args.phase is None
     # Of a search by the mean over the phases, the figures of the first, which is exported.
     expected = {k: found.get(f'phase0/{k}', v) for k, v in found.items() if k in measured}
     differ = {k: v for k, v in expected.items() if measured[k] != v}
     if same and differ:
-        warn(
-            f'the search had {nas.listed(differ)}: data, weights or packages are not what they were'
-        )
+        warn(f'the search had {listed(differ)}: data, weights or packages are not what they were')
 
 
 def warn(text: str) -> None:
@@ -208,55 +228,51 @@ class Choice(NamedTuple):
     changed: bool = False
 
 
-def choose(args: argparse.Namespace, cfg: Config, plan: nas.SearchPlan) -> Choice:
+def choose(args: argparse.Namespace, cfg: Config, plan: SearchPlan) -> Choice:
     problem = plan.problem
     if args.arch is not None:
         try:
-            arch = nas.adopted(problem.space, plan.idle, args.arch)
-        except (KeyError, ValueError, TypeError, OSError) as error:
-            raise engine.UsageError(f'--arch: {error.args[0]}') from error
+            arch = adopted(problem.space, plan.idle, args.arch)
+        except ArchitectureError as error:
+            raise UsageError(f'--arch: {error}') from error
         named = args.arch in ('smallest', 'largest', *problem.space.named)
         return Choice(
             arch,
-            args.arch if named else nas.digest(arch.to_dict())[:8],
+            args.arch if named else digest(arch.to_dict())[:8],
             {'chosen': f'by hand: {args.arch}'},
         )
-    archive = nas.Archive(
-        cfg.work_dir, plan.identity, resume=True, write=False, loose=[nas.EVALUATED]
-    )
+    archive = Archive(cfg.work_dir, plan.identity, resume=True, write=False, loose=[EVALUATED])
     path, records = archive.path, archive.lines
     if not records:
-        raise engine.UsageError(
+        raise UsageError(
             f'{path} holds no candidate: run tools/search.py {args.config} '
             'first, or give its --work-dir, or --arch'
         )
     if args.candidate is not None:
         if not 0 <= args.candidate < len(records):
-            raise engine.UsageError(
-                f'--candidate {args.candidate}: {path} has 0 to {len(records) - 1}'
-            )
+            raise UsageError(f'--candidate {args.candidate}: {path} has 0 to {len(records) - 1}')
         record = records[args.candidate]
     else:
-        record = best(args, problem, nas.front(problem, records))
+        record = best(args, problem, front(problem, records))
     return Choice(
         problem.space.arch(record['arch']),
         str(record['index']),
         describe(record, path, args.config),
         record['metrics'],
-        nas.EVALUATED in archive.differing,
+        EVALUATED in archive.differing,
     )
 
 
 def best(
-    args: argparse.Namespace, problem: nas.Problem, front: list[dict[str, Any]]
+    args: argparse.Namespace, problem: Problem, front: list[dict[str, Any]]
 ) -> Mapping[str, Any]:
     goals = {o.metric: o.sign for o in problem.objectives}
     metric = args.best or problem.objectives[0].metric
     if metric not in goals:
-        raise engine.UsageError(f'--best {metric}: the objectives are {", ".join(goals)}')
+        raise UsageError(f'--best {metric}: the objectives are {", ".join(goals)}')
     if not front:
-        raise engine.UsageError('all candidates of the search failed: give --candidate, or --arch')
-    return min(front, key=lambda r: goals[metric] * nas.figures(r)[metric])
+        raise UsageError('all candidates of the search failed: give --candidate, or --arch')
+    return min(front, key=lambda r: goals[metric] * figures(r)[metric])
 
 
 def describe(record: Mapping[str, Any], path: Path, config: str) -> dict[str, Any]:
@@ -264,7 +280,7 @@ def describe(record: Mapping[str, Any], path: Path, config: str) -> dict[str, An
         'candidate': record['index'],
         'search': config,
         'archive': str(path),
-        SEARCHED: nas.listed({**record['metrics'], **record['costs']}),
+        SEARCHED: listed({**record['metrics'], **record['costs']}),
     }
 
 

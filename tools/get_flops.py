@@ -18,9 +18,9 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from nasvit_mm import engine
-from nasvit_mm import search as nas
-from nasvit_mm.cost import ModelCost, count_model
+from nasvit_mm.dense import ModelCost, build_model, count_model, standalone
+from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.search import read_task
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,8 +41,8 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    cfg = chosen(args, nas.standalone(_common.load_config(args)))
-    cost = count_model(engine.build_model(cfg), _common.input_size(args, cfg))
+    cfg = chosen(args, standalone(_common.load_config(args)))
+    cost = count_model(build_model(cfg), _common.input_size(args, cfg))
     if args.json:
         print(
             json.dumps(
@@ -64,18 +64,18 @@ def chosen(args: argparse.Namespace, cfg: Config) -> Config:
     """The config with the architecture that is asked for."""
     _common.check_model(args.config, cfg)
     if 'backbone' not in cfg.model:
-        raise engine.UsageError(
+        raise UsageError(
             f'{args.config} is of a {cfg.model.type}, no dense model; '
             'nasvit_mm.cost.count gives the cost of a classifier'
         )
     supernet = cfg.model.backbone.get('arch') == 'supernet'
     if args.arch is None and not supernet:
         return cfg
-    task, _ = nas.read_task(cfg)
+    task, _ = read_task(cfg)
     try:
         return task.config(args.arch or 'largest')
-    except (KeyError, ValueError, TypeError, OSError) as error:
-        raise engine.UsageError(f'--arch: {error.args[0]}') from error
+    except ArchitectureError as error:
+        raise UsageError(f'--arch: {error}') from error
 
 
 def table(cost: ModelCost, config: str) -> Table:

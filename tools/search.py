@@ -28,8 +28,21 @@ import _common  # first: it makes the OpenMMLab packages importable
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nasvit_mm import engine
-from nasvit_mm import search as nas
+from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import disk_errors
+from nasvit_mm.search import (
+    Archive,
+    Ranks,
+    SearchPlan,
+    Serial,
+    Workers,
+    figures,
+    front,
+    front_table,
+    read_search,
+    search,
+    write_report,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,48 +70,48 @@ def parse_args() -> argparse.Namespace:
 
 
 @contextmanager
-def backend(args: argparse.Namespace, cfg: Any) -> Iterator[nas.Serial]:
+def backend(args: argparse.Namespace, cfg: Any) -> Iterator[Serial]:
     """Where candidates are evaluated."""
     if cfg.launcher != 'none':
         if args.workers != 1 or args.dask:
-            raise engine.UsageError('--workers and --dask do not go with --launcher')
-        yield nas.Ranks.start(cfg)
+            raise UsageError('--workers and --dask do not go with --launcher')
+        yield Ranks.start(cfg)
     elif args.dask:
         with dask_client(args.dask) as client:
             from distributed import KilledWorker
 
             # Pure, a candidate whose worker died would be its error for good.
-            yield nas.Workers(client.get_executor(pure=False), [KilledWorker])
+            yield Workers(client.get_executor(pure=False), [KilledWorker])
     elif args.workers > 1:
         pool = partial(ProcessPoolExecutor, args.workers, mp_context=get_context('spawn'))
-        with closing(nas.Workers(pool, [BrokenProcessPool])) as workers:
+        with closing(Workers(pool, [BrokenProcessPool])) as workers:
             yield workers
     elif args.workers == 1:
-        yield nas.Serial()
+        yield Serial()
     else:
-        raise engine.UsageError(f'--workers {args.workers}: expected at least 1')
+        raise UsageError(f'--workers {args.workers}: expected at least 1')
 
 
 def dask_client(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise engine.UsageError('--dask needs the package: pip install distributed') from error
+        raise UsageError('--dask needs the package: pip install distributed') from error
     try:
         return Client(address)
     except (OSError, TimeoutError, ValueError) as error:
-        raise engine.UsageError(
+        raise UsageError(
             f'--dask {address}: no scheduler of Dask answers there ({error}); '
             'expected tcp://HOST:PORT'
         ) from error
 
 
-def open_archive(cfg: Any, plan: nas.SearchPlan, resume: bool, where: nas.Serial) -> nas.Archive:
+def open_archive(cfg: Any, plan: SearchPlan, resume: bool, where: Serial) -> Archive:
     """The archive; of several ranks the first one reads it for all."""
-    ranks = isinstance(where, nas.Ranks)
+    ranks = isinstance(where, Ranks)
     if ranks and not _common.is_first():
-        return nas.Archive(cfg.work_dir, plan.identity, records=where.share())
-    archive = nas.Archive(cfg.work_dir, plan.identity, resume, write=_common.is_first())
+        return Archive(cfg.work_dir, plan.identity, records=where.share())
+    archive = Archive(cfg.work_dir, plan.identity, resume, write=_common.is_first())
     if ranks:
         where.share(archive.records)
     return archive
@@ -107,7 +120,7 @@ def open_archive(cfg: Any, plan: nas.SearchPlan, resume: bool, where: nas.Serial
 class Bar:
     """A bar over all generations, with what is best so far."""
 
-    def __init__(self, plan: nas.SearchPlan, console: Console) -> None:
+    def __init__(self, plan: SearchPlan, console: Console) -> None:
         self.bar = Progress(
             TextColumn('{task.description}'),
             BarColumn(),
@@ -145,7 +158,7 @@ class Bar:
                 )
             self.failed += 1
             return
-        value = nas.figures(record)[self.goal.metric]
+        value = figures(record)[self.goal.metric]
         if self.best is None or self.goal.sign * value < self.goal.sign * self.best:
             self.best = value
 
@@ -170,8 +183,8 @@ class Clock:
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
-    plan = nas.read_search(cfg, args.config)
-    with engine.disk_errors(cfg.work_dir), backend(args, cfg) as where:
+    plan = read_search(cfg, args.config)
+    with disk_errors(cfg.work_dir), backend(args, cfg) as where:
         console = Console(quiet=not _common.is_first())  # known once the launcher has spoken
         archive = open_archive(cfg, plan, args.resume, where)
         if archive.lines:
@@ -184,9 +197,7 @@ def main() -> None:
                 clock(record)
 
         with bar.bar:
-            records = nas.search(
-                plan.problem, plan.algorithm, archive, plan.evaluator, where, progress
-            )
+            records = search(plan.problem, plan.algorithm, archive, plan.evaluator, where, progress)
         ended = records[-1]['generation'] + 1
         if ended < plan.algorithm.generations:
             console.print(
@@ -194,8 +205,8 @@ def main() -> None:
                 'candidates were found within the constraints.'
             )
         if _common.is_first():
-            best = nas.front(plan.problem, records)
-            written = nas.write_report(
+            best = front(plan.problem, records)
+            written = write_report(
                 cfg.work_dir,
                 plan.problem,
                 records,
@@ -203,9 +214,9 @@ def main() -> None:
                 f'{args.config}: {plan.problem.space.name}',
                 plan.identity,
             )
-            console.print(nas.front_table(plan.problem, best))
+            console.print(front_table(plan.problem, best))
             console.print('\n'.join(map(str, [archive.path, *written])))
-        if isinstance(where, nas.Ranks):
+        if isinstance(where, Ranks):
             where.meet('end')  # the store lives in one of them
 
 

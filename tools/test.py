@@ -16,7 +16,12 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from nasvit_mm import engine
+from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.config import type_name
+from nasvit_mm.data import check_data
+from nasvit_mm.dense import check_channels, check_checkpoint_fits
+from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import start_processes
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,7 +52,7 @@ def draw(cfg: Config, args: argparse.Namespace) -> None:
     """Turn on the visualization hook of mmseg or mmdet."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        raise engine.UsageError(
+        raise UsageError(
             '--show and --show-dir need default_hooks.visualization in the config: '
             "dict(type='SegVisualizationHook'), of a detector dict(type='DetVisualizationHook')"
         )
@@ -62,7 +67,7 @@ def augment(cfg: Config) -> None:
     """Wrap model and pipeline for test-time augmentation."""
     missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
     if missing:
-        raise engine.UsageError(f'--tta needs {" and ".join(missing)} in the config')
+        raise UsageError(f'--tta needs {" and ".join(missing)} in the config')
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
@@ -75,7 +80,7 @@ def write_results(cfg: Config, folder: str) -> None:
             Path(folder).mkdir(parents=True, exist_ok=True)
             evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
         elif evaluator['type'].endswith('Accuracy'):
-            raise engine.UsageError(
+            raise UsageError(
                 '--out writes label maps, or detections; a classifier has '
                 'neither: leave it out, scores are in the log'
             )
@@ -86,9 +91,9 @@ def write_results(cfg: Config, folder: str) -> None:
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
-    engine.check_checkpoint_exists(args.checkpoint)
-    engine.check_data(cfg, 'test')
-    if str(cfg.model.get('type')).removeprefix('nasvit_mm.') == 'Supernet':
+    check_checkpoint_exists(args.checkpoint)
+    check_data(cfg, 'test')
+    if type_name(cfg.model) == 'Supernet':
         cfg.model.teachers = None  # only training asks them
     # A moving average is what its training's checkpoints have as weights.
     cfg.custom_hooks = [
@@ -103,11 +108,11 @@ def main() -> None:
     if args.out:
         write_results(cfg, args.out)
     cfg.load_from, cfg.resume = None, False
-    engine.start_processes(cfg)
+    start_processes(cfg)
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    engine.check_channels(runner.model)
-    engine.check_checkpoint_fits(runner.model, args.checkpoint, cfg)
+    check_channels(runner.model)
+    check_checkpoint_fits(runner.model, args.checkpoint, cfg)
     runner.load_checkpoint(args.checkpoint)
     runner.test()
     if args.show_dir:

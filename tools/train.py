@@ -15,7 +15,24 @@ import _common  # first: it makes the OpenMMLab packages importable
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from nasvit_mm import engine
+from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.config import add_own_hooks
+from nasvit_mm.data import check_data
+from nasvit_mm.dense import (
+    check_backbone_fits,
+    check_channels,
+    check_checkpoint_fits,
+    check_pretrained,
+)
+from nasvit_mm.runtime import (
+    check_schedule,
+    disk_errors,
+    enable_amp,
+    enable_auto_scale_lr,
+    enable_tensorboard,
+    latest_checkpoint,
+    start_processes,
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,35 +63,35 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     cfg = _common.load_config(args)
-    engine.check_schedule(cfg)
+    check_schedule(cfg)
     if args.amp:
-        engine.enable_amp(cfg)
+        enable_amp(cfg)
     if args.auto_scale_lr:
-        engine.enable_auto_scale_lr(cfg)
+        enable_auto_scale_lr(cfg)
     if args.tensorboard:
-        engine.enable_tensorboard(cfg)
+        enable_tensorboard(cfg)
 
     resume_from = args.resume
     if args.resume == 'auto':
-        resume_from = engine.latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
+        resume_from = latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
     if resume_from is not None:
-        engine.check_checkpoint_exists(resume_from)
+        check_checkpoint_exists(resume_from)
         cfg.load_from = resume_from
         cfg.resume = True
     elif cfg.get('load_from'):
-        engine.check_checkpoint_exists(cfg.load_from)
-    engine.add_own_hooks(cfg)
-    engine.check_pretrained(cfg)
-    engine.check_data(cfg, 'train', 'val')
-    engine.start_processes(cfg)
+        check_checkpoint_exists(cfg.load_from)
+    add_own_hooks(cfg)
+    check_pretrained(cfg)
+    check_data(cfg, 'train', 'val')
+    start_processes(cfg)
 
-    with engine.disk_errors(cfg.work_dir):
+    with disk_errors(cfg.work_dir):
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-        engine.check_channels(runner.model)
+        check_channels(runner.model)
         if resume_from is not None:
-            engine.check_checkpoint_fits(runner.model, resume_from, cfg)
+            check_checkpoint_fits(runner.model, resume_from, cfg)
         elif cfg.get('load_from'):
-            engine.check_backbone_fits(runner.model, cfg.load_from, cfg)
+            check_backbone_fits(runner.model, cfg.load_from, cfg)
         runner.train()
 
 

@@ -161,7 +161,7 @@ def final(_: str, __: int, folder: Path, work_dir: Path) -> None:
 def alone(_: str, seed: int, folder: Path, __: Path) -> None:
     from mmengine.config import Config
 
-    from nasvit_mm.search import standalone
+    from nasvit_mm.dense import standalone
 
     of = space()
     archs = [of.smallest, *of.sample(1, NUM_ALONE - 2), of.largest]

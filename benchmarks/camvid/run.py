@@ -104,16 +104,14 @@ def measure(results: dict[str, dict]) -> None:
     import torch
     from mmengine.config import Config
 
-    from nasvit_mm import engine
-    from nasvit_mm.cost import count_model
-    from nasvit_mm.cost.measure import measure_seconds
-    from nasvit_mm.deploy import Logits
+    from nasvit_mm.dense import build_model, count_model
+    from nasvit_mm.deploy import Logits, measure_seconds
 
     os.chdir(ROOT)
     nets, picture = {}, torch.randn(1, 3, *SIZE)
     for row, result in results.items():
         cfg = Config.fromfile(result['config'])
-        model = engine.build_model(cfg)
+        model = build_model(cfg)
         cost = count_model(model, cfg.crop_size)
         result.update(macs=cost.total_macs, params=cost.total_params)
         nets[row] = Logits(model, SIZE)

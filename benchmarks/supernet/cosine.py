@@ -46,15 +46,16 @@ def similarities(folder: Path, subnets: int, seed: int) -> list[tuple[float, flo
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    from nasvit_mm import engine
     from nasvit_mm.cost import count
+    from nasvit_mm.dense import load_weights
     from nasvit_mm.registry import MODELS
+    from nasvit_mm.runtime import latest_checkpoint
     from nasvit_mm.supernet import cosine
 
     cfg = Config.fromfile(ROOT / CONFIG)
     cfg.train_dataloader.update(batch_size=128, num_workers=0, persistent_workers=False)
     model = MODELS.build(cfg.model)
-    engine.load_weights(model, engine.latest_checkpoint(str(folder)), cfg)
+    load_weights(model, latest_checkpoint(str(folder)), cfg)
     net = model.model.train()
     batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=seed)))
     batch = net.data_preprocessor(batch, True)

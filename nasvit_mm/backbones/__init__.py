@@ -1,39 +1,34 @@
-"""The networks, one file per family, registered as OpenMMLab backbones."""
+"""What all elastic backbones share: active architecture, taps, weight sharing, heads."""
 
-from mmengine.registry import MODELS as _ROOT
-
-from nasvit_mm.backbones.base import ElasticBackbone, plain_types
+from nasvit_mm.backbones.base import ElasticBackbone, Tap, register_backbone
+from nasvit_mm.backbones.block import Block
 from nasvit_mm.backbones.classifier import ElasticClassifier, create_model
-from nasvit_mm.backbones.elasticvit import ElasticViT, ElasticViTHead
-from nasvit_mm.backbones.nasvit import NASViT, NASViTHead
-from nasvit_mm.backbones.vitas import ViTAS, ViTASHead
-from nasvit_mm.backbones.vitas_twins import TwinsViTAS, TwinsViTASHead
+from nasvit_mm.backbones.hybrid import HybridBackbone, Plan
+from nasvit_mm.backbones.shared import Rule, SharedWeightBackbone
+from nasvit_mm.family import FAMILIES
+from nasvit_mm.registry import MODELS
 
 __all__ = [
-    'FAMILIES',
+    'Block',
     'ElasticBackbone',
     'ElasticClassifier',
-    'ElasticViT',
-    'NASViT',
-    'TwinsViTAS',
-    'ViTAS',
+    'HybridBackbone',
+    'Plan',
+    'Rule',
+    'SharedWeightBackbone',
+    'Tap',
     'create_model',
-    'plain_types',
+    'register_backbone',
 ]
 
-# Space -> (backbone, classification head).
-FAMILIES = {
-    space: family
-    for family in (
-        (NASViT, NASViTHead),
-        (ElasticViT, ElasticViTHead),
-        (ViTAS, ViTASHead),
-        (TwinsViTAS, TwinsViTASHead),
-    )
-    for space in family[0].spaces
-}
+# The networks register themselves; bare names work in any OpenMMLab config from here on.
+for _family in FAMILIES.unique():
+    _family.import_network()
 
-# Bare names work too once this room is imported: other registries fall back to mmengine's root.
-for _backbone in {backbone for backbone, _ in FAMILIES.values()}:
-    if _ROOT.module_dict.get(_backbone.__name__) is None:
-        _ROOT.register_module(module=_backbone)
+
+def __getattr__(name: str) -> type[ElasticBackbone]:
+    """Return a registered backbone by its name, ``nasvit_mm.backbones.NASViT``."""
+    found = MODELS.module_dict.get(name)
+    if isinstance(found, type) and issubclass(found, ElasticBackbone):
+        return found
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

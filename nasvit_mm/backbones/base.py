@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 
 import torch
 from mmengine.model import BaseModule
+from mmengine.registry import MODELS as ROOT
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from nasvit_mm.backbones.pretrained import load_pretrained
+from nasvit_mm.backbones.block import Block
+from nasvit_mm.config import plain_types
+from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
     ElasticConv2d,
@@ -19,6 +22,7 @@ from nasvit_mm.nn import (
     Span,
     frozen_statistics,
 )
+from nasvit_mm.registry import MODELS, WEIGHT_INITIALIZERS
 from nasvit_mm.spaces import Arch, Space, get_space
 from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
@@ -34,6 +38,14 @@ class Tap(nn.Module):
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
         out = Span.whole(self.proj.out_channels)
         return self.proj(self.norm(x, channels), channels, out)
+
+
+def register_backbone(kind: type[ElasticBackbone]) -> type[ElasticBackbone]:
+    """Register a backbone, in OpenMMLab's root registry too, where its bare name is free."""
+    MODELS.register_module(module=kind)
+    if ROOT.module_dict.get(kind.__name__) is None:
+        ROOT.register_module(module=kind)
+    return kind
 
 
 class ElasticBackbone(BaseModule):
@@ -65,6 +77,7 @@ class ElasticBackbone(BaseModule):
 
     Attributes:
         space: the space built (of one member for a subnet).
+        options: keyword arguments that :meth:`rebuild` builds with.
         arch: the active architecture.
         phase: the active phase of the weight sharing.
         out_channels, out_strides: per output, for the active architecture.
@@ -110,7 +123,7 @@ class ElasticBackbone(BaseModule):
         self.frozen_stages, self.norm_eval, self.with_cp = frozen_stages, norm_eval, with_cp
         self.channels_last = channels_last
         self._norm_args, self._norm_grad = read_norm_cfg(norm_cfg)
-        self._options = dict(
+        self.options = dict(
             out_indices=self.out_indices,
             out_width=out_width,
             attention=attention,
@@ -121,7 +134,7 @@ class ElasticBackbone(BaseModule):
             drop_path_rate=drop_path_rate,
             channels_last=channels_last,
         )
-        self._build()
+        self.build()
         self.taps = self._build_taps(out_width)
         self.set_arch(self.space.largest)
         if not self._norm_grad:
@@ -130,28 +143,30 @@ class ElasticBackbone(BaseModule):
         self._freeze()
 
     # ------------------------------------------------------------------ of the family
-    def _build(self) -> None:
+    def build(self) -> None:
         """Make the layers of all stages up to the last output."""
         raise NotImplementedError
 
-    def _plan(self, arch: Arch) -> Any:
+    def plan_of(self, arch: Arch) -> Any:
         """Spans of every layer for an architecture; ``head``: of the classification head."""
         raise NotImplementedError
 
-    def _output_spans(self, plan: Any) -> list[Span]:
+    def output_spans(self, plan: Any) -> list[Span]:
         """Channels of every output in ``out_indices``."""
         raise NotImplementedError
 
-    def blocks_of(self, arch: Any) -> list[tuple[str, Any]]:
-        """Place and plan of every block that a forward of an architecture runs, in order.
-
-        Blocks of one place and equal widths do the same work.
-        """
+    def blocks_of(self, arch: Any) -> list[Block]:
+        """Return every block that a forward of an architecture runs, in order."""
         raise NotImplementedError
 
-    def _stem_and_stages(self) -> list[nn.Module]:
+    def stem_and_stages(self) -> list[nn.Module]:
         """The stem, then every stage built: what ``frozen_stages`` counts."""
         raise NotImplementedError
+
+    @property
+    def cost_options(self) -> dict[str, Any]:
+        """Options of :func:`nasvit_mm.cost.count` besides outputs, taps and attention."""
+        return {}
 
     # ------------------------------------------------------------------ the active architecture
     def set_arch(self, arch: Any, phase: int = 0) -> None:
@@ -165,11 +180,11 @@ class ElasticBackbone(BaseModule):
         if not 0 <= phase < self.phases:
             raise ValueError(f'phase = {phase}, {type(self).__name__} has {self.phases} phase(s)')
         self.arch, self.phase = arch, phase
-        self.plan = self._plan(arch)
+        self.plan = self.plan_of(arch)
 
     def rebuild(self, arch: Any) -> ElasticBackbone:
         """A new backbone of the same options for one architecture, freshly initialised."""
-        return type(self)(arch=arch, space=self.space, **self._options)
+        return type(self)(arch=arch, space=self.space, **self.options)
 
     @property
     def out_channels(self) -> list[int]:
@@ -179,11 +194,11 @@ class ElasticBackbone(BaseModule):
     def _channels(self, plan: Any) -> list[int]:
         if self.taps is not None:
             return [tap.proj.out_channels for tap in self.taps]
-        return [span.width for span in self._output_spans(plan)]
+        return [span.width for span in self.output_spans(plan)]
 
     def channels_of(self, arch: Any) -> list[int]:
         """``out_channels`` that another architecture of the space would have."""
-        return self._channels(self._plan(self.space.arch(arch)))
+        return self._channels(self.plan_of(self.space.arch(arch)))
 
     @property
     def out_strides(self) -> list[int]:
@@ -194,7 +209,7 @@ class ElasticBackbone(BaseModule):
         """(N, 3, H, W) -> what the classification head takes: the last output."""
         return self(x)[-1]
 
-    def _checked(self, x: torch.Tensor) -> torch.Tensor:
+    def checked(self, x: torch.Tensor) -> torch.Tensor:
         """The pictures, in the layout to run in."""
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
@@ -206,7 +221,7 @@ class ElasticBackbone(BaseModule):
         last = self.channels_last and not torch.onnx.is_in_onnx_export()
         return x.contiguous(memory_format=torch.channels_last) if last else x
 
-    def _run(self, block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
+    def run_block(self, block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
         """``block(x, *args)``, recomputed in the backward pass where ``with_cp`` says so."""
         if not (self.with_cp and self.training and torch.is_grad_enabled()):
             return block(x, *args)
@@ -220,10 +235,10 @@ class ElasticBackbone(BaseModule):
             context_fn=lambda: (nullcontext(), frozen_statistics(block)),
         )
 
-    def _outputs(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    def end_outputs(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         if self.taps is None:
             return tuple(maps)
-        spans = self._output_spans(self.plan)
+        spans = self.output_spans(self.plan)
         return tuple(tap(x, span) for tap, x, span in zip(self.taps, maps, spans))
 
     def _build_taps(self, out_width: int | Sequence[int] | None) -> nn.ModuleList | None:
@@ -236,10 +251,10 @@ class ElasticBackbone(BaseModule):
                 f'out_width = {out_width!r}, expected a positive int or {count} of '
                 f'them, one per output of out_indices = {self.out_indices}'
             )
-        spans = self._output_spans(self._plan(self.space.largest))
+        spans = self.output_spans(self.plan_of(self.space.largest))
         return nn.ModuleList(Tap(s.size, w) for s, w in zip(spans, widths))
 
-    def _norm(self, width: int) -> ElasticBatchNorm2d:
+    def make_norm(self, width: int) -> ElasticBatchNorm2d:
         return ElasticBatchNorm2d(width, **self._norm_args)
 
     # ------------------------------------------------------------------ training state
@@ -247,7 +262,7 @@ class ElasticBackbone(BaseModule):
         return [m for m in self.modules() if isinstance(m, ElasticBatchNorm2d)]
 
     def _frozen(self) -> list[nn.Module]:
-        return self._stem_and_stages()[: self.frozen_stages + 1]
+        return self.stem_and_stages()[: self.frozen_stages + 1]
 
     def _freeze(self) -> None:
         for module in self._frozen():
@@ -269,7 +284,8 @@ class ElasticBackbone(BaseModule):
         cfg = self.init_cfg
         if isinstance(cfg, Mapping) and cfg.get('type') == 'Pretrained':
             if not self._is_init:
-                load_pretrained(self, cfg['checkpoint'], cfg.get('prefix'))
+                # mmengine's own only warns of what does not fit.
+                WEIGHT_INITIALIZERS.build(dict(cfg, type='PretrainedBackbone'))(self)
                 self._is_init = True
             return
         super().init_weights()
@@ -280,13 +296,12 @@ class ElasticBackbone(BaseModule):
         """What is built for the arguments ``arch`` and ``space``.
 
         Raises:
-            KeyError, ValueError, TypeError, OSError: an unknown space or architecture, or a space
-                of another family.
+            ArchitectureError: an unknown space or architecture, or a space of another family.
         """
         arch = plain_types(arch)
         whole = get_space(cls._space_of(arch) if space is None else plain_types(space))
         if whole.name not in cls.spaces:
-            raise ValueError(
+            raise ArchitectureError(
                 f'{cls.__name__} serves {", ".join(cls.spaces)}, not the space {whole.name!r}'
             )
         supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
@@ -313,15 +328,6 @@ class ElasticBackbone(BaseModule):
                 f'0..{len(self.strides) - 1} (strides {self.strides})'
             )
         return indices
-
-
-def plain_types(x: Any) -> Any:
-    """mmengine's ConfigDict and lists of a config as dict and list; the rest as it is."""
-    if isinstance(x, Mapping) and not isinstance(x, Arch):
-        return {k: plain_types(v) for k, v in x.items()}
-    if isinstance(x, Sequence) and not isinstance(x, str):
-        return [plain_types(v) for v in x]
-    return x
 
 
 def read_norm_cfg(norm_cfg: Mapping | None) -> tuple[dict[str, Any], bool]:

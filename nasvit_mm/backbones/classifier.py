@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import Arch, Space, get_space
 
 
@@ -89,10 +90,9 @@ def create_model(
     Raises:
         KeyError, ValueError: unknown space or architecture, a value outside the space.
     """
-    from nasvit_mm.backbones import FAMILIES
-
     space = get_space(space)
-    backbone_type, head_type = FAMILIES[space.name]
+    family = FAMILIES[space.name]
+    backbone_type, head_type = family.part('backbone'), family.part('head')
     if num_classes < 1:
         raise ValueError(f'num_classes = {num_classes}, must be at least 1')
     last = len(backbone_type.strides) - 1

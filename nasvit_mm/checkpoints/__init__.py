@@ -1,7 +1,26 @@
-"""Checkpoints: official ones -> ours, supernet -> subnet."""
+"""Checkpoints: one reader; official ones -> ours; supernet -> subnet."""
 
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import extract_state, extract_subnet
-from nasvit_mm.checkpoints.files import load_official, save_weights
+from nasvit_mm.checkpoints.pretrained import PretrainedBackbone
+from nasvit_mm.checkpoints.reading import (
+    Checkpoint,
+    check_checkpoint_exists,
+    read_checkpoint,
+    weights_in,
+    weights_only,
+)
+from nasvit_mm.checkpoints.writing import save_weights
 
-__all__ = ['convert_official', 'extract_state', 'extract_subnet', 'load_official', 'save_weights']
+__all__ = [
+    'Checkpoint',
+    'PretrainedBackbone',
+    'check_checkpoint_exists',
+    'convert_official',
+    'extract_state',
+    'extract_subnet',
+    'read_checkpoint',
+    'save_weights',
+    'weights_in',
+    'weights_only',
+]

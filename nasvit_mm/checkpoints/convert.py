@@ -8,23 +8,10 @@ from typing import Any
 import torch
 
 from nasvit_mm.backbones import create_model
-from nasvit_mm.checkpoints import elasticvit, nasvit, vitas, vitas_twins
 from nasvit_mm.checkpoints.extract import extract_state
+from nasvit_mm.checkpoints.reading import weights_in
+from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import Space, get_space
-
-# Space -> module with
-#   rename(weights, space)           official keys to ours;
-#   fit(key, tensor, shape, space)   the part of an official tensor that our supernet holds;
-#   is_extracted(weights)            whether they are of a subnet that the authors' code extracted;
-#   options(weights)                 of the backbone, where they tell (optional).
-CONVERTERS = {
-    'nasvit': nasvit,
-    'elasticvit': elasticvit,
-    'vitas_deit_small': vitas,
-    'vitas_deit_block': vitas,
-    'vitas_deit_base': vitas,
-    'vitas_twins': vitas_twins,
-}
 
 
 def convert_official(
@@ -50,13 +37,13 @@ def convert_official(
     """
     space = get_space(space_name)
     arch = None if arch is None else space.arch(arch)
-    converter = CONVERTERS[space.name]
+    converter = FAMILIES[space.name].part('converter')
     weights = bare_weights(state_dict)
     if arch is not None and converter.is_extracted(weights):
         # The authors' extraction has been here: what is left is the supernet of this one choice.
         space, arch = space.only(arch), None
     official, weights = weights, converter.rename(weights, space)
-    options = converter.options(official) if hasattr(converter, 'options') else {}
+    options = converter.options(official)
     with torch.device('meta'):
         supernet = create_model(space, num_classes=len(weights['head.classifier.bias']), **options)
     expected = supernet.state_dict()
@@ -73,10 +60,6 @@ def convert_official(
 
 
 def bare_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint: its EMA if there is one, else its model, else itself."""
-    for key in ('model_ema', 'state_dict', 'model'):
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    tensors = {k: v for k, v in content.items() if torch.is_tensor(v)}
-    return {k.removeprefix('module.'): v for k, v in tensors.items()}
+    """Return the tensors of a checkpoint: its EMA if there is one, else its model, else itself."""
+    weights = weights_in(content, 'model_ema')
+    return {k.removeprefix('module.'): v for k, v in weights.items() if torch.is_tensor(v)}

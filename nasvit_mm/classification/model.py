@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from timm.data import Mixup
 
-from nasvit_mm.backbones import FAMILIES, ElasticClassifier, create_model, plain_types
-from nasvit_mm.engine import UsageError
+from nasvit_mm.backbones import ElasticClassifier, create_model
+from nasvit_mm.config import plain_types
+from nasvit_mm.errors import UsageError
+from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS
 from nasvit_mm.spaces import Space, get_space
 
@@ -105,7 +107,7 @@ class ImageClassifier(BaseModel):
             KeyError, ValueError, TypeError, OSError: an unknown space or architecture.
         """
         space = get_space(plain_types(space))
-        return FAMILIES[space.name][0].read_space(arch, space)
+        return FAMILIES[space.name].part('backbone').read_space(arch, space)
 
     def classifier(self) -> ElasticClassifier:
         """The plain network, of the same modules: what extraction takes."""

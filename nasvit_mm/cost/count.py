@@ -8,19 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nasvit_mm.cost import elasticvit, nasvit, vitas, vitas_twins
-from nasvit_mm.spaces import Space, get_space, is_many
+from nasvit_mm.family import FAMILIES
+from nasvit_mm.spaces import RESOLUTION, Space, get_space, is_many
 from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
-# Space -> module with ``tally`` and the default ``OUT_INDICES`` of a backbone.
-FAMILIES = {
-    'nasvit': nasvit,
-    'elasticvit': elasticvit,
-    'vitas_deit_small': vitas,
-    'vitas_deit_block': vitas,
-    'vitas_deit_base': vitas,
-    'vitas_twins': vitas_twins,
-}
 PARTS = ('classifier', 'backbone')
 COUNTERS = ('true', 'authors')
 
@@ -62,7 +53,7 @@ def count(
     num_classes: int = 1000,
     out_width: int | Sequence[int] | None = None,
     counter: str = 'true',
-    stage_norm: bool = False,
+    **options: Any,
 ) -> Cost:
     """Multiply-adds and parameters, equal to a trace of the built module to the last unit.
 
@@ -79,7 +70,7 @@ def count(
         out_width: taps of the backbone, one width or one per output.
         counter: ``'true'``, or ``'authors'``: the formula of the family's released code, whose
             figures its papers' levels mean (of the classifier; parameters are the true ones).
-        stage_norm: of the Twins-like backbone.
+        options: of the family's backbones, e.g. ``stage_norm`` of ``vitas_twins``.
 
     Returns:
         A :class:`Cost` of ints for one architecture, of arrays for a list or matrix.
@@ -88,18 +79,21 @@ def count(
         ValueError: an argument outside what is allowed, an input below the smallest workable size.
     """
     space = get_space(space)
-    family = FAMILIES[space.name]
+    family = FAMILIES[space.name].part('cost')
     if part not in PARTS:
         raise ValueError(f'part = {part!r}, allowed: {PARTS}')
     if attention not in ATTENTION_MODES:
         raise ValueError(f'attention = {attention!r}, allowed: {ATTENTION_MODES}')
     genes, many = _genes(space, archs)
     fields = space.columns(genes)
-    height, width = _sizes(input_size, fields['resolution'], family.MIN_SIZE)
+    resolution = space.role(RESOLUTION)
+    height, width = _sizes(
+        input_size, len(genes), resolution and fields[resolution.name], family.min_size
+    )
     indices = None
     if part == 'backbone':
-        indices = tuple(family.OUT_INDICES if out_indices is None else out_indices)
-        allowed = range(family.NUM_OUTPUTS)
+        indices = tuple(family.out_indices if out_indices is None else out_indices)
+        allowed = range(family.num_outputs)
         if list(indices) != sorted(set(indices)) or not indices or not set(indices) <= {*allowed}:
             raise ValueError(
                 f'out_indices = {out_indices!r}, expected ascending indices out of 0..{allowed[-1]}'
@@ -112,15 +106,17 @@ def count(
         raise ValueError("out_indices and out_width belong to part='backbone'")
     if counter not in COUNTERS:
         raise ValueError(f'counter = {counter!r}, allowed: {COUNTERS}')
-    if counter == 'authors' and (part != 'classifier' or not hasattr(family, 'authors_macs')):
-        having = [name for name, f in FAMILIES.items() if hasattr(f, 'authors_macs')]
+    if counter == 'authors' and (part != 'classifier' or family.authors_macs is None):
+        having = [name for name, f in FAMILIES.items() if f.part('cost').authors_macs is not None]
         raise ValueError(
             f"counter = 'authors' counts classifiers of {', '.join(having)}, not "
             f'{part}s of {space.name}'
         )
-    if stage_norm and (part != 'backbone' or space.name != 'vitas_twins'):
+    wrong = [name for name in options if part != 'backbone' or name not in family.options]
+    if wrong:
         raise ValueError(
-            f'stage_norm belongs to backbones of vitas_twins, not to {part}s of {space.name}'
+            f'{wrong[0]} is no option of {part}s of {space.name}; options of its backbones: '
+            f'{", ".join(family.options) or "none"}'
         )
     parts = family.tally(
         fields,
@@ -130,7 +126,7 @@ def count(
         attention=attention,
         num_classes=num_classes,
         out_width=out_width and tuple(out_width),
-        **(dict(stage_norm=True) if stage_norm else {}),
+        **options,
     )
     n = len(genes)
     macs = {k: _full(t.macs, n) for k, t in parts.items()}
@@ -154,8 +150,13 @@ def _genes(space: Space, archs: Any) -> tuple[np.ndarray, bool]:
     return np.atleast_2d(space.genes(list(archs) if several else archs)), several
 
 
-def _sizes(input_size: Any, resolution: np.ndarray, smallest: int) -> tuple[np.ndarray, np.ndarray]:
+def _sizes(
+    input_size: Any, n: int, resolution: np.ndarray | None, smallest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Height and width of the input for each of ``n`` architectures, (n,) both."""
     if input_size is None:
+        if resolution is None:
+            raise ValueError('architectures of this space have no resolution: give input_size')
         return resolution, resolution
     size = (input_size, input_size) if isinstance(input_size, (int, np.integer)) else input_size
     if len(size) != 2 or min(size) < smallest:
@@ -163,7 +164,7 @@ def _sizes(input_size: Any, resolution: np.ndarray, smallest: int) -> tuple[np.n
             f'input_size = {input_size!r}, expected a side or (height, width) of at '
             f'least {smallest} pixels'
         )
-    return tuple(np.full(len(resolution), int(n), np.int64) for n in size)
+    return tuple(np.full(n, int(side), np.int64) for side in size)
 
 
 def _full(value: Any, n: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasvit_mm.cost import prediction
+from nasvit_mm.dense import prediction
 
 
 class Logits(nn.Module):

@@ -2,20 +2,24 @@
 
 from nasvit_mm.search.algorithms import (
     ALGORITHMS,
-    NSGA2,
+    OPERATORS,
     Algorithm,
     LevelEvolution,
     ParetoEvolution,
-    RandomSearch,
-    ViTASEvolution,
     build_algorithm,
 )
-from nasvit_mm.search.archive import Archive, read_archive
 from nasvit_mm.search.config import EVALUATED, SearchPlan, read_search, read_task
-from nasvit_mm.search.digest import digest, sha256
-from nasvit_mm.search.evaluators import ABOUT, SubnetEvaluator, build_evaluator, evaluate
-from nasvit_mm.search.execute import EvaluationError, Ranks, Serial, Workers
-from nasvit_mm.search.export import (
+from nasvit_mm.search.evaluators import (
+    ABOUT,
+    EvaluationError,
+    Ranks,
+    Serial,
+    SubnetEvaluator,
+    SupernetEvaluator,
+    Workers,
+    build_evaluator,
+)
+from nasvit_mm.search.handover import (
     CONFIG,
     Exported,
     check_folder,
@@ -23,61 +27,34 @@ from nasvit_mm.search.export import (
     export_subnet,
     listed,
 )
-from nasvit_mm.search.latency import LatencyTable, build_latency_table
 from nasvit_mm.search.loop import figures, front, search
-from nasvit_mm.search.members import adopted
-from nasvit_mm.search.metrics import CostMetric
-from nasvit_mm.search.operators import (
-    OPERATORS,
-    FieldOperators,
-    Operators,
-    PolynomialOperators,
-    UniformOperators,
-)
-from nasvit_mm.search.problem import Constraint, Objective, Problem
-from nasvit_mm.search.report import front_table, write_report
-from nasvit_mm.search.supernet_evaluator import SupernetEvaluator
-from nasvit_mm.search.task import DenseTask, FeatureMaps, standalone
+from nasvit_mm.search.problem import SLOW, Problem, adopted
+from nasvit_mm.search.record import Archive, front_table, read_archive, write_report
 
 __all__ = [
     'ABOUT',
     'ALGORITHMS',
-    'CONFIG',
-    'EVALUATED',
-    'NSGA2',
-    'OPERATORS',
     'Algorithm',
     'Archive',
-    'Constraint',
-    'CostMetric',
-    'DenseTask',
+    'CONFIG',
+    'EVALUATED',
     'EvaluationError',
     'Exported',
-    'FeatureMaps',
-    'FieldOperators',
-    'LatencyTable',
     'LevelEvolution',
-    'Objective',
-    'Operators',
+    'OPERATORS',
     'ParetoEvolution',
-    'PolynomialOperators',
     'Problem',
-    'RandomSearch',
     'Ranks',
+    'SLOW',
     'SearchPlan',
     'Serial',
     'SubnetEvaluator',
     'SupernetEvaluator',
-    'UniformOperators',
-    'ViTASEvolution',
     'Workers',
     'adopted',
     'build_algorithm',
     'build_evaluator',
-    'build_latency_table',
     'check_folder',
-    'digest',
-    'evaluate',
     'export_model',
     'export_subnet',
     'figures',
@@ -88,7 +65,5 @@ __all__ = [
     'read_search',
     'read_task',
     'search',
-    'sha256',
-    'standalone',
     'write_report',
 ]

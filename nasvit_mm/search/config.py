@@ -12,20 +12,19 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from nasvit_mm.backbones import plain_types
-from nasvit_mm.engine import UsageError
+from nasvit_mm.checkpoints import read_checkpoint
+from nasvit_mm.config import plain_types, type_name
+from nasvit_mm.dense import DenseTask, Size, check_same_model, standalone
+from nasvit_mm.deploy import LatencyTable
+from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.files import digest
 from nasvit_mm.registry import MODELS
-from nasvit_mm.search.agreement import check_same_model
-from nasvit_mm.search.algorithms import Algorithm, build_algorithm
-from nasvit_mm.search.archive import NAME, read_archive
-from nasvit_mm.search.digest import digest
-from nasvit_mm.search.evaluators import describe_evaluator, evaluator_type
-from nasvit_mm.search.latency import LatencyTable
-from nasvit_mm.search.members import RESOLUTION, adopted, without_idle
-from nasvit_mm.search.problem import Problem, read_size
-from nasvit_mm.search.task import DenseTask, Size, standalone
-from nasvit_mm.spaces import Arch, Space, get_space
-from nasvit_mm.supernet import read_checkpoint
+from nasvit_mm.search.algorithms.algorithms import Algorithm, build_algorithm
+from nasvit_mm.search.evaluators.base import describe_evaluator, evaluator_type
+from nasvit_mm.search.problem.idle_genes import adopted, without_idle
+from nasvit_mm.search.problem.problem import Problem, read_size
+from nasvit_mm.search.record.archive import NAME, read_archive
+from nasvit_mm.spaces import RESOLUTION, Arch, Space, get_space
 
 KEYS = {
     'space',
@@ -151,7 +150,7 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
         return DenseTask(task, _space(cfg.space)), read_size(plain_types(cfg.get('input_size')))
     cfg = standalone(cfg)
     backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
-    kind = MODELS.get(str(backbone.get('type')).removeprefix('nasvit_mm.'))
+    kind = MODELS.get(type_name(backbone))
     if not hasattr(kind, 'read_space'):
         raise UsageError(
             f'the backbone of the config is {backbone.get("type")!r}, none of this project'
@@ -180,8 +179,8 @@ def _metrics(cfg: Config) -> list[str]:
 def _space(given: Any) -> Space:
     try:
         return get_space(plain_types(given))
-    except (KeyError, ValueError, TypeError) as error:
-        raise UsageError(f'space: {error.args[0]}') from error
+    except ArchitectureError as error:
+        raise UsageError(f'space: {error}') from error
 
 
 def _task_config(given: Any, path: str | Path | None) -> Config | None:
@@ -210,8 +209,8 @@ def _initial(given: Any, space: Space, idle: frozenset[str]) -> Sequence[Any]:
     if given is None or (not isinstance(given, str) and isinstance(given, Sequence)):
         try:
             return [adopted(space, idle, a) for a in plain_types(given) or ()]
-        except (KeyError, ValueError, TypeError, OSError) as error:
-            raise UsageError(f'initial: {error.args[0]}') from error
+        except ArchitectureError as error:
+            raise UsageError(f'initial: {error}') from error
     if not isinstance(given, str):
         raise UsageError(
             f'initial = {given!r}, expected a list of architectures, a checkpoint, or '
@@ -223,7 +222,7 @@ def _initial(given: Any, space: Space, idle: frozenset[str]) -> Sequence[Any]:
         return _members(
             space, idle, [r['arch'] for r in read_archive(given) if 'failed' not in r], given
         )
-    state = read_checkpoint(given).get('supernet') or {}
+    state = read_checkpoint(given).content.get('supernet') or {}
     banks = state.get('sampler', {}).get('bank')
     if not banks:
         raise UsageError(
@@ -240,8 +239,8 @@ def _members(
     out, refused = [], []
     for arch in archs:
         try:
-            out.append(adopted(space, idle | {RESOLUTION}, arch))
-        except ValueError as error:
+            out.append(adopted(space, idle | _resolution(space), arch))
+        except ArchitectureError as error:
             refused.append(error)
     if refused:
         found = f'initial: of {len(archs)} architectures of {source} {len(out)} are in the space'
@@ -249,3 +248,9 @@ def _members(
             raise UsageError(f'{found}; of the first: {refused[0]}') from refused[0]
         print_log(found, 'current', logging.WARNING)
     return out
+
+
+def _resolution(space: Space) -> set[str]:
+    """Labels of the genes that are the training resolution."""
+    field = space.role(RESOLUTION)
+    return set(field.labels) if field else set()

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from nasvit_mm.engine import UsageError
-from nasvit_mm.search.algorithms import Algorithm
-from nasvit_mm.search.archive import Archive
-from nasvit_mm.search.execute import Serial
-from nasvit_mm.search.problem import Problem
+from nasvit_mm.errors import UsageError
+from nasvit_mm.search.algorithms.algorithms import Algorithm
+from nasvit_mm.search.evaluators.execute import Serial
+from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.record.archive import Archive
 
 Progress = Callable[[int, int, Mapping[str, Any] | None], None]
 

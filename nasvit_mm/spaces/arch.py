@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nasvit_mm.errors import ArchitectureError
+from nasvit_mm.spaces.field import Field
+
 Value = int | tuple[int, ...]
-LONGEST_TEXT = 150  # of ``str(arch)``; what is longer ends in a digest
+PART = re.compile(r'[a-z]\d+(x\d{1,3})?(\.\d+(x\d{1,3})?)*')  # of ``str(arch)``: a field
 
 
 class Arch:
@@ -41,7 +44,7 @@ class Arch:
         """A copy with some fields changed (not validated: pass it through ``Space.arch``)."""
         unknown = set(fields) - set(self._fields)
         if unknown:
-            raise KeyError(
+            raise ArchitectureError(
                 f'{self._space} architectures have the fields {list(self._fields)}, '
                 f'not {sorted(unknown)}'
             )
@@ -72,14 +75,11 @@ class Arch:
         return self._hash
 
     def __str__(self) -> str:
+        """Return ``space:r224-w16.24-...``, which :meth:`Space.arch` reads back."""
         parts = (
             k[0] + _dotted(v if isinstance(v, tuple) else (v,)) for k, v in self._fields.items()
         )
-        text = f'{self._space}:{"-".join(parts)}'
-        if len(text) <= LONGEST_TEXT:
-            return text
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return f'{text[: LONGEST_TEXT - len(digest)]}~{digest}'
+        return f'{self._space}:{"-".join(parts)}'
 
     __repr__ = __str__
 
@@ -90,16 +90,40 @@ def _dotted(values: tuple[int, ...]) -> str:
     return '.'.join(f'{v}x{n}' if n > 5 else '.'.join([str(v)] * n) for v, n in runs)
 
 
+def parsed_text(text: str, fields: Sequence[Field]) -> dict[str, Any] | None:
+    """Read what ``str(arch)`` printed.
+
+    Args:
+        fields: of the space that it should be of.
+
+    Returns:
+        Values by field, with ``space``; None where the text has another form.
+    """
+    space, colon, rest = text.partition(':')
+    parts = rest.split('-')
+    if not colon or not all(PART.fullmatch(part) for part in parts):
+        return None
+    if [part[0] for part in parts] != [field.name[0] for field in fields]:
+        return {'space': space}  # of another space, or cut off: the error names what is missing
+    out: dict[str, Any] = {'space': space}
+    for part, field in zip(parts, fields):
+        values: list[int] = []
+        for run in part[1:].split('.'):
+            value, _, times = run.partition('x')
+            values += [int(value)] * int(times or 1)
+        out[field.name] = values if field.positions or len(values) > 1 else values[0]
+    return out
+
+
 def load_arch_file(path: str | Path) -> dict[str, Any]:
     """The mapping in a JSON or YAML architecture file.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: not JSON or YAML, or not a mapping inside.
+        ArchitectureError: no JSON or YAML in it, or no mapping inside.
     """
     path = Path(path)
-    text = path.read_text()
     try:
+        text = path.read_text(encoding='utf-8')
         if path.suffix.lower() in ('.yml', '.yaml'):
             import yaml
 
@@ -107,11 +131,11 @@ def load_arch_file(path: str | Path) -> dict[str, Any]:
         else:
             content = json.loads(text)
     except Exception as error:
-        raise ValueError(
+        raise ArchitectureError(
             f'architecture file {path} is not valid {path.suffix.lstrip(".") or "json"}: {error}'
         ) from error
     if not isinstance(content, (dict, list)):
-        raise ValueError(
+        raise ArchitectureError(
             f'architecture file {path} holds a {type(content).__name__}, '
             'expected a mapping of fields'
         )

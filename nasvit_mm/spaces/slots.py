@@ -13,7 +13,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.spaces.arch import Arch
+from nasvit_mm.spaces.field import DEPTH, PATCH
 from nasvit_mm.spaces.links import Link
 from nasvit_mm.spaces.space import Space
 
@@ -32,7 +34,7 @@ class SlotSpace(Space):
     slot_fields: ClassVar[tuple[str, ...]]  # besides heads
     groups: ClassVar[tuple[range, ...]]  # slots that identities are shifted within
 
-    def _links(self) -> list[Link]:
+    def build_links(self) -> list[Link]:
         if self.is_single:
             return []  # one given architecture, wherever its identities are
         heads, first, out = self.field('heads').choices, self.first_gene('heads'), []
@@ -72,7 +74,7 @@ class SlotSpace(Space):
         In a trained supernet it is another path: the weights are those of other slots.
 
         Raises:
-            ValueError: in a restricted space, where a block's choices are none of its new slot.
+            ArchitectureError: a restricted space has a block's choices not in its new slot.
         """
         arch = self.arch(arch)
         names = ('heads', *self.slot_fields)
@@ -111,19 +113,19 @@ class SlotSpace(Space):
         return tuple(sum(heads[slot] != IDENTITY for slot in group) for group in self.groups)
 
     def usable(self, genes: np.ndarray) -> np.ndarray:
-        """Those with a block, too."""
+        """Also require one block that is no identity."""
         return super().usable(genes) & (self.columns(genes)['heads'] != IDENTITY).any(1)
 
     def exchanged(
         self,
         genes: np.ndarray,
         other: np.ndarray,
-        name: str,
+        role: str,
         positions: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """As of other spaces; blocks beyond the depth that an architecture has are the other's."""
-        if name != 'depth':
-            return super().exchanged(genes, other, name, positions)
+        """Swap widths as other spaces do; of depths the empty slots take the other's blocks."""
+        if role != DEPTH:
+            return super().exchanged(genes, other, role, positions)
         firsts, out = [self.first_gene(n) for n in ('heads', *self.slot_fields)], genes.copy()
         ours, theirs = (self.columns(g)['heads'] == IDENTITY for g in (genes, other))
         for slot, replaced in enumerate((ours | theirs).T):
@@ -136,7 +138,7 @@ class SlotSpace(Space):
         fields = {}
         for f in self.fields:
             # Larger patches make a smaller network.
-            values = [c[-1 - end if f.name == 'patch_size' else end] for c in f.choices]
+            values = [c[-1 - end if f.role == PATCH else end] for c in f.choices]
             fields[f.name] = tuple(values) if f.positions else values[0]
         return Arch(self.name, fields)
 
@@ -208,5 +210,5 @@ class SlotSpace(Space):
                 for d in range(len(group) + 1)
             ]
         if not weights.any():
-            raise ValueError(f'identity = {identity!r}: no depth has a probability above 0')
+            raise ArchitectureError(f'identity = {identity!r}: no depth has a probability above 0')
         return weights / weights.sum()

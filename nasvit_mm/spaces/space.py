@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import copy
-import difflib
+import inspect
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
-from nasvit_mm.spaces.arch import Arch, Value, load_arch_file
+from nasvit_mm.errors import ArchitectureError
+from nasvit_mm.spaces.arch import Arch
+from nasvit_mm.spaces.field import Field
 from nasvit_mm.spaces.links import Forest, Link
-
-ZOO = Path(__file__).parent / 'zoo'
-
-
-class Field(NamedTuple):
-    """One field of an architecture: its positions and the choices at each of them."""
-
-    name: str
-    positions: tuple[str, ...]  # () for a scalar field
-    choices: tuple[tuple[int, ...], ...]  # ascending, one tuple per position (or one for a scalar)
-
-    @property
-    def labels(self) -> list[str]:
-        """``width[mb3]`` and the like, one per gene."""
-        return [f'{self.name}[{p}]' for p in self.positions] if self.positions else [self.name]
+from nasvit_mm.spaces.reading import from_mapping, given_mapping
+from nasvit_mm.spaces.restriction import restricted
 
 
 class Space:
@@ -39,13 +28,17 @@ class Space:
     the vector is the same for a space and all its restrictions.
 
     A family subclasses this with its table, and overrides what is special in it: its authors' own
-    notation (``_from_native``), rules between genes (``_links``), genes without effect
+    notation (``from_native``), rules between genes (``_links``), genes without effect
     (``canonical``).
     """
 
     name: ClassVar[str]
     table: ClassVar[tuple[Field, ...]]
     min_size: ClassVar[int]  # smallest resolution that ``restrict`` takes
+    # What complexity- and performance-aware sampling (ElasticViT) know of a space.
+    level_counter: ClassVar[str] = 'true'  # by which its levels are counted, see cost.count
+    never_floored: ClassVar[tuple[str, ...]] = ()  # fields that a level's smallest does not bound
+    compared: ClassVar[tuple[str, ...] | None] = None  # positions of the preference; None: all
 
     def __init__(
         self, fields: Sequence[Field] | None = None, restriction: Mapping[str, list] | None = None
@@ -57,19 +50,25 @@ class Space:
         """The field of a name.
 
         Raises:
-            KeyError: the space has no such field.
+            ArchitectureError: the space has no such field.
         """
         for field in self.fields:
             if field.name == name:
                 return field
-        raise KeyError(f'{self.name} has the fields {[f.name for f in self.fields]}, not {name!r}')
+        raise ArchitectureError(
+            f'{self.name} has the fields {[f.name for f in self.fields]}, not {name!r}'
+        )
+
+    def role(self, role: str) -> Field | None:
+        """Return the field of a role, one of :data:`nasvit_mm.spaces.ROLES`; None without one."""
+        return next((field for field in self.fields if field.role == role), None)
 
     def first_gene(self, name: str) -> int:
         """Where the genes of a field begin in a gene vector."""
         before = self.fields[: self.fields.index(self.field(name))]
         return sum(len(f.choices) for f in before)
 
-    def _links(self) -> list[Link]:
+    def build_links(self) -> list[Link]:
         """Rules between genes, without cycles; of every gene the choices of this space."""
         return []
 
@@ -110,11 +109,15 @@ class Space:
     @cached_property
     def links(self) -> tuple[Link, ...]:
         """Rules between two genes each."""
-        return tuple(self._links())
+        return tuple(self.build_links())
 
     @cached_property
     def _forest(self) -> Forest:
         return Forest([len(c) for c in self.choices], self.links)
+
+    def possible_choices(self) -> list[np.ndarray]:
+        """Return per gene which of its choices occur in any vector that obeys the rules, bool."""
+        return self._forest.possible()
 
     @property
     def num_architectures(self) -> int:
@@ -158,92 +161,27 @@ class Space:
                 own form.
 
         Raises:
-            KeyError: unknown name (the closest names are listed) or unknown / missing field.
-            ValueError: a value outside the space: the gene, the value and its choices are named.
-            TypeError: something that is no architecture.
+            ArchitectureError: an unknown name (the closest names are listed), an unknown or
+                missing field, a value outside the space (the gene, the value and its choices are
+                named), or something that is no architecture.
         """
-        return self._check(self._from_mapping(self.mapping(x)))
+        return self._check(from_mapping(self, self.mapping(x)))
 
     def mapping(self, x: Arch | str | Path | Mapping | Sequence) -> Mapping:
         """The fields of an architecture in any form that :meth:`arch` takes, before their values
         are checked.
         """
-        if isinstance(x, Arch):
-            if x.space != self.name:
-                raise ValueError(f'architecture of space {x.space!r} given to space {self.name!r}')
-            mapping: Any = {f.name: x[f.name] for f in self.fields}
-        elif isinstance(x, (str, Path)):
-            mapping = self._from_name(x)
-        else:
-            mapping = x
-        return mapping if isinstance(mapping, Mapping) else self._from_native(mapping)
+        mapping = given_mapping(self, x)
+        return mapping if isinstance(mapping, Mapping) else self.from_native(mapping)
 
-    def _from_name(self, name: str | Path) -> Mapping | Sequence:
-        text = str(name)
-        if text in ('smallest', 'largest'):
-            return getattr(self, text).to_dict()
-        if text in self.zoo:
-            return self.zoo[text]['arch']
-        native = self._from_text(text)
-        if native is not None:
-            return native
-        if Path(text).suffix.lower() in ('.json', '.yaml', '.yml'):
-            if not Path(text).is_file():
-                raise FileNotFoundError(f'architecture file not found: {text}')
-            return load_arch_file(text)
-        names = ['smallest', 'largest', *self.zoo]
-        raise KeyError(
-            f'unknown {self.name} architecture {text!r}{closest(text, names)}; '
-            f'named ones: {", ".join(names)}; a .json / .yaml file or a mapping '
-            'is taken too'
-        )
-
-    def _from_mapping(self, mapping: Mapping) -> Arch:
-        given = dict(mapping)
-        space = given.pop('space', self.name)
-        if space != self.name:
-            raise ValueError(f'architecture of space {space!r} given to space {self.name!r}')
-        names = [f.name for f in self.fields]
-        missing, unknown = [n for n in names if n not in given], sorted(set(given) - set(names))
-        if missing or unknown:
-            raise KeyError(
-                f'a {self.name} architecture has the fields {names}; '
-                + (f'missing: {missing} ' if missing else '')
-                + (f'unknown: {unknown}' if unknown else '')
-            )
-        return Arch(self.name, {f.name: self._read_field(f, given[f.name]) for f in self.fields})
-
-    def _read_field(self, field: Field, value: Any) -> Value:
-        values = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
-        if (
-            isinstance(value, str)
-            or len(values) != len(field.choices)
-            or (not field.positions and isinstance(value, (Sequence, np.ndarray)))
-        ):
-            shape = (
-                f'{len(field.positions)} numbers, {", ".join(field.positions)}'
-                if field.positions
-                else 'one number'
-            )
-            raise ValueError(f'{self.name}: {field.name} = {value!r}, expected {shape}')
-        out = []
-        for label, v, choices in zip(field.labels, values, field.choices):
-            if isinstance(v, bool) or v not in choices:
-                raise ValueError(
-                    f'{self.name}: {label} = {v!r} is not in the space; '
-                    f'choices: {", ".join(map(str, choices))}'
-                )
-            out.append(int(v))
-        return tuple(out) if field.positions else out[0]
-
-    def _from_native(self, x: Any) -> Mapping:
-        """The authors' own form that is not a mapping."""
-        raise TypeError(
+    def from_native(self, x: Any) -> Mapping:
+        """Read the authors' own form that is not a mapping."""
+        raise ArchitectureError(
             f'{type(x).__name__} is no {self.name} architecture; give a name, a '
             'mapping of fields, an Arch or a file'
         )
 
-    def _from_text(self, text: str) -> Mapping | Sequence | None:
+    def from_text(self, text: str) -> Mapping | Sequence | None:
         """The authors' own form that is a string; None where ``text`` is not one."""
         return None
 
@@ -258,7 +196,7 @@ class Space:
                 if not link.allowed[
                     self.choices[link.first].index(a), self.choices[link.second].index(b)
                 ]:
-                    raise ValueError(
+                    raise ArchitectureError(
                         f'{self.name}: {self.labels[link.first]} = {a} and '
                         f'{self.labels[link.second]} = {b} do not go together: {link.rule}'
                     )
@@ -289,7 +227,7 @@ class Space:
         """Inverse of :meth:`genes`; a matrix gives a list.
 
         Raises:
-            ValueError: wrong length or an index out of range, naming the gene.
+            ArchitectureError: wrong length or an index out of range, naming the gene.
         """
         genes = np.asarray(genes)
         if genes.ndim == 2:
@@ -313,14 +251,16 @@ class Space:
 
     def _values(self, genes: np.ndarray) -> np.ndarray:
         if genes.ndim != 2 or genes.shape[1] != self.num_genes:
-            raise ValueError(f'{self.name} has {self.num_genes} genes, got shape {genes.shape}')
+            raise ArchitectureError(
+                f'{self.name} has {self.num_genes} genes, got shape {genes.shape}'
+            )
         if not np.issubdtype(genes.dtype, np.integer):
-            raise ValueError(f'genes are integer indices, got {genes.dtype}')
+            raise ArchitectureError(f'genes are integer indices, got {genes.dtype}')
         sizes = np.array([len(c) for c in self.choices])
         bad = (genes < 0) | (genes >= sizes)
         if bad.any():
             row, gene = np.argwhere(bad)[0]
-            raise ValueError(
+            raise ArchitectureError(
                 f'{self.name}: gene {gene} ({self.labels[gene]}) = {genes[row, gene]} '
                 f'in row {row}, allowed 0..{sizes[gene] - 1}'
             )
@@ -337,30 +277,51 @@ class Space:
         self,
         genes: np.ndarray,
         other: np.ndarray,
-        name: str,
+        role: str,
         positions: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Genes (n, num_genes) with the widths, or the depths, of another architecture.
+        """Return genes (n, num_genes) with the widths, or the depths, of another architecture.
 
         Args:
             other: its genes, (num_genes,).
-            name: ``'width'`` or ``'depth'``.
+            role: ``'width'`` or ``'depth'``.
             positions: of that field; None: all.
 
         Raises:
-            ValueError: a position that the field does not have.
+            ArchitectureError: a position that the field does not have.
         """
-        field, out = self.field(name), genes.copy()
+        field, out = self.role(role), genes.copy()
         unknown = [p for p in positions or () if p not in field.positions]
         if unknown:
-            raise ValueError(
-                f'{name} has no position {", ".join(map(str, unknown))}; there are '
+            raise ArchitectureError(
+                f'{field.name} has no position {", ".join(map(str, unknown))}; there are '
                 f'{", ".join(field.positions)}'
             )
         places = [field.positions.index(p) for p in positions or field.positions] or [0]
-        columns = np.array(places) + self.first_gene(name)
+        columns = np.array(places) + self.first_gene(field.name)
         out[:, columns] = other[columns]
         return out
+
+    def level_floors(self) -> dict[float, Any]:
+        """Return complexity level in MACs -> the smallest subnet of the levels up to it.
+
+        Empty where the space's smallest member serves all levels.
+        """
+        return {}
+
+    def above(self, floor: Arch) -> Space:
+        """Return the space whose choices are not below an architecture's.
+
+        Fields named in ``never_floored`` stay as they are.
+        """
+        kept = {}
+        for field in self.fields:
+            if field.name in self.never_floored:
+                continue
+            least = floor[field.name] if field.positions else (floor[field.name],)
+            choices = [[c for c in cs if c >= low] for cs, low in zip(field.choices, least)]
+            kept[field.name] = choices if field.positions else choices[0]
+        return self.restrict(**kept)
 
     # ------------------------------------------------------------------ sampling
     def sample(self, rng: np.random.Generator | int, n: int | None = None) -> Arch | list[Arch]:
@@ -383,7 +344,7 @@ class Space:
             how: arguments of :meth:`sample_genes` besides.
 
         Raises:
-            ValueError: in 1,000 draws there is none.
+            ArchitectureError: in 1,000 draws there is none.
         """
         rng = np.random.default_rng(rng)
         genes = self.sample_genes(rng, n, **how)
@@ -392,7 +353,7 @@ class Space:
                 return self.from_genes(genes)
             again = ~self.usable(genes)
             genes[again] = self.sample_genes(rng, int(again.sum()), **how)
-        raise ValueError(
+        raise ArchitectureError(
             f'{self.name}: 1,000 draws gave no network of use'
             + ''.join(f', with {k} = {v!r}' for k, v in how.items())
         )
@@ -416,22 +377,9 @@ class Space:
             space.restrict(resolution=(64, 80, 96), depth=dict(mb5=(3, 4), mb6=3))
 
         Raises:
-            KeyError: unknown field or position.
-            ValueError: a choice that the space does not have.
+            ArchitectureError: an unknown field or position, or a choice that the space lacks.
         """
-        names = [f.name for f in self.fields]
-        unknown = sorted(set(fields) - set(names))
-        if unknown:
-            raise KeyError(f'{self.name} has the fields {names}, not {unknown}')
-        kept = [
-            self._restrict_field(f, fields[f.name]) if f.name in fields else f for f in self.fields
-        ]
-        kept = self._possible(kept)
-        full = {f.name: f for f in self.table}
-        restriction = {
-            f.name: [list(c) for c in f.choices] for f in kept if f.choices != full[f.name].choices
-        }
-        return type(self)(kept, restriction)
+        return restricted(self, fields)
 
     def only(self, arch: Any) -> Space:
         """The space whose one member is ``arch``: a subnet is a supernet with one choice."""
@@ -440,67 +388,12 @@ class Space:
             **{f.name: list(arch[f.name]) if f.positions else arch[f.name] for f in self.fields}
         )
 
-    def _possible(self, fields: list[Field]) -> list[Field]:
-        """Without the choices that no architecture can have, by the rules between genes."""
-        derived = type(self)(fields)
-        if not derived.links:
-            return fields
-        if not derived.num_architectures:
-            raise ValueError(
-                f'{self.name}: this restriction leaves no architecture: '
-                + '; '.join(sorted({link.rule for link in derived.links}))
-            )
-        masks, out = iter(derived._forest.possible()), []
-        for field in fields:
-            choices = tuple(
-                tuple(c for c, ok in zip(choice, next(masks)) if ok) for choice in field.choices
-            )
-            out.append(field._replace(choices=choices))
-        return out
-
-    def _restrict_field(self, field: Field, wanted: Any) -> Field:
-        if not field.positions:
-            if isinstance(wanted, (list, tuple)) and len(wanted) == 1:
-                wanted = wanted[0]  # the form that to_dict() writes
-            wanted = [wanted]
-        elif isinstance(wanted, Mapping):
-            unknown = sorted(set(wanted) - set(field.positions))
-            if unknown:
-                raise KeyError(
-                    f'{self.name}: {field.name} has the positions '
-                    f'{list(field.positions)}, not {unknown}'
-                )
-            wanted = [wanted.get(p, c) for p, c in zip(field.positions, field.choices)]
-        elif not isinstance(wanted, (list, tuple)) or len(wanted) != len(field.positions):
-            raise ValueError(
-                f'{self.name}: restrict {field.name} with a mapping position -> '
-                f'choices or a list of {len(field.positions)} entries, got {wanted!r}'
-            )
-        choices = []
-        for label, values, have in zip(field.labels, wanted, field.choices):
-            values = sorted(set(values if isinstance(values, (list, tuple, set)) else [values]))
-            bad = [v for v in values if not self._allowed(field, v, have)]
-            if bad or not values:
-                raise ValueError(
-                    f'{self.name}: restrict {label} to {values}, but the space has {list(have)}'
-                )
-            choices.append(tuple(int(v) for v in values))
-        return field._replace(choices=tuple(choices))
-
-    def _allowed(self, field: Field, value: Any, choices: tuple[int, ...]) -> bool:
-        """Whether ``restrict`` may leave ``value``."""
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            return False
-        return value >= self.min_size if field.name == 'resolution' else value in choices
-
     # ------------------------------------------------------------------ named architectures
     @cached_property
     def zoo(self) -> dict[str, dict[str, Any]]:
         """Named members of this space with provenance: source, published and measured figures."""
-        path = ZOO / f'{self.name}.json'
-        if not path.is_file():
-            return {}
-        entries = json.loads(path.read_text())
+        path = Path(inspect.getfile(type(self))).with_name('zoo.json')
+        entries = json.loads(path.read_text()).get(self.name, {}) if path.is_file() else {}
         return {name: entry for name, entry in entries.items() if self._has(entry['arch'])}
 
     @cached_property
@@ -511,7 +404,7 @@ class Space:
     def _has(self, x: Any) -> bool:
         try:
             self.arch(x)
-        except (KeyError, ValueError, TypeError):
+        except ArchitectureError:
             return False
         return True
 
@@ -526,9 +419,3 @@ def is_many(archs: Any) -> bool:
     return isinstance(archs, (list, tuple)) and all(
         isinstance(a, (Arch, Mapping, str, list, tuple)) for a in archs
     )
-
-
-def closest(name: object, names: Iterable[str]) -> str:
-    """`` (did you mean ...?)`` or nothing, for error messages."""
-    found = difflib.get_close_matches(str(name), list(names), n=3, cutoff=0.5)
-    return f' (did you mean {", ".join(found)}?)' if found else ''

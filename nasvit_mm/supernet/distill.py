@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nasvit_mm.dense import TaskAdapter, TaskOutput
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     focal_mean,
     mixed_teachers,
     soft_cross_entropy,
 )
-from nasvit_mm.supernet.samplers import LARGEST, SAMPLED, SMALLEST
-from nasvit_mm.supernet.tasks import TaskAdapter, TaskOutput
+from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST
 
 LABELS, TEACHERS, INPLACE, MEAN = 'labels', 'teachers', 'largest', 'mean'
 SOURCES = {

@@ -8,8 +8,9 @@ from typing import Any
 from mmengine.dist import broadcast_object_list, get_world_size
 from mmengine.hooks import Hook
 
-from nasvit_mm.engine import UsageError, unwrapped
+from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import HOOKS
+from nasvit_mm.runtime import unwrapped
 from nasvit_mm.supernet.model import Supernet
 
 

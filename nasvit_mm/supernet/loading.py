@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from nasvit_mm.engine import UsageError, check_checkpoint_exists, load_weights
+from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint
+from nasvit_mm.dense import elastic_backbone, inner_model, load_weights
+from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
-from nasvit_mm.supernet.tasks import elastic_backbone
 
 
 def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
@@ -31,17 +30,6 @@ def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
     if not Path(config).is_file():
         raise UsageError(f"the supernet's config {config} does not exist")
     return Config.fromfile(config)
-
-
-def inner_model(cfg: Config) -> ConfigDict:
-    """The config of the model in a supernet's config, with its preprocessor wherever that is given
-    (in the model, of the supernet, or beside it); of another config its model.
-    """
-    model = copy.deepcopy(cfg.model.get('model') or cfg.model)
-    for given in (cfg.model.get('data_preprocessor'), cfg.get('data_preprocessor')):
-        if given is not None:
-            model.setdefault('data_preprocessor', copy.deepcopy(given))
-    return model
 
 
 def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
@@ -69,35 +57,15 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     return model.eval()
 
 
-def read_checkpoint(checkpoint: str) -> Mapping:
-    """What a checkpoint holds.
-
-    Raises:
-        UsageError: no such file, or one that is no checkpoint.
-    """
-    check_checkpoint_exists(checkpoint)
-    try:
-        content = CheckpointLoader.load_checkpoint(checkpoint, map_location='cpu', logger='silent')
-    except Exception as error:  # whatever the unpickler meets in a file that is something else
-        raise UsageError(f'{checkpoint} cannot be read as a checkpoint ({error})') from error
-    if not isinstance(content, Mapping):
-        raise UsageError(
-            f'{checkpoint} cannot be read as a checkpoint (it holds a {type(content).__name__})'
-        )
-    return content
-
-
 def _carried(checkpoint: str) -> Config:
     """The config in a checkpoint; of a converted one, the classifier of its space."""
-    content = read_checkpoint(checkpoint)
-    meta = content.get('meta') or {}
+    found = read_checkpoint(checkpoint)
+    meta = found.meta
     if isinstance(meta.get('cfg'), str):
         return Config.fromstring(meta['cfg'], '.py')
     if isinstance(meta.get('space'), Mapping) and meta.get('arch') is None:
         classes = [
-            v.shape[0]
-            for k, v in content['state_dict'].items()
-            if k.endswith('head.classifier.weight')
+            v.shape[0] for k, v in found.state.items() if k.endswith('head.classifier.weight')
         ]
         return Config(
             dict(

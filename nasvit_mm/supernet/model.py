@@ -14,14 +14,15 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from timm.utils.agc import adaptive_clip_grad
 
 from nasvit_mm.backbones import ElasticBackbone
-from nasvit_mm.engine import UsageError
+from nasvit_mm.dense import elastic_backbone, task_of
+from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
-from nasvit_mm.supernet.samplers import LARGEST, SAMPLERS, Choice, SubnetSampler
-from nasvit_mm.supernet.tasks import elastic_backbone, task_of
+from nasvit_mm.supernet.samplers import SAMPLERS
+from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
 
 
 class NonFiniteLoss(RuntimeError):
@@ -104,9 +105,8 @@ class Supernet(BaseModel):
             self._teachers = []
             if self.distill.needs_teachers:
                 self._teachers = [Teachers(teachers, teacher_weights, built.num_classes)]
-        except (KeyError, ValueError, TypeError, FileNotFoundError) as error:
-            message = error.args[0] if isinstance(error, KeyError) else error
-            raise UsageError(f'the supernet cannot be built: {message}') from error
+        except (ValueError, TypeError, FileNotFoundError) as error:
+            raise UsageError(f'the supernet cannot be built: {error}') from error
         if rank_draws:
             self._check_rank_draws()
         self.clip_grad, self.agc = clip_grad, agc

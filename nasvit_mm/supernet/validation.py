@@ -13,19 +13,14 @@ from mmengine.runner import Runner, ValLoop
 from mmengine.runner.amp import autocast
 from torch import nn
 
-from nasvit_mm.backbones import plain_types
-from nasvit_mm.engine import (
-    UsageError,
-    evaluated,
-    kept_randomness,
-    seed_everything,
-    share_buffers,
-    task_model,
-)
+from nasvit_mm.config import plain_types
+from nasvit_mm.data import seed_everything
+from nasvit_mm.dense import task_model, task_of
+from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
+from nasvit_mm.runtime import evaluated, kept_randomness, share_buffers
 from nasvit_mm.spaces import Arch
-from nasvit_mm.supernet.tasks import task_of
 
 
 def calibrated(
@@ -148,8 +143,8 @@ class SubnetValLoop(ValLoop):
                 name if isinstance(name, str) else f'subnet{i}': space.arch(plain_types(name))
                 for i, name in enumerate(subnets)
             }
-        except (KeyError, ValueError, TypeError, OSError) as error:
-            raise UsageError(f'{self.split}_cfg.subnets: {error.args[0]}') from error
+        except ArchitectureError as error:
+            raise UsageError(f'{self.split}_cfg.subnets: {error}') from error
         random = space.sample_usable(0, num_random)
         self.subnets |= {f'random{i}': arch for i, arch in enumerate(random)}
 

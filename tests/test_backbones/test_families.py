@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from nasvit_mm import create_model, get_space
-from nasvit_mm.backbones import FAMILIES
 from nasvit_mm.checkpoints import extract_subnet
+from nasvit_mm.family import FAMILIES
 from nasvit_mm.nn import ElasticBatchNorm2d
 from nasvit_mm.spaces import SlotSpace
 from tests.families import NAMED, SPACES, backbone, classifier, poison, sampled, small
@@ -53,7 +53,7 @@ def test_subnet_equals_supernet(case):
     assert len(logits) == 1 or arch == small(space).largest or not torch.allclose(*logits)
     theirs = {t.untyped_storage().data_ptr() for t in supernet.state_dict().values()}
     assert not any(t.untyped_storage().data_ptr() in theirs for t in subnet.state_dict().values())
-    outputs = range(len(FAMILIES[space][0].strides))
+    outputs = range(len(FAMILIES[space].part('backbone').strides))
     supernet = backbone(space, out_width=24, out_indices=outputs).eval()
     subnet = extract_subnet(supernet, arch)
     assert supernet.arch == small(space).largest  # left as it was
@@ -134,7 +134,7 @@ def test_running_other_architectures_changes_nothing(case):
 @pytest.mark.parametrize('space', SPACES)
 def test_any_size_and_a_batch_of_one(space, kind, training):
     arch = 'supernet' if kind == 'supernet' else 'smallest'
-    net = backbone(space, arch, out_indices=range(len(FAMILIES[space][0].strides)))
+    net = backbone(space, arch, out_indices=range(len(FAMILIES[space].part('backbone').strides)))
     net.train(training)
     for height, width in ((96, 160), (131, 77), (64, 64)):
         for batch in (1, 2):
@@ -268,7 +268,7 @@ def test_norm_cfg(space):
 
 @pytest.mark.parametrize('space', SPACES)
 def test_output_arguments(space):
-    kind = FAMILIES[space][0]
+    kind = FAMILIES[space].part('backbone')
     net = backbone(space, 'smallest', out_indices=(0, 2), out_width=(8, 24)).eval()
     assert net.out_channels == [8, 24]
     patch = net.arch.patch_size if 'patch_size' in net.arch.to_dict() else 16
@@ -296,7 +296,7 @@ def test_output_arguments(space):
 @pytest.mark.parametrize('space', SPACES)
 def test_wrong_arguments(space, options, message):
     with pytest.raises(ValueError, match=message):
-        FAMILIES[space][0]('smallest', space, **options)
+        FAMILIES[space].part('backbone')('smallest', space, **options)
 
 
 @pytest.mark.parametrize('space', SPACES)

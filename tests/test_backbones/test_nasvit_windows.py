@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nasvit_mm.backbones.nasvit import Attention
+from nasvit_mm.families.nasvit import space as facts
+from nasvit_mm.families.nasvit.network import Attention
 from nasvit_mm.nn import Span
-from nasvit_mm.spaces import nasvit as facts
 from nasvit_mm.spaces.geometry import window_side
 
 

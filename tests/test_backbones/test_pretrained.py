@@ -6,13 +6,14 @@ import pytest
 import torch
 
 from nasvit_mm import create_model
-from nasvit_mm.backbones import FAMILIES
 from nasvit_mm.checkpoints import save_weights
+from nasvit_mm.errors import UsageError
+from nasvit_mm.family import FAMILIES
 from tests.families import SPACES, backbone, classifier
 
 
 def pretrained(space, path, **options):
-    net = FAMILIES[space][0](
+    net = FAMILIES[space].part('backbone')(
         options.pop('arch', 'smallest'),
         space,
         init_cfg=dict(type='Pretrained', checkpoint=str(path), **options.pop('init', {})),
@@ -51,7 +52,7 @@ def test_weights_of_another_architecture(space, tmp_path):
     torch.save({'layer.weight': torch.zeros(3)}, tmp_path / 'other.pth')
     with pytest.raises(ValueError, match='missing'):
         pretrained(space, tmp_path / 'other.pth')
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UsageError, match='does not exist'):
         pretrained(space, tmp_path / 'nowhere.pth')
 
 

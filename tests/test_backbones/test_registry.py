@@ -8,9 +8,9 @@ import textwrap
 
 import pytest
 
-from nasvit_mm.backbones import FAMILIES
+from nasvit_mm.family import FAMILIES
 
-NAMES = sorted({backbone.__name__ for backbone, _ in FAMILIES.values()})
+NAMES = sorted(family.part('backbone').__name__ for family in FAMILIES.unique())
 
 
 def python(code: str) -> str:

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasvit_mm import create_model, get_space
-from nasvit_mm.backbones import TwinsViTAS, ViTAS
-from nasvit_mm.backbones.vitas import Attention, BlockPlan, PatchEmbed
-from nasvit_mm.backbones.vitas_twins import LocalAttention
 from nasvit_mm.checkpoints import extract_subnet
+from nasvit_mm.errors import ArchitectureError
+from nasvit_mm.families.vitas.network import Attention, BlockPlan, PatchEmbed, ViTAS
+from nasvit_mm.families.vitas_twins.network import LocalAttention, TwinsViTAS
 from nasvit_mm.nn import SHARING, Span, recorded_takes, take, windows
 from nasvit_mm.spaces.geometry import window_side
 from tests.commands import agree
@@ -193,7 +193,7 @@ def test_wrong_rules():
 def test_the_space_of_a_named_architecture():
     assert ViTAS('vitas_c').space.name == 'vitas_deit_block'
     assert ViTAS(get_space('vitas_deit_base').named['vitas_f'].to_dict()).arch.width == 307
-    with pytest.raises(KeyError, match='vitas_x'):
+    with pytest.raises(ArchitectureError, match='vitas_x'):
         ViTAS('vitas_x')
 
 

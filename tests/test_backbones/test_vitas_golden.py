@@ -8,10 +8,11 @@ import timm
 import torch
 
 from nasvit_mm import create_model, get_space
-from nasvit_mm.backbones import TwinsViTAS
 from nasvit_mm.checkpoints import convert_official, extract_subnet
-from nasvit_mm.checkpoints.vitas_twins import rename
 from nasvit_mm.cost import count
+from nasvit_mm.families.vitas_twins.checkpoint import rename
+from nasvit_mm.families.vitas_twins.network import TwinsViTAS
+from tests.authors import vitas_as_executed
 from tests.conftest import GOLDEN, Golden
 
 TOLERANCE = 1e-5  # absolute
@@ -172,7 +173,7 @@ def test_path(path, way, states, supernets, golden):
     assert space.arch(' '.join(map(str, genome))) == space.arch(genome)
     assert count(space, genome, counter='authors').macs == stored['macs_official_counter']
     for case in stored['cases']:
-        arch = space.as_executed(genome) if case['case'] == 'as_is' else space.arch(genome)
+        arch = vitas_as_executed(space, genome) if case['case'] == 'as_is' else space.arch(genome)
         assert arch.width == case['executed']['embed_dim']
         last, phase = not case['case'].endswith('posfix'), SIDES[case['side']]
         if way == 'converted':
@@ -195,7 +196,7 @@ def test_gradients(supernets, golden):
     case = golden.json('supernet/grad_S384x16_path3.json.gz')
     space, model = get_space('vitas_deit_small'), supernets['vitas_deit_small', True].train()
     operators, ratios = case['subnet'][:19], case['subnet'][19:]
-    arch = space.as_executed(operators + [round(10 * r) - 1 for r in ratios])
+    arch = vitas_as_executed(space, operators + [round(10 * r) - 1 for r in ratios])
     x, logits = golden.rule.golden_input(), 0
     for phase in (0, 1):
         model.set_arch(arch, phase)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nasvit_mm import create_model, get_space
-from nasvit_mm.checkpoints import convert_official, extract_subnet, load_official
+from nasvit_mm.checkpoints import convert_official, extract_subnet, read_checkpoint
 from tests.conftest import Golden
 from tests.official import elasticvit_official
 
@@ -66,7 +66,7 @@ def test_a_file_of_training(official, tmp_path):
         ),
         path,
     )
-    content = load_official(path)
+    content = read_checkpoint(path).content
     assert SPACE.arch(content['bank'][0][0][0]) == SPACE.named['elastic_T1']
     model = create_model('elasticvit', 'elastic_T1')
     model.load_state_dict(convert_official('elasticvit', content, 'elastic_T1'))

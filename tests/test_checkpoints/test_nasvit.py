@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from nasvit_mm import create_model, get_space
-from nasvit_mm.checkpoints import convert_official, extract_subnet, load_official
+from nasvit_mm.checkpoints import convert_official, extract_subnet, read_checkpoint
+from nasvit_mm.errors import ArchitectureError, UsageError
 
 SPACE = get_space('nasvit')
 STATIC = {'min': 'smallest', 'max': 'largest', 'rand03': None}
@@ -67,7 +68,7 @@ def test_file_with_ema_and_a_foreign_class(nasvit_official, tmp_path, monkeypatc
     )
     monkeypatch.delitem(sys.modules, 'yacs.config')
     monkeypatch.delitem(sys.modules, 'yacs')
-    content = load_official(path)
+    content = read_checkpoint(path).content
     assert content['epoch'] == 360
     model = create_model('nasvit', 'smallest')
     model.load_state_dict(convert_official('nasvit', content, 'smallest'))
@@ -82,12 +83,12 @@ def test_a_file_that_wants_to_run_code_is_refused(tmp_path):
 
     torch.save(dict(model_ema={}, config=Evil()), tmp_path / 'evil.pth')
     with pytest.raises(ValueError, match='evil.pth'):
-        load_official(tmp_path / 'evil.pth')
+        read_checkpoint(tmp_path / 'evil.pth')
     (tmp_path / 'text.pth').write_text('not a checkpoint')
     with pytest.raises(ValueError, match='text.pth'):
-        load_official(tmp_path / 'text.pth')
-    with pytest.raises(FileNotFoundError, match='nowhere.pth'):
-        load_official(tmp_path / 'nowhere.pth')
+        read_checkpoint(tmp_path / 'text.pth')
+    with pytest.raises(UsageError, match='nowhere.pth'):
+        read_checkpoint(tmp_path / 'nowhere.pth')
 
 
 def test_prefix_and_number_of_classes(nasvit_official):
@@ -217,7 +218,7 @@ def test_a_cut_checkpoint(nasvit_official):
 
 
 def test_arch_outside_the_space(nasvit_official):
-    with pytest.raises(KeyError, match='did you mean'):
+    with pytest.raises(ArchitectureError, match='did you mean'):
         convert_official('nasvit', nasvit_official, 'nasvit_mini')
-    with pytest.raises(KeyError, match='unknown space'):
+    with pytest.raises(ArchitectureError, match='unknown space'):
         convert_official('nasvitt', nasvit_official)

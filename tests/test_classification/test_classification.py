@@ -9,13 +9,9 @@ from mmengine.config import Config
 from PIL import Image
 
 from nasvit_mm import create_model
-from nasvit_mm.classification import (
-    Accuracy,
-    ClassificationPreprocessor,
-    ImageClassifier,
-    ImageFolder,
-)
-from nasvit_mm.engine import DataError, Draw, UsageError
+from nasvit_mm.classification import Accuracy, ClassificationPreprocessor, ImageClassifier
+from nasvit_mm.data import Draw, ImageFolder
+from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.registry import DATASETS
 from tests.commands import ROOT
 

@@ -164,12 +164,12 @@ MODEL_RUN = """
     assert mmcv_ext.is_stand_in(mmcv._ext) == (which == 'stand-in')
 
     from mmengine.config import Config
-    from nasvit_mm import engine
+    from nasvit_mm.dense import build_model
     from tests.test_supernet.tasks import batch
     torch.manual_seed(0)
     cfg = Config.fromfile(path)
     cfg.model.test_cfg.get('rcnn', cfg.model.test_cfg).score_thr = 0.0
-    model = engine.build_model(cfg)
+    model = build_model(cfg)
     model.init_weights()
     of = batch(model, (128, 192))
     losses = model.train()(**of, mode='loss')

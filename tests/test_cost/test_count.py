@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from nasvit_mm import create_model, get_space
-from nasvit_mm.backbones import FAMILIES
-from nasvit_mm.cost import count, trace
+from nasvit_mm.cost import count
+from nasvit_mm.dense import trace
+from nasvit_mm.family import FAMILIES
 from tests.families import NAMED, SPACES
 
 MODES = ('auto', 'global', 'window')
@@ -24,7 +25,7 @@ def check(space: str, arch, size, mode: str, part: str) -> None:
         if part == 'classifier':
             model = create_model(space, arch, attention=mode, resize=False)
         else:
-            model = FAMILIES[space][0](arch, space, attention=mode)
+            model = FAMILIES[space].part('backbone')(arch, space, attention=mode)
     cost = count(space, arch, size, part=part, attention=mode)
     assert cost.macs == trace(model, size or side)
     assert cost.params == sum(p.numel() for p in model.parameters())
@@ -83,7 +84,7 @@ def test_all_cases_come():
 
 @pytest.mark.parametrize('space', SPACES)
 def test_outputs_and_taps(space):
-    backbone = FAMILIES[space][0]
+    backbone = FAMILIES[space].part('backbone')
     arch = get_space(space).sample(5)
     count_of = len(backbone.strides)
     subsets = [c for n in (1, 2, count_of) for c in itertools.combinations(range(count_of), n)]

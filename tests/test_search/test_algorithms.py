@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from nasvit_mm import get_space, list_spaces
-from nasvit_mm.engine import UsageError
+from nasvit_mm.errors import UsageError
 from nasvit_mm.search import (
     ALGORITHMS,
     OPERATORS,
     Algorithm,
+    LevelEvolution,
+    ParetoEvolution,
     Problem,
     build_algorithm,
     front,
     search,
 )
-from nasvit_mm.search.algorithms import LevelEvolution, ParetoEvolution
 from nasvit_mm.spaces import SlotSpace
 from tests.families import small
 from tests.test_search.common import TOY, algorithm, problem

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasvit_mm.engine import UsageError
+from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Archive, Problem, Workers, front, read_archive, search
 from tests.test_search.common import TOY, algorithm, problem, run
 from tests.test_search.toy import Toy

@@ -12,17 +12,11 @@ import pytest
 from mmengine.config import Config
 
 from nasvit_mm import get_space
-from nasvit_mm.engine import UsageError
-from nasvit_mm.search import (
-    DenseTask,
-    build_latency_table,
-    latency,
-    members,
-    read_search,
-    read_task,
-    standalone,
-)
-from nasvit_mm.supernet import inner_model
+from nasvit_mm.dense import DenseTask, inner_model, standalone
+from nasvit_mm.deploy import build_latency_table, latency
+from nasvit_mm.errors import UsageError
+from nasvit_mm.search import read_search, read_task
+from nasvit_mm.search.problem import idle_genes as members
 from tests.commands import ROOT
 from tests.test_search.common import run
 from tests.test_search.test_latency import Device

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from torch.distributed import HashStore
 
-from nasvit_mm.engine import DataError, UsageError
-from nasvit_mm.search import Archive, EvaluationError, Ranks, Workers, execute
+from nasvit_mm.errors import DataError, UsageError
+from nasvit_mm.search import Archive, EvaluationError, Ranks, Workers
+from nasvit_mm.search.evaluators import execute
 from tests.test_search.common import TOY, run
 from tests.test_search.test_archive import bytes_of, calls
 from tests.test_search.toy import Toy

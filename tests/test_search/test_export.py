@@ -16,11 +16,13 @@ from mmengine.runner import Runner
 from nasvit_mm import get_space
 from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.classification import ImageClassifier
-from nasvit_mm.datasets import write_ade20k
-from nasvit_mm.engine import UsageError, build_model, seed_everything
+from nasvit_mm.data import seed_everything
+from nasvit_mm.demo_data import write_ade20k
+from nasvit_mm.dense import DenseTask, build_model
+from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import MODELS
-from nasvit_mm.search import DenseTask, check_folder, export_subnet
+from nasvit_mm.search import check_folder, export_subnet
 from nasvit_mm.supernet import load_supernet
 from tests.commands import ROOT
 from tests.families import small

@@ -9,10 +9,11 @@ import pytest
 from mmengine.config import Config
 
 from nasvit_mm import get_space, list_spaces
-from nasvit_mm.cost import count, count_model
-from nasvit_mm.engine import UsageError, build_model
-from nasvit_mm.search import DenseTask, Problem, build_algorithm, draw
-from nasvit_mm.search.draw import SLOW
+from nasvit_mm.cost import count
+from nasvit_mm.dense import DenseTask, build_model, count_model
+from nasvit_mm.errors import UsageError
+from nasvit_mm.search import SLOW, Problem, build_algorithm
+from nasvit_mm.search.problem import feasible as draw
 from tests.families import small
 from tests.test_search.common import problem
 

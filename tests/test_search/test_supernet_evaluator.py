@@ -13,10 +13,13 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
 from nasvit_mm import get_space
-from nasvit_mm.datasets import write_ade20k
-from nasvit_mm.engine import UsageError, build_model, evaluated, seed_everything
+from nasvit_mm.data import seed_everything
+from nasvit_mm.demo_data import write_ade20k
+from nasvit_mm.dense import build_model, standalone
+from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import batch_norms
-from nasvit_mm.search import SupernetEvaluator, read_search, standalone
+from nasvit_mm.runtime import evaluated
+from nasvit_mm.search import SupernetEvaluator, read_search
 from tests.commands import ROOT
 from tests.families import randomised
 from tests.test_tools.supernets import config, pictures

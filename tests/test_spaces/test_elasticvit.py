@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from nasvit_mm import get_space
+from nasvit_mm.errors import ArchitectureError
+from tests.authors import draw_elasticvit
 from tests.conftest import GOLDEN, Golden
 
 SPACE = get_space('elasticvit')
@@ -64,7 +66,7 @@ def test_the_authors_draw(seed):
     name = f'random_0{(0, 1, 2, 5)[seed]}.json'
     case = Golden('elasticvit').json(f'cases/{name}')
     rng = random.Random(case['sampling_python_seed'])
-    assert SPACE.draw_as_authors(rng) == SPACE.arch(case['arch'])
+    assert draw_elasticvit(SPACE, rng) == SPACE.arch(case['arch'])
 
 
 @pytest.mark.parametrize(('level', 'entries'), [(200, 4), (900, 3), (1200, 3), (700, 2), (400, 2)])
@@ -74,7 +76,7 @@ def test_the_authors_tables(level, entries):
 
     floor, rng, found = f'elastic_min_{LEVELS[level]}', random.Random(2023), []
     while len(found) < entries:
-        arch = SPACE.draw_as_authors(rng, floor)
+        arch = draw_elasticvit(SPACE, rng, floor)
         if level * 1e6 <= count(SPACE, arch, counter='authors').macs <= (level + 30) * 1e6:
             found.append(arch)
             rng.seed(len(found) + 1)
@@ -111,7 +113,7 @@ def test_errors_of_the_authors_form(x, message):
 
 @pytest.mark.parametrize('x', [5, [1, 2, 3], None])
 def test_no_architecture(x):
-    with pytest.raises(TypeError, match='tuple of ten'):
+    with pytest.raises(ArchitectureError, match='tuple of ten'):
         SPACE.arch(x)
 
 

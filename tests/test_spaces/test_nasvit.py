@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nasvit_mm import get_space
-from nasvit_mm.spaces import nasvit as facts
+from nasvit_mm.families.nasvit import space as facts
 
 SPACE = get_space('nasvit')
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nasvit_mm import get_space, list_spaces
+from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.spaces import Arch
 
 SPACES = list_spaces()
@@ -72,7 +73,7 @@ def test_arch_files(space, suffix, tmp_path):
     path.write_text('{"resolution": [1, ')
     with pytest.raises(ValueError, match=f'arch.{suffix} is not valid'):
         space.arch(path)
-    with pytest.raises(FileNotFoundError, match='nowhere'):
+    with pytest.raises(ArchitectureError, match='nowhere'):
         space.arch(tmp_path / f'nowhere.{suffix}')
 
 
@@ -86,7 +87,7 @@ def test_named(name, arch):
 
 def test_unknown_name_lists_the_closest(space):
     name = next(iter(space.named))
-    with pytest.raises(KeyError, match=f'did you mean.*{name}'):
+    with pytest.raises(ArchitectureError, match=f'did you mean.*{name}'):
         space.arch(name + 'x')
 
 
@@ -98,7 +99,7 @@ def test_a_value_outside_names_gene_value_and_choices(space):
             wrong[field.name] = [-5, *largest[field.name][1:]]
         else:
             wrong[field.name] = -5
-        with pytest.raises(ValueError) as error:
+        with pytest.raises(ArchitectureError) as error:
             space.arch(wrong)
         message = str(error.value)
         assert field.labels[0] in message and '-5' in message
@@ -108,13 +109,13 @@ def test_a_value_outside_names_gene_value_and_choices(space):
 def test_malformed_architectures(space):
     largest = space.largest.to_dict()
     field = next(f for f in space.fields if f.positions)
-    with pytest.raises(KeyError, match='depht'):
+    with pytest.raises(ArchitectureError, match='depht'):
         space.arch({**largest, 'depht': 3})
-    with pytest.raises(KeyError, match=f"missing: \\['{field.name}'\\]"):
+    with pytest.raises(ArchitectureError, match=f"missing: \\['{field.name}'\\]"):
         space.arch({k: v for k, v in largest.items() if k != field.name})
     with pytest.raises(ValueError, match=f'{len(field.positions)} numbers'):
         space.arch({**largest, field.name: largest[field.name][:-1]})
-    with pytest.raises(TypeError):
+    with pytest.raises(ArchitectureError):
         space.arch(3.5)
     with pytest.raises(ValueError, match='other'):
         space.arch({**largest, 'space': 'other'})
@@ -132,7 +133,7 @@ def test_restrict(space):
     assert get_space(small.to_dict()) == small == get_space(json.loads(json.dumps(small.to_dict())))
     assert small.restrict(resolution=80).smallest['resolution'] == 80
     assert 'restrict' not in space.to_dict() and get_space(space.to_dict()) == space
-    with pytest.raises(KeyError, match='nonsense'):
+    with pytest.raises(ArchitectureError, match='nonsense'):
         space.restrict(nonsense=3)
     field = next(f for f in space.fields if f.positions and len(f.choices[0]) > 1)
     first = field.positions[0]
@@ -142,7 +143,7 @@ def test_restrict(space):
     assert all(a in space for a in narrow.sample(0, 20))
     with pytest.raises(ValueError, match='-5'):
         space.restrict(**{field.name: {first: -5}})
-    with pytest.raises(KeyError, match='mb99'):
+    with pytest.raises(ArchitectureError, match='mb99'):
         space.restrict(**{field.name: {'mb99': 3}})
 
 
@@ -155,7 +156,7 @@ def test_only(space):
 
 
 def test_unknown_space():
-    with pytest.raises(KeyError, match='did you mean nasvit'):
+    with pytest.raises(ArchitectureError, match='did you mean nasvit'):
         get_space('nasvitt')
-    with pytest.raises(KeyError, match='restrikt'):
+    with pytest.raises(ArchitectureError, match='restrikt'):
         get_space({'space': 'nasvit', 'restrikt': {}})

@@ -12,7 +12,7 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
-from nasvit_mm.backbones import FAMILIES
+from nasvit_mm.family import FAMILIES
 from tests.commands import ROOT
 from tests.families import small
 
@@ -34,7 +34,7 @@ def model_config(space: str, task: str) -> dict[str, Any]:
     outputs = (0, 1, 2, 3) if task == 'segmentation' else (1, 2, 3)
     model = cfg.model
     model.backbone = dict(
-        type=f'nasvit_mm.{FAMILIES[space][0].__name__}',
+        type=f'nasvit_mm.{FAMILIES[space].part("backbone").__name__}',
         space=of,
         out_indices=outputs,
         out_width=WIDTH,

@@ -13,8 +13,8 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS, init_default_scope
 
+from nasvit_mm.dense import standalone
 from nasvit_mm.registry import MODELS
-from nasvit_mm.search import standalone
 from tests.families import small
 from tests.test_supernet.tasks import raw_batch
 

@@ -13,7 +13,7 @@ import torch
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 
-from nasvit_mm.engine import UsageError
+from nasvit_mm.errors import UsageError
 from nasvit_mm.supernet import SupernetState
 from tests.test_supernet.test_model import build
 

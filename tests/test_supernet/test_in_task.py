@@ -11,10 +11,11 @@ from mmengine.registry import init_default_scope
 from nasvit_mm import get_space, list_spaces
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.cost import count
-from nasvit_mm.engine import DataError, UsageError, check_channels, seed_everything
-from nasvit_mm.engine.checks import _check_labels
+from nasvit_mm.data import seed_everything
+from nasvit_mm.dense import _check_labels, check_channels, task_of
+from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.registry import MODELS
-from nasvit_mm.supernet import SAMPLERS, Distillation, Supernet, calibrated, task_of
+from nasvit_mm.supernet import SAMPLERS, Distillation, Supernet, calibrated
 from tests.commands import ROOT
 from tests.families import randomised, small
 from tests.test_supernet.tasks import TASKS, model_config, raw_batch

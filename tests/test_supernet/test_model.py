@@ -10,8 +10,8 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from nasvit_mm import list_spaces
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.cost import count
-from nasvit_mm.engine import UsageError
-from nasvit_mm.nn.layers import ElasticScale
+from nasvit_mm.errors import UsageError
+from nasvit_mm.nn import ElasticScale
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import (
     LARGEST,
@@ -282,7 +282,7 @@ def test_sources_of_targets():
         with pytest.raises(UsageError, match=message):
             model.train_step(batch(), wrapper(model, **options))
     with pytest.raises(TypeError, match='around Linear: no task adapter'):
-        from nasvit_mm.supernet import task_of
+        from nasvit_mm.dense import task_of
 
         task_of(torch.nn.Linear(1, 1))
     with pytest.raises(ValueError, match="give arch='supernet'"):

@@ -13,7 +13,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.runner import Runner
 
 from nasvit_mm.checkpoints import extract_subnet
-from nasvit_mm.engine import UsageError
+from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import SubnetTestLoop, SubnetValLoop, calibrated

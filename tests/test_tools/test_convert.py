@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 
 from nasvit_mm import create_model
-from nasvit_mm.backbones import TwinsViTAS, ViTAS
 from nasvit_mm.checkpoints import convert_official
+from nasvit_mm.families.vitas.network import ViTAS
+from nasvit_mm.families.vitas_twins.network import TwinsViTAS
 from tests.commands import error_line, start
 from tests.conftest import Golden
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from nasvit_mm.datasets import write_ade20k, write_coco
+from nasvit_mm.demo_data import write_ade20k, write_coco
 from tests.commands import ROOT, error_line, start
 
 SEGMENTOR = """

@@ -23,7 +23,7 @@ LOADERS = [f'{split}_dataloader' for split in ('train', 'val', 'test')]
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from nasvit_mm.datasets import write_coco
+    from nasvit_mm.demo_data import write_coco
 
     root = tmp_path_factory.mktemp('detect') / 'coco'
     write_coco(root, 8, 3, height=96, width=128, progress=False)
@@ -255,7 +255,7 @@ class TestRuns:
         assert message in error_line(run.returncode, run.stderr)
 
     def test_a_picture_is_missing(self, tmp_path: Path) -> None:
-        from nasvit_mm.datasets import write_coco
+        from nasvit_mm.demo_data import write_coco
 
         write_coco(tmp_path / 'data', 3, 2, height=64, width=64, progress=False)
         (tmp_path / 'data/val2017/000000000002.jpg').unlink()
@@ -285,8 +285,9 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
 
     from nasvit_mm import get_space
     from nasvit_mm.classification import ImageClassifier
-    from nasvit_mm.engine import seed_everything
-    from nasvit_mm.search import DenseTask, export_subnet
+    from nasvit_mm.data import seed_everything
+    from nasvit_mm.dense import DenseTask
+    from nasvit_mm.search import export_subnet
     from tests.commands import ROOT
 
     seed_everything(0)
@@ -325,7 +326,7 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(1500)  # it was seen to take 400 s on busy cores
 def test_it_learns(tmp_path: Path) -> None:
     """Three quarters of the demo's schedule: far from what chance would find."""
-    from nasvit_mm.datasets import write_coco
+    from nasvit_mm.demo_data import write_coco
 
     write_coco(tmp_path / 'coco', progress=False)
     found = options(tmp_path / 'coco', 12)

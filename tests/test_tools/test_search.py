@@ -14,7 +14,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from nasvit_mm.engine import UsageError, seed_everything
+from nasvit_mm.data import seed_everything
+from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
 from nasvit_mm.search import SupernetEvaluator, adopted, read_search
 from nasvit_mm.supernet import calibrated
@@ -318,7 +319,7 @@ def test_memory_banks_begin_the_search(tmp_path):
 @pytest.fixture(scope='module')
 def demo(tmp_path_factory) -> Path:
     """Pictures of a task, in ADE20K's layout."""
-    from nasvit_mm.datasets import write_ade20k
+    from nasvit_mm.demo_data import write_ade20k
 
     root = tmp_path_factory.mktemp('task') / 'ADEChallengeData2016'
     write_ade20k(root, 6, 2, height=64, width=64, progress=False)

@@ -12,7 +12,7 @@ import torch
 
 from nasvit_mm import create_model
 from nasvit_mm.checkpoints import save_weights
-from nasvit_mm.classification import ImageFolder
+from nasvit_mm.data import ImageFolder
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import LARGEST, SAMPLED, SMALLEST
 from tests.commands import begin, error_line, start

@@ -20,7 +20,7 @@ from tests.commands import CONFIG, ROOT, begin, error_line, metrics, options, st
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from nasvit_mm.datasets import write_ade20k
+    from nasvit_mm.demo_data import write_ade20k
 
     root = tmp_path_factory.mktemp('tools') / 'ADEChallengeData2016'
     write_ade20k(root, 6, 2, height=64, width=64, progress=False)
@@ -129,7 +129,7 @@ class TestRuns:
 
     def test_cityscapes_layout(self, tmp_path: Path) -> None:
         """The shipped config over a folder in Cityscapes' layout, but for the length."""
-        from nasvit_mm.datasets import write_cityscapes
+        from nasvit_mm.demo_data import write_cityscapes
 
         write_cityscapes(tmp_path / 'data', 2, 1, height=64, width=128, progress=False)
         run = start(

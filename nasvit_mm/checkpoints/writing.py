@@ -1,0 +1,32 @@
+"""Writing weights that say what they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nasvit_mm.files import replacing
+from nasvit_mm.spaces import Arch, Space
+
+
+def save_weights(
+    path: str | Path,
+    state: Mapping[str, torch.Tensor],
+    space: Space,
+    arch: Arch | None,
+    **meta: Any,
+) -> None:
+    """Write ``dict(state_dict=..., meta=...)`` of tensors and plain types, whole or not at all.
+
+    ``meta`` carries the space, the architecture (None for a supernet) and what else is given, so
+    that the file says what it is.
+    """
+    content = dict(
+        state_dict=dict(state),
+        meta=dict(space=space.to_dict(), arch=arch and arch.to_dict(), **meta),
+    )
+    with replacing(path) as draft:
+        torch.save(content, draft)

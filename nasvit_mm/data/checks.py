@@ -1,0 +1,113 @@
+"""Whether a data set is what it says it is: files, classes, annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nasvit_mm.errors import DataError
+
+
+class NamedPipeline:
+    """A pipeline of transforms; what it cannot read, it names."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    def __call__(self, data: Any) -> Any:
+        files = [str(data[key]) for key in ('img_path', 'seg_map_path') if data.get(key)]
+        try:
+            return self.pipeline(data)
+        except (OSError, SyntaxError, AssertionError) as error:  # of PIL, and mmcv
+            raise DataError(
+                f'a file of these cannot be read: {", ".join(files)} ({error}); '
+                'replace it or take the picture out of the data set'
+            ) from error
+
+    def __getattr__(self, name: str) -> Any:
+        if name == 'pipeline':  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self.pipeline, name)
+
+
+def inner_datasets(dataset: Any) -> Iterator[Any]:
+    """The data sets inside wrappers (RepeatDataset, ConcatDataset)."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        yield dataset
+    else:
+        for one in inner:
+            yield from inner_datasets(one)
+
+
+def check_same_classes(dataset: Any, split: str, first: dict[str, tuple]) -> None:
+    """Labels are numbers: data sets of other classes would be trained, or judged, by wrong ones."""
+    classes = tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())
+    if not classes:
+        return
+    if not first:
+        first[split] = classes
+    ((reference, expected),) = first.items()
+    if classes != expected:
+        only = [
+            ', '.join(sorted(map(str, set(a) - set(b)))[:5]) or 'none'
+            for a, b in ((expected, classes), (classes, expected))
+        ]
+        raise DataError(
+            f'the classes of the {split} data set ({len(classes)}) are not those of the '
+            f'{reference} data set ({len(expected)}): only in {reference}: {only[0]}; only in '
+            f'{split}: {only[1]}; order counts too'
+        )
+
+
+def check_files(dataset: Any, split: str) -> None:
+    if getattr(dataset, 'backend_args', None):
+        return  # not on this machine's disk
+    kind = type(dataset).__name__
+    if not hasattr(dataset, 'get_data_info'):
+        return  # a folder of pictures by class
+    if not len(dataset):
+        raise DataError(
+            f'the {split} data set ({kind}) has no picture with annotations; classes: '
+            f'{", ".join(dataset.metainfo.get("classes", ()))}'
+        )
+    missing = []
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        if info.get('seg_map_path') and not Path(info['seg_map_path']).is_file():
+            missing.append(info)
+        elif 'instances' in info and not Path(info['img_path']).is_file():
+            raise DataError(
+                f'{info["img_path"]} does not exist, though the annotations of the '
+                f'{split} data set ({kind}, {dataset.ann_file}) name it'
+            )
+    if missing:
+        raise DataError(
+            f'{len(missing)} of {len(dataset)} pictures of the {split} data set ({kind}) have no '
+            f'annotation, the first: {missing[0]["img_path"]} needs {missing[0]["seg_map_path"]}. '
+            f'Put it there, remove the picture, or give seg_map_suffix (now '
+            f'{dataset.seg_map_suffix!r}) in {split}_dataloader.dataset'
+        )
+
+
+def check_categories(dataset: Any, classes: list[str], which: str, head: str) -> None:
+    """mmdet leaves out classes that the file does not have, and numbers the others in the order of
+    the file, whatever names they then go by.
+    """
+    content = json.loads(Path(dataset.ann_file).read_text(encoding='utf-8'))
+    there = {c['id']: c['name'] for c in content['categories']}
+    unknown = [c for c in classes if c not in there.values()]
+    if unknown:
+        raise DataError(
+            f'{dataset.ann_file} has no category {", ".join(unknown[:5])}, a class of {which}; it '
+            f'has {", ".join(there.values())}: name those in metainfo=dict(classes=...) of the '
+            f'data set, and their number in {head}.num_classes'
+        )
+    order = [there[i] for i in dataset.cat_ids]
+    if order != classes:
+        raise DataError(
+            f'the classes of {which} are in another order than in {dataset.ann_file}: give '
+            f'metainfo=dict(classes={tuple(order)})'
+        )

@@ -1,0 +1,113 @@
+"""Whether the folders and lists of the data sets are there, before anything is built."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+
+from nasvit_mm.errors import UsageError, shown_path
+
+
+def check_data(cfg: Config, *splits: str) -> None:
+    """Check that the folders and lists of the data sets exist and are not empty.
+
+    Raises:
+        UsageError: names the first path that is missing, the dataloader and the remedy.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    for split in splits:
+        key = f'{split}_dataloader'
+        if cfg.get(key) is None:
+            continue
+        for where, dataset in _datasets(cfg[key].get('dataset'), f'{key}.dataset'):
+            _check_dataset(where, dataset)
+        _check_metric(cfg, split)
+
+
+def _check_metric(cfg: Config, split: str) -> None:
+    """COCO's metric reads annotations of its own, after the first epoch."""
+    metrics = cfg.get(f'{split}_evaluator') or ()
+    for metric in metrics if isinstance(metrics, list) else [metrics]:
+        path = metric.get('ann_file') if metric else None
+        if path and not metric.get('backend_args') and not Path(path).is_file():
+            raise UsageError(
+                f'{shown_path(path)} does not exist ({split}_evaluator.ann_file, '
+                f'{metric.type}): name the annotations of '
+                f'{split}_dataloader.dataset there'
+            )
+
+
+def _datasets(dataset: Any, where: str) -> Iterator[tuple[str, Mapping]]:
+    """A data set and those inside its wrappers (RepeatDataset, ConcatDataset)."""
+    if not isinstance(dataset, Mapping):
+        return
+    yield where, dataset
+    yield from _datasets(dataset.get('dataset'), f'{where}.dataset')
+    for i, inner in enumerate(dataset.get('datasets') or ()):
+        yield from _datasets(inner, f'{where}.datasets.{i}')
+
+
+def _check_dataset(where: str, dataset: Mapping) -> None:
+    root = dataset.get('data_root') or ''
+    if dataset.get('backend_args') or '://' in root:
+        return  # not on this machine's disk
+    if root and not Path(root).is_dir():
+        raise UsageError(
+            f'the data set folder {shown_path(root)} does not exist ({where}.data_root, '
+            f'{dataset.get("type")}). {_remedy(where, root)}'
+        )
+    prefixes = dataset.get('data_prefix') or {}
+    paths = [(f'data_prefix.{name}', value) for name, value in prefixes.items()]
+    paths.append(('ann_file', dataset.get('ann_file')))
+    for name, value in paths:
+        if not isinstance(value, str) or not value:
+            continue
+        path = Path(root, value)
+        if not path.exists():
+            raise UsageError(
+                f'{shown_path(path)} does not exist ({where}.{name}), though {root} '
+                f'does: another layout than {dataset.get("type")} reads. '
+                f'{_remedy(where, root)}'
+            )
+        if path.is_dir() and not any(path.iterdir()):
+            raise UsageError(
+                f'{shown_path(path)} is empty ({where}.{name}). {_remedy(where, root)}'
+            )
+        if name == 'data_prefix.img_path':
+            _check_suffix(where, path, dataset)
+
+
+def _check_suffix(where: str, folder: Path, dataset: Mapping) -> None:
+    """mmseg's data sets take the files with a suffix; none at all fails late and obscurely."""
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        DATASETS.switch_scope_and_registry(None) as registry,
+    ):
+        kind = registry.get(dataset.get('type'))
+    parameter = inspect.signature(kind).parameters.get('img_suffix') if kind else None
+    suffix = dataset.get('img_suffix', parameter and parameter.default)
+    if (
+        isinstance(suffix, str)
+        and not dataset.get('ann_file')
+        and not any(folder.rglob(f'*{suffix}'))
+    ):
+        there = sorted({path.suffix for path in folder.rglob('*.*')})
+        raise UsageError(
+            f'no file in {shown_path(folder)} ends in {suffix!r}, as the pictures of '
+            f'{dataset.get("type")} do (there are: {", ".join(there[:5]) or "none"}). Give another '
+            f'ending: --cfg-options {where}.img_suffix=.png, or another folder'
+        )
+
+
+def _remedy(where: str, root: str) -> str:
+    return (
+        f'Put the data set there, link it (ln -s /its/real/place {root}), or name its place: '
+        f'--cfg-options {where}.data_root=/its/real/place. To try all without data: make demo'
+    )

@@ -1,0 +1,141 @@
+"""Randomness as a function of place: a resumed run repeats what the uninterrupted one would do.
+
+Three parts, one for each thing that draws random numbers in a training run:
+
+* `SeededInfiniteSampler` or `SeededEpochSampler`, with `Draw`: the order of the pictures is a
+  function of the epoch;
+* `SeedTransforms`, first in the pipeline: the augmentation is a function of epoch and picture;
+* `SeedIterations`, a hook: dropout and drop path are functions of iteration and process.
+
+Nothing has to be stored: a checkpoint's iteration says it all, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import DefaultSampler
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from nasvit_mm.registry import DATA_SAMPLERS, TRANSFORMS
+
+
+def seed_everything(*key: int) -> None:
+    """Seed Python's, numpy's and torch's global generators by a tuple of integers >= 0."""
+    words = np.random.SeedSequence(key).generate_state(4)
+    random.seed(int(words[0]))
+    np.random.seed(words[1])
+    torch.manual_seed(int(words[2]) << 32 | int(words[3]))
+
+
+class Draw(int):
+    """A picture's index that remembers by which draw it came.
+
+    An ordinary index for data sets, their wrappers and batch samplers; mmengine hands it on to the
+    pipeline as ``results['sample_idx']``.
+
+    Attributes:
+        key: (seed, epoch, index in the whole data set).
+    """
+
+    key: tuple[int, int, int]
+
+    def __new__(cls, index: int, key: tuple[int, int, int]) -> Draw:
+        draw = super().__new__(cls, index)
+        draw.key = key
+        return draw
+
+    def __getnewargs__(self) -> tuple[int, tuple[int, int, int]]:
+        return int(self), self.key
+
+    def __mod__(self, other: int) -> Draw:  # RepeatDataset
+        return Draw(int(self) % other, self.key)
+
+    def __sub__(self, other: int) -> Draw:  # ConcatDataset
+        return Draw(int(self) - other, self.key)
+
+
+@DATA_SAMPLERS.register_module()
+class SeededInfiniteSampler(Sampler):
+    """Endless epochs, each a permutation given by (seed, epoch): for `IterBasedTrainLoop`.
+
+    Processes take turns.  Like mmengine's `InfiniteSampler`, but any place is reached at once
+    (`skip`), and indices are `Draw`s.
+
+    Args:
+        dataset: what to sample from.
+        shuffle: permute each epoch.
+        seed: the same in all processes; None: drawn and agreed upon.
+    """
+
+    def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.dataset = dataset
+        self.size = len(dataset)
+        self.shuffle = shuffle
+        self.seed = sync_random_seed() if seed is None else seed
+        self.start = 0  # the number of draws of this process that are over
+
+    def __iter__(self) -> Iterator[Draw]:
+        if not self.size:
+            raise ValueError('the data set is empty')
+        place = self.rank + self.start * self.world_size
+        for epoch in itertools.count(place // self.size):
+            order = self._order(epoch)
+            for i in range(place - epoch * self.size, self.size, self.world_size):
+                yield Draw(order[i], (self.seed, epoch, order[i]))
+                place += self.world_size
+
+    def _order(self, epoch: int) -> list[int]:
+        if not self.shuffle:
+            return list(range(self.size))
+        words = np.random.SeedSequence((self.seed, epoch)).generate_state(2)
+        generator = torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))
+        return torch.randperm(self.size, generator=generator).tolist()
+
+    def skip(self, num_samples: int) -> None:
+        """Begin after this many draws of this process; mmengine calls it on resume."""
+        if num_samples < 0:
+            raise ValueError(f'num_samples must be at least 0, not {num_samples}')
+        self.start = num_samples
+
+    def __len__(self) -> int:
+        return self.size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing to do: epochs follow one another within one iteration."""
+
+
+@DATA_SAMPLERS.register_module()
+class SeededEpochSampler(DefaultSampler):
+    """mmengine's sampler for loops by epochs, whose order is a function of (seed, epoch) already;
+    indices are `Draw`s.
+    """
+
+    def __iter__(self) -> Iterator[Draw]:
+        for index in super().__iter__():
+            yield Draw(index, (self.seed, self.epoch, index))
+
+
+@TRANSFORMS.register_module()
+class SeedTransforms:
+    """First in a training pipeline: seed what follows by the `Draw` that picked the picture.
+
+    With another sampler (plain integers) the generators stay as they are.
+    """
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        draw = results.get('sample_idx')
+        if isinstance(draw, Draw):
+            seed_everything(*draw.key)
+            results['sample_idx'] = int(draw)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'

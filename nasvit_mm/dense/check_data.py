@@ -1,0 +1,117 @@
+"""Mistakes in the data, found before or when they would do harm, with file and remedy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from torch import nn
+
+from nasvit_mm.data import (
+    NamedPipeline,
+    check_categories,
+    check_files,
+    check_same_classes,
+    inner_datasets,
+)
+from nasvit_mm.dense.build import task_model
+from nasvit_mm.errors import DataError
+from nasvit_mm.registry import HOOKS
+from nasvit_mm.runtime import unwrapped
+
+
+@HOOKS.register_module()
+class CheckData(Hook):
+    """Check the data sets of a run, and have them name a picture that cannot be read.
+
+    Before the run: every data set (validation too, which else fails after hours) has an
+    annotation for every picture, or a picture for every annotation, the same classes, and the head
+    as many.  With every batch: all labels are classes of the head or ignored.  torch's own message
+    for a wrong label is an index assertion on the GPU, and mmseg's metric counts it in silence.
+
+    Raises:
+        DataError: names what is wrong, and what to do.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_run(self, runner: Any) -> None:
+        first: dict[str, tuple] = {}
+        for split in ('train', 'val', 'test'):
+            loop = getattr(runner, f'_{split}_loop')
+            if hasattr(loop, 'dataloader'):  # else a config: this run does not use it
+                for dataset in inner_datasets(loop.dataloader.dataset):
+                    _check_classes(dataset, split, runner.model)
+                    check_same_classes(dataset, split, first)
+                    if is_main_process():  # one process reads the folders of all
+                        check_files(dataset, split)
+                    if hasattr(dataset, 'pipeline'):
+                        dataset.pipeline = NamedPipeline(dataset.pipeline)
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        _check_labels(data_batch, runner.model)
+
+    before_val_iter = before_train_iter
+    before_test_iter = before_train_iter
+
+
+def _head(model: nn.Module) -> tuple[str, nn.Module] | None:
+    """Key and module of the head that knows the classes (of several the last, whose output is the
+    prediction), or of a classifier itself.
+    """
+    inner = task_model(model)
+    prefix = 'model' if inner is unwrapped(model) else 'model.model'
+    for name in ('decode_head', 'roi_head.bbox_head', 'bbox_head', ''):
+        head = inner
+        for part in filter(None, name.split('.')):
+            head = getattr(head, part, None)
+        head = head[-1] if isinstance(head, nn.ModuleList) else head
+        if hasattr(head, 'num_classes'):
+            return '.'.join(filter(None, (prefix, name))), head
+    return None
+
+
+def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
+    found, classes = _head(model), getattr(dataset, 'metainfo', {}).get('classes')
+    if found is None or classes is None:
+        return
+    name, head = found
+    kind = type(dataset).__name__
+    if len(classes) != head.num_classes:
+        raise DataError(
+            f'the {split} data set ({kind}) has {len(classes)} classes, the head '
+            f'num_classes={head.num_classes}; set {name}.num_classes={len(classes)}, or '
+            'name the classes of your data in metainfo=dict(classes=...) of the data set'
+        )
+    if hasattr(dataset, 'cat_ids') and not getattr(dataset, 'backend_args', None):
+        check_categories(dataset, list(classes), f'the {split} data set ({kind})', name)
+
+
+def _check_labels(batch: Any, model: nn.Module) -> None:
+    found = _head(model)
+    samples = batch.get('data_samples', ()) if isinstance(batch, dict) else ()
+    if found is None:
+        return
+    _, head = found
+    for sample in samples:
+        labels = getattr(sample, 'gt_sem_seg', None)
+        if labels is None:
+            continue
+        values, ignored = labels.data, getattr(head, 'ignore_index', 255)
+        wrong = values[(values != ignored) & ((values < 0) | (values >= head.num_classes))]
+        if wrong.numel():
+            path = sample.metainfo.get('seg_map_path') or sample.metainfo.get('img_path')
+            reduced = sample.metainfo.get('reduce_zero_label')
+            found = ', '.join(map(str, torch.unique(wrong)[:5].tolist()))
+            remedy = 'Correct the file, or the number of classes.'
+            if not reduced:
+                remedy += (
+                    ' If the files count from 1, with 0 for unlabelled: reduce_zero_label='
+                    'True in the data set and in LoadAnnotations.'
+                )
+            raise DataError(
+                f'{path} holds label {found}{" (value - 1, by reduce_zero_label)" * bool(reduced)};'
+                f' the head knows 0 to {head.num_classes - 1}, and {ignored} is ignored. {remedy}'
+            )

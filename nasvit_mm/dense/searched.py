@@ -1,0 +1,247 @@
+"""The cost of backbone, neck and head at the task's input size, for thousands of candidates."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from nasvit_mm.config import plain_types, type_name
+from nasvit_mm.cost import Cost, count
+from nasvit_mm.dense.build import build_model, fit_channels
+from nasvit_mm.dense.config import standalone
+from nasvit_mm.dense.cost import count_model
+from nasvit_mm.errors import UsageError
+from nasvit_mm.family import FAMILIES
+from nasvit_mm.registry import MODELS
+from nasvit_mm.spaces import PATCH, RESOLUTION, Space, get_space
+
+PROBES = 64  # random candidates that tell how wide the outputs can be
+CHECKS = 3  # random candidates on which the formula of neck and head is compared with the trace
+IDLE = 6  # random candidates, in all of which a gene must be idle
+Size = tuple[int, int]
+
+
+@MODELS.register_module()
+class FeatureMaps(nn.Module):
+    """In the place of a backbone: maps of given shapes, at no cost.
+
+    Args:
+        shapes: (channels, height, width) of every output.
+    """
+
+    def __init__(self, shapes: Sequence[Sequence[int]]) -> None:
+        super().__init__()
+        self.shapes = [tuple(shape) for shape in shapes]
+        self.out_channels = [shape[0] for shape in self.shapes]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(x.new_zeros(len(x), *shape) for shape in self.shapes)
+
+
+class _Formula(NamedTuple):
+    """Cost of neck and head: ``fixed`` and for every channel of each output ``slopes``."""
+
+    fixed: int
+    slopes: tuple[int, ...]
+
+    def parts(self, widths: np.ndarray) -> dict[str, np.ndarray]:
+        """Widths (n, outputs) -> part -> (n,)."""
+        out = {'head': np.full(len(widths), self.fixed)}
+        return out | {f'head[{i}]': widths[:, i] * s for i, s in enumerate(self.slopes)}
+
+
+class DenseTask:
+    """A dense model whose backbone is searched: what any candidate would cost in it.
+
+    Neck and head are built from the task's own config for the widths that a candidate gives them,
+    and traced.  They are linear in each width, so a few traces give a formula, which is compared
+    with the trace of other candidates.
+
+    Args:
+        cfg: a config with ``model``, whose backbone is one of this project's; or one that trains
+            a supernet of such a model.
+        space: what is searched; one that the backbone serves.
+
+    Raises:
+        UsageError: another backbone, a space of another family, a neck or head whose cost is not
+            linear.
+    """
+
+    def __init__(self, cfg: Config, space: Space) -> None:
+        self.cfg, self.space = copy.deepcopy(standalone(cfg)), space
+        backbone = (self.cfg.get('model') or {}).get('backbone') or {}
+        kind = MODELS.get(type_name(backbone))
+        if space.name not in getattr(kind, 'spaces', ()):
+            raise UsageError(
+                f'the backbone of the task is {backbone.get("type")!r}, which does '
+                f'not serve the space {space.name!r}'
+            )
+        init = backbone.get('init_cfg')
+        if isinstance(init, Mapping) and init.get('type') == 'Pretrained':  # of one architecture
+            self.cfg.model.backbone.pop('init_cfg')
+        self._maps: dict[tuple[Size, int], list[Size]] = {}
+        self._formulas: dict[tuple[Size, int], tuple[_Formula, _Formula]] = {}
+
+    def config(self, arch: Any) -> Config:
+        """The task's config with a candidate for its backbone."""
+        cfg, arch = copy.deepcopy(self.cfg), self.space.arch(arch)
+        space = self.space.to_dict()  # restricted, it may allow what the whole one does not
+        cfg.model.backbone.update(
+            arch=arch.to_dict(), space=space if 'restrict' in space else self.space.name
+        )
+        fit_channels(cfg, self.net.channels_of(arch))
+        return cfg
+
+    # ------------------------------------------------------------------ the backbone
+    @cached_property
+    def net(self) -> nn.Module:
+        """The backbone of the whole space, without weights."""
+        options = dict(
+            plain_types(self.cfg.model.backbone), arch='supernet', space=self.space, init_cfg=None
+        )
+        with torch.device('meta'):
+            return MODELS.build(options).eval()
+
+    def idle(self, size: Size) -> frozenset[str]:
+        """Labels of genes of the whole space that are no part of the backbone: the resolution, and
+        what changes a cost of the classifier, but none of the backbone.  (The number of heads may
+        change neither, and is a part of both.)
+        """
+        space, resolution = get_space(self.space.name), self.space.role(RESOLUTION)
+        found = set(resolution.labels if resolution else ())
+        probes = space.genes(
+            [space.smallest, space.largest, *space.from_genes(space.uniform_genes(0, IDLE))]
+        )
+        for gene, (label, choices) in enumerate(zip(space.labels, space.choices)):
+            rows = np.repeat(probes, len(choices), 0)
+            rows[:, gene] = np.tile(np.arange(len(choices)), len(probes))
+            ours, classifier = (
+                np.ptp(np.stack([cost.macs, cost.params]).reshape(2, len(probes), -1), axis=2).any()
+                for cost in (self._backbone(space, rows, size), count(space, rows))
+            )
+            if classifier and not ours:
+                found.add(label)
+        return frozenset(found)
+
+    def backbone(self, genes: np.ndarray, size: Size) -> Cost:
+        """Of the backbone alone, for a gene matrix (n, num_genes)."""
+        return self._backbone(self.space, genes, size)
+
+    def _backbone(self, space: Space, genes: np.ndarray, size: Size) -> Cost:
+        net = self.net
+        return count(
+            space,
+            genes,
+            size,
+            part='backbone',
+            out_indices=net.out_indices,
+            attention=net.attention,
+            out_width=self.cfg.model.backbone.get('out_width'),
+            **net.cost_options,
+        )
+
+    @cached_property
+    def _reach(self) -> tuple[list[int], list[int]]:
+        """Smallest and largest width of every output."""
+        space = self.space
+        archs = [space.smallest, space.largest, *space.from_genes(space.uniform_genes(0, PROBES))]
+        widths = self.channels(space.genes(archs))
+        return widths.min(0).tolist(), widths.max(0).tolist()
+
+    def channels(self, genes: np.ndarray) -> np.ndarray:
+        """Return the widths of the backbone's outputs, (n, outputs)."""
+        net = self.net
+        if net.taps is not None:
+            return np.tile(net.out_channels, (len(genes), 1))
+        cost = FAMILIES[self.space.name].part('cost')
+        return cost.output_widths(self.space.columns(genes), net.out_indices)
+
+    # ------------------------------------------------------------------ neck and head
+    def head(self, genes: np.ndarray, size: Size) -> Cost:
+        """Of neck and head; the breakdown has ``head`` and what each output adds, ``head[i]``."""
+        widths, which = self.channels(genes), self._patch(genes)
+        macs, params = {}, {}
+        for patch in np.unique(which):
+            rows = which == patch
+            for formula, parts in zip(self._formula(size, int(patch)), (macs, params)):
+                for name, values in formula.parts(widths[rows]).items():
+                    parts.setdefault(name, np.zeros(len(genes), np.int64))[rows] = values
+        none = np.zeros(len(genes), np.int64)
+        return Cost(sum(macs.values(), none), sum(params.values(), none), macs, params, size)
+
+    def total(self, genes: np.ndarray, size: Size) -> Cost:
+        """Of the whole model."""
+        a, b = self.backbone(genes, size), self.head(genes, size)
+        return Cost(
+            a.macs + b.macs,
+            a.params + b.params,
+            {**a.breakdown, **b.breakdown},
+            {**a.breakdown_params, **b.breakdown_params},
+            size,
+        )
+
+    def _patch(self, genes: np.ndarray) -> np.ndarray:
+        """Return the choice of the patch size, by which all grids go; 0 where there is none."""
+        patch = self.space.role(PATCH)
+        return genes[:, self.space.first_gene(patch.name)] if patch else np.zeros(len(genes), int)
+
+    def _formula(self, size: Size, patch: int) -> tuple[_Formula, _Formula]:
+        """Of multiply-adds and of parameters."""
+        if (size, patch) not in self._formulas:
+            self._formulas[size, patch] = self._fitted(size, patch)
+        return self._formulas[size, patch]
+
+    def _fitted(self, size: Size, patch: int) -> tuple[_Formula, _Formula]:
+        lows, highs = self._reach
+        base, slopes = np.array(self._traced(lows, size, patch)), []
+        for i, (low, high) in enumerate(zip(lows, highs)):
+            moved = (
+                base
+                if high == low
+                else np.array(self._traced([*lows[:i], high, *lows[i + 1 :]], size, patch))
+            )
+            slopes.append((moved - base) // max(1, high - low))
+        fixed = base - (np.array(lows)[:, None] * slopes).sum(0)
+        out = tuple(
+            _Formula(int(f), tuple(int(s[kind]) for s in slopes)) for kind, f in enumerate(fixed)
+        )
+        for widths in self.channels(self.space.uniform_genes(0, CHECKS)):
+            traced = self._traced(widths, size, patch)
+            ours = tuple(int(sum(f.parts(widths[None]).values())[0]) for f in out)
+            if ours != traced:
+                raise UsageError(
+                    'neck and head of the task are not linear in the widths that they '
+                    f'take (at {widths.tolist()} {traced[0]} multiply-adds, '
+                    f'{ours[0]} by the formula): give the backbone out_width, so that '
+                    'they are the same for every candidate'
+                )
+        return out
+
+    def _traced(self, widths: Sequence[int], size: Size, patch: int) -> tuple[int, int]:
+        """(multiply-adds, parameters) of neck and head for outputs of these widths."""
+        cfg = copy.deepcopy(self.cfg)
+        shapes = [(int(w), *hw) for w, hw in zip(widths, self._sizes(size, patch))]
+        cfg.model.backbone = dict(type='nasvit_mm.FeatureMaps', shapes=shapes)
+        fit_channels(cfg, widths)
+        cost = count_model(build_model(cfg), size)
+        return cost.total_macs, cost.total_params
+
+    def _sizes(self, size: Size, patch: int) -> list[Size]:
+        """(height, width) of every output."""
+        if (size, patch) not in self._maps:
+            arch, net = self.space.smallest, self.net
+            field = self.space.role(PATCH)
+            if field is not None:
+                arch = arch.replace(**{field.name: field.choices[0][patch]})
+            net.set_arch(arch)
+            with torch.no_grad():
+                maps = net(torch.empty(1, 3, *size, device='meta'))
+            self._maps[size, patch] = [tuple(m.shape[2:]) for m in maps]
+        return self._maps[size, patch]

@@ -1,0 +1,388 @@
+"""Latency of any candidate out of a table of blocks, measured once on the user's device."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations_with_replacement
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from nasvit_mm.backbones import Block, ElasticBackbone
+from nasvit_mm.config import plain_types
+from nasvit_mm.dense import DenseTask, Size, build_model
+from nasvit_mm.deploy.onnx import Logits
+from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.files import digest, write_text
+from nasvit_mm.spaces import Arch, Space, get_space
+
+WARMUP = 2  # calls that are not timed
+POOL = 2000  # random candidates out of which those to be measured are chosen
+# Parts of a model that do not run where latency is measured, and options that go by the candidate
+# or change no time.
+UNTIMED = {'auxiliary_head', 'data_preprocessor', 'train_cfg'}
+FREE = {'in_channels', 'init_cfg'}
+FREE_OF_BACKBONE = {'arch', 'space', 'drop_path_rate', 'frozen_stages', 'norm_eval', 'with_cp'}
+Progress = Callable[[int, int], None]
+
+
+class LatencyTable:
+    """Milliseconds of every block of a space in one dense model, on one device.
+
+    A candidate's latency is the sum over its blocks, and what is left (stem, embeddings, neck,
+    head) is linear in the multiply-adds of these parts.  A block that was not measured is
+    interpolated between those that were in the same place, by a polynomial of the second degree
+    in their widths.
+
+    Attributes:
+        about: what was measured and where, JSON types.
+        check: how well it predicts ``networks`` networks that it had not seen, measured twice:
+            ``kendall_tau`` and ``mean_error`` (relative) against the mean of both, and as
+            ``repeat_tau`` and ``repeat_error`` how well the first predicts the second.
+    """
+
+    def __init__(
+        self,
+        task: DenseTask,
+        about: Mapping[str, Any],
+        blocks: Mapping[str, float],
+        rest: Mapping[str, float],
+        check: Mapping[str, float],
+    ) -> None:
+        self.task, self.about, self.check = task, dict(about), dict(check)
+        self.blocks, self.rest = dict(blocks), dict(rest)
+        self._fits: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._known: dict[Any, float] = {}
+
+    # ------------------------------------------------------------------ prediction
+    def milliseconds(self, genes: np.ndarray) -> np.ndarray:
+        """Of a batch as it was measured, for a gene matrix (n, num_genes); (n,) float."""
+        net, out = self.task.net, np.zeros(len(genes))
+        for i, arch in enumerate(self.task.space.from_genes(genes)):
+            for block in net.blocks_of(arch):
+                if block not in self._known:
+                    self._known[block] = self._block(block)
+                out[i] += self._known[block]
+        parts = _rest_parts(self.task, genes, self.about['input_size'])
+        out += self.rest[''] + sum(parts[n] * w for n, w in self.rest.items() if n)
+        return out.round(4)
+
+    def _block(self, block: Block) -> float:
+        known = self.blocks.get(_key(block))
+        if known is not None:
+            return known
+        if block.place not in self._fits:
+            alike = {k: v for k, v in self.blocks.items() if k.startswith(block.place + '(')}
+            if not alike:
+                raise UsageError(f'the latency table has no block {block.place}: build it again')
+            self._fits[block.place] = _fitted(
+                np.array([_polynomial(_read(key)) for key in alike]), np.array(list(alike.values()))
+            )
+        weights, scale = self._fits[block.place]
+        return float((_polynomial(n for _, n in block.sizes) / scale) @ weights)
+
+    # ------------------------------------------------------------------ file
+    @property
+    def digest(self) -> str:
+        """Of the times."""
+        return digest([self.blocks, self.rest])
+
+    def save(self, path: str | Path) -> None:
+        """As JSON."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = dict(about=self.about, check=self.check, rest=self.rest, blocks=self.blocks)
+        write_text(path, json.dumps(content, indent=1) + '\n')
+
+    @classmethod
+    def load(cls, path: str | Path, task: DenseTask, size: Size) -> LatencyTable:
+        """Read a table that must be of this task.
+
+        Raises:
+            UsageError: no such file, no table, or one of another space, model or input size.
+        """
+        if not Path(path).is_file():
+            raise UsageError(
+                f'the latency table {shown_path(path)} does not exist: '
+                'tools/benchmark.py CONFIG --build-table writes it'
+            )
+        try:
+            content = json.loads(Path(path).read_text())
+            table = cls(task, **content)
+            wanted = _about(task, size)
+            differing = [key for key in wanted if table.about[key] != wanted[key]]
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError(f'{path} is no latency table ({error})') from error
+        if differing == ['space'] and _holds(table.about['space'], task.space):
+            differing = []  # a part of it is searched
+        if differing:
+            key = differing[0]
+            raise UsageError(
+                f'the latency table {path} is of another {key}: '
+                f'{table.about[key]!r}, here {wanted[key]!r}; build one for this task'
+            )
+        return table
+
+
+def build_latency_table(
+    task: DenseTask,
+    size: Size,
+    device: str = 'cpu',
+    networks: int = 64,
+    unseen: int = 30,
+    rounds: int = 10,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+) -> LatencyTable:
+    """Measure blocks where they run: inside whole models, as they are deployed.
+
+    Architectures are chosen so that they show as many different blocks as they can; further random
+    ones tell how well the table predicts.  These are measured twice, some minutes apart: no table
+    can be expected to predict a device better than the device repeats itself.  Every timed call
+    comes right after one of the smallest network, and counts by the ratio of the two, so that a
+    machine that is slower for a while (its clock, its other users) does not make some candidates
+    look slow.
+
+    Args:
+        size: (H, W) of the pictures.
+        networks: models to build and measure.
+        unseen: more models, for the check; 0: none.
+        rounds: timed calls of each.
+        progress: ``progress(done, of)``.
+    """
+    space, known, rests, chosen = task.space, {}, [], _covering(task, networks)
+    strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
+    twice = strangers * 2
+    pictures = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
+    stopwatch = _Stopwatch(task, pictures.to(device), rounds)
+
+    def report(done: int) -> None:
+        if progress:
+            progress(done, len(chosen) + len(twice))
+
+    for i, arch in enumerate(chosen):
+        total, blocks = stopwatch.measure(arch)
+        for block, time_ in zip(task.net.blocks_of(arch), blocks, strict=True):
+            known.setdefault(_key(block), []).append(time_)
+        rests.append(total - sum(blocks))
+        report(i + 1)
+    about = dict(
+        _about(task, size),
+        batch_size=batch_size,
+        device=_name(device),
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        networks=len(chosen),
+    )
+    table = LatencyTable(
+        task,
+        about,
+        {k: median(v) for k, v in sorted(known.items())},
+        _fit_rest(task, space.genes(chosen), size, np.array(rests)),
+        {},
+    )
+    if strangers:
+        found = []
+        for i, arch in enumerate(twice):
+            found.append(stopwatch.measure(arch)[0])
+            report(len(chosen) + i + 1)
+        first, second = np.array(found).reshape(2, -1)
+        again = compare(first, second)
+        table.check.update(
+            compare(table.milliseconds(space.genes(strangers)), (first + second) / 2),
+            repeat_tau=again['kendall_tau'],
+            repeat_error=again['mean_error'],
+        )
+    return table
+
+
+def compare(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
+    """How well predictions rank and hit measurements."""
+    from scipy.stats import kendalltau
+
+    return dict(
+        networks=len(measured),
+        kendall_tau=float(kendalltau(predicted, measured)[0]),
+        mean_error=float(np.mean(np.abs(predicted / measured - 1))),
+    )
+
+
+# ---------------------------------------------------------------------- measuring
+class _Stopwatch:
+    """Times models of a task, each call beside one of a reference."""
+
+    def __init__(self, task: DenseTask, pictures: torch.Tensor, rounds: int) -> None:
+        self.task, self.pictures, self.rounds = task, pictures, rounds
+        self.reference = self._built(task.space.smallest)
+        times = [self._timed(*self.reference)[0] for _ in range(WARMUP + 3 * rounds)]
+        self.usual = median(times[WARMUP:])
+
+    def measure(self, arch: Arch) -> tuple[float, list[float]]:
+        """Milliseconds of a model, and of its blocks in the order of their run; medians."""
+        model, totals, blocks = self._built(arch), [], []
+        for round_ in range(-WARMUP, self.rounds):
+            now = self._timed(*self.reference)[0]
+            total, parts = self._timed(*model)
+            if round_ >= 0:
+                totals.append(total / now)
+                blocks.append([part / now for part in parts])
+        return (self.usual * median(totals), [self.usual * median(times) for times in zip(*blocks)])
+
+    def _built(self, arch: Arch) -> tuple[nn.Module, _Clock]:
+        model = build_model(self.task.config(arch)).to(self.pictures.device)
+        clock = _Clock(model.backbone, self.pictures.device)
+        return Logits(model, tuple(self.pictures.shape[2:])), clock
+
+    @torch.inference_mode()
+    def _timed(self, call: nn.Module, clock: _Clock) -> tuple[float, list[float]]:
+        clock.begin()
+        call(self.pictures)
+        return clock.end()
+
+
+class _Clock:
+    """Times whole calls and the blocks in them."""
+
+    def __init__(self, backbone: ElasticBackbone, device: torch.device) -> None:
+        self.device, self.cuda, self.spans = device, device.type == 'cuda', []
+
+        def run(block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
+            start = self._now()
+            out = block(x, *args)
+            self.spans.append((start, self._now()))
+            return out
+
+        backbone.run_block = run  # of this one model, which is thrown away
+
+    def _now(self) -> Any:
+        if not self.cuda:
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self.device))
+        return event
+
+    def begin(self) -> None:
+        self.spans = []
+        self.start = self._now()
+
+    def end(self) -> tuple[float, list[float]]:
+        whole = (self.start, self._now())
+        if self.cuda:
+            torch.cuda.synchronize(self.device)
+        return self._between(*whole), [self._between(*span) for span in self.spans]
+
+    def _between(self, start: Any, end: Any) -> float:
+        return start.elapsed_time(end) if self.cuda else 1e3 * (end - start)
+
+
+def _covering(task: DenseTask, number: int) -> list[Arch]:
+    """Architectures, one after the other the one that shows most blocks not shown before."""
+    space = task.space
+    genes = np.concatenate(
+        [space.uniform_genes(0, POOL), space.genes([space.smallest, space.largest])]
+    )
+    pool = space.from_genes(genes[space.usable(genes)])
+    shown = [set(task.net.blocks_of(arch)) for arch in pool]
+    seen, chosen = set(), []
+    for _ in range(min(number, len(pool))):
+        best = max(range(len(pool)), key=lambda i: len(shown[i] - seen))
+        seen |= shown.pop(best)
+        chosen.append(pool.pop(best))
+    return chosen
+
+
+# ---------------------------------------------------------------------- blocks by name
+def _key(block: Block) -> str:
+    return f'{block.place}({", ".join(f"{name}={n}" for name, n in block.sizes)})'
+
+
+def _read(key: str) -> list[int]:
+    return [int(part.split('=')[1]) for part in key[key.index('(') + 1 : -1].split(', ')]
+
+
+# ---------------------------------------------------------------------- fits
+def _polynomial(numbers: Iterable[int]) -> np.ndarray:
+    numbers = [float(n) for n in numbers]
+    return np.array([1.0, *numbers, *(a * b for a, b in combinations_with_replacement(numbers, 2))])
+
+
+def _fitted(features: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights, none negative, by the relative error; what the features are divided by."""
+    from scipy.optimize import nnls
+
+    scale = np.maximum(np.abs(features).max(0), 1e-12)
+    weights, _ = nnls(features / scale / times[:, None], np.ones(len(times)))
+    return weights, scale
+
+
+def _rest_parts(task: DenseTask, genes: np.ndarray, size: Size) -> dict[str, np.ndarray]:
+    """Name -> GMACs of what is no block."""
+    blocks = {block.part for block in task.net.blocks_of(task.space.largest)}
+    return {
+        name: np.asarray(values) / 1e9
+        for name, values in task.total(genes, tuple(size)).breakdown.items()
+        if name not in blocks
+    }
+
+
+def _fit_rest(
+    task: DenseTask, genes: np.ndarray, size: Size, times: np.ndarray
+) -> dict[str, float]:
+    """Part -> milliseconds a GMAC; ``''``: those of every candidate."""
+    parts = {
+        name: values
+        for name, values in _rest_parts(task, genes, size).items()
+        if np.ptp(values) > 0
+    }
+    features = np.stack([np.ones(len(genes)), *parts.values()], 1)
+    weights, scale = _fitted(features, np.maximum(times, 1e-6))
+    return dict(zip(['', *parts], map(float, weights / scale)))
+
+
+# ---------------------------------------------------------------------- what it is of
+def _holds(given: Mapping[str, Any], space: Space) -> bool:
+    """Whether a space, as ``Space.to_dict`` gives it, has all choices of another one."""
+    whole = get_space(dict(given))
+    return whole.name == space.name and all(
+        set(ours) <= set(theirs) for ours, theirs in zip(space.choices, whole.choices)
+    )
+
+
+def _about(task: DenseTask, size: Size) -> dict[str, Any]:
+    model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in UNTIMED}
+    model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}
+    return json.loads(
+        json.dumps(
+            dict(space=task.space.to_dict(), input_size=list(size), model=_timed(model)),
+            default=str,
+        )
+    )
+
+
+def _timed(part: Any) -> Any:
+    """Of a part of a config, and all in it, what its time depends on."""
+    if isinstance(part, list):
+        return [_timed(entry) for entry in part]
+    if not isinstance(part, Mapping):
+        return part
+    return {k: _timed(v) for k, v in part.items() if k not in FREE and not k.startswith('loss')}
+
+
+def _name(device: str) -> str:
+    if device.startswith('cuda'):
+        return torch.cuda.get_device_name(device)
+    return next(
+        (line.split(':')[1].strip() for line in _cpu_lines() if line.startswith('model name')),
+        'cpu',
+    )
+
+
+def _cpu_lines() -> list[str]:
+    path = Path('/proc/cpuinfo')
+    return path.read_text().splitlines() if path.exists() else []

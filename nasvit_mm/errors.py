@@ -1,0 +1,96 @@
+"""Mistakes of the user: one exception to catch, one sentence to read.
+
+A message names what was given, what is allowed, and a remedy.  The commands print it as one line.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+
+class UsageError(ValueError):
+    """A mistake in the command, the config or the data; the message holds the remedy."""
+
+
+class DataError(UsageError):
+    """A mistake in the data set, which one process may meet alone; names the file."""
+
+
+class ArchitectureError(UsageError):
+    """Something that is no space, no architecture, or no member of the space it is given to."""
+
+
+def shown_path(path: str | Path) -> str:
+    """Return the path as it was given, and where it leads from here."""
+    full = Path(path).expanduser().absolute()
+    return str(path) if str(full) == str(path) else f'{path} (= {full})'
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def closest(name: object, names: Iterable[object]) -> str:
+    """Return `` (did you mean a, b?)``, or nothing where no name is close."""
+    found = difflib.get_close_matches(str(name), list(map(str, names)), n=3, cutoff=0.5)
+    return f' (did you mean {", ".join(found)}?)' if found else ''
+
+
+def unknown(what: str, given: object, allowed: Iterable[object]) -> str:
+    """Word an unknown name: what was given, the closest names, all names.
+
+    Args:
+        what: what the name is of, e.g. ``'algorithm type'``.
+    """
+    names = list(map(str, allowed))
+    return f'{what} = {given!r}{closest(given, names)}, allowed: {", ".join(names)}'
+
+
+def check_number(
+    name: str,
+    value: Any,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float | None = None,
+    whole: bool = False,
+) -> Any:
+    """Return the value of an option if it is a finite number within its bounds.
+
+    Args:
+        name: of the option.
+        low, high: bounds, both included.
+        above: a bound that is not included.
+        whole: whether the value has to be an integer.
+
+    Raises:
+        UsageError: names the option, the value and what is allowed.
+    """
+    fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    if (
+        fits
+        and math.isfinite(value)
+        and not (
+            low is not None
+            and value < low
+            or above is not None
+            and value <= above
+            or high is not None
+            and value > high
+        )
+    ):
+        return value
+    bounds = [
+        f'{word} {bound:g}'
+        for word, bound in (('at least', low), ('above', above), ('at most', high))
+        if bound is not None
+    ]
+    kind = 'a whole number' if whole else 'a number'
+    raise UsageError(f'{name} = {value!r}, expected {", ".join([kind, *bounds])}')

@@ -1,0 +1,7 @@
+"""The families: one folder each.  A family is registered by one line here, and loads nothing."""
+
+from nasvit_mm.families import elasticvit, nasvit, vitas, vitas_twins
+from nasvit_mm.family import FAMILIES
+
+for _family in (nasvit, elasticvit, vitas, vitas_twins):
+    FAMILIES.add(_family.FAMILY)

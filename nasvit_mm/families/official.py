@@ -1,0 +1,59 @@
+"""Official weights: what reads a family's, and whose a file is, told by its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+# A part of a key, and whose weights have it: to say what a wrong file looks like.
+LOOKS = (
+    ('feature_exactor', 'an official ElasticViT checkpoint'),
+    ('mobile_inverted_conv', 'an official NASViT checkpoint'),
+    ('net.backbone_init_stem', 'an official ViTAS checkpoint'),
+    ('patch_embeds.', 'Twins weights, of timm or its authors'),
+    ('backbone.rules', 'a checkpoint of nasvit_mm itself (load it directly)'),
+    ('backbone.stem', 'a checkpoint of nasvit_mm itself (load it directly)'),
+    ('backbone.', 'an OpenMMLab checkpoint of another model'),
+    ('cls_token', 'a plain vision transformer'),
+)
+
+
+@dataclass(frozen=True)
+class Converter:
+    """What turns a family's official weights into ours.
+
+    Args:
+        rename: ``rename(weights, space)`` -> the official tensors under our names.  ``space`` has
+            one architecture for a subnet that the authors' code extracted.
+        fit: ``fit(key, tensor, shape, space)`` -> a copy of the part of an official tensor that our
+            supernet of ``space`` holds.
+        is_extracted: ``is_extracted(weights)`` -> whether the authors' code extracted them.
+        options: ``options(weights)`` -> keyword arguments of the backbone that these weights need.
+    """
+
+    rename: Callable[[Mapping[str, Any], Any], dict[str, Any]]
+    fit: Callable[[str, Any, Sequence[int], Any], Any]
+    is_extracted: Callable[[Mapping[str, Any]], bool]
+    options: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda weights: {}
+
+
+def check_keys(weights: Mapping[str, Any], family: str, needed: Sequence[str]) -> None:
+    """Check that weights are a family's official ones.
+
+    Args:
+        needed: what some of their keys begin with.
+
+    Raises:
+        ValueError: says what they look like and what was expected.
+    """
+    missing = [n for n in needed if not any(k.startswith(n) for k in weights)]
+    if not missing:
+        return
+    looks = next((what for part, what in LOOKS if any(part in k for k in weights)), None)
+    raise ValueError(
+        f'not an official {family} checkpoint: '
+        + (f'it looks like {looks}' if looks else 'it is of no known kind')
+        + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that '
+        + f'begin with {", ".join(missing)}'
+    )

@@ -1,0 +1,340 @@
+"""The Twins-like ViTAS nets: a pyramid of stages with local and reduced global attention.
+
+One definition: built for a space it is the supernet, built for an architecture the deployable
+backbone.  The layers are Twins-SVT's (Chu et al., NeurIPS 2021), and its three nets are members;
+what is shared and what is private follows the DeiT-like nets: query and key are private to the
+head number, v, projection, MLP and norms are shared.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nasvit_mm.backbones import Block, SharedWeightBackbone, register_backbone
+from nasvit_mm.families.vitas_twins import space as facts
+from nasvit_mm.nn import (
+    ElasticChoice,
+    ElasticConv2d,
+    ElasticDepthwiseConv2d,
+    ElasticLayerNorm,
+    ElasticLinear,
+    ElasticMlp,
+    Span,
+    TransformerBlock,
+    attend,
+    init_linear,
+    join_windows,
+    split_windows,
+    window_mask,
+)
+from nasvit_mm.spaces import IDENTITY, Arch
+
+BLOCK_EPS, EMBED_EPS = 1e-6, 1e-5  # of the norms; the authors' differ
+
+
+class BlockPlan(NamedTuple):
+    """Spans of a block."""
+
+    channels: Span
+    heads: int
+    rows: Span  # of the weights of q and of k
+    inner: Span  # channels of v
+    hidden: Span  # of the MLP
+    drop: float
+
+
+class StagePlan(NamedTuple):
+    """Spans of a stage."""
+
+    cin: Span
+    channels: Span
+    blocks: tuple[tuple[int, BlockPlan], ...]  # slots that are no identities
+
+
+class TwinsPlan(NamedTuple):
+    """Spans of the whole network."""
+
+    stages: tuple[StagePlan, ...]
+
+    @property
+    def head(self) -> Span:
+        """Of the classification head."""
+        return self.stages[-1].channels
+
+
+class Attention(nn.Module):
+    """Base: query and key private to the head number, v shared.
+
+    Args:
+        width: maximum token width.
+        heads: choices of the head number.
+        head_dim: maximum channels a head.
+    """
+
+    def __init__(self, width: int, heads: tuple[int, ...], head_dim: int) -> None:
+        super().__init__()
+        self.q = ElasticChoice(heads, lambda h: ElasticLinear(width, h * head_dim))
+        self.k = ElasticChoice(heads, lambda h: ElasticLinear(width, h * head_dim))
+        self.v = ElasticLinear(width, max(heads) * head_dim)
+        self.proj = ElasticLinear(max(heads) * head_dim, width)
+
+    def _keys_values(self, x: torch.Tensor, plan: BlockPlan) -> tuple[torch.Tensor, torch.Tensor]:
+        return (
+            self.k[plan.heads](x, plan.channels, plan.rows),
+            self.v(x, plan.channels, plan.inner),
+        )
+
+    @staticmethod
+    def _attend(
+        q: torch.Tensor,
+        k: torch.Tensor,
+        v: torch.Tensor,
+        heads: int,
+        padding: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """(N, L, heads * D) -> the same shape, over keys and values (N, K, heads * D)."""
+        q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
+        out = attend(q * q.shape[-1] ** -0.5, k, v, padding=padding)
+        return out.transpose(1, 2).flatten(2)
+
+
+class LocalAttention(Attention):
+    """In windows of 7 x 7; tokens that pad the last windows are no keys.
+
+    The authors' detection code lets padding tokens, of zeros, take part: ``masked`` False.
+    """
+
+    def forward(
+        self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], masked: bool
+    ) -> torch.Tensor:
+        """(B, H * W, C) -> the same shape."""
+        side = (facts.WINDOW, facts.WINDOW)
+        if not masked:
+            x = split_windows(x, grid, side)
+        q = self.q[plan.heads](x, plan.channels, plan.rows)
+        k, v = self._keys_values(x, plan)
+        if masked:
+            q, k, v = (split_windows(t, grid, side) for t in (q, k, v))
+        padding = window_mask(grid, side, x.device) if masked else None
+        out = join_windows(self._attend(q, k, v, plan.heads, padding), grid, side)
+        return self.proj(out, plan.inner, plan.channels)
+
+
+class GlobalAttention(Attention):
+    """Of all queries, over keys and values on a grid reduced by a convolution."""
+
+    def __init__(self, width: int, heads: tuple[int, ...], head_dim: int, reduction: int) -> None:
+        super().__init__(width, heads, head_dim)
+        self.reduce = self.norm = None
+        if reduction > 1:
+            self.reduce = ElasticConv2d(width, width, reduction, reduction, bias=True, padding=0)
+            self.norm = ElasticLayerNorm(width, EMBED_EPS)
+
+    def forward(
+        self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], masked: bool
+    ) -> torch.Tensor:
+        """(B, H * W, C) -> the same shape."""
+        reduced = x
+        if self.reduce is not None:
+            reduced = x.transpose(1, 2).unflatten(2, grid)
+            reduced = self.reduce(reduced, plan.channels, plan.channels)
+            reduced = self.norm(reduced.flatten(2).transpose(1, 2), plan.channels)
+        q = self.q[plan.heads](x, plan.channels, plan.rows)
+        out = self._attend(q, *self._keys_values(reduced, plan), plan.heads)
+        return self.proj(out, plan.inner, plan.channels)
+
+
+class Embed(nn.Module):
+    """Begins a stage: convolution without overlap, norm."""
+
+    def __init__(self, cin: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.proj = ElasticConv2d(cin, width, stride, stride, bias=True, padding=0)
+        self.norm = ElasticLayerNorm(width, EMBED_EPS)
+
+    def forward(
+        self, x: torch.Tensor, cin: Span, channels: Span
+    ) -> tuple[torch.Tensor, tuple[int, int]]:
+        """(N, cin, H, W) -> tokens (N, h w, C) and their grid (h, w), rounded down."""
+        x = self.proj(x, cin, channels)
+        return self.norm(x.flatten(2).transpose(1, 2), channels), tuple(x.shape[2:])
+
+
+@register_backbone
+class TwinsViTAS(SharedWeightBackbone):
+    """Twins-like ViTAS backbone; outputs 0..3 are the stages (/4, /8, /16, /32).
+
+    Any height and width from 32 pixels on.  Local attention in windows of 7 x 7 and global
+    attention with reduced keys are the same at any size: ``attention`` changes nothing.
+
+    Input (N, 3, H, W); output a tuple of (N, C_i, H_i, W_i), where every stage rounds down, as the
+    authors' does: 200 x 296 gives 50 x 74, 25 x 37, 12 x 18, 6 x 9.  See :class:`ElasticBackbone`
+    for the other arguments.
+
+    Args:
+        sharing: of a supernet's channels: 'cyclic' (the default), 'bilateral' or 'ordinal', see
+            ``nasvit_mm.nn.sharing``; a checkpoint brings its own along.
+        stage_norm: end every stage in a LayerNorm, as the authors' dense models do; the next stage
+            takes the normalised tokens.  Their classifiers, and timm's, have none.
+        mask_padding: tokens that pad the last windows are no keys.  False: they are, as in the
+            authors' detection models.
+    """
+
+    spaces = ('vitas_twins',)
+    strides = facts.STRIDES
+    stage_names = facts.STAGE_NAMES
+    new_weights = ('taps.', 'stage_norms.')
+    min_size = facts.MIN_SIZE
+    max_resolution = facts.TRAINED_RESOLUTION
+
+    def __init__(
+        self, *args: Any, stage_norm: bool = False, mask_padding: bool = True, **options: Any
+    ) -> None:
+        self.stage_norm, self.mask_padding = stage_norm, mask_padding
+        super().__init__(*args, **options)
+        self.options.update(stage_norm=stage_norm, mask_padding=mask_padding)
+
+    @property
+    def cost_options(self) -> dict[str, Any]:
+        return dict(stage_norm=self.stage_norm)
+
+    def build(self) -> None:
+        field = self.space.field
+        widths = [max(c) for c in field('width').choices]
+        self.embeds, self.stages, self.pegs = (nn.ModuleList() for _ in range(3))
+        for i, stage in enumerate(facts.STAGES[: self.out_indices[-1] + 1]):
+            cin, width = (widths[i - 1] if i else 3), widths[i]
+            self.embeds.append(Embed(cin, width, stage.stride))
+            self.stages.append(
+                nn.ModuleList(
+                    self._block(j, slot, width, stage.reduction)
+                    for j, slot in enumerate(facts.GROUPS[i])
+                )
+            )
+            self.pegs.append(ElasticDepthwiseConv2d(width, 3, bias=True))
+        self.stage_norms = nn.ModuleList(
+            ElasticLayerNorm(width, BLOCK_EPS)
+            for width in widths[: len(self.stages)]
+            if self.stage_norm
+        )
+        init_linear(self)
+
+    def _block(self, place: int, slot: int, width: int, reduction: int) -> nn.Module:
+        heads, dims, hidden = (
+            self.space.field(name).choices[slot] for name in ('heads', 'head_dim', 'mlp_width')
+        )
+        numbers = tuple(h for h in heads if h != IDENTITY)
+        if not numbers:
+            return nn.Identity()
+        attention = (
+            LocalAttention(width, numbers, max(dims))
+            if facts.is_local(place)
+            else GlobalAttention(width, numbers, max(dims), reduction)
+        )
+        return TransformerBlock(
+            ElasticLayerNorm(width, BLOCK_EPS),
+            attention,
+            ElasticLayerNorm(width, BLOCK_EPS),
+            ElasticMlp(width, max(hidden), F.gelu),
+        )
+
+    def plan_of(self, arch: Arch) -> TwinsPlan:
+        stages, cin = [], Span.whole(3)
+        groups = facts.GROUPS[: self.out_indices[-1] + 1]
+        real = [slot for group in groups for slot in group if arch.heads[slot] != IDENTITY]
+        rates = {
+            slot: self.drop_path_rate * i / max(1, len(real) - 1) for i, slot in enumerate(real)
+        }
+        for i, group in enumerate(groups):
+            channels = self.shared(self.space.field('width').choices[i], arch.width[i])
+            stages.append(
+                StagePlan(
+                    cin,
+                    channels,
+                    tuple(
+                        (j, self._block_plan(arch, slot, channels, rates[slot]))
+                        for j, slot in enumerate(group)
+                        if slot in rates
+                    ),
+                )
+            )
+            cin = channels
+        return TwinsPlan(tuple(stages))
+
+    def _block_plan(self, arch: Arch, slot: int, channels: Span, drop: float) -> BlockPlan:
+        heads, dim = arch.heads[slot], arch.head_dim[slot]
+        numbers, dims, hidden = (
+            self.space.field(name).choices[slot] for name in ('heads', 'head_dim', 'mlp_width')
+        )
+        # v serves all head numbers: its candidates are the pairs of a number and a dimension.
+        pairs = sorted((h * d, h, d) for h in numbers if h != IDENTITY for d in dims)
+        inner = self.span_of([p[0] for p in pairs], pairs.index((heads * dim, heads, dim)))
+        return BlockPlan(
+            channels,
+            heads,
+            self.shared([heads * d for d in dims], heads * dim),
+            inner,
+            self.shared(hidden, arch.mlp_width[slot]),
+            drop,
+        )
+
+    def output_spans(self, plan: TwinsPlan) -> list[Span]:
+        return [plan.stages[i].channels for i in self.out_indices]
+
+    def blocks_of(self, arch: Any) -> list[Block]:
+        plan = self.plan_of(self.space.arch(arch))
+        return [
+            Block.of(
+                f'stage{i}.{"local" if facts.is_local(j) else "global"}',
+                block,
+                f'{facts.STAGE_NAMES[i]}.{j}',
+            )
+            for i, stage in enumerate(plan.stages)
+            for j, block in stage.blocks
+        ]
+
+    def stem_and_stages(self) -> list[nn.Module]:
+        stages = [nn.ModuleList([blocks, peg]) for blocks, peg in zip(self.stages, self.pegs)]
+        for i, embed in enumerate(self.embeds):
+            if i:
+                stages[i].append(embed)
+        return [self.embeds[0], *stages]
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(N, 3, H, W) -> one map per output."""
+        x = self.checked(x)
+        maps = []
+        for i, plan in enumerate(self.plan.stages):
+            tokens, grid = self.embeds[i](x, plan.cin, plan.channels)
+            for j, block in plan.blocks:
+                tokens = self.run_block(self.stages[i][j], tokens, block, grid, self.mask_padding)
+                if j == 0:  # the convolutional position encoding
+                    x = tokens.transpose(1, 2).unflatten(2, grid)
+                    tokens = tokens + self.pegs[i](x, plan.channels).flatten(2).transpose(1, 2)
+            if self.stage_norm:
+                tokens = self.stage_norms[i](tokens, plan.channels)
+            x = tokens.transpose(1, 2).unflatten(2, grid)
+            if i in self.out_indices:
+                maps.append(x)
+        return self.end_outputs(maps)
+
+
+class TwinsViTASHead(nn.Module):
+    """Classification head: norm, mean over the tokens, linear."""
+
+    def __init__(self, backbone: TwinsViTAS, num_classes: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        width = backbone.plan.head.size
+        self.norm = ElasticLayerNorm(width, BLOCK_EPS)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = ElasticLinear(width, num_classes)
+        init_linear(self)
+
+    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
+        """(N, C, H, W) -> logits (N, classes)."""
+        x = self.norm(x.flatten(2).transpose(1, 2), channels).mean(1)
+        return self.classifier(self.dropout(x), channels, Span.whole(self.classifier.out_features))

@@ -1,0 +1,33 @@
+"""What training adds to mmengine: processes, seeding, resume, options, schedules, whole files."""
+
+from nasvit_mm.runtime.buffers import share_buffers
+from nasvit_mm.runtime.disk import disk_errors
+from nasvit_mm.runtime.metrics import evaluated
+from nasvit_mm.runtime.options import (
+    enable_amp,
+    enable_auto_scale_lr,
+    enable_tensorboard,
+    loaders_without_workers,
+)
+from nasvit_mm.runtime.processes import end_processes, start_processes, unwrapped
+from nasvit_mm.runtime.resume import latest_checkpoint
+from nasvit_mm.runtime.schedule import check_schedule, set_steps_per_epoch
+from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
+
+__all__ = [
+    'SeedIterations',
+    'check_schedule',
+    'disk_errors',
+    'enable_amp',
+    'enable_auto_scale_lr',
+    'enable_tensorboard',
+    'end_processes',
+    'evaluated',
+    'kept_randomness',
+    'latest_checkpoint',
+    'loaders_without_workers',
+    'set_steps_per_epoch',
+    'share_buffers',
+    'start_processes',
+    'unwrapped',
+]

@@ -1,0 +1,79 @@
+"""Starting and ending a process group, on CPUs too."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import barrier, is_distributed
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from torch import nn
+from torch.distributed import destroy_process_group
+
+from nasvit_mm.compat import init_distributed
+from nasvit_mm.config import config_parts, is_own, own_kind
+from nasvit_mm.errors import UsageError
+
+
+def start_processes(cfg: Config) -> None:
+    """Start the process group as the launcher says, and fit the config to gloo on a CPU."""
+    backend = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
+    try:
+        init_distributed(cfg.launcher, backend)
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
+    if cfg.launcher == 'none':
+        return
+    model = cfg.get('model') or {}
+    wrapper = getattr(own_kind(model), 'wrapper', None)
+    if wrapper and cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(type=wrapper)
+    if get_device() not in ('cpu', 'mps'):
+        return
+    # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.
+    if cfg.get('model_wrapper_cfg') is None:
+        cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
+    changed = sum(_plain_batch_norm(part) for part in _foreign_norms(model))
+    if changed:
+        print_log(
+            'no GPU: batch norms outside the backbone keep statistics of their own process, '
+            "for torch's SyncBatchNorm runs on GPUs only",
+            logger='current',
+        )
+
+
+def end_processes() -> None:
+    """Leave the process group in order; without one, nothing.
+
+    For all processes at the end of their work, when no model of several processes is referred to
+    any more: one that exits with gloo's threads running may be aborted by the C++ runtime.
+    """
+    if is_distributed():
+        gc.collect()  # the runner holds itself, and the wrapped model with its reducer
+        barrier()
+        destroy_process_group()
+
+
+def _foreign_norms(model: Any) -> Iterator[Any]:
+    """Every norm_cfg of modules that are not this project's, whose own norms do run on a CPU."""
+    for _, part in config_parts(model, 'model'):
+        if isinstance(part.get('norm_cfg'), Mapping) and not is_own(part):
+            yield part['norm_cfg']
+
+
+def _plain_batch_norm(norm_cfg: Any) -> bool:
+    if norm_cfg.get('type') != 'SyncBN':
+        return False
+    norm_cfg['type'] = 'BN'
+    return True
+
+
+def unwrapped(model: nn.Module, *also: type) -> nn.Module:
+    """The model inside wrappers for several processes, and inside other wrappers of these types."""
+    while is_model_wrapper(model) or isinstance(model, also):
+        model = model.module
+    return model

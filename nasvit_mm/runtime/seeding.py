@@ -1,0 +1,40 @@
+"""Randomness of a training step as a function of its place, and of nothing that ran before."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_dist_info
+from mmengine.hooks import Hook
+
+from nasvit_mm.data import seed_everything
+from nasvit_mm.registry import HOOKS
+
+
+@HOOKS.register_module()
+class SeedIterations(Hook):
+    """Seed dropout, drop path and whatever else a training step draws by iteration and process."""
+
+    priority = 'VERY_HIGH'
+
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        rank, _ = get_dist_info()
+        seed_everything(runner.seed, runner.iter, rank)
+
+
+@contextmanager
+def kept_randomness() -> Iterator[None]:
+    """What is drawn, or seeded, inside leaves the global generators as they were."""
+    before = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])

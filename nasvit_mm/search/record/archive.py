@@ -1,0 +1,278 @@
+"""``archive.jsonl``: every evaluated candidate, one line each, in the order of asking.
+
+The file is a function of the search and its results: no times, no machine.  A search that was
+stopped asks the same questions again and finds the answers here.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from nasvit_mm.errors import UsageError, shown_path
+
+NAME, AHEAD = 'archive.jsonl', 'ahead.jsonl'
+RESULT = ('metrics', 'failed')  # of a record, what an evaluation gave
+FORM = {'index': int, 'generation': int, 'arch': dict, 'costs': dict, 'metrics': dict}
+AHEAD_FORM = {key: FORM[key] for key in ('index', 'arch', 'metrics')}
+
+
+class Archive:
+    """The lines of a search, read back and written on.
+
+    Args:
+        folder: where ``archive.jsonl`` lies; made where it is not there.
+        identity: what the search is (JSON types): the first line.
+        resume: go on with an archive that is there.
+        write: False in all processes but one: they read only.
+        loose: keys of the identity that may be others than in the file.
+        records: the :attr:`records` of the process that writes: the file is not read.
+
+    Raises:
+        UsageError: an archive is there and ``resume`` is False, another process writes it, it is of
+            another search (what differs is named), or a line of it is damaged.
+
+    Attributes:
+        lines: records so far; one that was cut off by a kill is dropped from the file.
+        differing: keys of the identity, of the loose ones, that are others in the file.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        identity: Mapping[str, Any],
+        resume: bool = False,
+        write: bool = True,
+        loose: Collection[str] = (),
+        records: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.path, self.ahead_path = Path(folder, NAME), Path(folder, AHEAD)
+        self.identity, self.write = json.loads(json.dumps(identity)), write and records is None
+        self.lines: list[dict[str, Any]] = []
+        self.differing: list[str] = []
+        self._ahead: dict[int, dict[str, Any]] = {}
+        self._file = self._ahead_file = None
+        if records is not None:
+            for record in records:
+                self._take(dict(record))
+            return
+        if self.path.exists() and self.path.stat().st_size and not resume:
+            raise UsageError(
+                f'{shown_path(self.path)} is there already: give --resume to go on '
+                'with it, or another --work-dir'
+            )
+        if write:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._file = _locked(self.path)
+            if not self.path.stat().st_size:
+                self.ahead_path.unlink(missing_ok=True)  # of nobody knows what
+        try:
+            self._read(loose)
+        except UsageError:
+            self.close()
+            raise
+
+    def _read(self, loose: Collection[str]) -> None:
+        data = self.path.read_bytes() if self.path.exists() else b''
+        whole = _whole_lines(data)
+        if self.write and len(whole) < len(data):
+            os.truncate(self.path, len(whole))
+        for number, record in enumerate(_parsed(self.path, whole)):
+            if number == 0:
+                self._check_identity(record, loose)
+            else:
+                self.lines.append(record)
+        if self.ahead_path.exists():  # results that came before their turn
+            for line in self.ahead_path.read_bytes().splitlines():
+                try:
+                    self._take(_checked(json.loads(line), AHEAD_FORM))
+                except ValueError:  # cut off
+                    continue
+
+    def _take(self, record: dict[str, Any]) -> None:
+        if record['index'] == len(self.lines) and 'costs' in record:
+            self.lines.append(record)
+        else:
+            self._ahead[record['index']] = record
+
+    def _check_identity(self, theirs: Mapping[str, Any], loose: Collection[str]) -> None:
+        differing = [
+            key
+            for key in sorted({*self.identity, *theirs})
+            if self.identity.get(key) != theirs.get(key)
+        ]
+        self.differing = [key for key in differing if key in loose]
+        differing = [key for key in differing if key not in loose]
+        if differing:
+            key, there, now = _first_difference(
+                differing[0], theirs.get(differing[0]), self.identity.get(differing[0])
+            )
+            raise UsageError(
+                f'{shown_path(self.path)} is of another search: {", ".join(differing)}'
+                f' differ (there {key} = {_short(there)}, now {_short(now)}); give '
+                'another --work-dir'
+            )
+
+    # ------------------------------------------------------------------ lines
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """All that is known: the lines, then results that came before their turn."""
+        return [*self.lines, *self._ahead.values()]
+
+    def stored(self, index: int, arch: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the evaluation of a candidate gave, ``metrics`` and maybe ``failed``; None before.
+
+        Raises:
+            UsageError: the line is of another architecture.
+        """
+        record = self.lines[index] if index < len(self.lines) else self._ahead.get(index)
+        if record is None:
+            return None
+        self._check_same(record, dict(index=index, arch=arch), 'arch')
+        return {key: record[key] for key in RESULT if key in record}
+
+    def _check_same(self, record: Mapping[str, Any], asked: Mapping[str, Any], key: str) -> None:
+        if record[key] != json.loads(json.dumps(asked[key])):
+            raise UsageError(
+                f'candidate {asked["index"]} of {shown_path(self.path)} is not the '
+                f'one that this search asks for (its {key} is {_short(record[key])}, '
+                f'now {_short(asked[key])}): another version wrote it; give another '
+                '--work-dir'
+            )
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """The next line; one that is there already is left as it is.
+
+        Raises:
+            UsageError: the line that is there is of another architecture, or has other costs.
+        """
+        index = record['index']
+        if index < len(self.lines):
+            for key in ('arch', 'costs'):
+                self._check_same(self.lines[index], record, key)
+            return
+        if index != len(self.lines):
+            raise ValueError(f'line {index} comes after line {len(self.lines) - 1}')
+        self.lines.append(json.loads(json.dumps(record)))
+        if self.write:
+            self._begun().write(_line(record))
+
+    def _begun(self) -> BinaryIO:
+        """The file, with its first line."""
+        if not os.fstat(self._file.fileno()).st_size:
+            self._file.write(_line(self.identity))
+            self._file.flush()
+        return self._file
+
+    def keep(self, index: int, arch: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """Keep a result that came before its turn safe; ``result`` as of :meth:`stored`."""
+        record = self._ahead[index] = dict(index=index, arch=arch, **result)
+        if self.write:
+            if self._ahead_file is None:
+                self._begun()  # whose results these are
+                self._ahead_file = self.ahead_path.open('ab')
+                self._ahead_file.write(b'\n')  # after a line that was cut off
+            self._ahead_file.write(_line(record))
+            self._ahead_file.flush()
+
+    def flush(self) -> None:
+        """To the disk."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the files; what came ahead has had its turn if the search is over."""
+        written = self._file is not None
+        for file in (self._file, self._ahead_file):
+            if file is not None:
+                file.close()
+        self._file = self._ahead_file = None
+        if written and all(index < len(self.lines) for index in self._ahead):
+            self.ahead_path.unlink(missing_ok=True)
+
+
+def read_archive(path: str | Path) -> list[dict[str, Any]]:
+    """The records of an archive, of whatever search, which may still be running.
+
+    Raises:
+        UsageError: a line is damaged.
+    """
+    return list(_parsed(path, _whole_lines(Path(path).read_bytes())))[1:]
+
+
+def _whole_lines(data: bytes) -> bytes:
+    """Without a last line that was cut off."""
+    return data[: data.rfind(b'\n') + 1]
+
+
+def _parsed(path: str | Path, data: bytes) -> Iterator[dict[str, Any]]:
+    """The identity, then records in their order."""
+    for number, line in enumerate(data.splitlines()):
+        try:
+            yield _checked(json.loads(line), FORM if number else {}, number - 1)
+        except ValueError as error:
+            raise UsageError(
+                f'line {number + 1} of {path} is damaged ({error}): restore the file, '
+                'or give another --work-dir'
+            ) from error
+
+
+def _checked(record: Any, form: Mapping[str, type], index: int | None = None) -> dict[str, Any]:
+    """A record that has what every one has.
+
+    Raises:
+        ValueError: says what is wrong.
+    """
+    if not isinstance(record, dict):
+        raise ValueError(f'{_short(record)} is no record')
+    wrong = [key for key, kind in form.items() if not isinstance(record.get(key), kind)]
+    if wrong:
+        raise ValueError(f'{wrong[0]} = {_short(record.get(wrong[0]))}')
+    if form and index is not None and record['index'] != index:
+        raise ValueError(f'index = {record["index"]}, expected {index}')
+    return record
+
+
+def _locked(path: Path) -> BinaryIO:
+    """The file, to write on, for this process alone.
+
+    Raises:
+        UsageError: another one has it.
+    """
+    file = path.open('ab')
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise UsageError(
+            f'another search is writing {shown_path(path)}: wait for its end, or give '
+            'another --work-dir'
+        ) from error
+    except OSError:  # a file system without locks
+        pass
+    return file
+
+
+def _first_difference(key: str, there: Any, now: Any) -> tuple[str, Any, Any]:
+    """Dotted key and values where two identities differ first."""
+    while isinstance(there, dict) and isinstance(now, dict):
+        part = next(
+            k
+            for k in sorted({*there, *now})
+            if k not in there or k not in now or there[k] != now[k]
+        )
+        key, there, now = f'{key}.{part}', there.get(part), now.get(part)
+    return key, there, now
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record, separators=(',', ':'), allow_nan=False).encode() + b'\n'
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f'{text[:117]}...'

@@ -1,0 +1,126 @@
+"""What a search found: a picture, a page that needs no network, a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nasvit_mm.search.loop import figures
+from nasvit_mm.search.problem.metrics import LATENCY
+from nasvit_mm.search.problem.problem import Problem
+
+TEMPLATE = Path(__file__).with_name('report.html')
+SHOWN = 20  # lines of the table in the terminal
+
+Records = Sequence[Mapping[str, Any]]
+
+
+def write_report(
+    folder: str | Path,
+    problem: Problem,
+    records: Records,
+    best: Records,
+    title: str,
+    identity: Mapping[str, Any],
+) -> list[Path]:
+    """Write ``front.json``, ``front.png`` and ``report.html``; their paths.
+
+    Args:
+        best: the :func:`front` of the records.
+    """
+    folder = Path(folder)
+    written = [folder / name for name in ('front.json', 'front.png', 'report.html')]
+    written[0].write_text(json.dumps(best, indent=1) + '\n')
+    x, y = _axes(problem)
+    _draw(written[1], problem, records, best, x, y, title)
+    data = dict(
+        title=title,
+        x=x,
+        y=y,
+        records=list(records),
+        front=[r['index'] for r in best],
+        objectives=[o._asdict() for o in problem.objectives],
+        constraints=[str(c) for c in problem.constraints],
+        identity=identity,
+    )
+    text = json.dumps(data).replace('<', '\\u003c')  # no string may end the script, or hide it
+    written[2].write_text(TEMPLATE.read_text().replace('/*DATA*/', text))
+    return written
+
+
+def _axes(problem: Problem) -> tuple[str, str]:
+    """Names of what is drawn along x and y: a cost, and the first objective."""
+    names = [o.metric for o in problem.objectives]
+    costs = [name for name, metric in problem.metrics.items() if metric is not None]
+    others = [name for name in [*names[1:], *costs] if name != names[0]]
+    return (others[0] if others else 'candidate'), names[0]
+
+
+def _value(record: Mapping[str, Any], name: str) -> float:
+    return record['index'] if name == 'candidate' else figures(record)[name]
+
+
+def _draw(
+    path: Path, problem: Problem, records: Records, best: Records, x: str, y: str, title: str
+) -> None:
+    import matplotlib
+
+    matplotlib.use('Agg')
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+    scale, unit = (1e9, ' (G)') if x.split('@')[0].endswith('macs') else (1.0, '')
+    unit = ' (ms)' if x == LATENCY else unit
+    drawn = [r for r in records if 'failed' not in r]
+    lost = f', {len(records) - len(drawn)} failed' if len(drawn) < len(records) else ''
+    axes.plot(
+        [_value(r, x) / scale for r in drawn],
+        [_value(r, y) for r in drawn],
+        '.',
+        color='#6a8fb5',
+        alpha=0.5,
+        label=f'{len(records)} candidates{lost}',
+    )
+    ends = sorted((_value(r, x) / scale, _value(r, y)) for r in best)
+    style = 'o-' if len(problem.objectives) == 2 else 'o'
+    axes.plot(*zip(*ends), style, color='#c8502d', markersize=4, linewidth=1, label='front')
+    axes.set(xlabel=x + unit, ylabel=y, title=title)
+    axes.legend(frameon=False)
+    axes.grid(alpha=0.3)
+    axes.spines[['top', 'right']].set_visible(False)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def front_table(problem: Problem, best: Records) -> Any:
+    """A rich table of the front; of a long one evenly chosen lines."""
+    from rich.table import Table
+
+    names = [o.metric for o in problem.objectives]
+    names += [n for n, metric in problem.metrics.items() if metric is not None and n not in names]
+    shown = (
+        best
+        if len(best) <= SHOWN
+        else [best[round(i * (len(best) - 1) / (SHOWN - 1))] for i in range(SHOWN)]
+    )
+    table = Table(
+        title=f'The front: {len(best)} candidates'
+        + (f', {SHOWN} of them shown' if len(best) > SHOWN else '')
+    )
+    table.add_column('candidate', justify='right')
+    for name in names:
+        table.add_column(name, justify='right')
+    table.add_column('architecture', overflow='fold')
+    for record in shown:
+        values = [_text(_value(record, name)) for name in names]
+        table.add_row(str(record['index']), *values, str(problem.space.arch(record['arch'])))
+    return table
+
+
+def _text(value: float) -> str:
+    for scale, unit in ((1e9, ' G'), (1e6, ' M')):
+        if abs(value) >= scale:
+            return f'{value / scale:.3f}{unit}'
+    return f'{value:.6g}'

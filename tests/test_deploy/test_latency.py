@@ -1,0 +1,194 @@
+"""Latency tables: every block is known or interpolated, sums are right, files fit their task."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from nasvit_mm.dense import DenseTask, build_model
+from nasvit_mm.deploy import LatencyTable, build_latency_table, latency
+from nasvit_mm.errors import UsageError
+from nasvit_mm.search import ALGORITHMS, Problem, build_algorithm
+from tests.commands import ROOT
+from tests.families import small
+from tests.test_search.common import TASKS
+
+SIZE = (64, 96)
+
+
+def task(space: str) -> DenseTask:
+    return DenseTask(Config.fromfile(ROOT / f'configs/seg/{TASKS[space]}.py'), small(space))
+
+
+def block_time(place: str, plan) -> float:
+    """A device whose time goes by products of a block's widths."""
+    numbers = list(latency._numbers(plan).values())
+    return len(place) + 1e-3 * sum(numbers) + 1e-5 * numbers[0] * numbers[-1]
+
+
+class Device(latency._Stopwatch):
+    """In the place of the real one: times by formula, no noise."""
+
+    def __init__(self, task, pictures, rounds) -> None:
+        self.task, self.size = task, tuple(pictures.shape[2:])
+
+    def measure(self, arch):
+        blocks = [block_time(*block) for block in self.task.net.blocks_of(arch)]
+        head = self.task.head(self.task.space.genes([arch]), self.size).macs[0]
+        return 5 + 30 * head / 1e9 + sum(blocks), blocks
+
+
+@pytest.mark.parametrize('space', TASKS)
+def test_a_device_of_known_times(space, monkeypatch):
+    """Also of networks that it has not seen, whose blocks are partly new."""
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    of = task(space)
+    table = build_latency_table(of, SIZE, networks=40)
+    assert table.check['networks'] == 30
+    assert table.check['kendall_tau'] > 0.98 and table.check['mean_error'] < 0.01
+    assert table.check['repeat_tau'] == pytest.approx(1) and table.check['repeat_error'] == 0
+    arch = of.space.smallest
+    found = table.milliseconds(of.space.genes([arch, of.space.largest]))
+    assert found[0] == pytest.approx(
+        Device(of, torch.zeros(1, 3, *SIZE), 1).measure(arch)[0], rel=0.02
+    )
+    assert found[0] < found[1]
+
+
+def test_a_device_that_does_not_repeat_itself(monkeypatch):
+    """The table says so, and how much of its own error that may be."""
+
+    class Noisy(Device):
+        def __init__(self, *args) -> None:
+            super().__init__(*args)
+            self.noise = np.random.default_rng(0)
+
+        def measure(self, arch):
+            total, blocks = super().measure(arch)
+            return total * (1 + 0.1 * self.noise.standard_normal()), blocks
+
+    monkeypatch.setattr(latency, '_Stopwatch', Noisy)
+    of = task('nasvit')
+    seen = []
+    check = build_latency_table(of, SIZE, networks=40, progress=lambda *at: seen.append(at)).check
+    assert 0.06 < check['repeat_error'] < 0.2 and check['repeat_tau'] < check['kendall_tau']
+    assert seen == [(i + 1, 100) for i in range(100)]
+
+
+@pytest.mark.parametrize('space', TASKS)
+@pytest.mark.parametrize('name', ALGORITHMS)
+def test_a_latency_beside_another_bound(space, name, monkeypatch):
+    """The smallest and the largest, with which searches begin, meet the first bound both not."""
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    of = task(space)
+    table = build_latency_table(of, SIZE, networks=12, unseen=0)
+    genes = of.space.sample_genes(0, 400)
+    genes = genes[of.space.usable(genes)]
+    low, high = np.quantile(of.total(genes, SIZE).macs, [0.3, 0.7])
+    both = Problem(
+        of.space,
+        ['score'],
+        [
+            dict(metric='macs', low=low, high=high),
+            dict(metric='latency', high=float(np.median(table.milliseconds(genes)))),
+            dict(metric='head.macs', low=1),
+        ],
+        of,
+        SIZE,
+        table,
+    )
+    assert not both.feasible(of.space.genes([of.space.smallest, of.space.largest])).any()
+    by = build_algorithm(dict(type=name, population=8, initial=['largest']), both, 0)
+    assert both.feasible(by.ask()).all()
+
+
+@pytest.mark.parametrize('space', TASKS)
+def test_every_block_of_a_forward_is_counted(space):
+    """What ``blocks_of`` says is what runs, in its order."""
+    of = task(space)
+    for arch in [of.space.smallest, *of.space.sample(0, 2)]:
+        model, seen = build_model(of.config(arch)), []
+        model.backbone._run = lambda block, x, *args, seen=seen: (
+            seen.append(next(a for a in args if hasattr(a, '_asdict'))),
+            block(x, *args),
+        )[1]
+        with torch.no_grad():
+            model.backbone(torch.zeros(1, 3, *SIZE))
+        expected = [latency._numbers(plan) for _, plan in of.net.blocks_of(arch)]
+        assert [latency._numbers(plan) for plan in seen] == expected
+
+
+def test_a_real_device(tmp_path):
+    of = task('nasvit')
+    table = build_latency_table(of, SIZE, networks=3, unseen=2, rounds=2)
+    assert table.check['networks'] == 2 and min(table.blocks.values()) > 0
+    assert table.milliseconds(of.space.genes([of.space.largest]))[0] > 1
+    table.save(tmp_path / 'table.json')
+    again = LatencyTable.load(tmp_path / 'table.json', task('nasvit'), SIZE)
+    genes = of.space.uniform_genes(0, 20)
+    assert (again.milliseconds(genes) == table.milliseconds(genes)).all()
+    assert again.digest == table.digest
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    build_latency_table(task('nasvit'), SIZE, networks=20).save(tmp_path / 'table.json')
+    return tmp_path / 'table.json'
+
+
+def test_latency_as_metric(file):
+    of = task('nasvit')
+    table = LatencyTable.load(file, of, SIZE)
+    half = float(np.median(table.milliseconds(of.space.uniform_genes(0, 100))))
+    problem = Problem(
+        of.space,
+        ['latency', dict(metric='macs', goal='max')],
+        [dict(metric='latency', high=half)],
+        of,
+        SIZE,
+        table,
+    )
+    genes = problem.sample(np.random.default_rng(0), 30)
+    assert (table.milliseconds(genes) <= half).all()
+    assert problem.evaluated == []
+    with pytest.raises(UsageError, match='latency at most 0.1: the space reaches from'):
+        Problem(of.space, ['macs'], [dict(metric='latency', high=0.1)], of, SIZE, table)
+    with pytest.raises(UsageError, match="the metric 'latency' needs a table of your device"):
+        Problem(of.space, ['latency'], [], of, SIZE)
+
+
+def test_a_table_of_a_detector_with_another_head(tmp_path, monkeypatch):
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+
+    def detector(**head) -> DenseTask:
+        cfg = Config.fromfile(ROOT / 'configs/det/nasvit_coco.py')
+        cfg.model.bbox_head.update(head)
+        return DenseTask(cfg, small('nasvit'))
+
+    build_latency_table(detector(), (128, 128), networks=3, unseen=0).save(tmp_path / 'table.json')
+    LatencyTable.load(
+        tmp_path / 'table.json', detector(loss_bbox=dict(type='SmoothL1Loss')), (128, 128)
+    )
+    with pytest.raises(UsageError, match='is of another model'):
+        LatencyTable.load(tmp_path / 'table.json', detector(stacked_convs=1), (128, 128))
+
+
+def test_tables_of_something_else(file, tmp_path):
+    with pytest.raises(UsageError, match='is of another input_size: .64, 96., here .64, 64.'):
+        LatencyTable.load(file, task('nasvit'), (64, 64))
+    other = task('nasvit')
+    other.cfg.model.decode_head.channels = 96
+    with pytest.raises(UsageError, match='is of another model'):
+        LatencyTable.load(file, other, SIZE)
+    with pytest.raises(UsageError, match='is of another space'):
+        LatencyTable.load(file, task('elasticvit'), SIZE)
+    with pytest.raises(UsageError, match='does not exist: tools/benchmark.py'):
+        LatencyTable.load(tmp_path / 'none.json', other, SIZE)
+    (tmp_path / 'list.json').write_text(json.dumps(dict(blocks={})))
+    with pytest.raises(UsageError, match='is no latency table'):
+        LatencyTable.load(tmp_path / 'list.json', other, SIZE)
