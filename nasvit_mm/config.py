@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.config import Config
 
-from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.errors import ArchitectureError, UsageError, first_line
 from nasvit_mm.registry import MODELS
 
 SCOPE = 'nasvit_mm.'
@@ -72,3 +73,54 @@ def add_own_hooks(cfg: Config) -> None:
     ]
     if missing:
         cfg.custom_hooks = [*(dict(type=name) for name in missing), *hooks]
+
+
+def parsed_config(text: str) -> Config:
+    """Read a config's dumped text (``Config.pretty_text``) as data: nothing in it is run.
+
+    Args:
+        text: assignments of literals, and ``dict(...)`` of them, as checkpoints carry it.
+
+    Raises:
+        UsageError: the text holds anything else; names the line.
+    """
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise UsageError(f'the config text cannot be read: {first_line(error)}') from error
+    out = {}
+    for node in body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue  # a docstring
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if not isinstance(target, ast.Name) or len(node.targets) > 1:
+            raise UsageError(f'line {node.lineno} of the config text is no plain assignment')
+        out[target.id] = _literal(node.value)
+    return Config(out)
+
+
+def _literal(node: ast.expr) -> Any:
+    """Evaluate a literal, where dicts may be written as ``dict(...)``."""
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values)}
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        kind = {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)]
+        return kind(map(_literal, node.elts))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        given = [_literal(arg) for arg in node.args]
+        if (
+            node.func.id == 'dict'
+            and all(k.arg for k in node.keywords)
+            and (not given or (len(given) == 1 and isinstance(given[0], dict)))
+        ):
+            return {
+                **(given[0] if given else {}),
+                **{k.arg: _literal(k.value) for k in node.keywords},
+            }
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise UsageError(
+            f'line {node.lineno} of the config text holds {ast.unparse(node)[:60]!r}, expected '
+            'plain values'
+        ) from error

@@ -12,7 +12,7 @@ from mmengine.model import BaseTTAModel
 from torch import nn
 
 from nasvit_mm.checkpoints import Checkpoint, read_checkpoint
-from nasvit_mm.config import config_parts
+from nasvit_mm.config import config_parts, parsed_config
 from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.runtime import unwrapped
 
@@ -140,7 +140,7 @@ def load_weights(
 def _trained_with(found: Checkpoint) -> str:
     text = found.meta.get('cfg')
     try:
-        model = Config.fromstring(text, '.py').model
+        model = parsed_config(text).model
         return f', the file was trained with {_describe(model.backbone)}'
     except Exception:  # an optional hint, out of a file of anybody's
         return ''

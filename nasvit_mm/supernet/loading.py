@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from torch import nn
 
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint
+from nasvit_mm.config import parsed_config
 from nasvit_mm.dense import elastic_backbone, inner_model, load_weights
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
@@ -62,7 +63,7 @@ def _carried(checkpoint: str) -> Config:
     found = read_checkpoint(checkpoint)
     meta = found.meta
     if isinstance(meta.get('cfg'), str):
-        return Config.fromstring(meta['cfg'], '.py')
+        return parsed_config(meta['cfg'])
     if isinstance(meta.get('space'), Mapping) and meta.get('arch') is None:
         classes = [
             v.shape[0] for k, v in found.state.items() if k.endswith('head.classifier.weight')

@@ -1,0 +1,42 @@
+"""Configs as data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from nasvit_mm.config import parsed_config
+from nasvit_mm.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    'path', ['seg/nasvit_ade20k', 'det/vitas_coco_mask', 'supernet/elasticvit_in1k']
+)
+def test_a_dumped_config_is_read_as_data(path):
+    cfg = Config.fromfile(ROOT / f'configs/{path}.py')
+    executed = Config.fromstring(cfg.pretty_text, '.py')
+    assert parsed_config(cfg.pretty_text).to_dict() == executed.to_dict()
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        "a = __import__('os').system('touch here')",
+        'import os\na = 1',
+        'a = [x for x in range(3)]',
+        'a = dict([(1, 2)])',
+        'def f():\n    pass',
+        'a = b = 1',
+        'a = (',
+        'a = {**{}}',
+    ],
+)
+def test_what_is_not_data_is_refused(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match='config text'):
+        parsed_config(text)
+    assert not list(tmp_path.iterdir())
