@@ -1,5 +1,5 @@
 # make env    the tested versions into $(VENV); no compiler needed, some minutes of download
-# make demo   the short tour, tools/demo.py, on built-in pictures and a CPU
+# make demo   the short tour, tools/demo.py, on built-in images and a CPU
 # make test   the tests, quick ones first; make test PYTEST_ARGS='tests/test_compat -x'
 # make nightly   what `make test` leaves out: products of options, inductor, learning
 # make lint   ruff: rules and format (make format mends)
@@ -59,7 +59,7 @@ demo: $(ENV)
 
 # So many processes of one thread each: two threads in one leave half of a small machine idle.
 JOBS ?= 2
-PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist loadfile --durations=30
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal --durations=30
 
 # pytest exits with 5 when it selected nothing: no failure for one of the two halves, but one when
 # neither found a test.

@@ -126,33 +126,16 @@ def _detection() -> Answer:
     from mmdet.structures import DetDataSample
     from mmengine import ConfigDict
 
-    head = dict(
-        type='RetinaHead',
-        num_classes=4,
-        in_channels=8,
-        feat_channels=8,
-        stacked_convs=1,
-        anchor_generator=dict(
-            type='AnchorGenerator',
-            octave_base_scale=4,
-            scales_per_octave=1,
-            ratios=[1.0],
-            strides=[8, 16, 32],
-        ),
-        bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
-    )
     # The threshold lies below an untrained head's score of 0.01, so that nms has boxes to judge.
-    test_cfg = dict(
-        nms_pre=100, score_thr=1e-4, nms=dict(type='nms', iou_threshold=0.5), max_per_img=10
-    )
+    nms = dict(nms_pre=100, score_thr=1e-4, nms=dict(type='nms', iou_threshold=0.5))
     model = MODELS.build(
         ConfigDict(
             type='RetinaNet',
             data_preprocessor=dict(type='mmdet.DetDataPreprocessor'),
             backbone=dict(type='ResNet', depth=18, base_channels=8, out_indices=(1, 2, 3)),
-            neck=dict(type='FPN', in_channels=[16, 32, 64], out_channels=8, num_outs=3),
-            bbox_head=head,
-            test_cfg=test_cfg,
+            neck=dict(type='FPN', in_channels=[16, 32, 64], out_channels=8, num_outs=5),
+            bbox_head=dict(type='RetinaHead', num_classes=4, in_channels=8, feat_channels=8),
+            test_cfg=dict(nms, max_per_img=10),
         )
     ).eval()
     meta = dict(img_shape=(64, 64), ori_shape=(64, 64), scale_factor=(1.0, 1.0))
@@ -189,27 +172,21 @@ def _gpu() -> Answer:
 
 
 def _distributed() -> Answer:
-    import torch
-
-    backends = ['gloo', 'nccl'] if torch.cuda.is_available() else ['gloo']
-    for backend in backends:
-        _one_process_group(backend)
-    return True, ' and '.join(backends), ''
-
-
-def _one_process_group(backend: str) -> None:
     from datetime import timedelta
 
     import torch
     import torch.distributed as dist
 
+    devices = {'gloo': 'cpu', **({'nccl': 'cuda'} if torch.cuda.is_available() else {})}
     limit = timedelta(seconds=30)
-    store = dist.TCPStore('127.0.0.1', 0, 1, is_master=True, timeout=limit)  # a free port
-    dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=limit)
-    try:
-        dist.all_reduce(torch.ones(1, device='cuda' if backend == 'nccl' else 'cpu'))
-    finally:
-        dist.destroy_process_group()
+    for backend, device in devices.items():
+        store = dist.TCPStore('127.0.0.1', 0, 1, is_master=True, timeout=limit)  # a free port
+        dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=limit)
+        try:
+            dist.all_reduce(torch.ones(1, device=device))
+        finally:
+            dist.destroy_process_group()
+    return True, ' and '.join(devices), ''
 
 
 def _search() -> Answer:
