@@ -1,6 +1,7 @@
 # make env    the tested versions into $(VENV); no compiler needed, some minutes of download
-# make demo   the short tour, tools/demo.py, on built-in pictures and a CPU
+# make demo   the short tour, tools/demo.py, on built-in images and a CPU
 # make test   the tests, quick ones first; make test PYTEST_ARGS='tests/test_compat -x'
+# make nightly   what `make test` leaves out: products of options, inductor, learning
 # make lint   ruff: rules and format (make format mends)
 # make doctor what works in the environment, and the commands that mend the rest
 # make clean  removes .venv, builds and caches
@@ -14,7 +15,6 @@ VENV ?= .venv
 PYTEST_ARGS ?=
 
 STAMP := $(VENV)/.nasvit_mm-installed
-PINS := nasvit_mm/compat/tested.txt
 
 # Only a PY given on the command line means "install nothing"; a stray variable does not.
 ifeq ($(origin PY),command line)
@@ -32,11 +32,11 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install -q --disable-pip-version-check $
 # A second try, for downloads of some GB do break off; pip keeps what it already has.
 install = $(UV_INSTALL) $(PIP_INSTALL) || { echo "-- once more in 5 s"; sleep 5; $(PIP_INSTALL); }
 
-.PHONY: env demo test lint format doctor clean
+.PHONY: env demo test nightly lint format doctor clean
 
 env: $(ENV)
 
-$(STAMP): $(PINS) requirements/tested.txt requirements/runtime.txt setup.py
+$(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
 	  echo "nasvit_mm needs Python >= 3.10; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	       "Choose another: make env PYTHON=python3.11"; exit 1; }
@@ -46,13 +46,12 @@ $(STAMP): $(PINS) requirements/tested.txt requirements/runtime.txt setup.py
 	  $(PYTHON) -m venv $(VENV) || { \
 	    echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv"; \
 	    exit 1; }; }
-	@echo "-- installing the versions of $(PINS) (torch with CUDA is some 3 GB)"
-	@$(call install,-r requirements/tested.txt)
+	@echo "-- installing nasvit_mm in place, with the tested versions (torch with CUDA is some 3 GB)"
+	@$(call install,-e ".[tested]")
 	@# opencv-python and its headless twin own the same files; the headless one needs no libGL.
-	@headless=$$(grep '^opencv-python-headless==' $(PINS)); \
+	@headless=$$($(VENV)/bin/python -c \
+	  'from nasvit_mm.compat.tested import pinned; print(pinned("opencv-python-headless"))') && \
 	  $(call install,--force-reinstall --no-deps $$headless)
-	@echo "-- installing nasvit_mm itself, in place"
-	@$(call install,--no-deps -e .)
 	@touch $@
 
 demo: $(ENV)
@@ -60,15 +59,18 @@ demo: $(ENV)
 
 # So many processes of one thread each: two threads in one leave half of a small machine idle.
 JOBS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(PY) -m pytest -n $(JOBS) --dist worksteal --durations=30
 
 # pytest exits with 5 when it selected nothing: no failure for one of the two halves, but one when
 # neither found a test.
 test: $(ENV)
-	@export OMP_NUM_THREADS=1; run="$(PY) -m pytest -n $(JOBS) --dist loadfile --durations=30"; \
-	  $$run -m 'not slow' $(PYTEST_ARGS); quick=$$?; \
+	@$(PYTEST) -m 'not slow and not nightly' $(PYTEST_ARGS); quick=$$?; \
 	  case $$quick in 0|5) ;; *) exit $$quick;; esac; \
-	  $$run -m slow $(PYTEST_ARGS); slow=$$?; \
+	  $(PYTEST) -m 'slow and not nightly' $(PYTEST_ARGS); slow=$$?; \
 	  test $$slow -eq 5 && exit $$quick || exit $$slow
+
+nightly: $(ENV)
+	@$(PYTEST) -m nightly $(PYTEST_ARGS)
 
 lint: $(ENV)
 	$(PY) -m ruff check .

@@ -15,7 +15,6 @@ import dataclasses
 import json
 import os
 import platform
-import socket
 import sys
 import tempfile
 import warnings
@@ -26,6 +25,7 @@ from typing import Any
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg and mmdet: serves mmcv._ext)
 from nasvit_mm.compat import tested
+from nasvit_mm.errors import first_line
 from nasvit_mm.version import __version__
 
 # Import name -> the distributions that provide it; the first is the one that is tested.
@@ -51,7 +51,7 @@ _OPENMMLAB = ('mmengine', 'mmcv-lite', 'mmcv', 'mmsegmentation', 'mmdet')
 _OTHER_DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml', 'PIL': 'pillow'}
 
 
-Answer = tuple[bool, str, str]
+Answer = tuple[bool, str, str]  # works, one line about it, the command that mends it or ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +91,10 @@ def find_packages() -> list[Package]:
 
 def find_capabilities() -> list[Capability]:
     """Try every capability; takes some ten seconds, most of it imports."""
-    return [_try(name, probe, fix) for name, probe, fix in _PROBES]
+    return [_try(name) for name in _PROBES]
 
 
-# --- The probes. Each returns (works, one line about it, the command that mends it), or raises.
+# --- The probes. Each returns its answer, or raises.
 
 
 def _segmentation() -> Answer:
@@ -116,7 +116,7 @@ def _segmentation() -> Answer:
         maps = model.predict(torch.randn(1, 3, 64, 64))
     shape = tuple(maps[0].pred_sem_seg.data.shape)
     if shape != (1, 64, 64):
-        raise RuntimeError(f'mmseg predicted a map of shape {shape} for a picture of 64x64')
+        raise RuntimeError(f'mmseg predicted a map of shape {shape} for an image of 64x64')
     return True, 'an mmseg EncoderDecoder predicts', ''
 
 
@@ -126,33 +126,16 @@ def _detection() -> Answer:
     from mmdet.structures import DetDataSample
     from mmengine import ConfigDict
 
-    head = dict(
-        type='RetinaHead',
-        num_classes=4,
-        in_channels=8,
-        feat_channels=8,
-        stacked_convs=1,
-        anchor_generator=dict(
-            type='AnchorGenerator',
-            octave_base_scale=4,
-            scales_per_octave=1,
-            ratios=[1.0],
-            strides=[8, 16, 32],
-        ),
-        bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
-    )
     # The threshold lies below an untrained head's score of 0.01, so that nms has boxes to judge.
-    test_cfg = dict(
-        nms_pre=100, score_thr=1e-4, nms=dict(type='nms', iou_threshold=0.5), max_per_img=10
-    )
+    nms = dict(nms_pre=100, score_thr=1e-4, nms=dict(type='nms', iou_threshold=0.5))
     model = MODELS.build(
         ConfigDict(
             type='RetinaNet',
             data_preprocessor=dict(type='mmdet.DetDataPreprocessor'),
             backbone=dict(type='ResNet', depth=18, base_channels=8, out_indices=(1, 2, 3)),
-            neck=dict(type='FPN', in_channels=[16, 32, 64], out_channels=8, num_outs=3),
-            bbox_head=head,
-            test_cfg=test_cfg,
+            neck=dict(type='FPN', in_channels=[16, 32, 64], out_channels=8, num_outs=5),
+            bbox_head=dict(type='RetinaHead', num_classes=4, in_channels=8, feat_channels=8),
+            test_cfg=dict(nms, max_per_img=10),
         )
     ).eval()
     meta = dict(img_shape=(64, 64), ori_shape=(64, 64), scale_factor=(1.0, 1.0))
@@ -180,7 +163,7 @@ def _gpu() -> Answer:
     if not torch.cuda.is_available():
         built = torch.version.cuda or torch.version.hip
         why = f'built for {built}, but no device' if built else 'a build for the CPU only'
-        fix = 'nvidia-smi' if built else _pip('torch', 'torchvision')()
+        fix = 'nvidia-smi' if built else _reinstall('torch', 'torchvision')
         return False, f'torch {torch.__version__} is {why}; everything runs on the CPU', fix
     x = torch.ones(8, 8, device='cuda')
     if (x @ x).sum().item() != 512:
@@ -189,35 +172,21 @@ def _gpu() -> Answer:
 
 
 def _distributed() -> Answer:
-    import torch
-
-    backends = ['gloo', 'nccl'] if torch.cuda.is_available() else ['gloo']
-    for backend in backends:
-        _one_process_group(backend)
-    return True, ' and '.join(backends), ''
-
-
-def _one_process_group(backend: str) -> None:
     from datetime import timedelta
 
     import torch
     import torch.distributed as dist
 
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        port = probe.getsockname()[1]
-    dist.init_process_group(
-        backend,
-        init_method=f'tcp://127.0.0.1:{port}',
-        rank=0,
-        world_size=1,
-        timeout=timedelta(seconds=30),
-    )
-    try:
-        x = torch.ones(1, device='cuda' if backend == 'nccl' else 'cpu')
-        dist.all_reduce(x)
-    finally:
-        dist.destroy_process_group()
+    devices = {'gloo': 'cpu', **({'nccl': 'cuda'} if torch.cuda.is_available() else {})}
+    limit = timedelta(seconds=30)
+    for backend, device in devices.items():
+        store = dist.TCPStore('127.0.0.1', 0, 1, is_master=True, timeout=limit)  # a free port
+        dist.init_process_group(backend, store=store, rank=0, world_size=1, timeout=limit)
+        try:
+            dist.all_reduce(torch.ones(1, device=device))
+        finally:
+            dist.destroy_process_group()
+    return True, ' and '.join(devices), ''
 
 
 def _search() -> Answer:
@@ -246,14 +215,15 @@ def _export() -> Answer:
 # --- Running the probes ----------------------------------------------------------------------
 
 
-def _try(name: str, probe: Callable[[], Answer], fix: Callable[[], str]) -> Capability:
+def _try(name: str) -> Capability:
+    probe, fix = _PROBES[name]
     try:
         with _silence():
             return Capability(name, *probe())
     except Exception as error:  # whatever a broken package raises is a finding
-        first_line = next(iter(str(error).splitlines()), '')
-        reason = f'{type(error).__name__}: {first_line}'[:200]
-        return Capability(name, False, reason, _command(error) or fix())
+        reason = f'{type(error).__name__}: {first_line(error)}'[:200]
+        last = fix if isinstance(fix, str) else _reinstall(*fix)
+        return Capability(name, False, reason, _command(error) or last)
 
 
 def _command(error: Exception) -> str:
@@ -262,10 +232,9 @@ def _command(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f'pip install {tested.pinned(_distribution(error.name.partition(".")[0]))}'
     if 'libGL' in text or 'libgthread' in text:
-        headless = tested.pinned('opencv-python-headless')
-        return f'pip install --force-reinstall --no-deps {headless}'
+        return f'pip install --force-reinstall --no-deps {tested.pinned("opencv-python-headless")}'
     if 'torchvision::' in text:  # the two were built for different torches
-        return f'pip install --force-reinstall {tested.pinned("torch", "torchvision")}'
+        return _reinstall('torch', 'torchvision')
     return ''
 
 
@@ -283,30 +252,25 @@ def _openmmlab() -> bool:
     return any(map(_version, _OPENMMLAB)) and not any(map(_version, onedl))
 
 
-def _mm(*modules: str) -> Callable[[], str]:
-    def command() -> str:
-        if _openmmlab():
-            return 'pip install -e ".[openmmlab]"    # in the checkout of nasvit_mm'
-        names = [_distribution(module) for module in modules]
-        return f'pip install --force-reinstall --no-deps {tested.pinned(*names)}'
-
-    return command
-
-
-def _pip(*names: str) -> Callable[[], str]:
-    return lambda: f'pip install --force-reinstall {tested.pinned(*names)}'
+def _reinstall(*modules: str) -> str:
+    """Return the command that installs modules anew, the mm ones without what they ask for."""
+    mm = modules[0].startswith('mm')
+    if mm and _openmmlab():
+        return 'pip install -e ".[openmmlab]"    # in the checkout of nasvit_mm'
+    flags = '--force-reinstall --no-deps' if mm else '--force-reinstall'
+    return f'pip install {flags} {tested.pinned(*map(_distribution, modules))}'
 
 
-# Name, what is tried, and the command where the failure is of no known kind.
-_PROBES: tuple[tuple[str, Callable[[], Answer], Callable[[], str]], ...] = (
-    ('segmentation', _segmentation, _mm('mmengine', 'mmcv', 'mmseg')),
-    ('detection', _detection, _mm('mmengine', 'mmcv', 'mmdet')),
-    ('compiled ops', _compiled_ops, _mm('mmcv')),
-    ('GPU', _gpu, lambda: 'nvidia-smi'),
-    ('distributed', _distributed, lambda: 'GLOO_SOCKET_IFNAME=lo python -m nasvit_mm.doctor'),
-    ('search', _search, _pip('pymoo')),
-    ('export', _export, _pip('onnx', 'onnxscript', 'onnxruntime')),
-)
+# What is tried, and where the failure is of no known kind: a command, or modules to reinstall.
+_PROBES: dict[str, tuple[Callable[[], Answer], str | tuple[str, ...]]] = {
+    'segmentation': (_segmentation, ('mmengine', 'mmcv', 'mmseg')),
+    'detection': (_detection, ('mmengine', 'mmcv', 'mmdet')),
+    'compiled ops': (_compiled_ops, ('mmcv',)),
+    'GPU': (_gpu, 'nvidia-smi'),
+    'distributed': (_distributed, 'GLOO_SOCKET_IFNAME=lo python -m nasvit_mm.doctor'),
+    'search': (_search, ('pymoo',)),
+    'export': (_export, ('onnx', 'onnxscript', 'onnxruntime')),
+}
 
 
 def _version(distribution: str) -> str | None:
@@ -319,23 +283,20 @@ def _version(distribution: str) -> str | None:
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Send file descriptors 1 and 2 to nowhere: gloo and onnxruntime write below Python."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(kept[0], 1)
-        os.dup2(kept[1], 2)
-        for descriptor in (*kept, nowhere):
-            os.close(descriptor)
+    with (
+        contextlib.ExitStack() as undo,
+        warnings.catch_warnings(),
+        open(os.devnull, 'w') as nowhere,
+    ):
+        warnings.simplefilter('ignore')
+        for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+            stream.flush()
+            kept = os.dup(number)
+            os.dup2(nowhere.fileno(), number)
+            undo.callback(os.close, kept)
+            undo.callback(os.dup2, kept, number)
+            undo.callback(stream.flush)
+        yield
 
 
 # --- The report ------------------------------------------------------------------------------
@@ -343,6 +304,8 @@ def _silence() -> Iterator[None]:
 
 def _as_text(packages: list[Package], capabilities: list[Capability]) -> str:
     lines = [f'nasvit_mm {__version__}, Python {platform.python_version()}, {sys.executable}', '']
+    if not any(package.tested for package in packages):
+        lines.append('the tested versions are unknown: nasvit_mm itself is not installed here')
     lines.append(f'{"package":<13}{"found":<40}tested')
     for package in packages:
         found = ', '.join(_label(name, version) for name, version in package.installed.items())

@@ -12,21 +12,20 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from tests.fork_server import ForkServer
+from tests import fork_server
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/demo/nasvit_demo.py'
-FORKS = ForkServer()
 
 
 def start(tool: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run tools/<tool>.py, or another script by its path from the root, to its end.
 
-    In a fork of a process that has imported what takes seconds; ``begin`` starts a fresh one.
+    It runs in a fork of a process that has imported what takes seconds; `begin` starts a fresh one.
     """
     command = [str(_script(tool)), *map(str, arguments)]
     if command[0].endswith('.py'):
-        return FORKS.run(command, ROOT, _environment())
+        return fork_server.run(command, ROOT, _environment())
     process = begin(tool, *arguments)
     stdout, stderr = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)

@@ -67,11 +67,11 @@ def test_json_of_a_working_environment():
     report = json.loads(done.stdout)  # nothing but JSON on standard output
     capabilities = {c['name']: c for c in report['capabilities']}
     assert set(capabilities) == NAMES
-    assert capabilities['segmentation']['works']
+    assert capabilities['segmentation']['works'] and capabilities['compiled ops']['works']
     assert capabilities['distributed']['works'] and 'gloo' in capabilities['distributed']['detail']
     assert all(c['fix'] for c in report['capabilities'] if not c['works'])
     packages = {p['name']: p for p in report['packages']}
-    assert packages['torch']['tested'] == tested.versions()['torch']
+    assert packages['torch']['tested'] == tested.versions().get('torch')
     assert len(packages['mmseg']['installed']) == 1
 
 
@@ -103,13 +103,13 @@ def test_nothing_installed_at_all(tmp_path):
     [
         (
             ImportError('libGL.so.1: cannot open shared object file'),
-            'pip install --force-reinstall --no-deps opencv-python-headless==',
+            'pip install --force-reinstall --no-deps opencv-python-headless',
         ),
         (
             RuntimeError('operator torchvision::nms does not exist'),
-            'pip install --force-reinstall torch==',
+            'pip install --force-reinstall torch',
         ),
-        (ModuleNotFoundError("No module named 'yaml'", name='yaml'), 'pip install pyyaml=='),
+        (ModuleNotFoundError("No module named 'yaml'", name='yaml'), 'pip install pyyaml'),
         (ValueError('never seen'), ''),
     ],
 )

@@ -1,67 +1,66 @@
-"""Pins live in one place, and what setup.py reads is light."""
+"""What pyproject.toml promises: pins in one place, a plain install that leaves torch alone."""
 
+import fnmatch
 import re
-import runpy
 import subprocess
 import sys
+from email import message_from_string
+from importlib import metadata
 from pathlib import Path
-from unittest import mock
 
 import pytest
+from packaging.requirements import Requirement
 
 import nasvit_mm
 from nasvit_mm.compat import tested
 
+try:
+    import tomllib
+except ImportError:  # Python 3.10, where pytest brings it
+    import tomli as tomllib
+
 ROOT = Path(nasvit_mm.__file__).resolve().parents[1]
 
-if not (ROOT / 'setup.py').exists():
-    pytest.skip('an installed package has no setup.py', allow_module_level=True)
+if not (ROOT / 'pyproject.toml').exists():
+    pytest.skip('an installed package has no pyproject.toml', allow_module_level=True)
 
-
-@pytest.fixture(scope='module')
-def options() -> dict:
-    """The arguments that setup.py hands to setuptools."""
-    setuptools = pytest.importorskip('setuptools')
-    with mock.patch.object(setuptools, 'setup') as setup:
-        runpy.run_path(str(ROOT / 'setup.py'))
-    return setup.call_args.kwargs
+PYPROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
+PROJECT = PYPROJECT['project']
+EXTRAS = PROJECT['optional-dependencies']
+PINNED = {'onedl', 'search', 'export', 'dev', 'tested'}
 
 
 def test_every_pin_is_exact_and_written_once():
-    lines = [line for section in tested.sections().values() for line in section]
+    assert set(EXTRAS) == PINNED | {'openmmlab'}
+    lines = [line for name in PINNED for line in EXTRAS[name] if not line.startswith('nasvit_mm')]
     assert len(set(lines)) == len(lines)
-    assert all(re.match(r'[\w.-]+==[\w.]+(; python_version (<|>=) "3\.\d+")?$', x) for x in lines)
-    assert {'torch', 'torchvision', 'onedl-mmcv', 'pymoo', 'pytest'} <= set(tested.versions())
+    assert all(
+        re.fullmatch(r"[\w.-]+==[\w.]+(; python_version (<|>=) '3\.\d+')?", x) for x in lines
+    )
 
 
-def test_no_other_file_repeats_a_pin():
-    pins = [line.partition(';')[0] for lines in tested.sections().values() for line in lines]
-    files = [ROOT / name for name in ('setup.py', 'pyproject.toml', 'Makefile')]
-    for path in [*files, *(ROOT / 'requirements').glob('*.txt')]:
-        text = path.read_text()
-        assert not [pin for pin in pins if pin in text], path
+def test_one_extra_is_the_tested_environment():
+    pinned = {Requirement(line).name for name in PINNED for line in EXTRAS[name]}
+    assert {Requirement(line).name for line in PROJECT['dependencies']} <= pinned
+    (others,) = (r for r in map(Requirement, EXTRAS['tested']) if r.name == 'nasvit_mm')
+    assert others.extras == PINNED - {'tested'}
 
 
-def test_extras_are_the_tested_pins(options):
-    extras, sections = options['extras_require'], tested.sections()
-    assert set(extras) == {'onedl', 'openmmlab', 'search', 'export', 'dev'}
-    for name in ('onedl', 'search', 'export', 'dev'):
-        assert extras[name] == sections[name]
-
-
-def test_the_plain_install_leaves_an_environment_alone(options):
-    required = options['install_requires']
+def test_the_plain_install_leaves_an_environment_alone():
+    required = PROJECT['dependencies']
     assert 'torch>=2.1' in required
     assert not [r for r in required if r.startswith(('mm', 'onedl'))], 'no mm package'
     assert not [r for r in required if re.search('<|==|~=', r)], 'no upper bound'
 
 
-def test_version_and_package_data(options):
-    from nasvit_mm.version import __version__
-
-    assert options['version'] == __version__ == nasvit_mm.__version__
-    assert 'nasvit_mm.compat' in options['packages']
-    assert options['package_data']['nasvit_mm.compat'] == [tested.TESTED_FILE.name]
+def test_every_data_file_of_the_package_is_installed():
+    patterns = PYPROJECT['tool']['setuptools']['package-data']['*']
+    data = [p for p in Path(nasvit_mm.__file__).parent.rglob('*') if p.is_file()]
+    data = [p for p in data if p.suffix not in ('.py', '.pyc')]
+    assert 'zoo.json' in {p.name for p in data}
+    for path in data:
+        assert (path.parent / '__init__.py').exists(), f'{path} lies in no package'
+        assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns), path
 
 
 def test_reading_the_version_loads_no_torch():
@@ -70,26 +69,25 @@ def test_reading_the_version_loads_no_torch():
     assert done.stdout.split() == ['False', 'False'], done.stderr
 
 
-def test_markers_choose_by_python(monkeypatch):
-    monkeypatch.setattr(sys, 'version_info', (3, 10, 0))
-    old = tested.versions()['onnxruntime']
-    monkeypatch.setattr(sys, 'version_info', (3, 12, 0))
-    new = tested.versions()['onnxruntime']
-    assert old != new
-    assert tested.pinned('onnxruntime', 'unknown') == f'onnxruntime=={new} unknown'
+def test_pins_are_those_of_the_extras_for_this_python(monkeypatch):
+    text = """
+        Provides-Extra: one
+        Provides-Extra: two
+        Requires-Dist: torch>=2.1
+        Requires-Dist: torch==2.9; extra == "one"
+        Requires-Dist: onnx==1.1; python_version < "3.0" and extra == "two"
+        Requires-Dist: onnx==1.2; python_version >= "3.0" and extra == "two"
+        Requires-Dist: mmdet>=3.3; extra == "two"
+    """
+    package = message_from_string('\n'.join(map(str.strip, text.strip().splitlines())))
+    monkeypatch.setattr(metadata, 'metadata', {'nasvit_mm': package}.get)
+    assert tested.versions() == {'torch': '2.9', 'onnx': '1.2'}
+    assert tested.pinned('onnx', 'unknown') == 'onnx==1.2 unknown'
 
 
-@pytest.mark.parametrize(
-    'text, message',
-    [
-        ('torch==2.0', 'before the first'),
-        ('# [base]\ntorch>=2.0', 'name==version'),
-        ('# [base]\ntorch==2.0; sys_platform == "linux"', 'allowed: python_version'),
-    ],
-)
-def test_a_line_of_another_form_is_named(monkeypatch, tmp_path, text, message):
-    path = tmp_path / 'tested.txt'
-    path.write_text(text)
-    monkeypatch.setattr(tested, 'TESTED_FILE', path)
-    with pytest.raises(ValueError, match=message):
-        tested.versions()
+def test_a_checkout_that_is_not_installed_has_no_pins(monkeypatch):
+    def absent(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, 'metadata', absent)
+    assert tested.versions() == {}

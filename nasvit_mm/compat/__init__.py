@@ -8,8 +8,8 @@ it before mmseg or mmdet.
 
 from nasvit_mm.compat.amp import check_amp
 from nasvit_mm.compat.distributed import init_distributed
-from nasvit_mm.compat.mmcv_ext import install
+from nasvit_mm.compat.mmcv_ext import build_command, install, is_stand_in
 
-__all__ = ['check_amp', 'init_distributed', 'install']
+__all__ = ['build_command', 'check_amp', 'init_distributed', 'install', 'is_stand_in']
 
 install()
