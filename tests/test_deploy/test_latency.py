@@ -12,7 +12,7 @@ from mmengine.config import Config
 from nasvit_mm.dense import DenseTask, build_model
 from nasvit_mm.deploy import LatencyTable, build_latency_table, latency
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import ALGORITHMS, Problem, build_algorithm
+from nasvit_mm.search import Problem, build_algorithm
 from tests.commands import ROOT
 from tests.families import small
 from tests.test_search.common import TASKS
@@ -80,7 +80,7 @@ def test_a_device_that_does_not_repeat_itself(monkeypatch):
 
 
 @pytest.mark.parametrize('space', TASKS)
-@pytest.mark.parametrize('name', ALGORITHMS)
+@pytest.mark.parametrize('name', ['random', 'nasvit'])
 def test_a_latency_beside_another_bound(space, name, monkeypatch):
     """The smallest and the largest, with which searches begin, meet the first bound both not."""
     monkeypatch.setattr(latency, '_Stopwatch', Device)

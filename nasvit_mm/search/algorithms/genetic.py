@@ -37,9 +37,16 @@ class PymooAlgorithm(Algorithm):
     """
 
     source: ClassVar[str]
+    min_objectives: ClassVar[int] = 1
 
     def __init__(self, problem: Problem, *, mutation: float = 0.8, **kwargs: Any) -> None:
         super().__init__(problem, **kwargs)
+        if len(problem.objectives) < self.min_objectives:
+            raise UsageError(
+                f'algorithm: {type(self).__name__} weighs objectives against one another, expected '
+                f'at least {self.min_objectives}, the search has {len(problem.objectives)}; nsga2 '
+                'needs no more than one'
+            )
         self.mutation = check_number('algorithm.mutation', mutation, low=0, high=1)
         self.pymoo = self._set_up()
 
@@ -195,7 +202,11 @@ class UNSGA3(NSGA3):
 
 @ALGORITHMS.register_module(name='age-moea')
 class AGEMOEA(PymooAlgorithm):
-    """AGE-MOEA (Panichella 2019): fits the front's shape; pymoo needs numba for it."""
+    """AGE-MOEA (Panichella 2019): fits the shape of the front.
+
+    pymoo compiles it with numba, for the CPU that it runs on: another kind of CPU may round
+    otherwise and then not resume an archive.
+    """
 
     source = 'pymoo.algorithms.moo.age:AGEMOEA'
 
@@ -205,3 +216,4 @@ class SMSEMOA(PymooAlgorithm):
     """SMS-EMOA (Beume et al. 2007): keeps what adds most to the hypervolume."""
 
     source = 'pymoo.algorithms.moo.sms:SMSEMOA'
+    min_objectives = 2
