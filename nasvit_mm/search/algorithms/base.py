@@ -225,11 +225,9 @@ def _options(kind: type) -> list[str]:
     for base in kind.__mro__:
         if '__init__' not in vars(base):
             continue
-        # but for self and what it is built for
+        # The first two are the object itself and what it is built for.
         parameters = list(inspect.signature(base.__init__).parameters.values())[2:]
-        out.update(
-            (p.name, None) for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-        )
+        out.update((p.name, None) for p in parameters if p.kind in NAMED)
         if not any(p.kind == p.VAR_KEYWORD for p in parameters):
             break
     return list(out)

@@ -93,6 +93,7 @@ class PymooAlgorithm(Algorithm):
         return self._bred(self.population, make)
 
     def _survivors(self) -> np.ndarray:
+        """Return the genes of pymoo's population, (survivors, num_genes)."""
         return self.pymoo.pop.get('X').astype(np.int64)
 
     def _parents(self, n: int) -> Parents:
