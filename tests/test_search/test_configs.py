@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
-from tests.test_search.test_latency import Device
 
 from nasvit_mm import get_space
 from nasvit_mm.dense import DenseTask, inner_model, standalone
@@ -20,6 +19,7 @@ from nasvit_mm.search import read_search, read_task
 from nasvit_mm.search.problem import idle_genes as members
 from tests.commands import ROOT
 from tests.test_search.common import run
+from tests.test_search.test_latency import Device
 
 CONFIGS = sorted(
     str(path.relative_to(ROOT))
