@@ -8,6 +8,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 __all__ = [
+    'ALGORITHMS',
     'DATASETS',
     'DATA_SAMPLERS',
     'HOOKS',
@@ -15,6 +16,7 @@ __all__ = [
     'METRICS',
     'MODELS',
     'MODEL_WRAPPERS',
+    'OPERATORS',
     'SUBNET_EVALUATORS',
     'TRANSFORMS',
     'WEIGHT_INITIALIZERS',
@@ -41,3 +43,6 @@ TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
 HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'supernet')
 # What measures a candidate of a search; OpenMMLab has no registry for it.
 SUBNET_EVALUATORS = Registry('subnet evaluator', scope='nasvit_mm', locations=['nasvit_mm.search'])
+# What asks for candidates of a search, and what makes children of them.
+ALGORITHMS = Registry('search algorithm', scope='nasvit_mm', locations=['nasvit_mm.search'])
+OPERATORS = Registry('search operators', scope='nasvit_mm', locations=['nasvit_mm.search'])

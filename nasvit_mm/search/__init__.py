@@ -5,7 +5,9 @@ from nasvit_mm.search.algorithms import (
     OPERATORS,
     Algorithm,
     LevelEvolution,
+    Operators,
     ParetoEvolution,
+    PymooAlgorithm,
     build_algorithm,
 )
 from nasvit_mm.search.config import EVALUATED, SearchPlan, read_search, read_task
@@ -42,8 +44,10 @@ __all__ = [
     'Exported',
     'LevelEvolution',
     'OPERATORS',
+    'Operators',
     'ParetoEvolution',
     'Problem',
+    'PymooAlgorithm',
     'Ranks',
     'SLOW',
     'SearchPlan',

@@ -19,7 +19,7 @@ from nasvit_mm.deploy import LatencyTable
 from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.files import digest
 from nasvit_mm.registry import MODELS
-from nasvit_mm.search.algorithms.algorithms import Algorithm, build_algorithm
+from nasvit_mm.search.algorithms.base import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import describe_evaluator, evaluator_type
 from nasvit_mm.search.problem.idle_genes import adopted, without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search.algorithms.algorithms import Algorithm
+from nasvit_mm.search.algorithms.base import Algorithm
 from nasvit_mm.search.evaluators.execute import Serial
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.archive import Archive

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nasvit_mm.errors import check_number as number
+from nasvit_mm.errors import check_number
+from nasvit_mm.registry import OPERATORS
 from nasvit_mm.spaces import Space
 
 
@@ -25,14 +26,15 @@ class Operators:
         self.sizes = np.array([len(c) for c in space.choices])
 
     def mutate(self, genes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A changed copy of every row, (n, num_genes)."""
+        """Return a changed copy of every row, (n, num_genes)."""
         raise NotImplementedError
 
     def cross(self, first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A child of each pair of rows, (n, num_genes)."""
+        """Return a child of each pair of rows, (n, num_genes)."""
         raise NotImplementedError
 
 
+@OPERATORS.register_module(name='uniform')
 class UniformOperators(Operators):
     """NASViT's (and AttentiveNAS's): gene by gene.
 
@@ -42,7 +44,7 @@ class UniformOperators(Operators):
 
     def __init__(self, space: Space, probability: float = 0.2) -> None:
         super().__init__(space)
-        self.probability = number('operators.probability', probability, low=0, high=1)
+        self.probability = check_number('operators.probability', probability, low=0, high=1)
 
     def mutate(self, genes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         hit = (rng.random(genes.shape) < self.probability) & (self.sizes > 1)
@@ -53,6 +55,7 @@ class UniformOperators(Operators):
         return np.where(rng.random(first.shape) < 0.5, first, second)
 
 
+@OPERATORS.register_module(name='field')
 class FieldOperators(Operators):
     """ElasticViT's: whole fields cross, and mutation is drawn to small values.
 
@@ -69,9 +72,9 @@ class FieldOperators(Operators):
         self, space: Space, depth: float = 0.4, other: float = 0.2, spread: float = 0.45
     ) -> None:
         super().__init__(space)
-        self.depth = number('operators.depth', depth, low=0, high=1)
-        self.other = number('operators.other', other, low=0, high=1)
-        self.spread = number('operators.spread', spread, low=0, high=1)
+        self.depth = check_number('operators.depth', depth, low=0, high=1)
+        self.other = check_number('operators.other', other, low=0, high=1)
+        self.spread = check_number('operators.spread', spread, low=0, high=1)
         self.columns = {
             f.name: slice(space.first_gene(f.name), space.first_gene(f.name) + len(f.choices))
             for f in space.fields
@@ -98,6 +101,7 @@ class FieldOperators(Operators):
         return out
 
 
+@OPERATORS.register_module(name='polynomial')
 class PolynomialOperators(Operators):
     """ViTAS's: two-point crossover, and polynomial mutation of one gene in the mean.
 
@@ -107,7 +111,7 @@ class PolynomialOperators(Operators):
 
     def __init__(self, space: Space, eta: float = 3.0) -> None:
         super().__init__(space)
-        self.eta = number('operators.eta', eta, low=0)
+        self.eta = check_number('operators.eta', eta, low=0)
 
     def mutate(self, genes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         free = self.sizes > 1
@@ -137,12 +141,5 @@ class Parents(NamedTuple):
 
 
 def pairs(pool: np.ndarray, n: int, rng: np.random.Generator) -> Parents:
-    """Two random rows of a pool for each of n children."""
+    """Return two random rows of a pool for each of n children."""
     return Parents(*(pool[rng.integers(0, len(pool), n)] for _ in range(2)))
-
-
-OPERATORS = {
-    'uniform': UniformOperators,
-    'field': FieldOperators,
-    'polynomial': PolynomialOperators,
-}
