@@ -93,7 +93,7 @@ def test_without_index_buffers(official):
         (lambda index: index + 900, 'leaves the table'),
         (
             lambda index: torch.arange(index.numel()).view_as(index) % 961,
-            'no function of the offset',
+            'not a function of the offset',
         ),
         (lambda index: index[:4, :4], r'\(4, 4\)'),
     ],

@@ -178,8 +178,8 @@ def test_an_unreadable_picture_is_named(data, tmp_path):
     )
     line = error_line(done.returncode, done.stderr)
     assert re.fullmatch(
-        r'error: the picture \S+b/3\.png cannot be read: .*; replace it or take it '
-        'out of the folder',
+        r'error: the image \S+b/3\.png cannot be read: .*; replace it or remove it '
+        'from the folder',
         line,
     )
     assert done.stderr.rstrip().endswith(line)

@@ -1,4 +1,4 @@
-"""Complexity-aware sampling (ElasticViT): a walk over levels of multiply-adds."""
+"""Complexity-aware sampling (ElasticViT): a walk over levels of MACs."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ SMALLEST_OF = {200e6: 'elastic_min_200', 400e6: 'elastic_min_400', 800e6: 'elast
 
 
 class LevelSampler(SubnetSampler):
-    """Subnets of one level of multiply-adds a step; the level moves to a neighbour or stays.
+    """Draws a step's subnets from one level of MACs; the level moves to a neighbour or stays.
 
     So the subnets of a step, and of the next one, cost about the same, and their gradients agree
-    better than those of random ones.  A step has some subnets of its level, and the smallest one
-    of that level (hierarchical smallest subnets).  The walk begins at the lowest level, and visits
-    all of them equally often in the long run.  (The released code makes one more move after each
-    epoch, which changes nothing of that.)
+    better than those of random subnets.  A step has several subnets of its level and that level's
+    smallest one (hierarchical smallest subnets).  The walk begins at the lowest level and visits
+    all levels equally often in the long run.  (The released code makes one more move after each
+    epoch, which does not change that.)
 
     Args:
-        levels: ascending, in multiply-adds.
-        tolerance: a subnet of level T has from T to T + 2 tolerance.
-        smallest: level -> the smallest subnet of the levels up to it (name, mapping or Arch), with
-            the last one for all above; None: ElasticViT's three (:func:`elastic_floors`), of
-            another space its smallest for all.
-        num: subnets of the level a step, besides the smallest.
-        count_args: of :func:`nasvit_mm.cost.count`; ElasticViT's levels are by the ``'authors'``
-            counter, the default there.
-        tables: level -> architectures to draw from, until one fits; None: drawn uniformly from
-            the level's window, above its smallest subnet.
+        levels: MACs of the levels, ascending.
+        tolerance: a subnet of level T has from T to T + 2 tolerance MACs.
+        smallest: maps a level to the smallest subnet of the levels up to it (name, mapping or
+            Arch); the last one also serves all levels above.  None: ElasticViT's three
+            (:func:`elastic_floors`); in another space its smallest subnet serves all levels.
+        num: number of subnets of the level per step, in addition to the smallest.
+        count_args: arguments of :func:`nasvit_mm.cost.count`; ElasticViT's levels are counted by
+            the ``'authors'`` counter, which is the default there.
+        tables: maps a level to architectures, which are drawn until one fits; None: draw uniformly
+            from the level's window, above its smallest subnet.
 
     Raises:
-        ValueError: a level that no architecture reaches; names the reachable range.
+        ValueError: no architecture reaches a level; the message names the reachable range.
     """
 
     roles = (SAMPLED, SMALLEST)
@@ -60,7 +60,7 @@ class LevelSampler(SubnetSampler):
         at_least(1, num=num)
         self.levels, self.tolerance, self.num = tuple(levels), tolerance, num
         if list(self.levels) != sorted(set(self.levels)) or not self.levels:
-            raise ValueError(f'levels = {levels!r}, expected ascending multiply-adds')
+            raise ValueError(f'levels = {levels!r}, expected ascending MACs')
         elastic = self.space.name == 'elasticvit'
         self.count_args = dict(
             {'counter': 'authors'} if elastic and count_args is None else count_args or {}
@@ -91,7 +91,7 @@ class LevelSampler(SubnetSampler):
         self.level = 0
 
     def smallest_of(self, level: float) -> Arch:
-        """The smallest subnet of a level."""
+        """Return the smallest subnet of a level."""
         if not self._floors:
             return self.space.smallest
         key = next((k for k in self._floors if level <= k + 2 * self.tolerance), max(self._floors))
@@ -108,11 +108,11 @@ class LevelSampler(SubnetSampler):
         )
 
     def _python_rng(self, step: int) -> random.Random:
-        """As the released code, which seeds Python's and numpy's generators by the step."""
+        """Return a step's generator, seeded by the step as in the released code."""
         return random.Random(step + (self.seed << 32))
 
     def _moved(self, rng: random.Random) -> int:
-        """The level after the walk's next move: a step's first draw."""
+        """Return the level after the walk's next move, which is a step's first draw."""
         if len(self.levels) == 1:
             return 0
         if self.level == 0:
@@ -124,8 +124,8 @@ class LevelSampler(SubnetSampler):
     def _pick(
         self, rng: random.Random, numbers: np.random.RandomState, step: int, epoch: int
     ) -> Choice:
-        """A subnet of the active level."""
-        rng.random()  # whether to exploit a memory bank, in the released code
+        """Pick a subnet of the active level."""
+        rng.random()  # the released code decides here whether to exploit a memory bank
         return Choice(self._candidate(rng), self.phase(step), level=self.level)
 
     def _candidate(self, rng: random.Random) -> Arch:
@@ -149,8 +149,8 @@ class LevelSampler(SubnetSampler):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         for key, ours in (('levels', list(self.levels)), ('tolerance', self.tolerance)):
-            if state.get(key, ours) != ours:  # earlier checkpoints do not tell
-                raise ValueError(f'its {key} = {state[key]}, of the config {ours}')
+            if state.get(key, ours) != ours:  # earlier checkpoints do not record it
+                raise ValueError(f'its {key} = {state[key]}, the config has {ours}')
         level = int(state['level'])
         if not 0 <= level < len(self.levels):
             raise ValueError(
@@ -161,10 +161,10 @@ class LevelSampler(SubnetSampler):
 
 
 def elastic_floors(space: Space) -> dict[float, Any]:
-    """ElasticViT's smallest subnets, up to the last that a restriction of its space holds.
+    """Return ElasticViT's smallest subnets, up to the last one that the space holds.
 
-    One that it does not hold, below one that it does, is taken at the nearest resolution that there
-    is; where that is no member either, the space's smallest has its levels.
+    If a restriction lacks one of them but holds a later one, its nearest resolution is used
+    instead; if that is not a member either, the space's smallest serves its levels.
     """
     floors: dict[float, Any] = {}
     last = max((level for level, name in SMALLEST_OF.items() if name in space.zoo), default=0)
@@ -184,9 +184,9 @@ def _window(space: Space, low: float, high: float, count_args: tuple) -> WindowS
 
 
 def above(space: Space, floor: Arch) -> Space:
-    """The space whose choices are not below an architecture's.
+    """Return the space without the choices below an architecture's.
 
-    But for MLP ratios and kernels, which ElasticViT's floors do not bound.
+    MLP ratios and kernels stay as they are, because ElasticViT's floors do not bound them.
     """
     free = ('mlp_ratio', 'kernel_size')
     kept = {}
