@@ -116,7 +116,7 @@ def count(
     wrong = [name for name in options if part != 'backbone' or name not in family.options]
     if wrong:
         raise ValueError(
-            f'{wrong[0]} is no option of {part}s of {space.name}; options of its backbones: '
+            f'{wrong[0]} is not an option of {part}s of {space.name}; options of its backbones: '
             f'{", ".join(family.options) or "none"}'
         )
     parts = family.tally(

@@ -36,6 +36,6 @@ def disk_errors(work_dir: str) -> Iterator[None]:
             else 'there is no checkpoint yet'
         )
         raise UsageError(
-            f'no space to write {error.filename or shown_path(work_dir)} '
+            f'no space left to write {error.filename or shown_path(work_dir)} '
             f'({error.strerror}; {free:.0f} MiB are free): {whole}'
         ) from error

@@ -90,7 +90,7 @@ def test_without_index_buffers(official):
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
-        (lambda index: index + 900, 'leaves the table'),
+        (lambda index: index + 900, 'outside the table'),
         (
             lambda index: torch.arange(index.numel()).view_as(index) % 961,
             'not a function of the offset',

@@ -78,7 +78,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
             + (
                 f'{space.largest} has {len(places)}'
                 if extracted
-                else f'the official NASViT supernet {len(places)}'
+                else f'the official NASViT supernet has {len(places)}'
             )
         )
     out = {}

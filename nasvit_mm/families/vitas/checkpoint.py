@@ -73,7 +73,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     if slots != wanted:
         raise ValueError(
             f'the checkpoint has blocks in the slots {sorted(slots)}, '
-            f'{space.largest if searched else space.name} in {sorted(wanted)}'
+            f'{space.largest if searched else space.name} has them in {sorted(wanted)}'
         )
     out = {}
     for key, tensor in weights.items():
@@ -81,7 +81,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
         if stem:
             if int(stem[1]) >= len(patches):
                 raise ValueError(
-                    f'the checkpoint has a stem {stem[1]}, {space.name} only '
+                    f'the checkpoint has a stem {stem[1]}, {space.name} has only '
                     f'{len(patches)} (patch sizes {patches})'
                 )
             out[f'backbone.stems.{patches[int(stem[1])]}.{STEM_NAMES[stem[2]]}'] = tensor

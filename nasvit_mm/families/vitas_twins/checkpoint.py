@@ -41,7 +41,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     check_keys(weights, 'Twins-SVT', KEYS)
     if not space.is_single:
         raise ValueError(
-            'these are the weights of one Twins network, there is no supernet of '
+            'these are the weights of one Twins network, and there is no supernet of '
             f'them: give its arch (one of {", ".join(space.named)})'
         )
     arch = space.largest
@@ -53,7 +53,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
             return [sum(stage == i for stage, _ in blocks) for i in range(len(facts.STAGES))]
 
         raise ValueError(
-            f'the checkpoint has {depths(places)} blocks in its stages, {arch} {depths(wanted)}'
+            f'the checkpoint has {depths(places)} blocks in its stages, {arch} has {depths(wanted)}'
         )
     out = {}
     for key, tensor in weights.items():

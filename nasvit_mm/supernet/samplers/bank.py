@@ -200,7 +200,7 @@ class BankSampler(LevelSampler):
         if len(state['bank']) != len(self.levels):
             raise ValueError(
                 f'the checkpoint has banks of {len(state["bank"])} levels, the '
-                f'sampler {len(self.levels)}'
+                f'sampler has {len(self.levels)}'
             )
         self.bank.entries = [
             [(self.space.arch(a), float(s)) for a, s in entries] for entries in state['bank']
