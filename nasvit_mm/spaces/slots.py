@@ -116,7 +116,7 @@ class SlotSpace(Space):
         return tuple(sum(heads[slot] != IDENTITY for slot in group) for group in self.groups)
 
     def usable(self, genes: np.ndarray) -> np.ndarray:
-        """Require at least one block that is not an identity, too."""
+        """Require one block that is not an identity, in addition to the rules."""
         return super().usable(genes) & (self.columns(genes)['heads'] != IDENTITY).any(1)
 
     def exchanged(
