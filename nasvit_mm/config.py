@@ -1,4 +1,4 @@
-"""What a config says, as plain data: which modules in it are this project's, and what they read."""
+"""Reading configs as plain data: which of their modules are this project's, and what they need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCOPE = 'nasvit_mm.'
 
 
 def plain_types(x: Any) -> Any:
-    """Return mmengine's ConfigDict and lists of a config as dict and list; the rest as it is."""
+    """Convert mmengine's ConfigDict and lists to dict and list; keep other values as they are."""
     if isinstance(x, Mapping):
         return {k: plain_types(v) for k, v in x.items()}
     if isinstance(x, Sequence) and not isinstance(x, str):
@@ -24,7 +24,7 @@ def plain_types(x: Any) -> Any:
 
 
 def config_parts(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
-    """Yield every mapping in a config, each before those in it, with its dotted key."""
+    """Yield every mapping in a config with its dotted key, outer mappings first."""
     if isinstance(node, Mapping):
         yield where, node
         for key, value in node.items():
@@ -35,22 +35,22 @@ def config_parts(node: Any, where: str) -> Iterator[tuple[str, Mapping]]:
 
 
 def type_name(node: Any) -> str:
-    """Return the ``type`` of a part of a config without this project's scope; '' without one."""
+    """Return the ``type`` of a config part without this project's scope; '' if it has none."""
     return str(node.get('type', '') if isinstance(node, Mapping) else '').removeprefix(SCOPE)
 
 
 def is_own(node: Mapping) -> bool:
-    """Return whether the module that a part of a config describes is this project's."""
+    """Return whether a config part describes a module of this project."""
     return str(node.get('type', '')).startswith(SCOPE)
 
 
 def own_kind(node: Mapping) -> type | None:
-    """Return the class of the module that a part of a config describes; None if not ours."""
+    """Return the class of the module that a config part describes; None if it is not ours."""
     return MODELS.get(type_name(node)) if is_own(node) else None
 
 
 def check_architectures(cfg: Config) -> None:
-    """Check the architectures that the config names for this project's backbones.
+    """Check the architectures that a config gives to this project's backbones.
 
     Raises:
         UsageError: names the key and what is wrong with its value.
@@ -66,7 +66,7 @@ def check_architectures(cfg: Config) -> None:
 
 
 def add_own_hooks(cfg: Config) -> None:
-    """Add the hooks that the config's model cannot do without, where its list lacks them."""
+    """Add the hooks that the config's model requires and ``custom_hooks`` lacks."""
     kind, hooks = own_kind(cfg.get('model') or {}), list(cfg.get('custom_hooks') or [])
     missing = [
         name for name in getattr(kind, 'hooks', ()) if name not in {hook['type'] for hook in hooks}

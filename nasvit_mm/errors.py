@@ -1,6 +1,6 @@
-"""Mistakes of the user: one exception to catch, one sentence to read.
+"""User errors: one exception to catch, one sentence to read.
 
-A message names what was given, what is allowed, and a remedy.  The commands print it as one line.
+A message names the value given, what is allowed, and a remedy.  The commands print it as one line.
 Standard library only.
 """
 
@@ -19,26 +19,26 @@ class UsageError(ValueError):
 
 
 class DataError(UsageError):
-    """A mistake in the data set, which one process may meet alone; names the file."""
+    """A mistake in the data set, which a single process may hit; the message names the file."""
 
 
 class ArchitectureError(UsageError):
-    """Something that is no space, no architecture, or no member of the space it is given to."""
+    """An invalid space or architecture, or an architecture outside the given space."""
 
 
 def shown_path(path: str | Path) -> str:
-    """Return the path as it was given, and where it leads from here."""
+    """Return the path as given, followed by its absolute form where the two differ."""
     full = Path(path).expanduser().absolute()
     return str(path) if str(full) == str(path) else f'{path} (= {full})'
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its type where it has none."""
+    """Return the first line of an error's message, or the error's type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def closest(name: object, names: Iterable[object]) -> str:
-    """Return `` (did you mean a, b?)``, or nothing where no name is close."""
+    """Return `` (did you mean a, b?)``, or an empty string if no name is close."""
     found = difflib.get_close_matches(str(name), list(map(str, names)), n=3, cutoff=0.5)
     return f' (did you mean {", ".join(found)}?)' if found else ''
 
@@ -47,7 +47,7 @@ def unknown(what: str, given: object, allowed: Iterable[object]) -> str:
     """Word an unknown name: what was given, the closest names, all names.
 
     Args:
-        what: what the name is of, e.g. ``'algorithm type'``.
+        what: what the name stands for, e.g. ``'algorithm type'``.
     """
     names = list(map(str, allowed))
     return f'{what} = {given!r}{closest(given, names)}, allowed: {", ".join(names)}'
@@ -65,9 +65,9 @@ def check_number(
     """Return the value of an option if it is a finite number within its bounds.
 
     Args:
-        name: of the option.
-        low, high: bounds, both included.
-        above: a bound that is not included.
+        name: name of the option.
+        low, high: inclusive bounds.
+        above: exclusive lower bound.
         whole: whether the value has to be an integer.
 
     Raises:

@@ -1,7 +1,7 @@
-"""What a family of networks is made of: one record, whose parts load when they are asked for.
+"""The record that defines a family of networks; its parts load on first use.
 
-A family is a folder of :mod:`nasvit_mm.families`, or a record that a user's own module adds by
-``FAMILIES.add``.  Nothing here imports more than the standard library.
+A family is a folder of :mod:`nasvit_mm.families`, or a record that a user's module adds with
+``FAMILIES.add``.  This file imports the standard library only.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from nasvit_mm.errors import ArchitectureError, closest
 
 @dataclass(frozen=True)
 class Family:
-    """One family: its spaces, and what serves all of them.
+    """One family: its spaces, and the parts that serve all of them.
 
-    Every part is an object, or ``'module:name'``, which is imported when the part is asked for.
+    Every part is an object, or a ``'module:name'`` string that is imported on first use.
 
     Args:
-        name: of the family.
-        spaces: name of each search space -> its :class:`nasvit_mm.spaces.Space` class.
+        name: name of the family.
+        spaces: maps each space's name to its :class:`nasvit_mm.spaces.Space` class.
         cost: its :class:`nasvit_mm.cost.FamilyCost`.
         backbone: its :class:`nasvit_mm.backbones.ElasticBackbone` class.
         head: the classification head, built as ``head(backbone, num_classes, dropout)``.
-        converter: its :class:`nasvit_mm.checkpoints.Converter`; None where there are no official
-            weights.
+        converter: its ``Converter`` of official weights; None if there are none.
     """
 
     name: str
@@ -38,7 +37,7 @@ class Family:
     converter: Any = None
 
     def part(self, name: str) -> Any:
-        """Return a part by its name, imported where it is named by a string."""
+        """Return a part by its name, importing it if it is given as a string."""
         return loaded(getattr(self, name))
 
     def space(self, name: str) -> Any:
@@ -46,13 +45,13 @@ class Family:
         return loaded(self.spaces[name])
 
     def import_network(self) -> None:
-        """Import the module of the backbone, which registers it."""
+        """Import the backbone's module, which registers the backbone."""
         if isinstance(self.backbone, str):
             import_module(self.backbone.partition(':')[0])
 
 
 def loaded(part: Any) -> Any:
-    """Return an object, or what ``'module:name'`` names."""
+    """Return a part itself, or the object that ``'module:name'`` refers to."""
     if not isinstance(part, str):
         return part
     module, _, name = part.partition(':')
@@ -60,10 +59,10 @@ def loaded(part: Any) -> Any:
 
 
 class Families(Mapping):
-    """Space name -> the family that the space is of, in the order of registration.
+    """Maps the name of a space to its family, in the order of registration.
 
     Args:
-        locations: modules that add families; imported at the first look-up.
+        locations: modules that add families; they are imported at the first look-up.
     """
 
     def __init__(self, *locations: str) -> None:
@@ -79,7 +78,7 @@ class Families(Mapping):
         taken = [name for name in family.spaces if name in self._found]
         if taken:
             raise ValueError(
-                f'the space {taken[0]!r} is of the family {self._found[taken[0]].name} already'
+                f'the space {taken[0]!r} already belongs to the family {self._found[taken[0]].name}'
             )
         self._found.update(dict.fromkeys(family.spaces, family))
         return family

@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and what is in them by its digest.  Standard library only."""
+"""Atomic writes, and digests of what files hold.  Standard library only."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-DIGITS = 16  # of SHA-256 that are kept
+DIGITS = 16  # hexadecimal digits of a SHA-256 that are kept
 
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a draft's path, which takes the place of ``path`` when the block ends without error.
+    """Yield a draft path that replaces ``path`` once the block ends without an error.
 
-    An interruption leaves what was there, or the new file, whole.
+    After an interruption the path holds the old file or the new one, always complete.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a text file completely or not at all."""
     with replacing(path) as draft:
         draft.write_text(text, encoding='utf-8')
 

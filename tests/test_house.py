@@ -1,4 +1,4 @@
-"""The rooms import one way, as CONTRIBUTING.md says, and its table names them all."""
+"""The rooms import one way, as CONTRIBUTING.md says, and speak one language."""
 
 from __future__ import annotations
 
@@ -66,3 +66,35 @@ def test_what_registers_itself_is_imported_by_its_rooms_door(path: Path) -> None
     name = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
     doors = [d.read_text(encoding='utf-8') for d in PACKAGE.rglob('__init__.py')]
     assert any(f'from {name} import' in door for door in doors)
+
+
+# A docstring that begins with one of these continues the function's name; help() needs a sentence.
+CONTINUATIONS = (
+    r'Of|As|In|On|At|By|To|From|For|With|Without|Between|Before|After|Beside|Inside|Through|Whether|'
+    r'What|Which|Where|When|How|Who\w*|Those|These|That|This|It|All|Every|Each|The|An?|One|Told'
+)
+UNREVISED = (
+    'apis.py',
+    'classification',
+    'cli',
+    'deploy',
+    'dense',
+    'doctor.py',
+    'search',
+    'supernet/distill.py',
+    'supernet/loading.py',
+    'supernet/model.py',
+    'supernet/validation.py',
+)
+
+
+def test_docstrings_of_functions_are_sentences() -> None:
+    for path in PACKAGE.rglob('*.py'):
+        place = path.relative_to(PACKAGE)
+        if any(place.is_relative_to(room) for room in UNREVISED):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                text = ast.get_docstring(node) or 'Return nothing.'
+                sentence = text[0].isupper() and not re.match(rf'(?:{CONTINUATIONS})\b', text)
+                assert sentence, f'{place}:{node.lineno}: {text.splitlines()[0]}'

@@ -21,7 +21,7 @@ __all__ = [
     'register_backbone',
 ]
 
-# The networks register themselves; bare names work in any OpenMMLab config from here on.
+# Importing the networks registers them, under bare names in any OpenMMLab config too.
 for _family in FAMILIES.unique():
     _family.import_network()
 

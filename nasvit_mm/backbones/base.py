@@ -1,4 +1,4 @@
-"""What the backbones of all families share: the active architecture, outputs, freezing, loading."""
+"""What the backbones of all families share: active architecture, outputs, freezing, loading."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from nasvit_mm.spaces.geometry import ATTENTION_MODES
 
 
 class Tap(nn.Module):
-    """Ends an output in a LayerNorm over channels and a 1x1 convolution to a fixed width."""
+    """Ends an output with a LayerNorm over channels and a 1x1 convolution to a fixed width."""
 
     def __init__(self, width: int, out_width: int) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Tap(nn.Module):
 
 
 def register_backbone(kind: type[ElasticBackbone]) -> type[ElasticBackbone]:
-    """Register a backbone, in OpenMMLab's root registry too, where its bare name is free."""
+    """Register a backbone, also in OpenMMLab's root registry if its bare name is free there."""
     MODELS.register_module(module=kind)
     if ROOT.module_dict.get(kind.__name__) is None:
         ROOT.register_module(module=kind)
@@ -56,40 +56,41 @@ class ElasticBackbone(BaseModule):
             form), or ``'supernet'`` for the whole space.
         space: name of the space, its ``to_dict()`` form (with a restriction), or a Space.
             Default: the family's own, or the one of its spaces that has the named architecture.
-        out_indices: which outputs, in ascending order, see ``strides``; stages beyond the last one
-            are not built.
-        out_width: end every output in a :class:`Tap` of that many channels (one int, or one per
+        out_indices: indices of the outputs in ascending order, see ``strides``; stages beyond the
+            last one are not built.
+        out_width: end every output with a :class:`Tap` of that many channels (one int, or one per
             output), so that stock necks and heads fit any architecture.
-        attention: ``'auto'`` (exact where the grid fits the trained position table, windows
-            beyond), ``'global'`` (the table is resized) or ``'window'``.
+        attention: ``'auto'`` (exact if the grid fits the trained position table, windows beyond),
+            ``'global'`` (the table is resized) or ``'window'``.
         norm_cfg: ``dict(type='BN' or 'SyncBN', eps=, momentum=, requires_grad=)`` of batch norms.
-        frozen_stages: parameters of the stem and of so many stages are fixed and their norms in
-            eval mode; -1: none, 0: the stem.
+        frozen_stages: number of stages that are frozen together with the stem: their parameters are
+            fixed and their norms stay in eval mode.  -1: none, 0: the stem only.
         norm_eval: keep batch norms in eval mode while training.
-        channels_last: bring the pictures to that layout.  Training on a CPU is quicker with it, but
-            torch's batch norms then sum in single precision: gradients with some four times the
-            rounding error.
+        channels_last: convert the images to that layout.  Training on a CPU is quicker with it, but
+            torch's batch norms then sum in single precision, which gives gradients about four times
+            the rounding error.
         with_cp: recompute every block in the backward pass to save memory; losses, gradients and
             BN statistics are the same.
         drop_path_rate: stochastic depth of the last block; earlier ones scale linearly.
-        init_cfg: mmengine's; ``dict(type='Pretrained', checkpoint=, prefix='backbone.')`` reads a
-            training checkpoint or an exported subnet and refuses one of another architecture.
+        init_cfg: mmengine's option; ``dict(type='Pretrained', checkpoint=, prefix='backbone.')``
+            reads a training checkpoint or an exported subnet and refuses one of another
+            architecture.
 
     Attributes:
-        space: the space built (of one member for a subnet).
-        options: keyword arguments that :meth:`rebuild` builds with.
+        space: the space that was built (with a single member for a subnet).
+        options: keyword arguments that :meth:`rebuild` passes on.
         arch: the active architecture.
         phase: the active phase of the weight sharing.
         out_channels, out_strides: per output, for the active architecture.
     """
 
-    spaces: ClassVar[tuple[str, ...]]  # served; the first is the default
-    new_weights: ClassVar[tuple[str, ...]] = ('taps.',)  # that no classifier has
-    strides: ClassVar[tuple[int, ...]]  # of all outputs
+    spaces: ClassVar[tuple[str, ...]]  # supported spaces; the first is the default
+    new_weights: ClassVar[tuple[str, ...]] = ('taps.',)  # keys that no classifier has
+    strides: ClassVar[tuple[int, ...]]  # strides of all outputs
     stage_names: ClassVar[tuple[str, ...]]
     min_size: ClassVar[int] = 1  # smallest workable side in pixels
-    max_resolution: ClassVar[int]  # the largest that the authors train at
-    phases: int = 1  # of the weight sharing
+    max_resolution: ClassVar[int]  # largest resolution that the authors train at
+    phases: int = 1  # number of phases of the weight sharing
     phase: int = 0
 
     def __init__(
@@ -142,17 +143,17 @@ class ElasticBackbone(BaseModule):
                 norm.requires_grad_(False)
         self._freeze()
 
-    # ------------------------------------------------------------------ of the family
+    # ------------------------------------------------------------------ hooks of the family
     def build(self) -> None:
-        """Make the layers of all stages up to the last output."""
+        """Create the layers of all stages up to the last output."""
         raise NotImplementedError
 
     def plan_of(self, arch: Arch) -> Any:
-        """Spans of every layer for an architecture; ``head``: of the classification head."""
+        """Return the spans of every layer for an architecture, the head's in its field ``head``."""
         raise NotImplementedError
 
     def output_spans(self, plan: Any) -> list[Span]:
-        """Channels of every output in ``out_indices``."""
+        """Return the channels of every output in ``out_indices``."""
         raise NotImplementedError
 
     def blocks_of(self, arch: Any) -> list[Block]:
@@ -160,21 +161,21 @@ class ElasticBackbone(BaseModule):
         raise NotImplementedError
 
     def stem_and_stages(self) -> list[nn.Module]:
-        """The stem, then every stage built: what ``frozen_stages`` counts."""
+        """Return the stem, then every stage built; ``frozen_stages`` counts them."""
         raise NotImplementedError
 
     @property
     def cost_options(self) -> dict[str, Any]:
-        """Options of :func:`nasvit_mm.cost.count` besides outputs, taps and attention."""
+        """Return options of :func:`nasvit_mm.cost.count` other than outputs, taps and attention."""
         return {}
 
     # ------------------------------------------------------------------ the active architecture
     def set_arch(self, arch: Any, phase: int = 0) -> None:
-        """Choose what the next forwards run.
+        """Choose the architecture that the next forwards run.
 
         Args:
             arch: any form that ``Space.arch`` takes; a member of ``self.space``.
-            phase: 0 or 1 where the weight sharing alternates (bilateral, cyclic), else 0.
+            phase: 0 or 1 if the weight sharing alternates (bilateral, cyclic), else 0.
         """
         arch = self.space.arch(arch)
         if not 0 <= phase < self.phases:
@@ -183,12 +184,12 @@ class ElasticBackbone(BaseModule):
         self.plan = self.plan_of(arch)
 
     def rebuild(self, arch: Any) -> ElasticBackbone:
-        """A new backbone of the same options for one architecture, freshly initialised."""
+        """Return a freshly initialised backbone with the same options for one architecture."""
         return type(self)(arch=arch, space=self.space, **self.options)
 
     @property
     def out_channels(self) -> list[int]:
-        """Channels of every output for the active architecture."""
+        """Return the channels of every output for the active architecture."""
         return self._channels(self.plan)
 
     def _channels(self, plan: Any) -> list[int]:
@@ -197,7 +198,7 @@ class ElasticBackbone(BaseModule):
         return [span.width for span in self.output_spans(plan)]
 
     def channels_of(self, arch: Any) -> list[int]:
-        """``out_channels`` that another architecture of the space would have."""
+        """Return the ``out_channels`` that another architecture of the space would have."""
         return self._channels(self.plan_of(self.space.arch(arch)))
 
     @property
@@ -206,11 +207,11 @@ class ElasticBackbone(BaseModule):
 
     # ------------------------------------------------------------------ forward helpers
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) -> what the classification head takes: the last output."""
+        """Map (N, 3, H, W) to the input of the classification head: the last output."""
         return self(x)[-1]
 
     def checked(self, x: torch.Tensor) -> torch.Tensor:
-        """The pictures, in the layout to run in."""
+        """Check the shape of the images, and return them in the memory layout to run in."""
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
         if min(x.shape[2:]) < self.min_size:
@@ -222,7 +223,7 @@ class ElasticBackbone(BaseModule):
         return x.contiguous(memory_format=torch.channels_last) if last else x
 
     def run_block(self, block: nn.Module, x: torch.Tensor, *args: Any) -> torch.Tensor:
-        """``block(x, *args)``, recomputed in the backward pass where ``with_cp`` says so."""
+        """Return ``block(x, *args)``, recomputed in the backward pass if ``with_cp`` says so."""
         if not (self.with_cp and self.training and torch.is_grad_enabled()):
             return block(x, *args)
 
@@ -269,7 +270,7 @@ class ElasticBackbone(BaseModule):
             module.requires_grad_(False)
 
     def train(self, mode: bool = True) -> ElasticBackbone:
-        """As ``nn.Module.train``, but frozen stages and, with ``norm_eval``, norms stay in eval."""
+        """Set the mode, but keep frozen stages and, with ``norm_eval``, norms in eval mode."""
         super().train(mode)
         if mode:
             for module in self._frozen():
@@ -280,11 +281,11 @@ class ElasticBackbone(BaseModule):
         return self
 
     def init_weights(self) -> None:
-        """mmengine's initialisation; a ``Pretrained`` file that does not fit is an error."""
+        """Initialise as mmengine does, but raise an error if a ``Pretrained`` file does not fit."""
         cfg = self.init_cfg
         if isinstance(cfg, Mapping) and cfg.get('type') == 'Pretrained':
             if not self._is_init:
-                # mmengine's own only warns of what does not fit.
+                # mmengine's own initialiser only warns about weights that do not fit.
                 WEIGHT_INITIALIZERS.build(dict(cfg, type='nasvit_mm.PretrainedBackbone'))(self)
                 self._is_init = True
             return
@@ -293,10 +294,10 @@ class ElasticBackbone(BaseModule):
     # ------------------------------------------------------------------ reading arguments
     @classmethod
     def read_space(cls, arch: Any, space: str | Mapping | Space | None) -> Space:
-        """What is built for the arguments ``arch`` and ``space``.
+        """Return the space to build for the arguments ``arch`` and ``space``.
 
         Raises:
-            ArchitectureError: an unknown space or architecture, or a space of another family.
+            ArchitectureError: the space or architecture is unknown, or belongs to another family.
         """
         arch = plain_types(arch)
         whole = get_space(cls._space_of(arch) if space is None else plain_types(space))
@@ -309,7 +310,7 @@ class ElasticBackbone(BaseModule):
 
     @classmethod
     def _space_of(cls, arch: Any) -> str:
-        """The space meant where none is given."""
+        """Return the name of the space that is meant if none is given."""
         if isinstance(arch, (Arch, Mapping)):
             name = arch.space if isinstance(arch, Arch) else arch.get('space')
             return cls.spaces[0] if name is None else name
@@ -331,10 +332,10 @@ class ElasticBackbone(BaseModule):
 
 
 def read_norm_cfg(norm_cfg: Mapping | None) -> tuple[dict[str, Any], bool]:
-    """``norm_cfg`` to arguments of ElasticBatchNorm2d and whether it is trained.
+    """Convert ``norm_cfg`` to arguments of ElasticBatchNorm2d, and whether its norms are trained.
 
     Raises:
-        ValueError: another type than BN or SyncBN, or an unknown key.
+        ValueError: the type is neither BN nor SyncBN, or a key is unknown.
     """
     cfg = dict(norm_cfg or {})
     kind, trained = cfg.pop('type', 'BN'), cfg.pop('requires_grad', True)

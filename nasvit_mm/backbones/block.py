@@ -1,4 +1,4 @@
-"""A block as latency tables know it: where it runs, how large it is, where its cost is counted."""
+"""A block as latency tables see it: where it runs, its sizes, which part counts its cost."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 
 class Block(NamedTuple):
-    """One block that a forward runs.
+    """A block that a forward runs.
 
     Attributes:
-        place: where it runs, and what it is; blocks of one place and equal sizes do the same work.
-        sizes: (name, number) of all that its time depends on.
-        part: the part of the family's tally that is the cost of such blocks and of nothing else;
-            None where the part that holds it holds other layers too.
+        place: where it runs, and its kind; blocks of one place and equal sizes do the same work.
+        sizes: (name, number) of everything that its time depends on.
+        part: the part of the family's tally that counts such blocks and nothing else; None if their
+            part also counts other layers.
     """
 
     place: str
@@ -23,8 +23,8 @@ class Block(NamedTuple):
     def of(cls, place: str, plan: Any, part: str | None = None) -> Block:
         """Return the block of a plan, a named tuple of spans and numbers.
 
-        Rates and scales (floats) change no time, nor do entries that a plan names in ``UNTIMED``:
-        those that say which row of a table is read.
+        Rates and scales (floats) do not affect the time, nor do the entries that a plan lists in
+        ``UNTIMED``, such as the row of a table to read.
         """
         kind, without = type(plan), getattr(plan, 'UNTIMED', ())
         sizes = tuple(

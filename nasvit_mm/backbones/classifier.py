@@ -1,4 +1,4 @@
-"""Backbone + classification head of a family: what ``create_model`` returns."""
+"""A backbone with its family's classification head: what ``create_model`` returns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nasvit_mm.spaces import Arch, Space, get_space
 
 
 class ElasticClassifier(nn.Module):
-    """Input (N, 3, H, W) -> logits (N, classes); see :func:`create_model`."""
+    """A classifier that maps (N, 3, H, W) to logits (N, classes); see :func:`create_model`."""
 
     def __init__(
         self, backbone: ElasticBackbone, head: nn.Module, resize: bool | str = 'auto'
@@ -31,7 +31,7 @@ class ElasticClassifier(nn.Module):
 
     @property
     def arch(self) -> Arch:
-        """The active architecture."""
+        """Return the active architecture."""
         return self.backbone.arch
 
     @property
@@ -39,11 +39,11 @@ class ElasticClassifier(nn.Module):
         return self.backbone.phase
 
     def set_arch(self, arch: Any, phase: int = 0) -> None:
-        """Choose what the next forwards run; any form that ``Space.arch`` takes."""
+        """Choose the architecture that the next forwards run, in any form ``Space.arch`` takes."""
         self.backbone.set_arch(arch, phase)
 
     def rebuild(self, arch: Any) -> ElasticClassifier:
-        """A new classifier of the same options for one architecture, freshly initialised."""
+        """Return a freshly initialised classifier with the same options for one architecture."""
         backbone = self.backbone.rebuild(arch)
         head = type(self.head)(backbone, self.head.classifier.out_features, self.head.dropout.p)
         return ElasticClassifier(backbone, head, self.resize)
@@ -70,25 +70,26 @@ def create_model(
     resize: bool | str = 'auto',
     **kwargs: Any,
 ) -> ElasticClassifier:
-    """An image classifier: the supernet of a space, or the net of one architecture.
+    """Build an image classifier: the supernet of a space, or the net of one architecture.
 
     Args:
         space: name of a space, its ``to_dict()`` form, or a Space.
         arch: any form that ``Space.arch`` takes; None is the supernet, with the largest
             architecture active until ``set_arch``.
         num_classes: outputs of the classifier.
-        dropout: before the classifier.
-        resize: pictures of another size than the architecture's resolution are resized to it
-            (bicubic), as the authors evaluate: always (True), never (False), or ``'auto'``: where
-            no side exceeds the family's largest training resolution; larger pictures, which the
-            authors' code cannot take, are processed at their full size.
-        kwargs: of the backbone: ``attention``, ``norm_cfg``, ``drop_path_rate``, ``with_cp``, ...
+        dropout: dropout rate before the classifier.
+        resize: whether images are resized (bicubic) to the architecture's resolution, as the
+            authors evaluate: always (True), never (False), or ``'auto'``, which resizes if no side
+            exceeds the family's largest training resolution; larger images, which the authors' code
+            cannot take, are processed at their full size.
+        kwargs: options of the backbone: ``attention``, ``norm_cfg``, ``drop_path_rate``, ...
 
     Returns:
         A module (N, 3, H, W) -> (N, num_classes), in training mode, randomly initialised.
 
     Raises:
-        KeyError, ValueError: unknown space or architecture, a value outside the space.
+        ArchitectureError: the space or architecture is unknown, or a value is outside the space.
+        ValueError: another argument is not allowed.
     """
     space = get_space(space)
     family = FAMILIES[space.name]

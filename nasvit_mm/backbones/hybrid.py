@@ -1,4 +1,4 @@
-"""Backbones whose stages begin on maps, with an MBConv, and go on over tokens."""
+"""Backbones whose stages begin with an MBConv on maps and continue over tokens."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from nasvit_mm.nn import MBConvPlan, Span
 
 
 class Plan(NamedTuple):
-    """Spans of the whole network."""
+    """The spans of the whole network."""
 
     stem: Any
-    stages: tuple[tuple, ...]  # per active block an MBConvPlan or a plan of a transformer block
-    head: Any  # of the classification head
+    stages: tuple[tuple, ...]  # an MBConvPlan or a transformer block's plan per active block
+    head: Any  # spans of the classification head
 
 
 class HybridBackbone(ElasticBackbone):
-    """Base of NASViT and ElasticViT: stem, then ``stages`` of MBConvs followed by transformers."""
+    """Base of NASViT and ElasticViT: a stem, then stages of MBConvs followed by transformers."""
 
-    output_stages: ClassVar[tuple[int, ...]]  # whose maps are outputs
+    output_stages: ClassVar[tuple[int, ...]]  # stages whose maps are outputs
 
     def run_stem(self, x: torch.Tensor, plan: Any) -> torch.Tensor:
-        """(N, 3, H, W) -> map at stride 2."""
+        """Map (N, 3, H, W) to a map at stride 2."""
         raise NotImplementedError
 
     @property
     def num_stages(self) -> int:
-        """Of the stages built: up to the last output."""
+        """Return the number of stages built, up to the last output."""
         return self.output_stages[self.out_indices[-1]] + 1
 
     def output_spans(self, plan: Plan) -> list[Span]:
@@ -39,7 +39,7 @@ class HybridBackbone(ElasticBackbone):
 
     def blocks_of(self, arch: Any) -> list[Block]:
         plan = self.plan_of(self.space.arch(arch))
-        # The stem's part of the cost holds its first convolution too, which is no block.
+        # The stem's part of the cost also counts its first convolution, which is not a block.
         stem = [Block.of('stem', block) for block in getattr(plan.stem, 'blocks', ())]
         return stem + [
             Block.of(f'stage{i}.{"rest" if j else "first"}', block, self.stage_names[i])
@@ -48,7 +48,7 @@ class HybridBackbone(ElasticBackbone):
         ]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(N, 3, H, W) -> one map per output."""
+        """Map (N, 3, H, W) to a tuple of one map per output."""
         x = self.checked(x)
         maps, outputs = [], {self.output_stages[i] for i in self.out_indices}
         x = self.run_stem(x, self.plan.stem)
@@ -60,14 +60,14 @@ class HybridBackbone(ElasticBackbone):
 
     def _run_stage(self, blocks: nn.ModuleList, plans: tuple, x: torch.Tensor) -> torch.Tensor:
         tokens, grid = None, None
-        for block, plan in zip(blocks, plans):  # the first of them: plans is as long as the depth
+        for block, plan in zip(blocks, plans):  # zip stops at the depth: there is a plan per block
             if isinstance(plan, MBConvPlan):
                 x = self.run_block(block, x, plan)
                 continue
             if tokens is None:
                 grid = tuple(x.shape[2:])
-                tokens = x.flatten(2).transpose(1, 2)
+                tokens = x.flatten(2).transpose(1, 2)  # (N, H * W, C)
             tokens = self.run_block(block, tokens, plan, grid, self.attention)
         if tokens is None:
             return x
-        return tokens.transpose(1, 2).reshape(-1, tokens.shape[-1], *grid)
+        return tokens.transpose(1, 2).reshape(-1, tokens.shape[-1], *grid)  # (N, C, H, W)

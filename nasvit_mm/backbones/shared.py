@@ -1,4 +1,4 @@
-"""Backbones whose checkpoints say by which rules their weights are shared."""
+"""Backbones whose checkpoints record the rules by which their weights are shared."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nasvit_mm.nn import SHARING, Span, num_phases, shared_span
 
 
 class Rule(NamedTuple):
-    """How the weights of a supernet are read.
+    """An option that determines how the weights of a supernet are read.
 
     Attributes:
-        names: what is allowed.
-        default: one of them.
+        names: the names that are allowed.
+        default: the default name.
         number: whether a positive int is allowed too.
-        of_subnets: whether it matters for a single architecture.
+        of_subnets: whether the rule also matters for a single architecture.
     """
 
     names: tuple[str, ...]
@@ -28,11 +28,11 @@ class Rule(NamedTuple):
 
 
 class SharedWeightBackbone(ElasticBackbone):
-    """Base of the ViTAS backbones: ``sharing`` and other rules are options, and in the checkpoint.
+    """Base of the ViTAS backbones: ``sharing`` and other rules are options stored in checkpoints.
 
-    A supernet's weights make sense only under the rules that they were trained with.  So the rules
-    are a small integer buffer, ``rules``: a checkpoint that is loaded brings its own, and where
-    they contradict an option that was given, loading fails.
+    A supernet's weights make sense only under the rules that they were trained with, so the rules
+    are stored as a small integer buffer, ``rules``.  A checkpoint brings its own rules along;
+    loading fails if they contradict an option that was given.
     """
 
     RULES: ClassVar[Mapping[str, Rule]] = {'sharing': Rule(SHARING, 'cyclic')}
@@ -54,16 +54,16 @@ class SharedWeightBackbone(ElasticBackbone):
 
     @property
     def phases(self) -> int:
-        """Of the weight sharing: 2 where the channels of a width alternate."""
+        """Return the number of phases of the weight sharing: 2 if a width's channels alternate."""
         return num_phases(self.active_rules['sharing'])
 
     @property
     def sharing(self) -> str:
-        """Name of the weight sharing."""
+        """Return the name of the weight sharing."""
         return self.active_rules['sharing']
 
     def shared(self, widths: Sequence[int], value: int) -> Span:
-        """Channels of one of some widths, in the active phase."""
+        """Return the channels that one of some candidate widths uses in the active phase."""
         return self.span_of(widths, widths.index(value))
 
     def span_of(self, widths: Sequence[int], index: int) -> Span:
@@ -72,10 +72,10 @@ class SharedWeightBackbone(ElasticBackbone):
     def rebuild(self, arch: Any) -> SharedWeightBackbone:
         return type(self)(arch=arch, space=self.space, **self.options, **self.active_rules)
 
-    # ------------------------------------------------------------------ in the checkpoint
+    # ------------------------------------------------------------------ rules in checkpoints
     @property
     def rule_codes(self) -> list[int]:
-        """Per rule the number that it is, or -1, -2, ... for its first, second, ... name."""
+        """Return each rule's number, or -1, -2, ... for its first, second, ... name."""
         return [
             value if isinstance(value, int) else -1 - self.RULES[name].names.index(value)
             for name, value in self.active_rules.items()
@@ -90,7 +90,7 @@ class SharedWeightBackbone(ElasticBackbone):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _adopt(self, codes: list[int]) -> str | None:
-        """Take over a checkpoint's rules; what is wrong with them, if anything."""
+        """Take over a checkpoint's rules; return an error message if they do not fit, else None."""
         for (name, rule), code in zip(self.RULES.items(), codes):
             if code < -len(rule.names) or code == 0 or (code > 0 and not rule.number):
                 return f'the checkpoint has an unknown {name} ({code})'

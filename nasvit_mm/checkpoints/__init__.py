@@ -1,4 +1,4 @@
-"""Checkpoints: one reader; official ones -> ours; supernet -> subnet."""
+"""Checkpoints: one reader; converting official ones; extracting subnets from supernets."""
 
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import extract_state, extract_subnet

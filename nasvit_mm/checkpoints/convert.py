@@ -1,4 +1,4 @@
-"""Official checkpoints -> ours: the part that all families share."""
+"""Converting official checkpoints: the part that all families share."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from nasvit_mm.spaces import Space, get_space
 def convert_official(
     space_name: str | Space, state_dict: Mapping[str, Any], arch: Any = None, phase: int = 0
 ) -> dict[str, torch.Tensor]:
-    """Weights of an official checkpoint under our names.
+    """Return the weights of an official checkpoint under this project's names.
 
     Args:
-        space_name: space of the checkpoint; a restriction of it keeps what the restriction needs.
-        state_dict: an official checkpoint as loaded (its EMA weights are taken, as the authors'
-            loader does), or the bare state dict; a ``module.`` prefix is cut off.
-        arch: None for the supernet; else the subnet of that architecture is sliced out.  A subnet
-            that the authors' code extracted is taken too, with its architecture.
-        phase: of the weight sharing, for slicing a subnet out of a supernet.
+        space_name: the checkpoint's space; for a restricted space only the weights it needs are
+            kept.
+        state_dict: an official checkpoint as loaded (its EMA weights are used, as the authors'
+            loader does), or the bare state dict; a ``module.`` prefix is removed.
+        arch: None for the supernet, else the architecture whose subnet is sliced out.  A subnet
+            extracted by the authors' code is accepted too, together with its architecture.
+        phase: phase of the weight sharing, for slicing a subnet out of a supernet.
 
     Returns:
-        State dict that ``create_model(space, arch, num_classes)`` loads strictly, ``num_classes``
-        being that of the checkpoint.
+        A state dict that ``create_model(space, arch, num_classes)`` loads strictly, where
+        ``num_classes`` is the checkpoint's.
 
     Raises:
-        ValueError: the weights are not of that family; says what they look like and what was
-            expected.
+        ValueError: the weights belong to another family; the message says what they look like
+            and what was expected.
     """
     space = get_space(space_name)
     arch = None if arch is None else space.arch(arch)
     converter = FAMILIES[space.name].part('converter')
     weights = bare_weights(state_dict)
     if arch is not None and converter.is_extracted(weights):
-        # The authors' extraction has been here: what is left is the supernet of this one choice.
+        # The authors' code has already extracted this subnet: it is the supernet of one choice.
         space, arch = space.only(arch), None
     official, weights = weights, converter.rename(weights, space)
     options = converter.options(official)
@@ -60,6 +61,6 @@ def convert_official(
 
 
 def bare_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return the tensors of a checkpoint: its EMA if there is one, else its model, else itself."""
+    """Return a checkpoint's tensors: its EMA if it has one, else its model, else its content."""
     weights = weights_in(content, 'model_ema')
     return {k.removeprefix('module.'): v for k, v in weights.items() if torch.is_tensor(v)}

@@ -1,4 +1,4 @@
-"""Supernet -> subnet: slice what the forward of the architecture uses."""
+"""Extracting a subnet from a supernet: slice exactly what the architecture's forward uses."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Elastic = ElasticBackbone | ElasticClassifier
 
 
 def extract_subnet(supernet: Elastic, arch: Any, phase: int = 0) -> Elastic:
-    """An independent model of one architecture with the supernet's weights.
+    """Return an independent model of one architecture with the supernet's weights.
 
     Args:
-        supernet: a classifier of ``create_model`` or a backbone, built for a space.
+        supernet: a classifier from ``create_model`` or a backbone, built for a space.
         arch: any form that ``Space.arch`` takes.
-        phase: of the weight sharing.
+        phase: phase of the weight sharing.
 
     Returns:
-        A model of the same type, options, device and training flag that computes what the
-        supernet computes with that architecture active, and shares no storage with it.  Batch
-        norm statistics are the supernet's, a mixture over all subnets: recalibrate them
+        A model of the same type, options, device and training flag.  It computes what the
+        supernet computes with that architecture active, and shares no storage with it.  Its
+        batch norm statistics are the supernet's, a mixture over all subnets: recalibrate them
         (``nasvit_mm.nn.recalibrate_bn``) before judging the subnet.  The supernet's active
-        architecture is left as it was.
+        architecture does not change.
     """
     state = extract_state(supernet, supernet.state_dict(), arch, phase)
     subnet = supernet.rebuild(arch)
@@ -40,10 +40,10 @@ def extract_subnet(supernet: Elastic, arch: Any, phase: int = 0) -> Elastic:
 def extract_state(
     supernet: Elastic, state: Mapping[str, torch.Tensor], arch: Any, phase: int = 0
 ) -> dict[str, torch.Tensor]:
-    """The state dict of one architecture out of a supernet's state dict.
+    """Slice the state dict of one architecture out of a supernet's state dict.
 
     Args:
-        supernet: the structure that the state belongs to (it may live on the meta device).
+        supernet: the model that the state belongs to (it may be on the meta device).
         state: the supernet's state dict.
     """
     spans = _used_spans(supernet, arch, phase)
@@ -53,7 +53,7 @@ def extract_state(
 
 
 def _used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
-    """Key -> spans that a forward with the architecture takes of it."""
+    """Map each key to the spans that a forward of the architecture takes of it."""
     names = {
         id(t): name
         for name, t in itertools.chain(supernet.named_parameters(), supernet.named_buffers())

@@ -1,4 +1,4 @@
-"""``init_cfg=dict(type='Pretrained', ...)`` of our backbones: refuses what does not fit."""
+"""``init_cfg=dict(type='Pretrained', ...)`` for our backbones: refuses weights that do not fit."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from nasvit_mm.checkpoints.reading import read_checkpoint
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import WEIGHT_INITIALIZERS
 
-PREFIXES = ('backbone.', 'model.backbone.')  # of a model's backbone, and of one in a supernet
+PREFIXES = ('backbone.', 'model.backbone.')  # a model's backbone, a supernet's backbone
 
 
 @WEIGHT_INITIALIZERS.register_module()
 class PretrainedBackbone:
-    """What a backbone's ``Pretrained`` does; mmengine's own only warns of what does not fit.
+    """Loads a backbone's ``Pretrained`` weights; mmengine's own class only warns about misfits.
 
     Args:
-        checkpoint: path or URL that mmengine's CheckpointLoader takes.
-        prefix: keep only keys that begin with it, and cut it off.  None: ``'backbone.'`` where the
-            file has such keys, ``'model.backbone.'`` (of a supernet's training) where it has
-            those, else none.
+        checkpoint: path or URL that mmengine's CheckpointLoader accepts.
+        prefix: keep only the keys that begin with it, and remove it from them.  None: the first of
+            ``'backbone.'`` and ``'model.backbone.'`` (written by supernet training) that keys in
+            the file begin with, else no prefix.
     """
 
     def __init__(self, checkpoint: str, prefix: str | None = None) -> None:
@@ -33,14 +33,14 @@ class PretrainedBackbone:
 
 
 def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None) -> None:
-    """Load a checkpoint into a backbone; arguments as of :class:`PretrainedBackbone`.
+    """Load a checkpoint into a backbone; see :class:`PretrainedBackbone` for the arguments.
 
-    What is new in a dense model (taps; of ViTAS the pyramid) may be absent from the file; anything
-    else must be there in the right shape.
+    Parts that are new in a dense model (the taps, and ViTAS's pyramid) may be absent from the file;
+    everything else must be present in the right shape.
 
     Raises:
-        UsageError: keys are missing or of another shape; says what the file looks like and what
-            the backbone expects.
+        UsageError: keys are missing or have another shape; the message says what the file holds and
+            what the backbone expects.
     """
     state = read_checkpoint(filename).state
     if prefix is None:
@@ -67,7 +67,7 @@ def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None)
                 else ''
             )
             + (f'; {len(shapes)} have another shape: {"; ".join(shapes[:3])}' if shapes else '')
-            + '. Expected the weights of this very architecture (tools/convert_checkpoint.py '
+            + '. Expected the weights of exactly this architecture (tools/convert_checkpoint.py '
             '--arch writes them from an official or a supernet checkpoint)'
         )
     module.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)

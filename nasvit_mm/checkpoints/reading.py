@@ -1,6 +1,6 @@
-"""The one reader of checkpoint files: weights and plain values, whoever wrote them.
+"""The one reader of checkpoint files: weights and plain values, whichever program wrote them.
 
-Nothing in a file is run: classes that are not on a short list are refused by name.
+No code in a file is executed: classes that are not on a short list are refused by name.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mmengine.runner import CheckpointLoader
 
 from nasvit_mm.errors import UsageError, first_line, shown_path
 
-# Classes inside the files of others, and the plain type that is loaded in their place (they hold
-# training options that nothing here needs); numpy's numbers, which scores, losses and the log
-# history of mmengine can be.
+# Classes that occur in other programs' files, with the plain type that is loaded instead (they
+# hold training options that nothing here needs), and numpy's scalars and arrays, which scores,
+# losses and mmengine's log history may be made of.
 _SCALAR = np.float64(0).__reduce__()[0]
 HARMLESS = [
     (OrderedDict, 'yacs.config.CfgNode'),
@@ -34,16 +34,16 @@ HARMLESS = [
     np.dtype,
     *(getattr(np.dtypes, f'{name}DType') for name in ('Float32', 'Float64', 'Int64', 'Bool')),
 ]
-FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # read by torch.load, whatever its caller asks for
+FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # torch.load obeys it, whatever its caller passes
 
 
 class Checkpoint(NamedTuple):
-    """What a file holds.
+    """The content of a checkpoint file.
 
     Attributes:
-        content: all of it.
-        state: its weights: of ``state_dict`` or ``model`` where it has one, else the file itself.
-        meta: what it says of itself; empty where it says nothing.
+        content: everything in the file.
+        state: its weights: the entry ``state_dict`` or ``model`` if it has one, else the content.
+        meta: its description of itself; empty if it has none.
     """
 
     content: Mapping[str, Any]
@@ -53,7 +53,7 @@ class Checkpoint(NamedTuple):
 
 @contextmanager
 def weights_only() -> Iterator[None]:
-    """Have every ``torch.load`` inside load tensors and plain values only, mmengine's too."""
+    """Make every ``torch.load`` inside, mmengine's too, load tensors and plain values only."""
     before = os.environ.get(FORCED)
     os.environ[FORCED] = '1'
     try:
@@ -67,10 +67,10 @@ def weights_only() -> Iterator[None]:
 
 
 def check_checkpoint_exists(path: str | Path) -> None:
-    """Check a local path; URLs and mmengine's schemes pass.
+    """Check that a local path exists; URLs and mmengine's schemes pass unchecked.
 
     Raises:
-        UsageError: no such file; names those that are in its folder.
+        UsageError: no such file; the message lists the checkpoints in its folder.
     """
     if '://' in str(path) or Path(path).is_file():
         return
@@ -87,14 +87,14 @@ def check_checkpoint_exists(path: str | Path) -> None:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint of whatever origin: ours, mmengine's, the authors', timm's.
+    """Read a checkpoint of any origin: ours, mmengine's, the authors', timm's.
 
     Args:
-        path: local file (``.safetensors`` too), URL, or a scheme of mmengine's CheckpointLoader.
+        path: local file (``.safetensors`` too), URL, or a path with one of mmengine's schemes.
 
     Raises:
-        UsageError: no such file, not a checkpoint, one that holds no weights, or one with classes
-            that are not known to be harmless; they are named.
+        UsageError: no such file, not a checkpoint, a checkpoint without weights, or one with
+            classes that are not known to be harmless; the message names them.
     """
     check_checkpoint_exists(path)
     try:
@@ -107,7 +107,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
                 content = CheckpointLoader.load_checkpoint(
                     str(path), map_location='cpu', logger='silent'
                 )
-    except Exception as error:  # whatever the unpickler meets in a file that is something else
+    except Exception as error:  # the unpickler may raise anything on a file of another kind
         raise UsageError(
             f'{path} cannot be read as a checkpoint ({type(error).__name__}: {first_line(error)})'
         ) from error
@@ -124,10 +124,10 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def weights_in(content: Mapping[str, Any], *first: str) -> Mapping[str, Any]:
-    """Return the weights inside a checkpoint's content, or the content where it is the weights.
+    """Return the weights in a checkpoint's content, or the content if it is the weights itself.
 
     Args:
-        first: keys to look under before ``state_dict`` and ``model``, e.g. ``'model_ema'``.
+        first: keys to try before ``state_dict`` and ``model``, e.g. ``'model_ema'``.
     """
     for key in (*first, 'state_dict', 'model'):
         if isinstance(content.get(key), Mapping):

@@ -1,4 +1,4 @@
-"""Writing weights that say what they are of."""
+"""Writing weights together with a description of what they are."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def save_weights(
     arch: Arch | None,
     **meta: Any,
 ) -> None:
-    """Write ``dict(state_dict=..., meta=...)`` of tensors and plain types, whole or not at all.
+    """Write ``dict(state_dict=..., meta=...)`` of tensors and plain types, or no file at all.
 
-    ``meta`` carries the space, the architecture (None for a supernet) and what else is given, so
-    that the file says what it is.
+    ``meta`` holds the space, the architecture (None for a supernet) and any further keywords, so
+    that the file describes itself.
     """
     content = dict(
         state_dict=dict(state),

@@ -1,8 +1,8 @@
-"""What differs between environments: mmcv without compiled operations, runs without a GPU.
+"""Differences between environments: mmcv without compiled operations, runs without a GPU.
 
-Importing this package calls `install()`: from then on `mmcv._ext`, where it was not compiled, is
-served from torchvision's kernels. That is its only side effect, and it loads neither torch nor
-mmcv. In a config `custom_imports = dict(imports=['nasvit_mm.compat'])` does it; in Python import
+Importing this package calls ``install()``: from then on a ``mmcv._ext`` that was not compiled is
+served from torchvision's kernels.  That is its only side effect, and it loads neither torch nor
+mmcv.  In a config, add ``custom_imports = dict(imports=['nasvit_mm.compat'])``; in Python, import
 it before mmseg or mmdet.
 """
 

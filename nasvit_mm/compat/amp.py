@@ -1,13 +1,13 @@
-"""Mixed precision without a GPU: said before the run starts, not by an assertion deep inside it."""
+"""Mixed precision without a GPU: a clear error before the run, not an assertion deep inside it."""
 
 from __future__ import annotations
 
 
 def check_amp() -> None:
-    """Check that mmengine's AmpOptimWrapper can work here; call it where `--amp` was given.
+    """Check that mmengine's AmpOptimWrapper can work here; call it when ``--amp`` was given.
 
     Raises:
-        RuntimeError: there is no accelerator, on which alone AmpOptimWrapper runs.
+        RuntimeError: there is no accelerator, which AmpOptimWrapper needs.
     """
     from mmengine.device import get_device
 

@@ -1,7 +1,7 @@
-"""Starting the process group, on machines without a GPU too.
+"""Starting the process group, also on machines without a GPU.
 
-mmengine's `init_dist` calls `torch.cuda.set_device` whatever the backend, so on a CPU it fails.
-Its Runner starts no group where one exists; hence tools call `init_distributed` first.
+mmengine's ``init_dist`` calls ``torch.cuda.set_device`` whatever the backend, so it fails on a CPU.
+Its Runner starts no group if one exists; hence the tools call ``init_distributed`` first.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import subprocess
 
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
-# Where each launcher says rank, number of processes, and rank on this machine.
+# The variables in which each launcher gives rank, number of processes, and rank on this machine.
 _VARIABLES = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
     'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
@@ -20,12 +20,12 @@ _VARIABLES = {
 
 
 def init_distributed(launcher: str, backend: str | None = None) -> None:
-    """Start the default process group as `launcher` says; nothing for 'none' or if one exists.
+    """Start the default process group; do nothing for 'none' or if a group exists.
 
     Args:
         launcher: 'none', 'pytorch' (torchrun), 'slurm' or 'mpi', as in mmseg's tools.
-        backend: of torch.distributed. None: nccl with a GPU, gloo without. Without a GPU 'nccl'
-            too means gloo, for every stock config names nccl.
+        backend: torch.distributed's backend.  None: nccl with a GPU, gloo without.  Without a GPU
+            'nccl' also means gloo, because every stock config names nccl.
 
     Raises:
         ValueError: the launcher is not one of these.
@@ -62,10 +62,10 @@ def _check_variables(launcher: str) -> None:
 
 
 def _export_variables(launcher: str) -> None:
-    """Set the variables that torch reads where a launcher other than torchrun started us."""
+    """Set torch's variables from those of a launcher other than torchrun."""
     for ours, theirs in zip(_VARIABLES['pytorch'], _VARIABLES[launcher], strict=True):
         os.environ[ours] = os.environ[theirs]
-    os.environ.setdefault('MASTER_PORT', '29500')  # as mmengine and torch do
+    os.environ.setdefault('MASTER_PORT', '29500')  # mmengine's and torch's default
     if 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _first_host(launcher)
 

@@ -1,16 +1,16 @@
 """A stand-in for mmcv's compiled operations, on torchvision's kernels.
 
-`pip install onedl-mmcv` and `pip install mmcv-lite` give an mmcv without `mmcv._ext`, and then
-`import mmdet.models` fails, though one-stage and Mask R-CNN detectors need few of its operations.
-A finder at the END of `sys.meta_path` serves that module where nothing else does, so compiled
-operations win by construction. Supplied, on CPU and GPU:
+``pip install onedl-mmcv`` and ``pip install mmcv-lite`` give an mmcv without ``mmcv._ext``, and
+then ``import mmdet.models`` fails, though one-stage and Mask R-CNN detectors need few of its
+operations.  A finder at the END of ``sys.meta_path`` serves that module if no other finder does, so
+that compiled operations always take precedence.  These operations are supplied, on CPU and GPU:
 
     nms                          torchvision.ops.nms, mmcv's offset handled
     roi_align_forward/_backward  torchvision.ops.roi_align, average pooling
     sigmoid_focal_loss_*         torchvision.ops.sigmoid_focal_loss (mmdet calls it on a GPU only)
 
-Every other name resolves, for mmcv asks for all of them at import, and raises `MissingOpError`
-when called.
+Every other name resolves, because mmcv looks all of them up at import, and raises
+``MissingOpError`` when called.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ NAME = 'mmcv._ext'
 
 
 class MissingOpError(NotImplementedError):
-    """An operation of mmcv was called that is neither compiled nor supplied here."""
+    """Raised when a mmcv operation is called that is neither compiled nor supplied here."""
 
 
 def install() -> None:
-    """Append the finder to `sys.meta_path`, once; call it before mmseg or mmdet is imported.
+    """Append the finder to ``sys.meta_path``, once; call it before mmseg or mmdet is imported.
 
-    Later is too late in part: they guard some imports of mmcv.ops and remember the failure.
-    Loads neither torch nor mmcv.
+    A later call has only part of its effect: mmseg and mmdet guard some imports of mmcv.ops and
+    remember the failure.  The call loads neither torch nor mmcv.
     """
     if not any(isinstance(finder, StandInFinder) for finder in sys.meta_path):
         sys.meta_path.append(StandInFinder())
 
 
 def is_stand_in(module: ModuleType) -> bool:
-    """Return whether an imported `mmcv._ext` is the stand-in rather than the compiled one."""
+    """Return whether an imported ``mmcv._ext`` is the stand-in rather than the compiled module."""
     return isinstance(getattr(module, '__loader__', None), StandInFinder)
 
 
@@ -54,8 +54,8 @@ def build_command() -> str:
 
     openmmlab = _installed('mmcv-lite') or _installed('mmcv')
     name = 'mmcv' if openmmlab else 'onedl-mmcv'
-    # --no-build-isolation: the build compiles only where it can import torch, and then finds its
-    # tools here too. --no-cache-dir: pip would take the wheel that it built without operations.
+    # --no-build-isolation: the build compiles operations only if it can import torch, and then
+    # finds its tools here.  --no-cache-dir: pip would reuse the wheel built without operations.
     return (
         ('pip uninstall -y mmcv-lite; ' if openmmlab else '')
         + 'pip install "setuptools>=80,<82" wheel ninja && MMCV_WITH_OPS=1 pip install '
@@ -65,7 +65,7 @@ def build_command() -> str:
 
 
 class StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds and makes `mmcv._ext`; asked only when every finder before it has found nothing."""
+    """Finds and creates ``mmcv._ext``; it is asked only after every other finder has failed."""
 
     def find_spec(
         self, fullname: str, path: Any = None, target: ModuleType | None = None
@@ -83,7 +83,7 @@ class StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 class _StandIn(ModuleType):
     def __getattr__(self, name: str) -> Callable[..., NoReturn]:
-        # Names with an underscore belong to Python's import system, which must see them missing.
+        # Names with an underscore belong to Python's import system, which must find them missing.
         if name.startswith('_'):
             raise AttributeError(f'module {NAME!r} has no attribute {name!r}')
 
@@ -95,26 +95,26 @@ class _StandIn(ModuleType):
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int) -> Tensor:
-    """Greedy non-maximum suppression.
+    """Apply greedy non-maximum suppression.
 
     Args:
         boxes: (n, 4), corners x1, y1, x2, y2.
         scores: (n,).
-        iou_threshold: a box goes when its overlap with a better one is greater.
-        offset: 0, or 1 where x2 and y2 are the last pixel inside the box.
+        iou_threshold: a box is dropped if its overlap with a better one is greater.
+        offset: 0, or 1 if x2 and y2 are the last pixel inside the box.
 
     Returns:
-        (kept,) int64, indices into `boxes`, best score first.
+        (kept,) int64, indices into ``boxes``, best score first.
     """
     import torch
     from torchvision.ops import nms as torchvision_nms
 
     if offset:
-        # Lengths are x2 - x1 + offset, of boxes and of intersections alike, so moving the far
-        # corners is exact.
+        # Lengths of boxes and of intersections are both x2 - x1 + offset, so moving the far corners
+        # is exact.
         boxes = boxes + boxes.new_tensor([0, 0, offset, offset])
-    # Equal scores, of which a new detector has many, in the order that mmcv takes them in: that of
-    # a sort that is not stable. torchvision's is, and so meets them by their places.
+    # mmcv orders equal scores, of which an untrained detector has many, by an unstable sort;
+    # torchvision's sort is stable.  So sort as mmcv does and hand torchvision the ranks as scores.
     order = scores.sort(descending=True).indices
     ranks = torch.arange(len(order), 0, -1, device=boxes.device, dtype=boxes.dtype)
     return order[torchvision_nms(boxes[order], ranks, iou_threshold)]
@@ -133,17 +133,17 @@ def roi_align_forward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Region-of-interest align, written into `output`.
+    """Write the region-of-interest align into ``output``.
 
     Args:
         input: (N, C, H, W).
-        rois: (n, 5), picture index, x1, y1, x2, y2.
+        rois: (n, 5): image index, x1, y1, x2, y2.
         output: (n, C, aligned_height, aligned_width), overwritten.
         argmax_y, argmax_x: unused by average pooling.
         pool_mode: 1 for average; 0, maximum, is not supplied.
 
     Raises:
-        MissingOpError: `pool_mode` is 0.
+        MissingOpError: ``pool_mode`` is 0.
     """
     from torchvision.ops import roi_align
 
@@ -174,18 +174,18 @@ def roi_align_backward(
     pool_mode: int,
     aligned: bool,
 ) -> None:
-    """Gradient of `roi_align_forward` to its input, written into `grad_input` (N, C, H, W).
+    """Write the gradient of ``roi_align_forward``'s input into ``grad_input`` (N, C, H, W).
 
     Raises:
-        MissingOpError: `pool_mode` is 0, maximum.
+        MissingOpError: ``pool_mode`` is 0, maximum.
     """
     import torch
     import torchvision  # noqa: F401 (registers torch.ops.torchvision)
 
     _only_average(pool_mode)
     grad_output = _at_least_float32(grad_output)
-    # The kernel of torchvision's own autograd; through its public function each backward would
-    # cost one more forward.
+    # This is the kernel behind torchvision's own autograd; with its public function each backward
+    # would cost one more forward.
     grad_input.copy_(
         torch.ops.torchvision._roi_align_backward(
             grad_output,
@@ -203,15 +203,15 @@ def roi_align_backward(
 def sigmoid_focal_loss_forward(
     input: Tensor, target: Tensor, weight: Tensor, output: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Focal loss of independent classes, written into `output` (n, C), not reduced.
+    """Write the focal loss of independent classes into ``output`` (n, C), not reduced.
 
     Args:
         input: (n, C) logits.
         target: (n,) int64, class index; C or anything outside 0..C-1 is background.
-        weight: empty; weights of classes are not supplied.
+        weight: must be empty; class weights are not supplied.
 
     Raises:
-        MissingOpError: `weight` is not empty.
+        MissingOpError: ``weight`` is not empty.
     """
     output.copy_(_focal_loss(input, target, weight, gamma, alpha))
 
@@ -219,7 +219,7 @@ def sigmoid_focal_loss_forward(
 def sigmoid_focal_loss_backward(
     input: Tensor, target: Tensor, weight: Tensor, grad_input: Tensor, gamma: float, alpha: float
 ) -> None:
-    """Gradient of the sum of `sigmoid_focal_loss_forward`, written into `grad_input` (n, C)."""
+    """Write the gradient of the summed focal loss into ``grad_input`` (n, C)."""
     import torch
 
     with torch.enable_grad():
@@ -259,12 +259,12 @@ def _focal_loss(
         raise MissingOpError(_explain('sigmoid_focal_loss with class weights'))
     input = _at_least_float32(input)
     classes = torch.arange(input.shape[1], device=input.device)
-    one_hot = (target[:, None] == classes).to(input.dtype)  # background: a row of zeros
+    one_hot = (target[:, None] == classes).to(input.dtype)  # a background row is all zeros
     return sigmoid_focal_loss(input, one_hot, alpha, gamma)
 
 
 def _at_least_float32(x: Tensor) -> Tensor:
-    """Mixed precision hands over half and bfloat16, for which torchvision has not every kernel."""
+    """Convert half and bfloat16 to float32, as torchvision lacks some kernels for them."""
     return x.float() if x.element_size() < 4 else x
 
 

@@ -1,4 +1,4 @@
-"""What an architecture costs, known before anything is built: MACs and parameters.  numpy only."""
+"""The cost of an architecture, known before anything is built: MACs and parameters.  numpy only."""
 
 from nasvit_mm.cost.count import Cost, count
 from nasvit_mm.cost.family import FamilyCost

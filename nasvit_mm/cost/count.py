@@ -21,11 +21,12 @@ class Cost:
     """Cost of one architecture (ints) or of many (int64 arrays of shape (n,)).
 
     Attributes:
-        macs: multiply-adds for one picture (a paper's "FLOPs"; torch's counter prints twice this).
+        macs: multiply-accumulate operations for one image: what a paper calls FLOPs, half of what
+            torch's counter prints.
         params: parameters of the sliced network.
-        breakdown: part -> its multiply-adds, in order; they sum up to ``macs``.
-        breakdown_params: part -> its parameters.
-        input_size: (height, width) that was counted; arrays where it varies.
+        breakdown: maps each part to its MACs, in order; they add up to ``macs``.
+        breakdown_params: maps each part to its parameters.
+        input_size: (height, width) that was counted; arrays if it varies.
     """
 
     macs: int | np.ndarray
@@ -55,7 +56,7 @@ def count(
     counter: str = 'true',
     **options: Any,
 ) -> Cost:
-    """Multiply-adds and parameters, equal to a trace of the built module to the last unit.
+    """Count MACs and parameters, equal to a trace of the built module to the last unit.
 
     Args:
         space: name, ``to_dict()`` form or Space.
@@ -63,20 +64,20 @@ def count(
             vector (array of shape (genes,)) or a gene matrix (n, genes).
         input_size: side or (height, width) in pixels at which the network computes;
             None: each architecture's own resolution.
-        part: ``'classifier'`` with head, or ``'backbone'`` up to its last output.
+        part: ``'classifier'`` with its head, or ``'backbone'`` up to its last output.
         out_indices: outputs of the backbone; None: its default.
-        attention: ``'auto'``, ``'global'`` or ``'window'``, as of the backbone.
-        num_classes: of the classifier.
-        out_width: taps of the backbone, one width or one per output.
-        counter: ``'true'``, or ``'authors'``: the formula of the family's released code, whose
-            figures its papers' levels mean (of the classifier; parameters are the true ones).
-        options: of the family's backbones, e.g. ``stage_norm`` of ``vitas_twins``.
+        attention: ``'auto'``, ``'global'`` or ``'window'``, the backbone's option.
+        num_classes: number of classes of the classifier.
+        out_width: widths of the backbone's taps, one for all or one per output.
+        counter: ``'true'``, or ``'authors'``: the formula of the family's released code, which its
+            papers' MACs follow (for classifiers only; parameters are always the true ones).
+        options: options of the family's backbones, e.g. ``stage_norm`` of ``vitas_twins``.
 
     Returns:
-        A :class:`Cost` of ints for one architecture, of arrays for a list or matrix.
+        A :class:`Cost` of ints for one architecture, or of arrays for a list or matrix.
 
     Raises:
-        ValueError: an argument outside what is allowed, an input below the smallest workable size.
+        ValueError: an argument is not allowed, or the input is below the smallest workable size.
     """
     space = get_space(space)
     family = FAMILIES[space.name].part('cost')
@@ -115,7 +116,7 @@ def count(
     wrong = [name for name in options if part != 'backbone' or name not in family.options]
     if wrong:
         raise ValueError(
-            f'{wrong[0]} is no option of {part}s of {space.name}; options of its backbones: '
+            f'{wrong[0]} is not an option of {part}s of {space.name}; options of its backbones: '
             f'{", ".join(family.options) or "none"}'
         )
     parts = family.tally(
@@ -141,7 +142,7 @@ def count(
 
 
 def _genes(space: Space, archs: Any) -> tuple[np.ndarray, bool]:
-    """Gene matrix, and whether many were asked for."""
+    """Return the gene matrix, and whether many architectures were given."""
     if isinstance(archs, np.ndarray):
         return np.atleast_2d(archs), archs.ndim == 2
     several = is_many(archs)
@@ -153,7 +154,7 @@ def _genes(space: Space, archs: Any) -> tuple[np.ndarray, bool]:
 def _sizes(
     input_size: Any, n: int, resolution: np.ndarray | None, smallest: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Height and width of the input for each of ``n`` architectures, (n,) both."""
+    """Return height and width of the input for each of ``n`` architectures, both (n,)."""
     if input_size is None:
         if resolution is None:
             raise ValueError('architectures of this space have no resolution: give input_size')

@@ -1,4 +1,4 @@
-"""What counting needs to know of a family."""
+"""What counting needs to know about a family."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ Fields = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class FamilyCost:
-    """The closed forms of a family, over arrays of architectures.
+    """The closed-form costs of a family, over arrays of architectures.
 
     Args:
         tally: ``tally(fields, height, width, *, out_indices, attention, num_classes, out_width)``
-            -> part of the network -> :class:`Tally` of (n,) arrays, in order.  ``fields`` is what
-            ``Space.columns`` gives, ``height`` and ``width`` (n,) are of the input in pixels,
-            ``out_indices`` None asks for the classifier, ``out_width`` has a width per tap.
-        output_widths: ``output_widths(fields, out_indices)`` -> channels of the backbone's outputs
-            before any tap, (n, outputs).
-        num_outputs: how many outputs a backbone can have.
+            maps each part of the network, in order, to a :class:`Tally` of (n,) arrays.  ``fields``
+            comes from ``Space.columns``; ``height`` and ``width``, both (n,), give the input in
+            pixels; ``out_indices=None`` asks for the classifier; ``out_width`` has one width per
+            tap.
+        output_widths: ``output_widths(fields, out_indices)`` returns the channels of the backbone's
+            outputs before any tap, (n, outputs).
+        num_outputs: number of outputs that a backbone can have.
         min_size: smallest workable side of the input in pixels.
-        out_indices: outputs of a backbone where none are asked for.
-        authors_macs: ``authors_macs(fields, height, width, num_classes)`` -> part -> (n,): the
-            formula of the released code, where it differs; None without one.
+        out_indices: default outputs of a backbone.
+        authors_macs: ``authors_macs(fields, height, width, num_classes)`` maps each part to (n,)
+            MACs by the formula of the released code; None if there is no such formula.
         options: further keyword arguments of ``tally``, for backbones.
     """
 

@@ -1,9 +1,11 @@
-"""Multiply-adds and parameters of the layers that the families share.
+"""MACs and parameters of the layers that the families share.
 
-All take ints or integer arrays and return ``Tally(macs, params)``; tallies add up and scale.
-Convolutions, linear layers and matrix products are counted; norms, activations, pooling, softmax
-and additions are not (the convention of the papers and of torch's FlopCounterMode, which prints
-twice the multiply-adds).
+A MAC is one multiply-accumulate operation: a multiplication and the addition of its product.
+
+All functions take ints or integer arrays and return ``Tally(macs, params)``; tallies add up and
+scale.  Convolutions, linear layers and matrix products are counted; norms, activations, pooling,
+softmax and additions are not (the convention of the papers and of torch's FlopCounterMode, which
+prints twice the MACs).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from nasvit_mm.spaces.geometry import window_side
 
 
 class Tally(NamedTuple):
-    """Multiply-adds and parameters, ints or arrays."""
+    """MACs and parameters, ints or arrays."""
 
     macs: Any = 0
     params: Any = 0
@@ -29,29 +31,29 @@ class Tally(NamedTuple):
 
 
 def conv(cin: Any, cout: Any, pixels: Any, kernel: Any = 1, bias: bool = False) -> Tally:
-    """Full convolution with ``pixels`` output positions."""
+    """Count a full convolution with ``pixels`` output positions."""
     weights = cin * cout * kernel * kernel
     return Tally(weights * pixels, weights + bias * cout)
 
 
 def depthwise(width: Any, pixels: Any, kernel: Any, bias: bool = False) -> Tally:
-    """Depthwise convolution with ``pixels`` output positions (if transposed, input positions)."""
+    """Count a depthwise convolution with ``pixels`` output positions (if transposed, input)."""
     weights = width * kernel * kernel
     return Tally(weights * pixels, weights + bias * width)
 
 
 def linear(cin: Any, cout: Any, tokens: Any) -> Tally:
-    """Linear layer with bias over ``tokens`` vectors."""
+    """Count a linear layer with bias over ``tokens`` vectors."""
     return conv(cin, cout, tokens, bias=True)
 
 
 def norm(width: Any) -> Tally:
-    """Scale and shift of a norm."""
+    """Count the scale and shift of a norm."""
     return Tally(0, 2 * width)
 
 
 def mlp(width: Any, hidden: Any, tokens: Any) -> Tally:
-    """Two linear layers with bias, and the norm before them."""
+    """Count two linear layers with bias, and the norm before them."""
     return linear(width, hidden, tokens) + linear(hidden, width, tokens) + norm(width)
 
 
@@ -60,17 +62,17 @@ def squeeze_excite(width: Any, squeezed: Any) -> Tally:
 
 
 def tap(width: Any, out_width: int, pixels: Any) -> Tally:
-    """LayerNorm over channels and a 1x1 convolution with bias."""
+    """Count a LayerNorm over channels and a 1x1 convolution with bias."""
     return norm(width) + conv(width, out_width, pixels, bias=True)
 
 
 def window_pairs(grid: tuple[Any, Any], largest: int, attention: str) -> Any:
-    """Query-key pairs of attention on a grid of tokens; padded tokens of windows count.
+    """Return the number of query-key pairs on a grid of tokens, window padding included.
 
     Args:
         grid: (height, width) in tokens.
         largest: side of the largest window.
-        attention: ``'global'``, or windows where the grid is larger.
+        attention: ``'global'``, or another mode: windows on a grid larger than ``largest``.
     """
     if attention == 'global':
         return (grid[0] * grid[1]) ** 2
@@ -79,5 +81,5 @@ def window_pairs(grid: tuple[Any, Any], largest: int, attention: str) -> Any:
 
 
 def num_windows(grid: tuple[Any, Any], side: tuple[Any, Any]) -> Any:
-    """Windows of ``side`` that cover a grid, both (height, width)."""
+    """Return the number of windows of ``side`` that cover a grid, both (height, width)."""
     return -(-grid[0] // side[0]) * -(-grid[1] // side[1])

@@ -1,11 +1,10 @@
-"""Drawing architectures uniformly from a window of multiply-adds, however rare they are.
+"""Sampling architectures uniformly from a window of MACs, however rare they are.
 
-The multiply-adds of a network are a sum over its parts, and a part depends on a few genes.
-Counting how many choices of the first parts have which cost (above the least that each has, rounded
-down to a grid) takes one sweep over the parts; a second sweep backwards draws among exactly those
-that end in the window.  Rounding makes the drawn set a little larger than the window, so each draw
-is counted exactly and the few outside are drawn again: what comes out is uniform over the
-architectures of the window.
+The MACs of a network are a sum over its parts, and each part depends on a few genes.  A forward
+sweep over the parts counts how many choices of the first parts reach each cost (above the parts'
+minimum, rounded down to a grid); a backward sweep then draws among exactly those that end in the
+window.  Rounding makes the drawn set slightly larger than the window, so each draw is counted
+exactly and the few outside are drawn again: the result is uniform over the window's architectures.
 """
 
 from __future__ import annotations
@@ -20,30 +19,30 @@ import numpy as np
 from nasvit_mm.cost.count import Cost, count
 from nasvit_mm.spaces import Space, get_space
 
-CELLS = 200  # of the grid within the window, at least
-# Of the grid from the least cost to the window's end.  A wide window, too, wants a fine grid: most
-# networks of a budget lie close under its bound, and what rounding puts above it is drawn in vain.
+CELLS = 200  # least number of grid cells within the window
+# Number of grid cells from the least cost to the window's end.  A wide window needs a fine grid
+# too: most networks of a budget lie just below its bound, and those rounded across it are wasted.
 MIN_CELLS, MAX_CELLS = 1 << 12, 1 << 16
-PROBES = 48  # random architectures on which it is found out what a part depends on
-ROUNDS = 20  # of draws without one in the window, after which there is none
+PROBES = 48  # random architectures that reveal which genes a part depends on
+ROUNDS = 20  # rounds of draws outside the window after which the window counts as empty
 KINDS = {'macs': 'MACs', 'params': 'parameters'}
 
 
 class _State(NamedTuple):
-    """What the parts so far leave open: genes that parts to come read or are linked with.
+    """The genes still open after the parts so far: later parts read them or are linked with them.
 
-    Choices between which the parts to come see no difference are one class.
+    Choices that are equivalent for the later parts form one class.
     """
 
     genes: tuple[int, ...] = ()
-    classes: tuple[np.ndarray, ...] = ()  # of every choice of each gene
+    classes: tuple[np.ndarray, ...] = ()  # per gene, the class of every choice
 
     @property
     def size(self) -> int:
         return int(np.prod([c.max() + 1 for c in self.classes], dtype=np.int64))
 
     def ids(self, combos: np.ndarray, columns: tuple[int, ...]) -> np.ndarray:
-        """Number of the state for every row of combinations of the genes ``columns``."""
+        """Return the state's number for every row of combinations of the genes ``columns``."""
         out = np.zeros(len(combos), np.int64)
         for gene, classes in zip(self.genes, self.classes):
             out = out * (classes.max() + 1) + classes[combos[:, columns.index(gene)]]
@@ -51,44 +50,43 @@ class _State(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """A part under one choice of the global genes: its combinations and where they lead."""
+    """A part under one choice of the global genes: its combinations and the states they lead to."""
 
-    genes: tuple[int, ...]  # of a combination's columns
+    genes: tuple[int, ...]  # the genes that the columns of ``combos`` stand for
     combos: np.ndarray  # (n, genes) choices
-    cost: np.ndarray  # (n,) above the least of them; in a sweep, in cells of the grid
-    before: np.ndarray  # (n,) state that must have been left
-    after: np.ndarray  # (n,) state that is left
+    cost: np.ndarray  # (n,) above the least cost; in a sweep, in grid cells
+    before: np.ndarray  # (n,) state that the previous step must end in
+    after: np.ndarray  # (n,) state that this step ends in
     num_after: int
-    least: int  # of the costs
+    least: int  # the least cost
 
 
 class _Table(NamedTuple):
     """The sweep under one choice of the global genes."""
 
-    values: tuple[int, ...]  # that choice
+    values: tuple[int, ...]  # the choices of the global genes
     steps: list[_Step]
-    ways: list[np.ndarray]  # before the first and after every step, per (state, cells)
-    ends: np.ndarray  # of the last, those that can lie in the window
-    within: float  # how many architectures do, but for the rounding
+    ways: list[np.ndarray]  # (states, cells) before the first and after every step
+    ends: np.ndarray  # the last of ``ways``, limited to those that can lie in the window
+    within: float  # number of architectures in the window, up to rounding
 
 
 class WindowSampler:
-    """Uniform draws from the architectures of a space whose multiply-adds (or parameters) lie in a
-    window.
+    """Draws uniformly from a space's architectures whose MACs (or parameters) lie in a window.
 
     Args:
         space: name of a space, its ``to_dict()`` form, or a Space.
-        low, high: bounds, both included.
-        cost: gene matrix -> :class:`Cost`, of anything whose parts depend on few genes each; None:
+        low, high: inclusive bounds.
+        cost: maps a gene matrix to a :class:`Cost` whose parts depend on a few genes each; None:
             :func:`nasvit_mm.cost.count`.
-        kind: ``'macs'`` or ``'params'``, which of them.
-        count_args: of that: input_size, part, attention, counter, ...
+        kind: which cost is bounded, ``'macs'`` or ``'params'``.
+        count_args: arguments of ``count``: input_size, part, attention, counter, ...
 
     Raises:
-        ValueError: no architecture can lie in the window; names the reachable range.
+        ValueError: no architecture can lie in the window; the message names the reachable range.
 
     Attributes:
-        num_architectures: how many lie in the window, within the rounding (float).
+        num_architectures: number of architectures in the window, up to rounding (float).
     """
 
     def __init__(
@@ -107,7 +105,8 @@ class WindowSampler:
         if not low <= high:
             raise ValueError(f'window from {low:g} to {high:g}: the lower bound is the larger one')
         scopes = self._scopes()
-        # Parts share neighbours' genes; a gene that most parts see is fixed, one value at a time.
+        # Parts share genes with their neighbours; a gene that most parts depend on is held fixed,
+        # one value at a time.
         self._globals = tuple(
             g
             for g in range(self.space.num_genes)
@@ -120,7 +119,7 @@ class WindowSampler:
                 *(range(len(self.space.choices[g])) for g in self._globals)
             )
         ]
-        # What a window has outside the space's reach needs no grid.
+        # The grid need not cover what the space cannot reach.
         least = min(sum(step.least for step in steps) for _, steps in tables)
         most = max(sum(step.least + step.cost.max() for step in steps) for _, steps in tables)
         self._reach = max(low, least), min(high, most)
@@ -133,13 +132,13 @@ class WindowSampler:
             raise ValueError(self._unreachable())
         self.num_architectures = sum(table.within for table in self._tables)
 
-    # ------------------------------------------------------------------ what depends on what
+    # ------------------------------------------------------------------ dependencies
     def _by_part(self, genes: np.ndarray) -> dict[str, np.ndarray]:
         cost = self._cost(genes)
         return cost.breakdown if self.kind == 'macs' else cost.breakdown_params
 
     def _scopes(self) -> dict[str, set[int]]:
-        """Part -> genes that its multiply-adds depend on, found by changing one gene at a time."""
+        """Map each part to the genes its cost depends on, found by changing one gene at a time."""
         sizes = [len(c) for c in self.space.choices]
         base = self.space.uniform_genes(0, PROBES)
         reference = self._by_part(base)
@@ -157,9 +156,9 @@ class WindowSampler:
         }
 
     def _ordered(self, scopes: dict[str, set[int]]) -> list[tuple[str | None, set[int]]]:
-        """Parts with their genes but the global ones, each time the one that leaves least open.
+        """Order the parts, with their non-global genes, so that each next one leaves least open.
 
-        Genes that cost nothing are parts of their own, without a name.
+        A gene without a cost forms a part of its own, without a name.
         """
         used = set(self._globals).union(*scopes.values())
         left = [(name, scope - set(self._globals)) for name, scope in scopes.items()]
@@ -184,7 +183,7 @@ class WindowSampler:
         return out
 
     def _kept(self, columns: tuple[int, ...], seen: set[int], later: list[set[int]]) -> _State:
-        """The genes that a part to come reads, or that a gene to come is linked with."""
+        """Return the state of the genes that a later part reads or a later gene is linked with."""
         to_come, genes, classes = set().union(*later), [], []
         for gene in columns:
             rules = [
@@ -197,7 +196,7 @@ class WindowSampler:
             if gene not in to_come:
                 if not rules:
                     continue
-                # Choices that allow the same are one class.
+                # Choices that allow the same later choices form one class.
                 choices = np.unique(np.concatenate(rules, 1), axis=0, return_inverse=True)[1]
             genes.append(gene)
             classes.append(choices.ravel())
@@ -205,7 +204,7 @@ class WindowSampler:
 
     # ------------------------------------------------------------------ the sweeps
     def _steps(self, values: tuple[int, ...]) -> list[_Step]:
-        """Combinations of every part, with the genes that a later part or rule needs as state."""
+        """Return the combinations of every part, with the genes that later parts need as state."""
         fixed, base = dict(zip(self._globals, values)), self.space.uniform_genes(0, 1)[0]
         seen, state, steps, rows = set(self._globals), _State(), [], []
         for i, (_, genes) in enumerate(self._parts):
@@ -218,7 +217,7 @@ class WindowSampler:
             steps.append(step)
             rows.append(whole)
             state = kept
-        costs, first = self._by_part(np.concatenate(rows)), 0  # of all steps at once
+        costs, first = self._by_part(np.concatenate(rows)), 0  # costs of all steps in one call
         for i, (name, _) in enumerate(self._parts):
             if name is not None:
                 macs = costs[name][first : first + len(rows[i])]
@@ -234,9 +233,9 @@ class WindowSampler:
         fixed: dict[int, int],
         base: np.ndarray,
     ) -> tuple[_Step, np.ndarray]:
-        """A part that costs nothing yet, and a gene matrix of its combinations."""
+        """Return a part without its costs, and the gene matrix of its combinations."""
         columns = (*state.genes, *new)
-        # Of a gene chosen before, one choice of each class; which one it was, its own step says.
+        # A gene chosen before contributes one choice per class; its own step fixes which one.
         options = [np.unique(classes, return_index=True)[1] for classes in state.classes]
         options += [np.arange(len(self.space.choices[g])) for g in new]
         rows = list(itertools.product(*options))
@@ -264,7 +263,7 @@ class WindowSampler:
         return int(np.prod([len(self.space.choices[g]) for g in genes], dtype=np.int64))
 
     def _forward(self, values: tuple[int, ...], steps: list[_Step]) -> _Table | None:
-        """After every step the number of ways per (state, cells); None: none ends in the window."""
+        """Count the ways per (state, cells) after every step; None if none ends in the window."""
         base = sum(step.least for step in steps)
         low, high = (bound - base for bound in self._reach)
         if high < 0:
@@ -276,13 +275,13 @@ class WindowSampler:
         ways[0][0, 0] = 1
         for step in steps:
             out = np.zeros((step.num_after, cells))
-            # Combinations of one cost between the same states count together.
+            # Combinations with equal costs between the same states are counted together.
             keys = np.stack([step.before, step.after, step.cost], 1)
             for (before, after, cost), times in zip(*np.unique(keys, axis=0, return_counts=True)):
                 if cost < cells:
                     out[after, cost:] += times * ways[-1][before, : cells - cost]
             ways.append(out)
-        # Each part was rounded down by less than a cell, on average by half of one.
+        # Each part was rounded down by less than a cell, on average by half a cell.
         ends, shift = ways[-1].copy(), rounded // 2
         ends[:, : max(0, int(low / self._cell) - rounded)] = 0
         first, last = (max(0, int(bound / self._cell) - shift) for bound in (low, high))
@@ -290,10 +289,10 @@ class WindowSampler:
         return _Table(values, steps, ways, ends, within) if ends.any() else None
 
     def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
-        """Gene matrix (n, num_genes) of uniformly drawn architectures; seeded.
+        """Draw a gene matrix (n, num_genes) of architectures uniformly; seeded.
 
         Raises:
-            ValueError: only the rounding reached the window: no architecture was found in it.
+            ValueError: no architecture was found in the window: only rounded costs reach it.
         """
         rng, found, missing = np.random.default_rng(rng), [], n
         for attempt in itertools.count():
@@ -311,7 +310,7 @@ class WindowSampler:
                 )
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Of so many draws those that lie in the window, a gene matrix."""
+        """Draw ``n`` times and return the gene matrix of the draws inside the window."""
         weights = np.array([float(table.ends.sum()) for table in self._tables])
         of_table = rng.multinomial(n, weights / weights.sum())
         drawn = np.concatenate(
@@ -322,7 +321,7 @@ class WindowSampler:
         return drawn[(self.low <= values) & (values <= self.high)]
 
     def sample(self, rng: np.random.Generator | int, n: int | None = None) -> Any:
-        """As ``Space.sample``: one architecture, or a list of ``n``."""
+        """Draw one architecture, or a list of ``n``, like ``Space.sample``."""
         archs = self.space.from_genes(self.sample_genes(rng, 1 if n is None else n))
         return archs[0] if n is None else archs
 
@@ -337,7 +336,7 @@ class WindowSampler:
             for here in np.unique(state):
                 rows = np.flatnonzero(state == here)
                 options = np.flatnonzero(step.after == here)
-                # (rows, options): ways to have come here by each combination.
+                # (rows, options): number of ways to reach this state by each combination.
                 left = cells[rows][:, None] - step.cost[options]
                 weight = np.where(left >= 0, before[step.before[options], np.maximum(left, 0)], 0)
                 upto = weight.cumsum(1)
@@ -345,7 +344,7 @@ class WindowSampler:
                 chosen = options[pick]
                 genes[np.ix_(rows, list(step.genes))] = step.combos[chosen]
                 cells[rows] -= step.cost[chosen]
-                state[rows] = -1 - step.before[chosen]  # not to be met again in this step
+                state[rows] = -1 - step.before[chosen]  # so that this step does not visit it again
             state = -1 - state
         return genes
 

@@ -1,4 +1,4 @@
-"""Users' data: pictures in folders, splits, seeding by picture, checks of what it says it is."""
+"""Users' data: images in folders, splits, per-image seeding, and checks of data sets."""
 
 from nasvit_mm.data.checks import (
     NamedPipeline,

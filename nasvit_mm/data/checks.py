@@ -1,4 +1,4 @@
-"""Whether a data set is what it says it is: files, classes, annotations."""
+"""Checks that a data set matches its description: files, classes, annotations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nasvit_mm.errors import DataError
 
 
 class NamedPipeline:
-    """A pipeline of transforms; what it cannot read, it names."""
+    """A pipeline of transforms that names the file it cannot read."""
 
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
@@ -20,20 +20,20 @@ class NamedPipeline:
         files = [str(data[key]) for key in ('img_path', 'seg_map_path') if data.get(key)]
         try:
             return self.pipeline(data)
-        except (OSError, SyntaxError, AssertionError) as error:  # of PIL, and mmcv
+        except (OSError, SyntaxError, AssertionError) as error:  # raised by PIL and mmcv
             raise DataError(
                 f'a file of these cannot be read: {", ".join(files)} ({error}); '
-                'replace it or take the picture out of the data set'
+                'replace it or remove the image from the data set'
             ) from error
 
     def __getattr__(self, name: str) -> Any:
-        if name == 'pipeline':  # while it is unpickled
+        if name == 'pipeline':  # asked for during unpickling
             raise AttributeError(name)
         return getattr(self.pipeline, name)
 
 
 def inner_datasets(dataset: Any) -> Iterator[Any]:
-    """The data sets inside wrappers (RepeatDataset, ConcatDataset)."""
+    """Yield the data sets inside wrappers (RepeatDataset, ConcatDataset)."""
     inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
     if inner == [None]:
         yield dataset
@@ -43,7 +43,17 @@ def inner_datasets(dataset: Any) -> Iterator[Any]:
 
 
 def check_same_classes(dataset: Any, split: str, first: dict[str, tuple]) -> None:
-    """Labels are numbers: data sets of other classes would be trained, or judged, by wrong ones."""
+    """Check that the data sets of all splits have the same classes in the same order.
+
+    Labels are numbers, so other classes would be trained or evaluated under the wrong names.
+
+    Args:
+        first: split and classes of the first data set that was checked; filled in by the first
+            call.
+
+    Raises:
+        DataError: the classes or their order differ.
+    """
     classes = tuple(getattr(dataset, 'metainfo', {}).get('classes') or ())
     if not classes:
         return
@@ -67,10 +77,10 @@ def check_files(dataset: Any, split: str) -> None:
         return  # not on this machine's disk
     kind = type(dataset).__name__
     if not hasattr(dataset, 'get_data_info'):
-        return  # a folder of pictures by class
+        return  # a folder of images per class
     if not len(dataset):
         raise DataError(
-            f'the {split} data set ({kind}) has no picture with annotations; classes: '
+            f'the {split} data set ({kind}) has no image with annotations; classes: '
             f'{", ".join(dataset.metainfo.get("classes", ()))}'
         )
     missing = []
@@ -85,16 +95,21 @@ def check_files(dataset: Any, split: str) -> None:
             )
     if missing:
         raise DataError(
-            f'{len(missing)} of {len(dataset)} pictures of the {split} data set ({kind}) have no '
+            f'{len(missing)} of {len(dataset)} images of the {split} data set ({kind}) have no '
             f'annotation, the first: {missing[0]["img_path"]} needs {missing[0]["seg_map_path"]}. '
-            f'Put it there, remove the picture, or give seg_map_suffix (now '
+            f'Put it there, remove the image, or set seg_map_suffix (now '
             f'{dataset.seg_map_suffix!r}) in {split}_dataloader.dataset'
         )
 
 
 def check_categories(dataset: Any, classes: list[str], which: str, head: str) -> None:
-    """mmdet leaves out classes that the file does not have, and numbers the others in the order of
-    the file, whatever names they then go by.
+    """Check that the annotation file has a data set's classes, in the same order.
+
+    mmdet leaves out classes that the file lacks and numbers the others in the file's order,
+    whatever their names.
+
+    Raises:
+        DataError: a class is missing from the file, or the order differs.
     """
     content = json.loads(Path(dataset.ann_file).read_text(encoding='utf-8'))
     there = {c['id']: c['name'] for c in content['categories']}

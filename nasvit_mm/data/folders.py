@@ -1,4 +1,4 @@
-"""Whether the folders and lists of the data sets are there, before anything is built."""
+"""Checks that the folders and lists of the data sets exist, before anything is built."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from nasvit_mm.errors import UsageError, shown_path
 
 
 def check_data(cfg: Config, *splits: str) -> None:
-    """Check that the folders and lists of the data sets exist and are not empty.
+    """Check that the data sets' folders and lists exist and are not empty.
 
     Raises:
-        UsageError: names the first path that is missing, the dataloader and the remedy.
+        UsageError: a path is missing; the message names it, the dataloader and the remedy.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     for split in splits:
@@ -32,7 +32,7 @@ def check_data(cfg: Config, *splits: str) -> None:
 
 
 def _check_metric(cfg: Config, split: str) -> None:
-    """COCO's metric reads annotations of its own, after the first epoch."""
+    """Check the annotation file of COCO's metric, which reads it only after the first epoch."""
     metrics = cfg.get(f'{split}_evaluator') or ()
     for metric in metrics if isinstance(metrics, list) else [metrics]:
         path = metric.get('ann_file') if metric else None
@@ -45,7 +45,7 @@ def _check_metric(cfg: Config, split: str) -> None:
 
 
 def _datasets(dataset: Any, where: str) -> Iterator[tuple[str, Mapping]]:
-    """A data set and those inside its wrappers (RepeatDataset, ConcatDataset)."""
+    """Yield a data set and those inside its wrappers (RepeatDataset, ConcatDataset) with keys."""
     if not isinstance(dataset, Mapping):
         return
     yield where, dataset
@@ -85,7 +85,10 @@ def _check_dataset(where: str, dataset: Mapping) -> None:
 
 
 def _check_suffix(where: str, folder: Path, dataset: Mapping) -> None:
-    """mmseg's data sets take the files with a suffix; none at all fails late and obscurely."""
+    """Check that a folder has images with the data set's suffix.
+
+    mmseg's data sets take the files with a suffix; without any they fail late and obscurely.
+    """
     with (
         contextlib.redirect_stdout(sys.stderr),
         DATASETS.switch_scope_and_registry(None) as registry,
@@ -100,8 +103,8 @@ def _check_suffix(where: str, folder: Path, dataset: Mapping) -> None:
     ):
         there = sorted({path.suffix for path in folder.rglob('*.*')})
         raise UsageError(
-            f'no file in {shown_path(folder)} ends in {suffix!r}, as the pictures of '
-            f'{dataset.get("type")} do (there are: {", ".join(there[:5]) or "none"}). Give another '
+            f'no file in {shown_path(folder)} ends in {suffix!r}, as the images of '
+            f'{dataset.get("type")} do (found: {", ".join(there[:5]) or "none"}). Give another '
             f'ending: --cfg-options {where}.img_suffix=.png, or another folder'
         )
 

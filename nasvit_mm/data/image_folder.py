@@ -1,4 +1,4 @@
-"""Pictures in folders by class, with timm's transforms."""
+"""Images in one folder per class, with timm's transforms."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from nasvit_mm.registry import DATASETS
 
 @DATASETS.register_module()
 class ImageFolder(_ImageFolder):
-    """ImageNet's layout: ``data_root/split/class/*.JPEG``; classes in alphabetical order.
+    """ImageNet's layout, ``data_root/split/class/*.JPEG``, with classes in alphabetical order.
 
     Args:
-        data_root: folder of the splits.
+        data_root: folder that holds the splits.
         split: ``'train'`` or another folder in it.
         transform: arguments of ``timm.data.create_transform`` (input_size, is_training,
-            auto_augment, re_prob, ...); normalised with ImageNet's mean and deviation by default.
-            ``force_color_jitter=True``: colour jitter also where ``auto_augment`` is, which timm
-            leaves out there.
-        num_per_class: keep the first so many pictures of each class, or with a negative number
-            leave so many out (a held-out set is ``5`` of one and ``-5`` of the other); None: all.
+            auto_augment, re_prob, ...); images are normalised with ImageNet's mean and deviation by
+            default.  ``force_color_jitter=True`` keeps the colour jitter that timm drops when
+            ``auto_augment`` is given.
+        num_per_class: keep the first ``n`` images of each class, or leave out the first ``n`` if
+            the number is ``-n`` (``5`` and ``-5`` give a held-out set and its rest); None: all.
 
-    A picture's augmentation is a function of the :class:`nasvit_mm.data.Draw` that picks it, so
-    a resumed run repeats it with any number of workers.
+    An image's augmentation is a function of the :class:`nasvit_mm.data.Draw` that picks it, so a
+    resumed run repeats it with any number of workers.
 
     Raises:
-        UsageError: an argument of the transform that timm does not have.
-        DataError: no such folder, or no pictures in it; when read, a picture that cannot be.
+        UsageError: timm does not have an argument of the transform.
+        DataError: there is no such folder, or it holds no images, or an image cannot be read.
     """
 
     def __init__(
@@ -45,36 +45,35 @@ class ImageFolder(_ImageFolder):
         if not folder.is_dir():
             raise DataError(
                 f'the data folder {shown_path(folder)} does not exist; expected '
-                f'pictures in {data_root}/{split}/<class>/, as ImageNet has them'
+                f'images in {data_root}/{split}/<class>/, as ImageNet has them'
             )
         try:
             super().__init__(str(folder), _transform(**transform))
         except FileNotFoundError as error:
-            raise DataError(f'{shown_path(folder)} holds no classes with pictures: {error}') from (
+            raise DataError(f'{shown_path(folder)} holds no classes with images: {error}') from (
                 error
             )
         if num_per_class is not None:
             self.samples = _some_per_class(self.samples, num_per_class)
             if not self.samples:
                 raise DataError(
-                    f'num_per_class = {num_per_class} leaves no picture of those in '
+                    f'num_per_class = {num_per_class} leaves no image of those in '
                     f'{shown_path(folder)}'
                 )
         self.metainfo = dict(classes=tuple(self.classes))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """``dict(inputs=(3, H, W) float, labels=int)``."""
+        """Return ``dict(inputs=(3, H, W) float, labels=int)``."""
         if isinstance(index, Draw):
             seed_everything(*index.key)
         path, label = self.samples[int(index)]
         try:
-            picture = self.loader(path)
+            image = self.loader(path)
         except Exception as error:
             raise DataError(
-                f'the picture {path} cannot be read: {error}; replace it or take it '
-                'out of the folder'
+                f'the image {path} cannot be read: {error}; replace it or remove it from the folder'
             ) from error
-        inputs = self.transform(picture)
+        inputs = self.transform(image)
         if not torch.is_tensor(inputs):
             raise TypeError(f'the transform gives a {type(inputs).__name__}, expected a tensor')
         return dict(inputs=inputs, labels=label)
@@ -96,7 +95,7 @@ def _transform(force_color_jitter: bool = False, **options: Any) -> Callable:
 
 
 def _some_per_class(samples: list, number: int) -> list:
-    """The first ``number`` of each class, or without its first ``-number``."""
+    """Keep the first ``number`` samples of each class, or drop its first ``-number``."""
     out, seen = [], {}
     for path, label in samples:
         seen[label] = seen.get(label, 0) + 1

@@ -1,13 +1,13 @@
-"""Randomness as a function of place: a resumed run repeats what the uninterrupted one would do.
+"""Randomness as a function of place, so that a resumed run repeats the uninterrupted one.
 
-Three parts, one for each thing that draws random numbers in a training run:
+There are three parts, one for each source of random numbers in a training run:
 
-* `SeededInfiniteSampler` or `SeededEpochSampler`, with `Draw`: the order of the pictures is a
+* ``SeededInfiniteSampler`` or ``SeededEpochSampler``, with ``Draw``: the order of the images is a
   function of the epoch;
-* `SeedTransforms`, first in the pipeline: the augmentation is a function of epoch and picture;
-* `SeedIterations`, a hook: dropout and drop path are functions of iteration and process.
+* ``SeedTransforms``, first in the pipeline: the augmentation is a function of epoch and image;
+* ``SeedIterations``, a hook: dropout and drop path are functions of iteration and process.
 
-Nothing has to be stored: a checkpoint's iteration says it all, whatever the number of workers.
+Nothing has to be stored: a checkpoint's iteration determines all of it, for any number of workers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from nasvit_mm.registry import DATA_SAMPLERS, TRANSFORMS
 
 
 def seed_everything(*key: int) -> None:
-    """Seed Python's, numpy's and torch's global generators by a tuple of integers >= 0."""
+    """Seed the global generators of Python, numpy and torch with a tuple of integers >= 0."""
     words = np.random.SeedSequence(key).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1])
@@ -35,10 +35,10 @@ def seed_everything(*key: int) -> None:
 
 
 class Draw(int):
-    """A picture's index that remembers by which draw it came.
+    """An image's index that remembers the draw it comes from.
 
-    An ordinary index for data sets, their wrappers and batch samplers; mmengine hands it on to the
-    pipeline as ``results['sample_idx']``.
+    It is an ordinary index to data sets, their wrappers and batch samplers; mmengine passes it on
+    to the pipeline as ``results['sample_idx']``.
 
     Attributes:
         key: (seed, epoch, index in the whole data set).
@@ -63,15 +63,15 @@ class Draw(int):
 
 @DATA_SAMPLERS.register_module()
 class SeededInfiniteSampler(Sampler):
-    """Endless epochs, each a permutation given by (seed, epoch): for `IterBasedTrainLoop`.
+    """Endless epochs for ``IterBasedTrainLoop``, each a permutation given by (seed, epoch).
 
-    Processes take turns.  Like mmengine's `InfiniteSampler`, but any place is reached at once
-    (`skip`), and indices are `Draw`s.
+    Processes take turns.  Unlike mmengine's ``InfiniteSampler`` it can start anywhere at once
+    (``skip``), and its indices are ``Draw`` objects.
 
     Args:
-        dataset: what to sample from.
-        shuffle: permute each epoch.
-        seed: the same in all processes; None: drawn and agreed upon.
+        dataset: the data set to sample from.
+        shuffle: whether to permute each epoch.
+        seed: the same in all processes; None: drawn at random and agreed upon.
     """
 
     def __init__(self, dataset: Sized, shuffle: bool = True, seed: int | None = None) -> None:
@@ -80,7 +80,7 @@ class SeededInfiniteSampler(Sampler):
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
-        self.start = 0  # the number of draws of this process that are over
+        self.start = 0  # number of draws that this process has already made
 
     def __iter__(self) -> Iterator[Draw]:
         if not self.size:
@@ -109,13 +109,14 @@ class SeededInfiniteSampler(Sampler):
         return self.size
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing to do: epochs follow one another within one iteration."""
+        """Do nothing: epochs follow one another within one iteration."""
 
 
 @DATA_SAMPLERS.register_module()
 class SeededEpochSampler(DefaultSampler):
-    """mmengine's sampler for loops by epochs, whose order is a function of (seed, epoch) already;
-    indices are `Draw`s.
+    """mmengine's sampler for epoch-based loops, with ``Draw`` objects as indices.
+
+    Its order is already a function of (seed, epoch).
     """
 
     def __iter__(self) -> Iterator[Draw]:
@@ -125,9 +126,9 @@ class SeededEpochSampler(DefaultSampler):
 
 @TRANSFORMS.register_module()
 class SeedTransforms:
-    """First in a training pipeline: seed what follows by the `Draw` that picked the picture.
+    """Seeds the transforms that follow by the ``Draw`` that picked the image; comes first.
 
-    With another sampler (plain integers) the generators stay as they are.
+    With another sampler, whose indices are plain integers, it leaves the generators alone.
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Part of a data set: what a supernet trains on, and what a search judges its subnets by."""
+"""The two parts of a data set: one trains the supernet, the other evaluates subnets in a search."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ TRAIN, HELD_OUT = 'train', 'held_out'
 
 @DATASETS.register_module()
 def SplitDataset(dataset: Mapping, part: str, every: int = 20) -> Any:  # noqa: N802
-    """One of the two parts of a data set: one picture in so many is held out of training.
+    """Return one of the two parts of a data set: one image in ``every`` is held out of training.
 
-    The validation pictures are for the final figure; who chooses among thousands of networks by
-    them has seen them.  A picture's part goes by a checksum of its file's name, so it is the same
-    wherever it is asked for, whatever is filtered out or added.
+    The validation images are reserved for the final metric: a search that selects among thousands
+    of networks on them has seen them. An image's part depends on a checksum of its file name, so it
+    never changes, whatever is filtered out or added.
 
     Args:
         dataset: config of an mmengine data set, with the pipeline of this part.
         part: ``'train'`` or ``'held_out'``.
-        every: 20 holds out about 5 %; of them 40 holds out one half, and no others.
+        every: 20 holds out about 5 %; 40 holds out one half of those, and no others.
 
     Returns:
-        That data set, shortened.
+        The data set, reduced to that part.
 
     Raises:
-        UsageError: an unknown part, nothing left of it, or a wrapper of data sets, which cannot be
+        UsageError: the part is unknown or empty, or the data set is a wrapper, which cannot be
             shortened.
     """
     if part not in (TRAIN, HELD_OUT):
@@ -47,7 +47,7 @@ def SplitDataset(dataset: Mapping, part: str, every: int = 20) -> Any:  # noqa: 
     ]
     if not indices:
         raise UsageError(
-            f'SplitDataset: of {len(out)} pictures none is left in the part {part!r} '
+            f'SplitDataset: none of {len(out)} images is left in the part {part!r} '
             f'(every = {every})'
         )
     try:

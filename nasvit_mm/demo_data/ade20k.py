@@ -1,4 +1,4 @@
-"""The demo data in ADE20K's layout, which mmseg's stock `ADE20KDataset` reads unchanged.
+"""The demo data in ADE20K's layout, which mmseg's stock ``ADE20KDataset`` reads unchanged.
 
 root/images/{training,validation}/ADE_{train,val}_00000001.jpg
 root/annotations/{training,validation}/ADE_{train,val}_00000001.png
@@ -26,11 +26,11 @@ _FOLDERS = {'train': 'training', 'val': 'validation'}
 _README = """\
 Synthetic demo data in ADE20K's layout. This is NOT ADE20K.
 
-Every picture was drawn by nasvit_mm's scene generator; there is no photograph and nothing of
-ADE20K itself in here. It is for trying out training, search and evaluation. Figures measured on
+Every image was drawn by nasvit_mm's scene generator; there is no photograph and nothing of
+ADE20K itself in here. It is for trying out training, search and evaluation. Metrics measured on
 it say nothing about ADE20K.
 
-{marker} says how it was written. tools/demo_data.py replaces the pictures when
+{marker} says how it was written. tools/demo_data.py replaces the images when
 it is asked for others in this folder.
 
 annotation value  class (0: unlabelled)
@@ -49,15 +49,16 @@ def write_ade20k(
 ) -> Written:
     """Draw scenes and write them in ADE20K's layout.
 
-    The same call a second time returns at once; after an interruption, or with other arguments,
-    all is drawn anew.
+    Calling it again with the same arguments returns at once; after an interruption, or with other
+    arguments, everything is drawn again.
 
     Args:
-        root: the data set's folder, `data_root` of `ADE20KDataset`. Custom names it
+        root: the data set's folder, ``data_root`` of ``ADE20KDataset``, by custom called
             ADEChallengeData2016.
-        num_train, num_val: pictures, at least 1 each. No scene is in both, whatever the seeds.
-        height, width: of each picture in pixels, at least 32.
-        seed: which data set, an integer >= 0.
+        num_train, num_val: number of images, at least 1 each. No scene is in both, whatever the
+            seeds.
+        height, width: size of each image in pixels, at least 32.
+        seed: selects the data set, an integer >= 0.
         progress: show a progress bar when the output is a terminal.
 
     Raises:

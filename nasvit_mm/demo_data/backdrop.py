@@ -1,6 +1,4 @@
-"""What a scene stands in: the light, the camera, the sky, the mountains and the ground with its
-water.
-"""
+"""The setting of a scene: light, camera, sky, mountains, and the ground with its water."""
 
 from dataclasses import dataclass
 
@@ -22,7 +20,7 @@ _SKY_ODDS = (0.36, 0.2, 0.16, 0.18, 0.1)
 
 @dataclass(frozen=True)
 class Light:
-    """The weather and the hour. Colours are RGB in 0..1; `sun` runs from -1 (left) to 1 (right)."""
+    """The weather and the hour. Colours are RGB in 0..1; ``sun`` is -1 (left) to 1 (right)."""
 
     zenith: np.ndarray
     horizon: np.ndarray
@@ -30,7 +28,7 @@ class Light:
     shadow: float
     lit: float
     sun: float
-    lean: tuple[float, float]  # where shadows fall: `Canvas.shadow`
+    lean: tuple[float, float]  # where shadows fall: ``Canvas.shadow``
     clouds: float  # cover, 0..1
     haze: float  # metres over which the air takes two thirds of an object's own colour
 
@@ -52,10 +50,13 @@ class Light:
         )
 
     def through_air(self, colour: np.ndarray, distance) -> np.ndarray:
-        """`colour` (h, w, 3) under this light, at `distance` metres: a number, or (h, 1) by row.
+        """Return ``colour`` (h, w, 3) as seen in this light through ``distance`` metres of air.
 
-        Far things fade to the horizon's colour: the result is that plus what is left of the
-        difference to it.
+        Distant things fade to the horizon's colour: the result is that colour plus the remaining
+        difference from it.
+
+        Args:
+            distance: a number, or (h, 1) by row.
         """
         clear = np.exp(-np.asarray(distance, np.float32) / self.haze)
         apart = np.column_stack([np.diag(self.colour), -self.horizon]).astype(np.float32)
@@ -64,9 +65,7 @@ class Light:
         return cv2.transform(left.reshape(colour.shape), back)
 
     def filter(self, sprite: Sprite, distance: float) -> Sprite:
-        """The same for a sprite: its colours are premultiplied, so the air's share goes with the
-        opacity.
-        """
+        """Do as ``through_air`` for a sprite; the air's share is premultiplied by the opacity."""
         clear = np.exp(-distance / self.haze)
         matrix = np.diag([*(self.colour * clear), 1.0])
         matrix[:3, 3] = self.horizon * (1 - clear)
@@ -75,9 +74,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Camera:
-    """A level pinhole camera over flat ground; metres right of it (x), up (y) and ahead (z) to
-    pixels.
-    """
+    """A level pinhole camera over flat ground; it looks along z, with x to the right and y up."""
 
     focal: float  # pixels
     height: float  # metres above the ground
@@ -85,22 +82,20 @@ class Camera:
     horizon: float  # and row
 
     def scale(self, z):
-        """Pixels a metre at distance `z`."""
+        """Return pixels per metre at distance ``z``."""
         return self.focal / z
 
     def project(self, x, y, z):
         return self.centre + self.focal * x / z, self.horizon + self.focal * (self.height - y) / z
 
     def distance(self, row):
-        """Distance of the ground seen in `row` (below the horizon)."""
+        """Return the distance of the ground seen in ``row``, which is below the horizon."""
         return self.focal * self.height / (row - self.horizon)
 
 
 @dataclass(frozen=True)
 class Road:
-    """A road away from the viewer (`across` False: centre and curve in x) or across the view
-    (centre in z).
-    """
+    """A road away from the viewer (``centre``, ``curve`` in x) or ``across`` the view (in z)."""
 
     across: bool
     centre: float
@@ -109,7 +104,7 @@ class Road:
     curve: float = 0.0  # metres of sideways drift at 100 m
 
     def offset(self, x, z):
-        """Metres from the centre line, signed."""
+        """Return the signed distance from the centre line in metres."""
         return z - self.centre if self.across else x - self.middle(z)
 
     def middle(self, z):
@@ -118,8 +113,9 @@ class Road:
 
 @dataclass(frozen=True)
 class Water:
-    """A lake behind a shore at `near` metres (`side` 0) or a river bank at x = side * near, up to
-    `far` metres.
+    """A lake behind a shore at ``near`` metres, or a river with a bank at x = side * near.
+
+    Either ends at ``far`` metres.
     """
 
     near: float
@@ -155,7 +151,7 @@ def paint_sky(canvas: Canvas, camera: Camera, light: Light, rng: np.random.Gener
 
 
 def paint_mountains(canvas: Canvas, camera: Camera, light: Light, rng: np.random.Generator) -> None:
-    """One to three ranges behind each other, the far ones higher and paler."""
+    """Paint one to three ranges behind each other, the far ones higher and paler."""
     rows = min(canvas.height, int(np.ceil(camera.horizon)) + 1)
     count = int(rng.integers(1, 4))
     x = np.arange(canvas.width, dtype=np.float32) / canvas.width
@@ -188,7 +184,7 @@ def paint_mountains(canvas: Canvas, camera: Camera, light: Light, rng: np.random
 
 
 def paint_treeline(canvas: Canvas, camera: Camera, light: Light, rng: np.random.Generator) -> None:
-    """A wood along the horizon."""
+    """Paint a wood along the horizon."""
     rows = min(canvas.height, int(np.ceil(camera.horizon)) + 1)
     x = np.arange(canvas.width, dtype=np.float32) * (384 / canvas.width)
     u0, v0 = rng.uniform(0, 256, 2)
@@ -210,8 +206,10 @@ def paint_ground(
     paved: float,
     rng: np.random.Generator,
 ) -> None:
-    """Grass, water, sidewalk and road below the horizon. `paved`: metres beside the road that are
-    paved (towns).
+    """Paint grass, water, sidewalk and road below the horizon.
+
+    Args:
+        paved: metres of pavement beside the sidewalks, in towns.
     """
     top = min(canvas.height - 1, int(np.floor(camera.horizon)) + 1)
     rows = np.arange(top, canvas.height, dtype=np.float32)[:, None] + 0.5
@@ -222,9 +220,7 @@ def paint_ground(
     u0, v0 = rng.uniform(0, 256, 2)
 
     def texture(roughness: float, per_metre: float) -> np.ndarray:
-        """Noise lying on the ground, faded where a pixel row spans more than its grain (it would
-        flicker).
-        """
+        """Sample noise on the ground, faded where a pixel row spans more than its grain."""
         rows_per_metre = camera.focal * camera.height / depth**2
         fade = np.clip(2 * rows_per_metre / per_metre, 0, 1)
         return fade * sample_noise(noise_tile(roughness), u0 + x * per_metre, v0 + z * per_metre)
@@ -294,7 +290,7 @@ def _paint_water(
     top: int,
     rng: np.random.Generator,
 ) -> None:
-    """Water mirrors what is above the horizon, broken by ripples, over its own colour."""
+    """Paint water, which mirrors what is above the horizon, rippled, over its own colour."""
     deep = np.array(
         [(0.08, 0.30, 0.42), (0.10, 0.38, 0.42), (0.10, 0.26, 0.46), (0.16, 0.34, 0.34)]
     )

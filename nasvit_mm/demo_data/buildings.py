@@ -27,17 +27,17 @@ _ROOFS = np.array([(0.50, 0.20, 0.14), (0.36, 0.22, 0.18), (0.30, 0.30, 0.34)])
 
 @dataclass(frozen=True)
 class Block:
-    """A box on the ground, x from `left` to `right`, z from `near` to `far`, in metres."""
+    """A box on the ground, x from ``left`` to ``right``, z from ``near`` to ``far``, in metres."""
 
     left: float
     right: float
     near: float
     far: float
     high: float
-    seed: int  # of its looks
+    seed: int  # determines its looks
 
     def paint(self, canvas: Canvas, camera: Camera, light: Light) -> None:
-        """The front, and the side that faces the viewer, if one does."""
+        """Paint the front, and the side that faces the viewer, if there is one."""
         style = _Style(np.random.default_rng([self.seed]), light)
         if self.left > 0.3 or self.right < -0.3:
             x, facing = (self.left, -1) if self.left > 0 else (self.right, 1)
@@ -48,7 +48,7 @@ class Block:
         self._wall(canvas, camera, light, style, front, self.right - self.left, 0.95)
 
     def _wall(self, canvas, camera, light, style, corners, wide: float, tone: float) -> None:
-        """Paint a wall between two ground points (x, z), left to right in the picture."""
+        """Paint a wall between two ground points (x, z), left to right in the image."""
         ends = [camera.project(x, y, z) for x, z in corners for y in (0.0, self.high)]
         quad = np.float32([ends[1], ends[3], ends[2], ends[0]])  # clockwise from the upper left
         x0, y0 = np.floor(np.maximum(quad.min(0), 0)).astype(int)
@@ -70,7 +70,7 @@ class Block:
         canvas.paste(Sprite(np.dstack([colour, alpha]), (0, 0)), x0, y0, Label.BUILDING)
 
     def footprint(self) -> np.ndarray:
-        """The four ground corners (x, z), (4, 2)."""
+        """Return the four ground corners (x, z), (4, 2)."""
         return np.array(
             [
                 (self.left, self.near),
@@ -104,7 +104,7 @@ class _Style:
         )[rng.integers(4)]
 
     def wall(self, wide: float, high: float, scale: float) -> np.ndarray:
-        """The facade's texture, (h, w, 3) float32, top row first, `scale` pixels a metre."""
+        """Return the facade's texture, (h, w, 3) float32, top first, ``scale`` pixels per metre."""
         rng = self.rng
         h, w = int(np.clip(high * scale, 4, 400)), int(np.clip(wide * scale, 4, 400))
         bays, storeys = max(1, round(wide / self.bay)), max(1, round(high / self.storey))
@@ -132,7 +132,7 @@ class _Style:
             floors &= level > 0
         frame = (_inside(fy, wy, 0.05) & floors)[:, None] & _inside(fx, wx, 0.05)[None, :]
         pane = (_inside(fy, wy, 0.0) & floors)[:, None] & _inside(fx, wx, 0.0)[None, :]
-        if self.storey * scale / 3 > 4:  # a sash, where a window has pixels enough to show it
+        if self.storey * scale / 3 > 4:  # a sash, if a window has enough pixels to show it
             pane &= ~(np.abs(fx - 0.5) < 0.02)[None, :]
         wall[frame] = self.trim
         rows, columns = np.nonzero(pane)
@@ -150,12 +150,12 @@ class _Style:
 
 
 def _inside(position: np.ndarray, width: float, margin: float) -> np.ndarray:
-    """Where positions in a bay or storey (0..1) fall on a centred strip of this width."""
+    """Return where positions in a bay or storey (0..1) fall on a centred strip of this width."""
     return np.abs(position - 0.5) < width / 2 + margin
 
 
 def house(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A detached house from the front, about 9 x 7 m, with a pitched roof."""
+    """Draw a detached house from the front, about 9 x 7 m, with a pitched roof."""
     wide, wall, roof = rng.uniform(7, 11), rng.uniform(3.0, 5.6), rng.uniform(2.2, 3.6)
     pen = Pen(wide + 1, wall + roof + 0.6, scale)
     paint, tiles = (

@@ -1,6 +1,4 @@
-"""A picture under construction: colours, labels and instance numbers, painted together from back to
-front.
-"""
+"""An image under construction: colours, labels and instances, painted together back to front."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,11 +18,11 @@ _WET[Label.WATER] = 1
 
 @cache
 def noise_tile(roughness: float, variant: int = 0) -> np.ndarray:
-    """Seamless fractal noise of zero mean and unit deviation, (TILE, TILE) float32.
+    """Return seamless fractal noise of zero mean and unit deviation, (TILE, TILE) float32.
 
     Filtering white noise in the frequency domain by f^-roughness makes it periodic for free. Tiles
-    are made once and shared: scenes differ in where they cut from them. roughness 0.5 is grain, 1
-    is leaves, 2 is clouds.
+    are made once and shared: scenes differ in where they cut from them. A roughness of 0.5 looks
+    like grain, 1 like leaves, 2 like clouds.
     """
     white = np.random.default_rng([variant, int(roughness * 1000)]).standard_normal((TILE, TILE))
     frequency = np.hypot(np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None, :])
@@ -36,9 +34,7 @@ def noise_tile(roughness: float, variant: int = 0) -> np.ndarray:
 
 
 def sample_noise(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """The tile at fractional columns `u` and rows `v` (any real numbers, any common shape) -> that
-    shape, float32.
-    """
+    """Sample a tile at columns ``u`` and rows ``v``, real numbers of any common shape; float32."""
     shape = np.broadcast_shapes(u.shape, v.shape)
     u, v = (np.broadcast_to(np.float32(a - TILE * np.floor(a / TILE)), shape) for a in (u, v))
     return cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).reshape(shape)
@@ -54,9 +50,12 @@ def _four_tiles(roughness: float) -> np.ndarray:
 def noise_patch(
     rng: np.random.Generator, roughness: float, height: int, width: int, step: float = 1.0
 ) -> np.ndarray:
-    """A random cut of noise, (height, width) float32; `step` tile cells a pixel (few: large blobs).
+    """Cut noise at a random place, (height, width) float32.
 
-    A patch that would need more than one tile is a tile enlarged. Faster than `sample_noise`.
+    ``step`` is the number of tile cells per pixel (a small one gives large blobs).
+
+    A patch that would need more than one tile is an enlarged tile. This is faster than
+    ``sample_noise``.
     """
     u, v = rng.integers(0, TILE, 2)
     step = min(step, TILE / max(height, width))
@@ -65,22 +64,25 @@ def noise_patch(
     return cut if step == 1.0 else cv2.resize(cut, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-# numpy is slow where the last axis has length 3, so colour arithmetic on pictures goes through cv2
+# numpy is slow if the last axis has length 3, so colour arithmetic on images goes through cv2
 
 
 def grey(tone: np.ndarray) -> np.ndarray:
-    """A plane (h, w) as three equal channels, (h, w, 3) float32."""
+    """Expand a plane (h, w) to three equal channels, (h, w, 3) float32."""
     return cv2.cvtColor(np.ascontiguousarray(tone, np.float32), cv2.COLOR_GRAY2RGB)
 
 
 def tint(tone: np.ndarray, colour: Sequence[float]) -> np.ndarray:
-    """`colour` (3,) times `tone` (h, w) or (h, w, 3) in each pixel, (h, w, 3) float32."""
+    """Multiply ``colour`` (3,) by ``tone`` (h, w) or (h, w, 3) in each pixel, (h, w, 3) float32."""
     tone = grey(tone) if tone.ndim == 2 else tone
     return cv2.transform(tone, np.diag(colour).astype(np.float32))
 
 
 def blend(under: np.ndarray, over: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """`under` (h, w, 3) with `share` (h, w) of `over`, a picture (h, w, 3) or a colour (3,)."""
+    """Mix ``share`` (h, w) of ``over`` into ``under`` (h, w, 3).
+
+    ``over`` is an image (h, w, 3) or a colour (3,).
+    """
     if over.ndim == 1:
         difference = cv2.transform(under, np.column_stack([-np.eye(3), over]).astype(np.float32))
     else:
@@ -90,9 +92,9 @@ def blend(under: np.ndarray, over: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sprite:
-    """An object's picture: premultiplied RGB and opacity, (h, w, 4) float32 in 0..1.
+    """An object's image: premultiplied RGB and opacity, (h, w, 4) float32 in 0..1.
 
-    `foot` is the (column, row) of the sprite that is put on the ground point.
+    ``foot`` is the (column, row) of the sprite that is put on the ground point.
     """
 
     rgba: np.ndarray
@@ -100,8 +102,10 @@ class Sprite:
 
 
 class Canvas:
-    """Colours (H, W, 3) float32 RGB 0..1, labels (H, W) uint8, instance numbers (H, W) uint16 (0:
-    none).
+    """The image being painted.
+
+    Colours are (H, W, 3) float32 RGB in 0..1, labels (H, W) uint8, instance numbers (H, W) uint16,
+    0 for none.
     """
 
     def __init__(self, height: int, width: int):
@@ -111,16 +115,16 @@ class Canvas:
         self.numbers = np.zeros((height, width), np.uint16)
         self.things: list[
             tuple[int, int]
-        ] = []  # (label, pixels it would show were it alone), by number - 1
+        ] = []  # (label, pixels if nothing covered it), by number - 1
 
     def fill(self, mask: np.ndarray, colour: np.ndarray, label: int, top: int = 0) -> None:
-        """Paint `colour` (h, W, 3) where `mask` (h, W) bool holds, over the rows from `top` on."""
+        """Paint ``colour`` (h, W, 3) where ``mask`` (h, W) bool holds, from row ``top`` on."""
         rows = slice(top, top + mask.shape[0])
         cv2.copyTo(np.ascontiguousarray(colour, np.float32), mask.view(np.uint8), self.image[rows])
         self.labels[rows][mask] = label
 
     def paste(self, sprite: Sprite, x: float, y: float, label: int, thing: bool = False) -> None:
-        """Put the sprite's foot on (column x, row y). `thing` gives it an instance number."""
+        """Put the sprite's foot on (column x, row y). ``thing`` gives it an instance number."""
         cut = self._overlap(sprite.rgba.shape, x - sprite.foot[0], y - sprite.foot[1])
         if cut is None:
             return
@@ -141,15 +145,15 @@ class Canvas:
     ) -> None:
         """Darken the ground under and beside a standing sprite; labels stay.
 
-        `lean`: how far to the right and down the shadow of a point one pixel above the ground
+        ``lean``: how far to the right and down the shadow of a point one pixel above the ground
         falls, in pixels.
         """
         h, w = sprite.rgba.shape[:2]
         reach = int(np.ceil(abs(lean[0]) * h)) + 3
         rise, fall = int(max(0.0, -lean[1]) * h) + 3, int(max(0.0, lean[1]) * h) + 3
         foot_x, foot_y = sprite.foot
-        # a sprite's point (c, r) stands foot_y - r above the ground; here is where its shadow lies
-        # in the patch
+        # a sprite's point (c, r) is foot_y - r above the ground; the matrix gives the place of its
+        # shadow in the patch
         matrix = np.float32(
             [[1, -lean[0], reach + lean[0] * foot_y], [0, -lean[1], rise + lean[1] * foot_y]]
         )
@@ -160,7 +164,7 @@ class Canvas:
         self._multiply(patch, x - foot_x - reach, y - rise, strength, _SHADOWED)
 
     def darken(self, mask: np.ndarray, strength: float) -> None:
-        """Darken the ground under a mask of the whole picture, (H, W) float32 0..1; labels stay."""
+        """Darken the ground under a mask of the whole image, (H, W) float32 0..1; labels stay."""
         self._multiply(mask, 0, 0, strength, _SHADOWED)
 
     def mirror(self, sprite: Sprite, x: float, y: float, strength: float) -> None:
@@ -183,9 +187,7 @@ class Canvas:
             self.image[here] *= grey(1 - strength * (patch[there] * where[self.labels[here]]))
 
     def _overlap(self, shape: tuple[int, ...], left: float, top: float):
-        """Slices of the picture and of a patch laid at (left, top) where the two overlap; None if
-        nowhere.
-        """
+        """Return slices of the image and of a patch at (left, top) where they overlap, or None."""
         x, y = round(left), round(top)
         x0, x1 = max(0, x), min(self.width, x + shape[1])
         y0, y1 = max(0, y), min(self.height, y + shape[0])

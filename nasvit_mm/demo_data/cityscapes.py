@@ -1,9 +1,9 @@
-"""The demo data in Cityscapes' layout, which mmseg's stock `CityscapesDataset` reads unchanged.
+"""The demo data in Cityscapes' layout, which mmseg's stock ``CityscapesDataset`` reads unchanged.
 
 root/leftImg8bit/{train,val}/demo/demo_000000_000019_leftImg8bit.png
 root/gtFine/{train,val}/demo/demo_000000_000019_gtFine_labelTrainIds.png
 
-An annotation is 8 bit deep and holds Cityscapes' train ids, 255 for what is none of the 19.
+An annotation is 8 bit deep and holds Cityscapes' train ids, 255 outside the 19 classes.
 """
 
 import os
@@ -17,16 +17,16 @@ CITYSCAPES_INDEX: dict[str, int] = {
     "sky": 10, "mountain": 9, "building": 2, "tree": 8, "grass": 9, "road": 0, "sidewalk": 1,
     "water": VOID, "person": 11, "car": 13, "bus": 15, "boat": VOID,
 }  # fmt: skip
-"""Class name -> Cityscapes' train id. Mountains and grass are terrain, water and boats are none."""
+"""Class name -> Cityscapes' train id. Mountains and grass are terrain; water and boats: 255."""
 
 _README = """\
 Synthetic demo data in Cityscapes' layout. This is NOT Cityscapes.
 
-Every picture was drawn by nasvit_mm's scene generator; there is no photograph and nothing of
-Cityscapes itself in here. It is for trying out training, search and evaluation. Figures measured
+Every image was drawn by nasvit_mm's scene generator; there is no photograph and nothing of
+Cityscapes itself in here. It is for trying out training, search and evaluation. Metrics measured
 on it say nothing about Cityscapes.
 
-{marker} says how it was written. tools/demo_data.py replaces the pictures when
+{marker} says how it was written. tools/demo_data.py replaces the images when
 it is asked for others in this folder.
 
 train id  class
@@ -43,7 +43,7 @@ def write_cityscapes(
     seed: int = 0,
     progress: bool = True,
 ) -> Written:
-    """Draw scenes and write them in Cityscapes' layout; arguments and errors of `write_ade20k`."""
+    """Draw scenes and write them in Cityscapes' layout; see ``write_ade20k`` for the arguments."""
     patterns = ('leftImg8bit/*/demo/*.png', 'gtFine/*/demo/*.png', 'README.txt')
     folder = DemoFolder(root, 'cityscapes', patterns, num_train, num_val, height, width, seed)
     present = folder.present()

@@ -4,9 +4,7 @@ from enum import IntEnum
 
 
 class Label(IntEnum):
-    """Values of `Scene.labels`. Names are the data sets' own words, so that a layout can look them
-    up.
-    """
+    """The values of ``Scene.labels``, in the data sets' own words so that layouts find them."""
 
     SKY = 0
     MOUNTAIN = 1
@@ -23,11 +21,10 @@ class Label(IntEnum):
 
 
 VOID = 255
-"""Value of `Scene.labels` for pixels of no class (street lamps, objects hidden but for a sliver).
-"""
+"""Value of ``Scene.labels`` for pixels of no class (street lamps, mere slivers of objects)."""
 
 CLASSES: tuple[str, ...] = tuple(label.name.lower() for label in Label)
-"""Class names; `CLASSES[i]` names the value i of `Scene.labels`."""
+"""Class names; ``CLASSES[i]`` names the value i of ``Scene.labels``."""
 
 THINGS: frozenset[int] = frozenset({Label.PERSON, Label.CAR, Label.BUS, Label.BOAT})
 """The countable classes: each of their pixels belongs to exactly one instance."""

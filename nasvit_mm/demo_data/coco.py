@@ -1,4 +1,4 @@
-"""The demo data in COCO's layout, which mmdet's stock `CocoDataset` reads unchanged.
+"""The demo data in COCO's layout, which mmdet's stock ``CocoDataset`` reads unchanged.
 
 root/{train,val}2017/000000000001.jpg
 root/annotations/instances_{train,val}2017.json
@@ -110,12 +110,12 @@ COCO_IDS: dict[str, int] = dict(
 )
 """Category name -> COCO's number for it, 1 to 90 with gaps."""
 
-SMALLEST_AREA = 16  # visible pixels; what shows less is not annotated
+SMALLEST_AREA = 16  # visible pixels; smaller objects are not annotated
 
 _README = """\
 Synthetic demo data in COCO's layout. This is NOT COCO.
 
-Every picture was drawn by nasvit_mm's scene generator. It is for trying out detectors; figures
+Every image was drawn by nasvit_mm's scene generator. It is for trying out detectors; metrics
 measured on it say nothing about COCO.  {marker} says how it was written.
 """
 
@@ -129,10 +129,10 @@ def write_coco(
     seed: int = 0,
     progress: bool = True,
 ) -> Written:
-    """Draw scenes and write them in COCO's layout; arguments, errors and behaviour as of
-    :func:`nasvit_mm.demo_data.write_ade20k`, whose scenes these are.
+    """Draw scenes and write them in COCO's layout.
 
-    Needs pycocotools, for the masks.
+    The scenes, arguments, errors and behaviour are those of
+    :func:`nasvit_mm.demo_data.write_ade20k`.  The masks need pycocotools.
     """
     patterns = ('train2017/*.jpg', 'val2017/*.jpg', 'annotations/*.json', 'README.txt')
     folder = DemoFolder(root, 'coco', patterns, num_train, num_val, height, width, seed)

@@ -1,7 +1,7 @@
-"""A demo data set on disk: whether the folder is ours, which scenes go in, whether all is there.
+"""A demo data set on disk: whether the folder is ours, its scenes, and whether it is complete.
 
-The marker file goes in before the first picture and gets its complete form after the last. So a
-folder without a marker is somebody else's, and one with an incomplete marker was interrupted.
+The marker file is written before the first image and marked complete after the last. So a folder
+without a marker is not ours, and one with an incomplete marker was interrupted.
 """
 
 import json
@@ -20,27 +20,29 @@ from .scenes import Scene, check_at_least, check_scene_arguments, render_scene
 MARKER = 'nasvit_mm_demo_data.json'
 
 GENERATOR = 1
-"""Raise it when a seed no longer gives the same picture: what another number wrote is written anew.
-"""
+"""Raise it when a seed no longer gives the same image: data of another number are written again."""
 
 SPLITS = ('train', 'val')
 
 
 @dataclass(frozen=True)
 class Written:
-    """What is on disk. `shares[split][class name]` is a share of the split's pixels, `unlabelled`
-    among the names.
+    """The data on disk.
+
+    ``shares[split][class name]`` is a share of the split's pixels; ``unlabelled`` is one of the
+    names.
     """
 
     root: Path
     counts: dict[str, int]
     shares: dict[str, dict[str, float]]
-    fresh: bool  # False: the same data was there already, nothing was written
+    fresh: bool  # False: the same data existed already, nothing was written
 
 
 def scene_seed(seed: int, split: str, index: int) -> int:
-    """Seed of a data set's picture: even for train, odd for val, so that no two data sets share any
-    across splits.
+    """Return the seed of a data set's image.
+
+    It is even for train and odd for val, so that no two data sets share images across splits.
     """
     return 2 * (seed * 10**8 + index) + SPLITS.index(split)
 
@@ -49,16 +51,16 @@ class DemoFolder:
     """The folder of one data set, from the first check to the complete marker.
 
     Args:
-        root: where; made if it does not exist.
+        root: the folder; created if it does not exist.
         layout: name of the layout.
-        patterns: globs under root that match every file which the layout writes, and as little
+        patterns: globs under root that match every file that the layout writes, and as little
             else as possible: these files are removed before others are written.
-        num_train, num_val: pictures, at least 1 each.
-        height, width, seed: see `render_scene`; `seed` is the data set's.
+        num_train, num_val: number of images, at least 1 each.
+        height, width, seed: see ``render_scene``; ``seed`` is the data set's.
 
     Raises:
         ValueError: a number is out of range.
-        FileExistsError: root is something else than demo data of this layout. Nothing was touched.
+        FileExistsError: root is not demo data of this layout. Nothing was touched.
     """
 
     def __init__(
@@ -85,9 +87,7 @@ class DemoFolder:
         self._pixels = {split: np.zeros(256, np.int64) for split in SPLITS}
 
     def present(self) -> Written | None:
-        """What an earlier call wrote, if it had the same arguments, ended, and nobody removed files
-        since.
-        """
+        """Return an earlier call's data, if its arguments were the same and no file is missing."""
         if any(self._marker.get(key) != value for key, value in self._identity.items()):
             return None
         if not self._marker.get('complete') or self._marker.get('files') != len(self._files()):
@@ -95,9 +95,7 @@ class DemoFolder:
         return Written(self.root, self.counts, self._marker['shares'], fresh=False)
 
     def begin(self, folders: Sequence[str]) -> None:
-        """Mark the folder as being written, remove what an earlier write left, make the sub-
-        folders.
-        """
+        """Mark the folder as being written, remove earlier files and create the subfolders."""
         self.root.mkdir(parents=True, exist_ok=True)
         self._write_marker({'complete': False})
         for path in self._files():
@@ -106,12 +104,12 @@ class DemoFolder:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
 
     def scenes(self, progress: bool) -> Iterator[tuple[str, int, Scene]]:
-        """Draw every scene of the data set: (split, index from 0, scene)."""
+        """Draw every scene of the data set and yield (split, index from 0, scene)."""
         todo = [(split, i) for split in SPLITS for i in range(self.counts[split])]
         if progress and sys.stdout.isatty():
             from rich.progress import (
                 track,
-            )  # only here: a quiet import of this package needs no rich
+            )  # only here, so that rich is not needed without a progress bar
 
             todo = track(todo, description=f'drawing {self.root.name}')
         for split, index in todo:
@@ -120,12 +118,11 @@ class DemoFolder:
             yield split, index, scene
 
     def save(self, path: str, picture: np.ndarray, options: Sequence[int] = ()) -> None:
-        """Write an RGB (H, W, 3) or one-channel (H, W) picture under root, in the format of its
-        name.
-        """
+        """Write an RGB (H, W, 3) or one-channel (H, W) image under root, in its name's format."""
         picture = picture[..., ::-1] if picture.ndim == 3 else picture  # cv2 wants BGR
         data = cv2.imencode(Path(path).suffix, picture, list(options))[1]
-        (self.root / path).write_bytes(data)  # unlike cv2.imwrite, says why when it cannot
+        # Unlike cv2.imwrite, write_bytes raises an error that tells the reason.
+        (self.root / path).write_bytes(data)
 
     def finish(self) -> Written:
         """Mark the folder as complete."""
@@ -155,7 +152,7 @@ class DemoFolder:
             layout = marker['layout']
         except (ValueError, KeyError, TypeError):
             raise FileExistsError(
-                f'{path} is damaged; remove {str(root)!r} to write it anew'
+                f'{path} is damaged; remove {str(root)!r} to write it again'
             ) from None
         if layout != self._identity['layout']:
             raise FileExistsError(
@@ -165,7 +162,7 @@ class DemoFolder:
         return marker
 
     def _write_marker(self, state: dict) -> None:
-        """Through a second file, so that an interruption leaves either marker whole."""
+        """Write the marker through a second file: an interruption leaves the old or new one."""
         whole = self.root / MARKER
         part = whole.with_suffix('.part')
         part.write_text(json.dumps(self._identity | state, indent=1) + '\n', encoding='utf-8')

@@ -1,7 +1,7 @@
 """The demo data as single objects and surfaces in ImageNet's folders: root/{train,val}/<class>/.
 
-Patches of the scenes that the other layouts show whole: what a classification supernet is trained
-on before its subnets segment.
+These are patches of the scenes that the other layouts show whole: a classification supernet trains
+on them before its subnets segment.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from .classes import CLASSES, THINGS
 from .folder import MARKER, DemoFolder, Written
 from .scenes import Scene
 
-_SHARE = 0.6  # of a patch that its class covers at least, of a surface
+_SHARE = 0.6  # least share of a surface's patch that its class covers
 _TRIES = 10
 _README = """\
 Synthetic demo data in ImageNet's folders. This is NOT ImageNet.
 
-Every picture is a patch of a drawn scene; the folder it lies in names what covers most of it.
-Figures measured on it say nothing about any public data set.  {marker} says how it was
+Every image is a patch of a drawn scene; its folder names what covers most of it.
+Metrics measured on it say nothing about any public data set.  {marker} says how it was
 written.
 """
 
@@ -42,13 +42,13 @@ def write_patches(
     Args:
         root: the folder of ``train`` and ``val``.
         num_train, num_val: scenes, at least 1 each.
-        height, width, seed: of the scenes, see :func:`nasvit_mm.demo_data.write_ade20k`, whose
-            scenes of the same split these are.
-        side: of a patch in pixels.
-        per_class: patches of a class that one scene gives at most.
+        height, width, seed: size and seed of the scenes, which are those of
+            :func:`nasvit_mm.demo_data.write_ade20k` in the same split.
+        side: side of a patch in pixels.
+        per_class: largest number of patches of a class per scene.
 
     Raises:
-        ValueError: a number is out of range, or so few scenes show not all classes.
+        ValueError: a number is out of range, or the scenes are too few to show all classes.
         FileExistsError: root exists and is not demo data in this layout.
     """
     patterns = ('train/*/*.jpg', 'val/*/*.jpg', 'README.txt')
@@ -70,7 +70,7 @@ def write_patches(
         for n in CLASSES
         if not any((folder.root / s / n).iterdir())
     ):
-        raise ValueError(f'no picture for {empty} in {folder.counts}: more scenes are needed')
+        raise ValueError(f'no image for {empty} in {folder.counts}: more scenes are needed')
     (folder.root / 'README.txt').write_text(_README.format(marker=MARKER), encoding='utf-8')
     return folder.finish()
 
@@ -81,7 +81,7 @@ def _patches(scene: Scene, label: int, rng: np.random.Generator, number: int) ->
 
 
 def _things(scene: Scene, label: int) -> list[tuple[int, int, int]]:
-    """(left, top, side) around the largest objects of a class that are mostly visible."""
+    """Return (left, top, side) around the largest objects of a class that are mostly visible."""
     found = sorted(
         (i for i in scene.instances if i.label == label and i.hidden < 0.4 and i.area >= 80),
         key=lambda i: -i.area,
@@ -112,7 +112,7 @@ def _surfaces(
 
 
 def _inside(scene: Scene, x: int, y: int, side: int) -> tuple[int, int, int]:
-    """A square of a centre, moved into the picture."""
+    """Return a square around a centre, moved into the image."""
     height, width = scene.labels.shape
     side = min(side, height, width)
     return (

@@ -35,20 +35,21 @@ _FLAT = frozenset({Label.GRASS, Label.SIDEWALK})
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One countable object. `box` is (left, top, right, bottom) of its visible pixels, right and
-    bottom exclusive.
+    """One countable object.
+
+    ``box`` is (left, top, right, bottom) of its visible pixels, right and bottom exclusive.
     """
 
     label: int
     mask: np.ndarray  # visible pixels, (H, W) bool
     box: tuple[int, int, int, int]
     area: int  # visible pixels
-    hidden: float  # share of its pixels inside the picture that nearer objects cover
+    hidden: float  # share of its pixels inside the image that nearer objects cover
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture and all that is known about it; a data set layout is a way of writing this down."""
+    """An image and everything known about it; a data set layout is a way of writing this down."""
 
     image: np.ndarray  # RGB, (H, W, 3) uint8
     labels: np.ndarray  # index into CLASSES or VOID, (H, W) uint8
@@ -60,8 +61,8 @@ def render_scene(seed: int, height: int = 192, width: int = 288) -> Scene:
     """Draw the scene of a seed.
 
     Args:
-        seed: which scene, any integer >= 0. The same arguments give the same bits.
-        height, width: pixels, at least 32.
+        seed: selects the scene, an integer >= 0. The same arguments give the same bits.
+        height, width: size in pixels, at least 32.
 
     Raises:
         ValueError: an argument is not an integer or out of range.
@@ -75,7 +76,7 @@ def render_scene(seed: int, height: int = 192, width: int = 288) -> Scene:
 
 
 def check_scene_arguments(seed: int, height: int, width: int) -> None:
-    """Raise the ValueError of `render_scene`, without drawing."""
+    """Raise the ValueError of ``render_scene``, without drawing."""
     check_at_least('seed', seed, 0)
     check_at_least('height', height, SMALLEST)
     check_at_least('width', width, SMALLEST)
@@ -88,7 +89,7 @@ def check_at_least(name: str, value: int, least: int) -> None:
 
 @dataclass(frozen=True)
 class _Placed:
-    """Something to paint: where it stands (metres), what it is, and how to draw it at a scale."""
+    """An object to paint: where it stands (metres), what it is, and how to draw it at a scale."""
 
     x: float
     z: float
@@ -111,11 +112,11 @@ class _Composer:
             centre=width * rng.uniform(0.35, 0.65),
             horizon=height * rng.uniform(0.36, 0.52),
         )
-        self.closest = self.camera.distance(height)  # metres, at the picture's lower edge
+        self.closest = self.camera.distance(height)  # metres, at the image's lower edge
         self.road, self.water, self.paved = self._lay_out()
         self.taken: list[
             tuple[float, float, float, float]
-        ] = []  # x, z and half sizes of what stands already
+        ] = []  # x, z and half sizes of everything placed so far
         self.placed: list[_Placed] = []
         self.blocks: list[Block] = []
 
@@ -307,7 +308,7 @@ class _Composer:
                             self._put(x, z, Label.TREE, sprites.tree, 0.5, 0.5)
 
     def _spots(self, count: int, where, near: float, far: float) -> Iterator[tuple[float, float]]:
-        """Up to `count` random ground points (x, z) of the given classes inside the picture."""
+        """Yield up to ``count`` random ground points (x, z) of some classes inside the image."""
         for _ in range(count):
             for _ in range(12):
                 z = np.exp(self.rng.uniform(np.log(near), np.log(max(far, near * 1.5))))
@@ -318,7 +319,7 @@ class _Composer:
                     break
 
     def _ground_at(self, x: float, z: float) -> int:
-        """Class of the ground at a point; VOID outside the picture."""
+        """Return the class of the ground at a point; VOID outside the image."""
         column, row = self.camera.project(x, 0.0, z)
         column, row = int(np.floor(column)), int(np.floor(row))
         if 0 <= column < self.canvas.width and self.camera.horizon < row < self.canvas.height:
@@ -326,7 +327,7 @@ class _Composer:
         return VOID
 
     def _free(self, x: float, z: float, half_x: float, half_z: float, where) -> bool:
-        """Whether nothing stands there and the ground, where seen, is of the given classes."""
+        """Return whether a place is empty and its ground, where seen, is of the given classes."""
         if z - half_z * 0.5 < self.closest * 0.6:
             return False
         if any(
@@ -348,8 +349,8 @@ class _Composer:
     def _paint(self) -> None:
         canvas, camera, light = self.canvas, self.camera, self.light
         canvas.darken(self._block_shadows(), light.shadow)
-        # a block is as far as its far end: what stands beside it is nearer than its side wall (the
-        # street is convex)
+        # a block counts as far as its far end, so that what stands beside it is painted after its
+        # side wall (the street is convex)
         queue: list[tuple[float, Block | _Placed]] = [(block.far, block) for block in self.blocks]
         queue += [(item.z, item) for item in self.placed]
         for _, item in sorted(queue, key=lambda entry: -entry[0]):
@@ -359,7 +360,7 @@ class _Composer:
             rng = np.random.default_rng([item.seed])
             x, y = camera.project(item.x, -item.sink, item.z)
             if abs(x - canvas.width / 2) > canvas.width / 2 + 6 * camera.scale(item.z):
-                continue  # not even the widest tree would reach into the picture
+                continue  # not even the widest tree would reach into the image
             sprite = light.filter(item.draw(rng, camera.scale(item.z), light.sun), item.z)
             if item.label == Label.BOAT:
                 canvas.mirror(sprite, x, y, 0.45)
@@ -368,7 +369,7 @@ class _Composer:
             canvas.paste(sprite, x, y, item.label, thing=item.label in THINGS)
 
     def _block_shadows(self) -> np.ndarray:
-        """Where blocks shade the ground, (H, W) float32 0..1."""
+        """Return where blocks shade the ground, (H, W) float32 0..1."""
         mask = np.zeros(self.ground.shape, np.uint8)
         across, ahead = self.light.lean[0], -self.light.lean[1]
         for block in self.blocks:
@@ -385,9 +386,7 @@ class _Composer:
 
 
 def _finish(canvas: Canvas, rng: np.random.Generator) -> Scene:
-    """The camera: softness, exposure, colour cast, vignette, sensor noise. Then the list of
-    instances.
-    """
+    """Apply the camera (softness, exposure, cast, vignette, noise) and list the instances."""
     height, width = canvas.labels.shape
     image = cv2.GaussianBlur(canvas.image, (0, 0), rng.uniform(0.35, 0.6))
     gain = rng.uniform(0.85, 1.12) * np.exp(rng.normal(0, 0.03, 3))

@@ -1,8 +1,8 @@
 """Trees, people, cars, buses, boats and lamps, drawn in metres and rendered at any scale.
 
-Every function takes a random generator (which one of its kind), `scale` in pixels a metre, and
-where the sun is (-1 left .. 1 right); it returns a `Sprite` standing on its lower middle, in white
-light. Colours are RGB in 0..1.
+Every function takes a random generator, which selects one of its kind, ``scale`` in pixels per
+metre, and the sun's position (-1 left .. 1 right). It returns a ``Sprite`` that stands on its lower
+middle, in white light. Colours are RGB in 0..1.
 """
 
 from collections.abc import Sequence
@@ -49,8 +49,9 @@ _AUTUMN = np.array([(0.62, 0.30, 0.08), (0.55, 0.16, 0.08), (0.66, 0.48, 0.12)])
 
 
 class Pen:
-    """Draws flat shapes in metres (x right from the left edge, y up from the ground) at several
-    times the final size.
+    """Draws flat shapes, in metres, at several times the final size.
+
+    x runs to the right from the left edge, y up from the ground.
     """
 
     def __init__(self, width: float, height: float, scale: float):
@@ -61,7 +62,7 @@ class Pen:
         self.per_metre = np.array([shape[1] / width, shape[0] / height])
 
     def _pixels(self, points) -> np.ndarray:
-        """Metres -> pixels of the enlarged picture, 3 fractional bits, (n, 2) int32."""
+        """Convert metres to pixels of the enlarged image, with 3 fractional bits, (n, 2) int32."""
         points = np.asarray(points, float) * self.per_metre
         points[:, 1] = self.rgba.shape[0] - points[:, 1]
         return np.round((points - 0.5) * 8).astype(np.int32)
@@ -77,7 +78,7 @@ class Pen:
         self.polygon(np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1), colour)
 
     def limb(self, points, width: float, colour: Colour) -> None:
-        """A rounded stroke through the points."""
+        """Draw a rounded stroke through the points."""
         thickness = max(1, round(width * self.per_metre[0]))
         cv2.polylines(
             self.rgba,
@@ -90,8 +91,11 @@ class Pen:
         )
 
     def sprite(self, rng: np.random.Generator, grain: float = 0.05, relief: float = 0.25) -> Sprite:
-        """Reduce to the final size; `grain` of surface noise; `relief` is how much darker the
-        bottom is than the top.
+        """Reduce to the final size.
+
+        Args:
+            grain: amount of surface noise.
+            relief: how much darker the bottom is than the top.
         """
         width, height = self.size
         rgba = cv2.resize(self.rgba, self.size, interpolation=cv2.INTER_AREA)
@@ -102,7 +106,7 @@ class Pen:
 
 
 def tree(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A broad-leaved tree, a fir or a poplar, 4 to 10 m."""
+    """Draw a broad-leaved tree, a fir or a poplar, 4 to 10 m."""
     kind = rng.choice(['broad', 'fir', 'poplar'], p=[0.6, 0.25, 0.15])
     high = rng.uniform(4, 9) if kind == 'broad' else rng.uniform(5, 10)
     wide = (
@@ -148,7 +152,7 @@ def tree(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
 
 
 def person(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """Somebody standing or walking, 1.2 to 1.9 m, in any clothes."""
+    """Draw somebody standing or walking, 1.2 to 1.9 m, in any clothes."""
     high = rng.uniform(1.55, 1.9) if rng.random() < 0.85 else rng.uniform(1.1, 1.4)
     k = high / 1.75  # the figure below is 1.75 m tall
     pen = Pen(1.0 * k, 1.75 * k, scale)
@@ -186,7 +190,7 @@ def person(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
 
 
 def car_side(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A saloon, hatchback or estate seen from the side, about 4.3 x 1.5 m."""
+    """Draw a saloon, hatchback or estate seen from the side, about 4.3 x 1.5 m."""
     long, high = rng.uniform(3.9, 4.7), rng.uniform(1.4, 1.75)
     paint = _PAINTS[rng.integers(len(_PAINTS))] * rng.uniform(0.85, 1.05)
     pen = Pen(long, high, scale)
@@ -235,7 +239,7 @@ def car_side(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
 
 
 def car_end(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A car seen from in front or from behind, about 1.8 x 1.5 m."""
+    """Draw a car seen from in front or from behind, about 1.8 x 1.5 m."""
     wide, high = rng.uniform(1.7, 1.95), rng.uniform(1.4, 1.8)
     paint = _PAINTS[rng.integers(len(_PAINTS))] * rng.uniform(0.85, 1.05)
     ahead = rng.random() < 0.5
@@ -288,7 +292,7 @@ def car_end(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
 
 
 def bus_side(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A city bus seen from the side, about 11 x 3.1 m."""
+    """Draw a city bus seen from the side, about 11 x 3.1 m."""
     long, high = rng.uniform(9, 12), rng.uniform(2.9, 3.3)
     paint, stripe = _bus_paint(rng)
     pen = Pen(long, high, scale)
@@ -320,7 +324,7 @@ def bus_side(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
 
 
 def bus_end(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A city bus seen from in front or from behind, about 2.5 x 3.1 m."""
+    """Draw a city bus seen from in front or from behind, about 2.5 x 3.1 m."""
     wide, high = 2.5, rng.uniform(2.9, 3.3)
     paint, stripe = _bus_paint(rng)
     ahead = rng.random() < 0.6
@@ -352,7 +356,7 @@ def bus_end(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
 
 
 def boat(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A sailing boat, a motor boat or a fishing boat, 4 to 9 m, cut at the water line."""
+    """Draw a sailing boat, a motor boat or a fishing boat, 4 to 9 m, cut at the water line."""
     kind = rng.choice(['sail', 'motor', 'fishing'], p=[0.45, 0.3, 0.25])
     long = rng.uniform(5, 9) if kind != 'motor' else rng.uniform(5, 7.5)
     board = rng.uniform(0.7, 1.0)
@@ -415,7 +419,7 @@ def boat(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
 
 
 def lamp(rng: np.random.Generator, scale: float, sun: float) -> Sprite:
-    """A street lamp of about 6 m. It has no class: data sets have unlabelled pixels too."""
+    """Draw a street lamp of about 6 m. It has no class: data sets have unlabelled pixels too."""
     high = rng.uniform(5, 6.5)
     pen = Pen(1.8, high, scale)
     steel = np.array([0.22, 0.23, 0.25]) * rng.uniform(0.6, 1.6)
@@ -440,7 +444,7 @@ def _bus_paint(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _either_way(rng: np.random.Generator, sprite: Sprite) -> Sprite:
-    """Facing left or right."""
+    """Turn a sprite to face left or right at random."""
     return (
         sprite
         if rng.random() < 0.5

@@ -1,4 +1,4 @@
-"""The families: one folder each.  A family is registered by one line here, and loads nothing."""
+"""The families, one folder each.  One line here registers a family, and nothing is loaded."""
 
 from nasvit_mm.families import elasticvit, nasvit, vitas, vitas_twins
 from nasvit_mm.family import FAMILIES

@@ -1,4 +1,4 @@
-"""Official weights: what reads a family's, and whose a file is, told by its keys."""
+"""Official weights: what converts a family's, and recognising whose weights a file holds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# A part of a key, and whose weights have it: to say what a wrong file looks like.
+# A part of a key, and the weights that have it, to tell the user what a wrong file looks like.
 LOOKS = (
     ('feature_exactor', 'an official ElasticViT checkpoint'),
     ('mobile_inverted_conv', 'an official NASViT checkpoint'),
@@ -21,15 +21,15 @@ LOOKS = (
 
 @dataclass(frozen=True)
 class Converter:
-    """What turns a family's official weights into ours.
+    """Turns a family's official weights into ours.
 
     Args:
-        rename: ``rename(weights, space)`` -> the official tensors under our names.  ``space`` has
-            one architecture for a subnet that the authors' code extracted.
-        fit: ``fit(key, tensor, shape, space)`` -> a copy of the part of an official tensor that our
-            supernet of ``space`` holds.
-        is_extracted: ``is_extracted(weights)`` -> whether the authors' code extracted them.
-        options: ``options(weights)`` -> keyword arguments of the backbone that these weights need.
+        rename: ``rename(weights, space)`` returns the official tensors under our names.  For a
+            subnet that the authors' code extracted, ``space`` has a single architecture.
+        fit: ``fit(key, tensor, shape, space)`` returns a copy of the part of an official tensor
+            that our supernet of ``space`` holds.
+        is_extracted: ``is_extracted(weights)`` returns whether the authors' code extracted them.
+        options: ``options(weights)`` returns the backbone's keyword arguments for these weights.
     """
 
     rename: Callable[[Mapping[str, Any], Any], dict[str, Any]]
@@ -42,10 +42,11 @@ def check_keys(weights: Mapping[str, Any], family: str, needed: Sequence[str]) -
     """Check that weights are a family's official ones.
 
     Args:
-        needed: what some of their keys begin with.
+        needed: beginnings of keys, each of which some key must have.
 
     Raises:
-        ValueError: says what they look like and what was expected.
+        ValueError: the weights are others; the message says what they look like and what was
+            expected.
     """
     missing = [n for n in needed if not any(k.startswith(n) for k in weights)]
     if not missing:

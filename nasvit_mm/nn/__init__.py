@@ -1,4 +1,4 @@
-"""Elastic layers: weights at a maximum size, told by spans which part is active."""
+"""Elastic layers: weights at a maximum size, of which spans select the active part."""
 
 from nasvit_mm.nn.attention import attend, attend_by_rows
 from nasvit_mm.nn.bias import RelativePositionBias

@@ -1,4 +1,4 @@
-"""What the attentions of the families share."""
+"""The parts of attention that the families share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-# Elements of a score matrix handled at once without gradients: bounds global attention's memory.
+# Score elements computed at once without gradients; this bounds global attention's memory.
 CHUNK_ELEMENTS = 1 << 25
 
 
@@ -17,26 +17,27 @@ def attend(
     bias: torch.Tensor | None = None,
     padding: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """softmax(q k' + bias) v, in chunks of queries without gradients.
+    """Compute softmax(q k' + bias) v; without gradients, in chunks of queries.
 
-    Plain products, not torch's fused kernel: exporters, the trace and every device see the same.
+    It uses plain products, not torch's fused kernel, so that exporters, the trace and every device
+    see the same operations.
 
     Args:
         q: (N, heads, L, D), scaled.
         k, v: (N, heads, K, D) and (N, heads, K, C).
         bias: (heads, L, K).
-        padding: which keys are padding, (windows, K) bool with N a multiple of windows, the
-            windows of one picture next to one another.
+        padding: which keys are padding, (windows, K) bool.  N is a multiple of ``windows``, and the
+            windows of one image are adjacent.
 
     Returns:
         (N, heads, L, C).
     """
     if padding is not None:
-        padding = padding.repeat(q.shape[0] // padding.shape[0], 1)[:, None, None]
-    k = k.transpose(2, 3)
+        padding = padding.repeat(q.shape[0] // padding.shape[0], 1)[:, None, None]  # (N, 1, 1, K)
+    k = k.transpose(2, 3)  # (N, heads, D, K)
 
     def rows(part: slice) -> torch.Tensor:
-        scores = q[:, :, part] @ k
+        scores = q[:, :, part] @ k  # (N, heads, part, K)
         if bias is not None:
             scores = scores + bias[:, part]
         if padding is not None:
@@ -49,12 +50,12 @@ def attend(
 def attend_by_rows(
     rows: Callable[[slice], torch.Tensor], tokens: int, elements: int
 ) -> torch.Tensor:
-    """Attention of all queries, without gradients in chunks of them.
+    """Compute the attention of all queries; without gradients, in chunks of queries.
 
     Args:
-        rows: attention of the queries of a slice, (N, heads, slice, C).
+        rows: computes the attention of a slice of the queries, (N, heads, slice, C).
         tokens: number of queries.
-        elements: of the score matrix per query (N * heads * keys).
+        elements: elements of the score matrix per query (N * heads * keys).
     """
     chunk = tokens
     if not torch.is_grad_enabled():

@@ -1,4 +1,4 @@
-"""What an architecture chooses between, and shares nothing of."""
+"""Modules that an architecture chooses between, without shared weights."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from torch import nn
 
 
 class ElasticChoice(nn.ModuleDict):
-    """Private modules, one for every value of a choice; the architecture's value picks one.
+    """Private modules, one for every value of a choice; the architecture's value selects one.
 
-    The others take no part in the forward: they have no gradient (None, not zero), so that an
-    optimizer with momentum or weight decay leaves them alone.  A fixed architecture builds one.
+    The others take no part in the forward and get no gradient (None, not zero), so that an
+    optimizer with momentum or weight decay leaves them alone.  A fixed architecture builds only its
+    own.
 
     Args:
-        values: of the choice.
-        make: module for a value.
+        values: values of the choice.
+        make: makes the module for a value.
     """
 
     def __init__(self, values: Iterable[int], make: Callable[[int], nn.Module]) -> None:

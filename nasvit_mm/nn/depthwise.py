@@ -1,7 +1,7 @@
 """Depthwise convolution with a backward pass that is quick on a CPU.
 
 oneDNN's gradient of a depthwise weight falls back to its reference kernel where the kernel is
-larger than the map, as in the last stages of any network on small pictures, and is slower on NCHW
+larger than the map, as in the last stages of any network on small images, and is slower on NCHW
 than on channels-last tensors (benchmarks/depthwise.py).
 """
 
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 def depthwise_conv2d(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride: int
 ) -> torch.Tensor:
-    """``F.conv2d(x, weight, bias, stride, k // 2, groups=C)``, k odd.
+    """Compute ``F.conv2d(x, weight, bias, stride, k // 2, groups=C)`` for odd k.
 
     Args:
         x: (N, C, H, W).
@@ -71,17 +71,20 @@ class _DepthwiseConv2d(torch.autograd.Function):
 def _weight_gradient(
     grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, stride: int
 ) -> torch.Tensor:
-    """One tap of the kernel after the other; those that never meet the map stay zero."""
+    """Compute the gradient (C, 1, k, k) one kernel tap at a time.
+
+    Taps that never meet the map stay zero.
+    """
     out = torch.zeros_like(weight)
     for i, rows, x_rows in _taps(weight.shape[2], stride, x.shape[2], grad.shape[2]):
         for j, cols, x_cols in _taps(weight.shape[3], stride, x.shape[3], grad.shape[3]):
-            met = grad[:, :, rows, cols] * x[:, :, x_rows, x_cols]
+            met = grad[:, :, rows, cols] * x[:, :, x_rows, x_cols]  # (N, C, rows, cols)
             out[:, 0, i, j] = met.sum((0, 2, 3))
     return out
 
 
 def _taps(kernel: int, stride: int, size: int, out: int) -> Iterator[tuple[int, slice, slice]]:
-    """Taps that meet the map, the outputs where they do, and the inputs that they meet there."""
+    """Yield each tap that meets the map, the outputs where it does, and the inputs it meets."""
     for i in range(kernel):
         offset = i - kernel // 2
         first = max(0, -(offset // stride))  # the least o with o * stride + offset >= 0

@@ -1,7 +1,7 @@
 """Elastic convolutions, linear layers, MLP, squeeze-and-excitation and layer scale.
 
-Each holds its weights at the maximum size and is told at every call which part is active.  Called
-with whole spans they are the plain layers they derive from.
+Each layer holds its weights at the maximum size and is told at every call which part is active.
+Called with whole spans it is the plain layer that it derives from.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nasvit_mm.nn.span import AxisSpan, Span, take
 
 
 class ElasticConv2d(nn.Conv2d):
-    """Convolution with elastic input and output channels; padding k // 2 unless told another."""
+    """A convolution with elastic input and output channels; the default padding is k // 2."""
 
     def __init__(
         self,
@@ -32,13 +32,16 @@ class ElasticConv2d(nn.Conv2d):
         super().__init__(in_width, out_width, kernel_size, stride, padding, bias=bias)
 
     def forward(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
-        """(N, cin.width, H, W) -> (N, cout.width, H', W'); ceil(H / stride) with that padding."""
+        """Map (N, cin.width, H, W) to (N, cout.width, H', W').
+
+        With the default padding H' is ceil(H / stride).
+        """
         bias = None if self.bias is None else take(self.bias, cout)
         return F.conv2d(x, take(self.weight, cout, cin), bias, self.stride, self.padding)
 
 
 class ElasticDepthwiseConv2d(nn.Conv2d):
-    """Depthwise convolution with elastic channels and kernel (the centre crop), padding k // 2."""
+    """A depthwise convolution with elastic channels and kernel (centre crop), padding k // 2."""
 
     def __init__(self, width: int, kernel_size: int, stride: int = 1, bias: bool = False) -> None:
         super().__init__(
@@ -46,7 +49,7 @@ class ElasticDepthwiseConv2d(nn.Conv2d):
         )
 
     def forward(self, x: torch.Tensor, channels: Span, kernel: int | None = None) -> torch.Tensor:
-        """(N, C, H, W) -> (N, C, ceil(H / stride), ceil(W / stride)), C = channels.width."""
+        """Map (N, C, H, W) to (N, C, ceil(H / stride), ceil(W / stride)), C = channels.width."""
         size = self.kernel_size[0]
         kernel = kernel or size
         crop = Span.centre(kernel, size)
@@ -56,7 +59,7 @@ class ElasticDepthwiseConv2d(nn.Conv2d):
 
 
 class ElasticUpsample2d(nn.ConvTranspose2d):
-    """Twice the size, by a learned 2x2 a channel; starts near repetition of each position."""
+    """Doubles the size with a learned 2x2 kernel per channel, initially close to repetition."""
 
     def __init__(self, width: int) -> None:
         super().__init__(width, width, 2, 2, groups=width)
@@ -64,22 +67,22 @@ class ElasticUpsample2d(nn.ConvTranspose2d):
         nn.init.zeros_(self.bias)
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(N, channels.width, H, W) -> (N, channels.width, 2 H, 2 W)."""
+        """Map (N, channels.width, H, W) to (N, channels.width, 2 H, 2 W)."""
         weight, bias = take(self.weight, channels), take(self.bias, channels)
         return F.conv_transpose2d(x, weight, bias, 2, groups=channels.width)
 
 
 class ElasticLinear(nn.Linear):
-    """Linear layer with elastic input and output features."""
+    """A linear layer with elastic input and output features."""
 
     def forward(self, x: torch.Tensor, cin: AxisSpan, cout: AxisSpan) -> torch.Tensor:
-        """(..., cin.width) -> (..., cout.width)."""
+        """Map (..., cin.width) to (..., cout.width)."""
         bias = None if self.bias is None else take(self.bias, cout)
         return F.linear(x, take(self.weight, cout, cin), bias)
 
 
 class ElasticMlp(nn.Module):
-    """Linear, activation, linear."""
+    """An MLP: linear, activation, linear."""
 
     def __init__(
         self, width: int, hidden: int, activation: Callable[[torch.Tensor], torch.Tensor]
@@ -90,12 +93,12 @@ class ElasticMlp(nn.Module):
         self.fc2 = ElasticLinear(hidden, width)
 
     def forward(self, x: torch.Tensor, channels: Span, hidden: Span) -> torch.Tensor:
-        """(..., channels.width) -> the same shape."""
+        """Map (..., channels.width) to the same shape."""
         return self.fc2(self.activation(self.fc1(x, channels, hidden)), hidden, channels)
 
 
 class SqueezeExcite(nn.Module):
-    """Channel gate: mean over the map -> linear -> ReLU -> linear -> hard sigmoid."""
+    """A channel gate: mean over the map, linear, ReLU, linear, hard sigmoid."""
 
     def __init__(self, width: int, squeezed: int) -> None:
         super().__init__()
@@ -103,19 +106,19 @@ class SqueezeExcite(nn.Module):
         self.expand = ElasticLinear(squeezed, width)
 
     def forward(self, x: torch.Tensor, channels: Span, squeezed: Span) -> torch.Tensor:
-        """(N, channels.width, H, W) -> the same shape."""
+        """Map (N, channels.width, H, W) to the same shape."""
         gate = F.relu(self.reduce(x.mean((2, 3)), channels, squeezed))
         return x * F.hardsigmoid(self.expand(gate, squeezed, channels))[:, :, None, None]
 
 
 class ElasticScale(nn.Module):
-    """Switchable layer scale: one vector per (depth choice, row), the active one picked by spans.
+    """A switchable layer scale: one vector per (depth choice, row), selected by spans.
 
     Args:
         depths: number of depth choices.
         rows: number of rows.
         width: maximum channels.
-        init: value at the start.
+        init: initial value.
         gain: the vector is multiplied by gain / active width (None: by 1).
     """
 
@@ -127,6 +130,6 @@ class ElasticScale(nn.Module):
         self.weight = nn.Parameter(torch.full((depths, rows, width), init))
 
     def forward(self, depth: Span, row: Span, channels: Span) -> torch.Tensor:
-        """The active vector, (channels.width,)."""
+        """Return the active vector, (channels.width,)."""
         factor = 1.0 if self.gain is None else self.gain / channels.width
         return take(self.weight, depth, row, channels).flatten() * factor

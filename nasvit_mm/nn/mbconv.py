@@ -16,7 +16,7 @@ from nasvit_mm.nn.span import Span
 
 
 class MBConvPlan(NamedTuple):
-    """Spans of an MBConv."""
+    """The spans of an MBConv."""
 
     cin: Span
     hidden: Span
@@ -27,20 +27,20 @@ class MBConvPlan(NamedTuple):
 
 
 class MBConv(nn.Module):
-    """1x1 expansion, depthwise convolution, optional SE, 1x1 projection; always a residual sum.
+    """1x1 expansion, depthwise convolution, optional SE and 1x1 projection, in a residual sum.
 
-    The shortcut is a 2x2 average pooling where the stride is 2, then a bare 1x1 convolution where
-    the widths differ.
+    The shortcut is a 2x2 average pooling if the stride is 2, then a bare 1x1 convolution if the
+    widths differ.
 
     Args:
         widths: spans at the maximum sizes.
         kernel: largest kernel size.
         stride: 1 or 2.
-        expands: whether there is the 1x1 expansion.
+        expands: whether it has the 1x1 expansion.
         shortcut: whether incoming and outgoing widths can differ.
-        norm: makes a batch norm of a width.
-        activation: after expansion and depthwise convolution.
-        starts_as_identity: the last norm starts at zero.
+        norm: makes a batch norm of a given width.
+        activation: the activation after expansion and depthwise convolution.
+        starts_as_identity: whether the last norm starts at zero.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class MBConv(nn.Module):
         self.shortcut = ElasticConv2d(cin, cout) if shortcut else None
 
     def forward(self, x: torch.Tensor, plan: MBConvPlan) -> torch.Tensor:
-        """(B, cin, H, W) -> (B, cout, ceil(H / stride), ceil(W / stride))."""
+        """Map (B, cin, H, W) to (B, cout, ceil(H / stride), ceil(W / stride))."""
         cin, hidden, squeezed, cout, kernel, drop = plan
         y = x
         if self.expand is not None:

@@ -15,12 +15,13 @@ from nasvit_mm.nn.span import Span, take
 
 
 class ElasticBatchNorm2d(_InstanceNorm):
-    """Batch norm of which a subnet uses, and in training updates, its channels' part.
+    """A batch norm in which a subnet uses, and in training updates, its own channels.
 
-    Its base is for ``isinstance`` only.  It must be no ``_BatchNorm``: ``convert_sync_batchnorm``
-    of torch and mmengine replace every instance of that by a SyncBatchNorm, which knows no spans
-    (synchronised statistics are an option of this class instead).  And it must be one of the norm
-    classes that mmengine's optimizer constructor knows, so that ``norm_decay_mult`` applies.
+    Its base class only matters to ``isinstance``.  It must not be a ``_BatchNorm``: torch's and
+    mmengine's ``convert_sync_batchnorm`` replace every instance of that by a SyncBatchNorm, which
+    knows no spans (synchronised statistics are an option of this class instead).  And it must be
+    one of the norm classes that mmengine's optimizer constructor recognises, so that
+    ``norm_decay_mult`` applies.
 
     Args:
         width: maximum channels.
@@ -36,7 +37,7 @@ class ElasticBatchNorm2d(_InstanceNorm):
         self.track = True  # set by frozen_statistics
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(N, channels.width, H, W) -> the same shape."""
+        """Map (N, channels.width, H, W) to the same shape."""
         weight, bias = take(self.weight, channels), take(self.bias, channels)
         mean, var = take(self.running_mean, channels), take(self.running_var, channels)
         if not self.training:
@@ -50,7 +51,7 @@ class ElasticBatchNorm2d(_InstanceNorm):
         ):
             return self._sync_forward(x, mean, var, weight, bias, factor, channels)
         if not self.track:
-            # Copies, not None: checkpointing wants the tensors saved for backward to be as many.
+            # Copies, not None: checkpointing requires the same number of saved tensors.
             mean, var = mean.clone(), var.clone()
         out = F.batch_norm(x, mean, var, weight, bias, True, factor, self.eps)
         if self.track:
@@ -66,7 +67,10 @@ class ElasticBatchNorm2d(_InstanceNorm):
         return 1.0 / float(self.num_batches_tracked)
 
     def _write_back(self, mean: torch.Tensor, var: torch.Tensor, channels: Span) -> None:
-        """A wrapped span took a copy of the statistics; a contiguous one was updated in place."""
+        """Write updated statistics back where the span wraps, as it is then a copy of them.
+
+        A contiguous span is a view, which was updated in place.
+        """
         over = channels.start + channels.width - channels.size
         if over <= 0 or channels.width == channels.size:
             return
@@ -84,12 +88,12 @@ class ElasticBatchNorm2d(_InstanceNorm):
         factor: float,
         channels: Span,
     ) -> torch.Tensor:
-        """Batch statistics over all ranks; gradients flow through the reduction."""
+        """Normalise by batch statistics over all ranks; gradients flow through the reduction."""
         from torch.distributed.nn.functional import all_reduce
 
         count = x.new_tensor([x.numel() / x.shape[1]], dtype=torch.float32)
-        wide = x.float()
-        sums = torch.cat([wide.sum((0, 2, 3)), (wide * wide).sum((0, 2, 3)), count])
+        wide = x.float()  # (N, C, H, W)
+        sums = torch.cat([wide.sum((0, 2, 3)), (wide * wide).sum((0, 2, 3)), count])  # (2 C + 1,)
         sums = all_reduce(sums)
         total = sums[-1]
         batch_mean = sums[: x.shape[1]] / total
@@ -109,9 +113,9 @@ class ElasticBatchNorm2d(_InstanceNorm):
 
 @contextlib.contextmanager
 def frozen_statistics(module: nn.Module) -> Iterator[None]:
-    """Forwards inside leave running statistics alone (the second forward of checkpointing).
+    """Keep running statistics unchanged by the forwards inside (checkpointing's second forward).
 
-    Of torch's batch norms, in heads, they are put back afterwards.
+    The statistics of torch's own batch norms, in heads, are restored afterwards.
     """
     parts = list(module.modules())
     norms = [m for m in parts if isinstance(m, ElasticBatchNorm2d) and m.track]
@@ -130,33 +134,34 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
 
 
 class ElasticTokenNorm(nn.GroupNorm):
-    """Normalise over all tokens *and* channels of a sample together, then scale per channel.
+    """Normalises over all tokens *and* channels of a sample together, then scales per channel.
 
-    One mean and one biased variance per sample: a GroupNorm of one group, not a LayerNorm per
-    token, although NASViT and ElasticViT store it under that name.
+    There is one mean and one biased variance per sample: it is a GroupNorm of one group, not a
+    LayerNorm per token, although NASViT and ElasticViT store it under that name.
     """
 
     def __init__(self, width: int, eps: float = 1e-5) -> None:
         super().__init__(1, width, eps)
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(B, L, channels.width) -> the same shape."""
+        """Map (B, L, channels.width) to the same shape."""
         weight, bias = take(self.weight, channels), take(self.bias, channels)
         return torch.addcmul(bias, F.layer_norm(x, x.shape[1:], eps=self.eps), weight)
 
 
 class ElasticLayerNorm(nn.LayerNorm):
-    """LayerNorm over the channels of each token."""
+    """A LayerNorm over the channels of each token."""
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(..., channels.width) -> the same shape."""
+        """Map (..., channels.width) to the same shape."""
         weight, bias = take(self.weight, channels), take(self.bias, channels)
         return F.layer_norm(x, (channels.width,), weight, bias, self.eps)
 
 
 class ElasticLayerNorm2d(ElasticLayerNorm):
-    """LayerNorm over the channels of each position of an (N, C, H, W) map."""
+    """A LayerNorm over the channels of each position of an (N, C, H, W) map."""
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(N, channels.width, H, W) -> the same shape."""
-        return super().forward(x.permute(0, 2, 3, 1), channels).permute(0, 3, 1, 2)
+        """Map (N, channels.width, H, W) to the same shape."""
+        x = super().forward(x.permute(0, 2, 3, 1), channels)  # (N, H, W, C)
+        return x.permute(0, 3, 1, 2)  # (N, C, H, W)

@@ -1,4 +1,4 @@
-"""BN recalibration: statistics of one subnet on real pictures."""
+"""BN recalibration: statistics of one subnet from real images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nasvit_mm.nn.norms import ElasticBatchNorm2d
 
 
 def batch_norms(model: nn.Module) -> list[nn.Module]:
-    """All batch norms in a model, elastic or plain."""
+    """Return all batch norms in a model, elastic or plain."""
     return [
         m
         for m in model.modules()
@@ -27,20 +27,20 @@ def recalibrate_bn(
 ) -> int:
     """Replace running statistics by the average over ``batches``, in place.
 
-    Statistics are reset and become the mean of the batch means and of the unbiased batch
+    The statistics are reset and become the mean of the batch means and of the unbiased batch
     variances; everything but the batch norms stays in eval mode.  In a supernet only the active
-    architecture's channels are filled, and the rest is reset, so recalibrate an extracted subnet
+    architecture's channels are filled and the rest stay reset, so recalibrate an extracted subnet
     or keep a copy.  (Source: the NASViT release's protocol: 64 training batches.)
 
     Args:
-        batches: what the forward takes, one at a time.
+        batches: inputs of the forward, one at a time.
         forward: ``forward(model, batch)``; by default ``model(batch)``.
 
     Returns:
         Number of batches seen.  Training flags are restored; on an exception the statistics too.
 
     Raises:
-        ValueError: no batch.
+        ValueError: there is no batch.
     """
     norms = batch_norms(model)
     modes = {m: m.training for m in model.modules()}

@@ -1,6 +1,6 @@
-"""Weight sharing: which channels a candidate width uses, by the name of the rule.
+"""Weight sharing: which channels a candidate width uses under each rule.
 
-All rules give a :class:`Span`, so they differ in its start only:
+All rules return a :class:`Span` and differ only in its start:
 
 ``ordinal``
     The first channels, as slimmable networks and once-for-all do.  The first channel serves every
@@ -10,12 +10,12 @@ All rules give a :class:`Span`, so they differ in its start only:
     Over both phases all channels serve equally often; the public code trains both in every step,
     at twice the cost.
 ``cyclic``
-    The candidates lie one after another around a ring of the channels: each begins where the one
-    before it ended.  Within one phase the channels' numbers of uses differ by one at most, at one
-    forward a step; phase 1 goes on where phase 0 ended, and over both phases the numbers are equal
-    wherever twice the sum of the candidate widths is a multiple of the largest (as in all spaces
-    here).  The ECCV paper has a cyclic sharing with this purpose, but its formula is not public:
-    this definition is nasvit_mm's own.
+    The candidates are laid one after another around a ring of the channels: each begins where the
+    previous one ended.  Within one phase the channels' numbers of uses differ by at most one, with
+    one forward per step; phase 1 continues where phase 0 ended, and over both phases the numbers
+    are equal if twice the sum of the candidate widths is a multiple of the largest (as in all
+    spaces here).  The ECCV paper has a cyclic sharing with this purpose, but its formula is not
+    public: this definition is nasvit_mm's own.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ SHARING = ('ordinal', 'bilateral', 'cyclic')
 
 
 def num_phases(rule: str) -> int:
-    """1 where the channels of a width are always the same, 2 where they alternate."""
+    """Return 1 if a width always uses the same channels, 2 if they alternate."""
     return 1 if rule == 'ordinal' else 2
 
 
 def shared_span(rule: str, widths: Sequence[int], index: int, phase: int = 0) -> Span:
-    """Channels of one candidate width.
+    """Return the channels of one candidate width.
 
     Args:
         rule: one of :data:`SHARING`.
-        widths: the candidates, in a fixed order; their largest is the size of the axis.  A width
-            may come several times (where several choices lead to it).
-        index: which candidate.
+        widths: the candidates, in a fixed order; the largest is the size of the axis.  A width may
+            occur several times (if several choices lead to it).
+        index: index of the candidate.
         phase: 0 or 1.
 
     Raises:
-        ValueError: unknown rule.
+        ValueError: the rule is unknown.
     """
     if rule not in SHARING:
         raise ValueError(f'sharing = {rule!r}, allowed: {", ".join(SHARING)}')
@@ -61,8 +61,8 @@ def shared_span(rule: str, widths: Sequence[int], index: int, phase: int = 0) ->
 
 @lru_cache(maxsize=1024)
 def _ring(widths: tuple[int, ...], phase: int) -> tuple[int, ...]:
-    """Start of every candidate on the ring."""
+    """Return the start of every candidate on the ring."""
     size, total = max(widths), sum(widths)
-    # Where a phase ends where it began, it alone is uniform, and any turn keeps that.
+    # If a phase ends where it began, it is uniform by itself, and any rotation keeps it so.
     first = (total % size or size // 2) if phase else 0
     return tuple(start % size for start in accumulate(widths[:-1], initial=first))

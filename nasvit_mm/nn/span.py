@@ -12,7 +12,7 @@ import torch
 class Span(NamedTuple):
     """``width`` consecutive indices of an axis of ``size``, from ``start`` on, wrapping around.
 
-    Ordinal, bilateral and cyclic weight sharing differ in ``start`` only.
+    Ordinal, bilateral and cyclic weight sharing differ only in ``start``.
     """
 
     start: int
@@ -25,10 +25,10 @@ class Span(NamedTuple):
 
     @classmethod
     def prefix(cls, width: int, size: int) -> Span:
-        """The first ``width`` of ``size``.
+        """Return the span of the first ``width`` of ``size`` entries.
 
         Raises:
-            ValueError: not 1 <= width <= size.
+            ValueError: ``width`` is not within 1 ... ``size``.
         """
         if not 1 <= width <= size:
             raise ValueError(f'span of width {width} in an axis of {size}')
@@ -36,15 +36,15 @@ class Span(NamedTuple):
 
     @classmethod
     def centre(cls, width: int, size: int) -> Span:
-        """The middle ``width`` of ``size`` (a 3x3 kernel out of a 5x5 one)."""
+        """Return the span of the middle ``width`` of ``size`` entries (a 3x3 kernel out of 5x5)."""
         return cls((size - width) // 2, width, size)
 
     def scaled(self, factor: int) -> Span:
-        """The span of an axis that has ``factor`` entries for each entry of this one."""
+        """Return the span of an axis that has ``factor`` entries for each entry of this one."""
         return Span(self.start * factor, self.width * factor, self.size * factor)
 
     def inside(self, first: int, size: int) -> tuple[Span, ...]:
-        """The same entries where this axis is an area of a longer one, beginning at ``first``.
+        """Return the same entries where this axis is a part of a longer one, from ``first`` on.
 
         A wrapped span, which wraps within the area, becomes two.
         """
@@ -56,18 +56,18 @@ class Span(NamedTuple):
         return Span(first + self.start, self.width - over, size), Span(first, over, size)
 
     def divided(self, divisor: int) -> Span:
-        """The span of an axis that has one entry for ``divisor`` entries of this one."""
+        """Return the span of an axis that has one entry for ``divisor`` entries of this one."""
         if self.start % divisor or self.width % divisor or self.size % divisor:
             raise ValueError(f'{self} is no multiple of {divisor}')
         return Span(self.start // divisor, self.width // divisor, self.size // divisor)
 
 
-# What is taken of one axis: all of it, a span, or several spans joined in order.
+# The part of one axis that is used: all of it (None), a span, or several spans joined in order.
 AxisSpan = Span | tuple[Span, ...] | None
 
 
 def joined(*spans: Span) -> AxisSpan:
-    """Spans of one axis in order; neighbours become one, so that the whole axis is a whole span."""
+    """Join spans of one axis in order and merge neighbours; the whole axis gives a whole span."""
     out: list[Span] = []
     for span in spans:
         if out and out[-1].start + out[-1].width == span.start:
@@ -80,13 +80,13 @@ _recorders: list[dict[int, tuple[AxisSpan, ...]]] = []
 
 
 def take(weight: torch.Tensor, *spans: AxisSpan) -> torch.Tensor:
-    """The active part of a weight, one entry of ``spans`` per leading axis.
+    """Return the active part of a weight; ``spans`` has one entry per leading axis.
 
-    A whole axis costs nothing (the weight itself comes back), a contiguous span is a view, a
-    wrapped one two views joined.
+    A whole axis costs nothing (the weight itself is returned), a contiguous span is a view, and a
+    wrapped one is two views joined.
 
     Raises:
-        ValueError: a span made for an axis of another size.
+        ValueError: a span was made for an axis of another size.
     """
     for record in _recorders:
         record[id(weight)] = spans
@@ -114,7 +114,7 @@ def _take_axis(weight: torch.Tensor, axis: int, span: Span) -> torch.Tensor:
 
 @contextlib.contextmanager
 def recorded_takes() -> Iterator[dict[int, tuple[AxisSpan, ...]]]:
-    """Note what every forward inside takes: ``{id(weight): spans}``.
+    """Record what every forward inside takes: ``{id(weight): spans}``.
 
     Extraction slices exactly what the forward uses, so that no layer needs a second description
     of its slices.
@@ -124,5 +124,5 @@ def recorded_takes() -> Iterator[dict[int, tuple[AxisSpan, ...]]]:
     try:
         yield record
     finally:
-        # By identity: two empty records are equal, and ``remove`` would take the outer one.
+        # By identity: two empty records are equal, and ``remove`` would delete the outer one.
         del _recorders[next(i for i, r in enumerate(_recorders) if r is record)]

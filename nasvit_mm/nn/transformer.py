@@ -10,7 +10,7 @@ from torch import nn
 
 
 def init_linear(module: nn.Module) -> None:
-    """Start of all linear layers inside: weights of standard deviation 0.02, no bias."""
+    """Initialise all linear layers inside: weights with standard deviation 0.02, biases zero."""
     for layer in module.modules():
         if isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=0.02)
@@ -19,7 +19,7 @@ def init_linear(module: nn.Module) -> None:
 
 
 class TransformerBlock(nn.Module):
-    """Attention and MLP, each with a norm before and a residual sum.
+    """Attention and MLP, each with a norm before it and a residual sum after it.
 
     Args:
         norm1, norm2: called with (x, channels).
@@ -32,12 +32,12 @@ class TransformerBlock(nn.Module):
         self.norm1, self.attn, self.norm2, self.mlp = norm1, attn, norm2, mlp
 
     def forward(self, x: torch.Tensor, plan: Any, *args: Any) -> torch.Tensor:
-        """(B, L, C) -> the same shape.
+        """Map (B, L, C) to the same shape.
 
         Args:
-            plan: spans of the block: ``channels``, ``hidden``, ``drop`` and what its attention
-                reads.
-            args: more for the attention.
+            plan: spans of the block: ``channels``, ``hidden``, ``drop`` and those that its
+                attention reads.
+            args: further arguments of the attention.
         """
         x = self._add(x, self.attn(self.norm1(x, plan.channels), plan, *args), plan.drop)
         y = self.mlp(self.norm2(x, plan.channels), plan.channels, plan.hidden)

@@ -1,4 +1,4 @@
-"""What training adds to mmengine: processes, seeding, resume, options, schedules, whole files."""
+"""Additions to mmengine's training: processes, seeding, resume, options, schedules."""
 
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.disk import disk_errors

@@ -1,4 +1,4 @@
-"""Batch norm statistics of several processes."""
+"""Batch norm statistics across processes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def share_buffers(model: nn.Module) -> None:
 
 @HOOKS.register_module()
 class ShareBuffers(Hook):
-    """Validate with the buffers of the first process, which are those in the checkpoint.
+    """Validates with the buffers of the first process, which are those in the checkpoint.
 
-    Plain batch norms keep statistics of their own process; a validation spread over processes would
-    give a figure that no checkpoint has.
+    Plain batch norms keep the statistics of their own process, so a validation spread over
+    processes would give a metric that no checkpoint reproduces.
     """
 
     def before_val(self, runner: Any) -> None:

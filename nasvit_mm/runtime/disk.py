@@ -1,4 +1,4 @@
-"""Files that stay whole; a full disk: one error with the folder, and what is whole there."""
+"""A full disk: one error that names the folder and the newest complete checkpoint."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @contextmanager
 def disk_errors(work_dir: str) -> Iterator[None]:
-    """Say where a write failed for want of space, and how to go on; Python's error does not.
+    """Turn a write that fails for lack of space into an error that says where, and how to resume.
 
     Raises:
-        UsageError: names the folder, its free space and the newest whole checkpoint.
+        UsageError: the disk is full; the message names the folder, its free space and the newest
+            complete checkpoint.
     """
     try:
         yield
@@ -29,12 +30,12 @@ def disk_errors(work_dir: str) -> Iterator[None]:
         free = shutil.disk_usage(work_dir).free / 2**20
         newest = latest_checkpoint(work_dir)
         whole = (
-            f'{Path(newest).name} and what is older is whole: free some space and go on with '
+            f'{Path(newest).name} and older ones are complete: free some space and resume with '
             '--resume'
             if newest
             else 'there is no checkpoint yet'
         )
         raise UsageError(
-            f'no space to write {error.filename or shown_path(work_dir)} '
+            f'no space left to write {error.filename or shown_path(work_dir)} '
             f'({error.strerror}; {free:.0f} MiB are free): {whole}'
         ) from error

@@ -1,4 +1,4 @@
-"""What the metrics of a split say of a model, also of one that finds nothing."""
+"""A model's metrics on a split, also for a detector that finds nothing."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ COCO_KINDS = ('bbox', 'segm')
 
 
 def evaluated(evaluator: Evaluator, number: int) -> dict[str, float]:
-    """``evaluator.evaluate(number)``, and 0.0 for what mmdet's ``CocoMetric`` leaves out where no
-    picture has a box: a detector that finds nothing has a precision too.
+    """Return ``evaluator.evaluate(number)``, completed for a detector that finds nothing.
+
+    mmdet's ``CocoMetric`` leaves its metrics out if no image has a box; they are 0.0 then.
 
     Args:
-        evaluator: has processed all samples.
-        number: of them.
+        evaluator: an evaluator that has processed all samples.
+        number: number of samples.
 
     Raises:
-        ValueError: two metrics of one name.
+        ValueError: two metrics have the same name.
     """
     found = {name: float(value) for name, value in evaluator.evaluate(number).items()}
     for metric in evaluator.metrics:
@@ -30,8 +31,8 @@ def evaluated(evaluator: Evaluator, number: int) -> dict[str, float]:
 
 
 def _coco_names(metric: Any) -> Iterator[str]:
-    """Names of the precisions that a COCO metric is asked for; of another metric none."""
-    # By name: whoever has no detectors need not have mmdet.
+    """Yield the names of the precisions that a COCO metric computes; none for other metrics."""
+    # By name, so that mmdet need not be installed where there are no detectors.
     if 'CocoMetric' not in {kind.__name__ for kind in type(metric).__mro__} or metric.format_only:
         return
     for kind in metric.metrics:

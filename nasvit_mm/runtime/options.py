@@ -1,4 +1,4 @@
-"""What command-line flags change in a config, and whether its schedule is possible."""
+"""Command-line flags that change a config."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def enable_amp(cfg: Config) -> None:
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:
-    """Scale the learning rate by batch size over `auto_scale_lr.base_batch_size`."""
+    """Scale the learning rate by batch size over ``auto_scale_lr.base_batch_size``."""
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
         raise UsageError(
             '--auto-scale-lr needs auto_scale_lr = dict(base_batch_size=...) in the '
-            'config: the batch size for which its learning rate is'
+            'config: the batch size that its learning rate is meant for'
         )
     cfg.auto_scale_lr.enable = True
 
 
 def enable_tensorboard(cfg: Config) -> None:
-    """Log for TensorBoard beside the backends of the config."""
+    """Log to TensorBoard in addition to the config's backends."""
     if find_spec('tensorboard') is None:
         raise UsageError('--tensorboard: the package is missing: pip install tensorboard')
     cfg.visualizer.vis_backends = [
@@ -46,7 +46,7 @@ def enable_tensorboard(cfg: Config) -> None:
 
 
 def loaders_without_workers(cfg: Config) -> None:
-    """Where a data loader has no workers, none can persist: torch would refuse."""
+    """Turn off persistent workers in data loaders without workers, where torch refuses them."""
     for key, loader in cfg.items():
         if key.endswith('_dataloader') and loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False

@@ -1,4 +1,4 @@
-"""Starting and ending a process group, on CPUs too."""
+"""Starting and ending a process group, also on CPUs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nasvit_mm.errors import UsageError
 
 
 def start_processes(cfg: Config) -> None:
-    """Start the process group as the launcher says, and fit the config to gloo on a CPU."""
+    """Start the process group for the launcher, and adapt the config to gloo on a CPU."""
     backend = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
     try:
         init_distributed(cfg.launcher, backend)
@@ -34,32 +34,32 @@ def start_processes(cfg: Config) -> None:
         cfg.model_wrapper_cfg = dict(type=wrapper)
     if get_device() not in ('cpu', 'mps'):
         return
-    # mmengine's default wrapper hands a CPU model device_ids, which torch refuses.
+    # mmengine's default wrapper passes device_ids for a CPU model, which torch refuses.
     if cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(type='MMDistributedDataParallel', device_ids=None)
     changed = sum(_plain_batch_norm(part) for part in _foreign_norms(model))
     if changed:
         print_log(
             'no GPU: batch norms outside the backbone keep statistics of their own process, '
-            "for torch's SyncBatchNorm runs on GPUs only",
+            "because torch's SyncBatchNorm runs on GPUs only",
             logger='current',
         )
 
 
 def end_processes() -> None:
-    """Leave the process group in order; without one, nothing.
+    """Leave the process group in an orderly way; do nothing if there is none.
 
-    For all processes at the end of their work, when no model of several processes is referred to
-    any more: one that exits with gloo's threads running may be aborted by the C++ runtime.
+    All processes call it at the end of their work, when nothing refers to a distributed model any
+    more: a process that exits while gloo's threads run may be aborted by the C++ runtime.
     """
     if is_distributed():
-        gc.collect()  # the runner holds itself, and the wrapped model with its reducer
+        gc.collect()  # the runner is a reference cycle that holds the wrapped model and its reducer
         barrier()
         destroy_process_group()
 
 
 def _foreign_norms(model: Any) -> Iterator[Any]:
-    """Every norm_cfg of modules that are not this project's, whose own norms do run on a CPU."""
+    """Yield every norm_cfg of modules that are not this project's; our own norms run on a CPU."""
     for _, part in config_parts(model, 'model'):
         if isinstance(part.get('norm_cfg'), Mapping) and not is_own(part):
             yield part['norm_cfg']
@@ -73,7 +73,7 @@ def _plain_batch_norm(norm_cfg: Any) -> bool:
 
 
 def unwrapped(model: nn.Module, *also: type) -> nn.Module:
-    """The model inside wrappers for several processes, and inside other wrappers of these types."""
+    """Return the model inside distributed wrappers, and inside wrappers of the types ``also``."""
     while is_model_wrapper(model) or isinstance(model, also):
         model = model.module
     return model

@@ -1,4 +1,4 @@
-"""Which checkpoint a run goes on from."""
+"""Finding the checkpoint that a run resumes from."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mmengine.runner import find_latest_checkpoint
 
 
 def latest_checkpoint(work_dir: str) -> str | None:
-    """The newest checkpoint of a work dir, None where there is none.
+    """Return the newest checkpoint of a work dir, None if there is none.
 
-    mmengine's own pointer is lost where the process was killed while it was written, and a
-    checkpoint is cut where it was killed while that was.
+    A process killed while it writes leaves mmengine's own pointer empty, or a checkpoint truncated:
+    such files are passed over.
     """
     pointed = find_latest_checkpoint(work_dir)
     if pointed and Path(pointed).is_file():

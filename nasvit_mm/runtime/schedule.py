@@ -1,4 +1,4 @@
-"""Whether a schedule is possible, and one that follows the length of an epoch."""
+"""Checking a schedule, and adapting it to the length of an epoch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from nasvit_mm.errors import UsageError
 
 
 def set_steps_per_epoch(cfg: Config, old: int, given: Collection[str] = ()) -> None:
-    """Have a schedule that was computed with other steps per epoch follow ``cfg.steps_per_epoch``.
+    """Adapt a schedule computed with other steps per epoch to ``cfg.steps_per_epoch``.
 
-    A config file is read before its values are overridden: what it computed has to be computed
-    again.
+    A config file is executed before its values are overridden, so what it computed has to be
+    computed again.
 
     Args:
-        cfg: changed.
+        cfg: the config, changed in place.
         old: steps per epoch that the schedule was computed with.
-        given: dotted keys whose values stay.
+        given: dotted keys whose values must not change.
 
     Raises:
-        UsageError: not a positive number.
+        UsageError: ``steps_per_epoch`` is not a positive integer.
     """
     new = cfg.steps_per_epoch
     if not isinstance(new, int) or new < 1:
@@ -43,12 +43,12 @@ def set_steps_per_epoch(cfg: Config, old: int, given: Collection[str] = ()) -> N
 
 
 def check_schedule(cfg: Config) -> None:
-    """Check that every scheduler without an `end` begins before training ends."""
+    """Check that every scheduler without an ``end`` begins before training ends."""
     schedulers, length = cfg.get('param_scheduler') or [], cfg.get('train_cfg', {}).get('max_iters')
     for i, scheduler in enumerate(schedulers if isinstance(schedulers, list) else []):
         if length and not scheduler.get('end') and scheduler.get('begin', 0) >= length:
             raise UsageError(
                 f'train_cfg.max_iters = {length}, but param_scheduler.{i} ({scheduler.type}) only '
-                f'begins at {scheduler.begin}, after the warm-up. For so short a run give: '
+                f'begins at {scheduler.begin}, after the warm-up. For a run this short give: '
                 f'--cfg-options param_scheduler.0.end=1 param_scheduler.{i}.begin=1'
             )

@@ -1,4 +1,4 @@
-"""Randomness of a training step as a function of its place, and of nothing that ran before."""
+"""Randomness of a training step as a function of its place, not of what ran before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nasvit_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class SeedIterations(Hook):
-    """Seed dropout, drop path and whatever else a training step draws by iteration and process."""
+    """Seeds dropout, drop path and all else that a step draws by iteration and process."""
 
     priority = 'VERY_HIGH'
 
@@ -29,7 +29,7 @@ class SeedIterations(Hook):
 
 @contextmanager
 def kept_randomness() -> Iterator[None]:
-    """What is drawn, or seeded, inside leaves the global generators as they were."""
+    """Restore the global generators after the block, whatever it draws or seeds."""
     before = random.getstate(), np.random.get_state()
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices):

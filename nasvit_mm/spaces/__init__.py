@@ -1,4 +1,4 @@
-"""What can be searched: tables of choices, genes <-> architecture, sampling, named architectures.
+"""Search spaces: tables of choices, genes <-> architecture, sampling, named architectures.
 
 numpy only: nothing here imports torch.
 """

@@ -13,35 +13,35 @@ from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.spaces.field import Field
 
 Value = int | tuple[int, ...]
-PART = re.compile(r'[a-z]\d+(x\d{1,3})?(\.\d+(x\d{1,3})?)*')  # of ``str(arch)``: a field
+PART = re.compile(r'[a-z]\d+(x\d{1,3})?(\.\d+(x\d{1,3})?)*')  # one field of ``str(arch)``
 
 
 class Arch:
     """One member of a search space.
 
     Fields read as attributes (``arch.depth``) or items (``arch['depth']``): an int, or a tuple of
-    ints with one entry per position of the field.  Made by ``Space.arch``, which validates; equal
-    and hashed by space name and values, so it can be a key of a dict.
+    ints with one entry per position of the field.  ``Space.arch`` makes and validates one.
+    Equality and hash go by space name and values, so it can be a dict's key.
     """
 
     def __init__(self, space: str, fields: Mapping[str, Value]) -> None:
-        # Fields are plain attributes: networks read them inside what torch.compile traces.
+        # Fields are plain attributes because networks read them in code that torch.compile traces.
         self.__dict__.update(
             fields, _space=space, _fields=dict(fields), _hash=hash((space, tuple(fields.items())))
         )
 
     @property
     def space(self) -> str:
-        """Name of the space it belongs to."""
+        """Return the name of the space that it belongs to."""
         return self._space
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types; ``Space.arch`` reads it back."""
+        """Convert to plain JSON types, which ``Space.arch`` reads back."""
         plain = {k: list(v) if isinstance(v, tuple) else v for k, v in self._fields.items()}
         return {'space': self._space, **plain}
 
     def replace(self, **fields: Value) -> Arch:
-        """A copy with some fields changed (not validated: pass it through ``Space.arch``)."""
+        """Return a copy with some fields changed, without validation (``Space.arch`` validates)."""
         unknown = set(fields) - set(self._fields)
         if unknown:
             raise ArchitectureError(
@@ -51,7 +51,7 @@ class Arch:
         return Arch(self._space, {**self._fields, **fields})
 
     def save(self, path: str | Path) -> None:
-        """Write the JSON form, accepted wherever ``arch=`` is."""
+        """Write the JSON form, which is accepted wherever ``arch=`` is."""
         Path(path).write_text(json.dumps(self.to_dict()) + '\n')
 
     def __getattr__(self, name: str) -> Value:
@@ -85,7 +85,7 @@ class Arch:
 
 
 def _dotted(values: tuple[int, ...]) -> str:
-    """``2.2.4``; six equal ones in a row, and more, as ``2x6``."""
+    """Format values as ``2.2.4``, with runs of six or more equal ones as ``2x6``."""
     runs = ((value, len(list(run))) for value, run in itertools.groupby(values))
     return '.'.join(f'{v}x{n}' if n > 5 else '.'.join([str(v)] * n) for v, n in runs)
 
@@ -94,10 +94,10 @@ def parsed_text(text: str, fields: Sequence[Field]) -> dict[str, Any] | None:
     """Read what ``str(arch)`` printed.
 
     Args:
-        fields: of the space that it should be of.
+        fields: fields of the space that the architecture should belong to.
 
     Returns:
-        Values by field, with ``space``; None where the text has another form.
+        Values by field, with ``space``; None if the text has another form.
     """
     space, colon, rest = text.partition(':')
     parts = rest.split('-')
@@ -118,10 +118,10 @@ def parsed_text(text: str, fields: Sequence[Field]) -> dict[str, Any] | None:
 
 
 def load_arch_file(path: str | Path) -> dict[str, Any]:
-    """The mapping in a JSON or YAML architecture file.
+    """Return the mapping (or authors' list) in a JSON or YAML architecture file.
 
     Raises:
-        ArchitectureError: no JSON or YAML in it, or no mapping inside.
+        ArchitectureError: the file is not valid JSON or YAML, or holds no mapping or list.
     """
     path = Path(path)
     try:

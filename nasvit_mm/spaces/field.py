@@ -1,10 +1,10 @@
-"""A field of an architecture, and what its genes are for."""
+"""A field of an architecture, and the role of its genes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# What a field is for those who treat it specially, whatever it is called.
+# The roles by which code recognises a field, whatever its name.
 RESOLUTION, WIDTH, DEPTH, PATCH = ROLES = ('resolution', 'width', 'depth', 'patch')
 
 
@@ -12,11 +12,12 @@ class Field(NamedTuple):
     """One field of an architecture: its positions and the choices at each of them.
 
     Attributes:
-        name: of the field.
+        name: name of the field.
         positions: names of its positions; empty for a scalar field.
         choices: one ascending tuple per position, or one for a scalar.
-        role: one of :data:`ROLES`, or none: the training resolution, widths of the channels, what
-            makes the depth (where slots hold a block or nothing, their heads), the patch size.
+        role: one of :data:`ROLES`, or empty.  The roles are the training resolution, the channel
+            widths, the depths (in a space of slots: the head numbers, 0 for an identity) and the
+            patch size.
     """
 
     name: str
@@ -26,5 +27,5 @@ class Field(NamedTuple):
 
     @property
     def labels(self) -> list[str]:
-        """A readable name of every gene, ``width[mb3]``."""
+        """Return a readable name of every gene, such as ``width[mb3]``."""
         return [f'{self.name}[{p}]' for p in self.positions] if self.positions else [self.name]

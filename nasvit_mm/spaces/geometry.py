@@ -8,8 +8,8 @@ ATTENTION_MODES = ('auto', 'global', 'window')
 
 
 def window_side(tokens: Any, largest: int) -> Any:
-    """Side of the equal windows that an axis is cut into: ceil(n / ceil(n / R)), at most R.
+    """Return the side of the equal windows of an axis: ceil(n / ceil(n / R)), at most R.
 
-    Takes ints or integer arrays.
+    It takes ints or integer arrays.
     """
     return -(-tokens // -(-tokens // largest))

@@ -1,7 +1,7 @@
-"""Rules between two genes: which choices go together, how many vectors obey, drawing one of them.
+"""Rules between two genes: which choices go together, counting and drawing vectors that obey.
 
-The rules of a space form a forest (no cycle of genes), so counts and uniform draws are exact: one
-pass from the leaves to the roots, one back.
+A space's rules form a forest (no cycle of genes), so counts and uniform draws are exact: they take
+one pass from the leaves to the roots and one back.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ class Link(NamedTuple):
     """A rule between two genes.
 
     Attributes:
-        first, second: genes.
+        first, second: indices of the genes.
         allowed: (choices of first, choices of second) bool.
-        rule: what it says, for error messages.
+        rule: its wording in error messages.
     """
 
     first: int
@@ -32,7 +32,7 @@ class Forest:
 
     Args:
         sizes: number of choices of every gene.
-        links: without cycles.
+        links: the rules, without cycles.
     """
 
     def __init__(self, sizes: Sequence[int], links: Sequence[Link]) -> None:
@@ -59,7 +59,7 @@ class Forest:
                     seen.add(other)
                     self.parent[other] = gene, allowed
                     stack.append(other)
-        # Vectors below a gene, per choice of it; exact integers, for there can be many.
+        # Number of vectors below a gene, per choice of it; Python integers, as it can be huge.
         self.below = [np.ones(n, dtype=object) for n in sizes]
         for gene in reversed(self.order):
             if gene in self.parent:
@@ -69,7 +69,7 @@ class Forest:
                 )
 
     def count(self) -> int:
-        """Number of gene vectors that obey all links."""
+        """Return the number of gene vectors that obey all links."""
         total = 1
         for gene in self.order:
             if gene not in self.parent:
@@ -77,7 +77,7 @@ class Forest:
         return total
 
     def possible(self) -> list[np.ndarray]:
-        """Per gene, which choices occur in any vector that obeys, bool."""
+        """Return per gene, as bool, which choices occur in a vector that obeys all links."""
         out: dict[int, np.ndarray] = {}
         for gene in self.order:
             ok = self.below[gene] > 0
@@ -88,7 +88,7 @@ class Forest:
         return [out[g] for g in range(len(self.sizes))]
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """Uniformly drawn vectors, (n, genes)."""
+        """Draw vectors uniformly, (n, genes)."""
         out = np.empty((n, len(self.sizes)), np.int64)
         free = [g for g in self.order if g not in self.parent and all(self.below[g] == 1)]
         out[:, free] = rng.integers(0, [self.sizes[g] for g in free], size=(n, len(free)))
@@ -101,7 +101,7 @@ class Forest:
                 parent, allowed = self.parent[gene]
                 weights, rows = weights * allowed, out[:, parent]
             ends = weights.cumsum(1)
-            # A parent's choice that leaves nothing is never drawn; its row of zeros goes unused.
+            # A parent's choice that allows no child is never drawn; its zeros are not used.
             ends = ends / np.maximum(ends[:, -1:], 1e-300)
             out[:, gene] = (rng.random(n)[:, None] >= ends[rows]).sum(1)
         return out

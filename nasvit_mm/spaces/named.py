@@ -13,14 +13,14 @@ def list_spaces() -> list[str]:
 
 
 def get_space(space: str | dict | Space) -> Space:
-    """Return the search space of a name, of ``Space.to_dict()``, or the space that is given.
+    """Return a space by its name or its ``to_dict()`` form; a Space is returned as it is.
 
     Args:
-        space: a name out of :func:`list_spaces`; or ``dict(space=name, restrict={...})``, the form
-            that :meth:`Space.to_dict` writes and that configs and checkpoints carry.
+        space: a name from :func:`list_spaces`; or ``dict(space=name, restrict={...})``, the form
+            that :meth:`Space.to_dict` writes and that configs and checkpoints hold.
 
     Raises:
-        ArchitectureError: an unknown name; the message lists the closest and all names.
+        ArchitectureError: the name is unknown; the message lists the closest names and all names.
     """
     if isinstance(space, Space):
         return space

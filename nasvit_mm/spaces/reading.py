@@ -1,4 +1,4 @@
-"""The forms in which an architecture is given: a name, a file, what was printed, a mapping."""
+"""The forms in which an architecture can be given: a name, a file, its printed form, a mapping."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILES = ('.json', '.yaml', '.yml')
 
 
 def given_mapping(space: Space, x: Any) -> Any:
-    """Return the fields of an architecture by name, or the authors' own form where it is that."""
+    """Return an architecture's fields by name, or the authors' own form if that was given."""
     if isinstance(x, Arch):
         _check_space(space, x.space)
         return {f.name: x[f.name] for f in space.fields}
@@ -27,7 +27,7 @@ def given_mapping(space: Space, x: Any) -> Any:
 
 
 def _from_text(space: Space, text: str) -> Any:
-    """Read a name, a file's path, the authors' string, or what ``str(arch)`` printed."""
+    """Read a name, a file's path, the authors' string, or the printed form of an architecture."""
     if text in ('smallest', 'largest'):
         return getattr(space, text).to_dict()
     if text in space.zoo:
@@ -49,13 +49,13 @@ def _from_text(space: Space, text: str) -> Any:
     names = ['smallest', 'largest', *space.zoo]
     raise ArchitectureError(
         f'unknown {space.name} architecture {text!r}{closest(text, names)}; '
-        f'named ones: {", ".join(names)}; a .json / .yaml file, a mapping or what is printed of '
-        'one is taken too'
+        f'named ones: {", ".join(names)}; a .json / .yaml file, a mapping or the '
+        'printed form of one is accepted too'
     )
 
 
 def from_mapping(space: Space, mapping: Mapping) -> Arch:
-    """Read fields by name: all there, none else, every value a choice of the space."""
+    """Read an architecture from its fields: exactly the space's, each value one of its choices."""
     given = dict(mapping)
     _check_space(space, given.pop('space', space.name))
     names = [f.name for f in space.fields]

@@ -1,4 +1,4 @@
-"""A space with fewer choices."""
+"""Restricting a space to fewer choices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def restricted(space: Space, given: Mapping[str, Any]) -> Space:
-    """Return the space with the choices that are given; arguments as of ``Space.restrict``."""
+    """Return the space with the given choices; see ``Space.restrict`` for the arguments."""
     names = [f.name for f in space.fields]
     unknown = sorted(set(given) - set(names))
     if unknown:
@@ -30,7 +30,7 @@ def restricted(space: Space, given: Mapping[str, Any]) -> Space:
 
 
 def _possible(space: Space, fields: list[Field]) -> list[Field]:
-    """Leave out the choices that no architecture can have, by the rules between genes."""
+    """Leave out the choices that the rules between genes allow in no architecture."""
     derived = type(space)(fields)
     if not derived.links:
         return fields

@@ -1,8 +1,9 @@
 """Spaces whose depth is made by identities: slots that hold a block or nothing.
 
-With an identity allowed in any slot, many gene vectors are one network.  Identity shifting moves
-the identities to the end of their group of slots, so that a network has one vector.  (The ViTAS
-paper names the purpose and the idea; its exact form is not public, and this one is nasvit_mm's.)
+With an identity allowed in any slot, many gene vectors stand for one network.  Identity shifting
+moves the identities to the end of their group of slots, so that each network has one vector.  (The
+ViTAS paper gives the purpose and the idea; its exact form is not public, and this one is
+nasvit_mm's.)
 """
 
 from __future__ import annotations
@@ -19,24 +20,25 @@ from nasvit_mm.spaces.field import DEPTH, PATCH
 from nasvit_mm.spaces.links import Link
 from nasvit_mm.spaces.space import Space
 
-IDENTITY = 0  # in the place of a head number
+IDENTITY = 0  # takes the place of a head number
 
 
 class SlotSpace(Space):
     """Base of the ViTAS spaces.
 
-    ``heads`` has one position per slot, 0 for an identity; ``slot_fields`` have one position per
-    slot too, without effect where the slot is an identity.  The canonical form has the identities
-    of a group at its end and the smallest choice wherever a gene has no effect; samplers give only
-    that, and counts are of it.  ``arch`` keeps slots as given, identities anywhere.
+    ``heads`` has one position per slot, 0 for an identity; the ``slot_fields`` have one position
+    per slot too, without effect where the slot is an identity.  The canonical form has the
+    identities of a group at its end and the smallest choice wherever a gene has no effect; samplers
+    return only canonical architectures, and only those are counted.  ``arch`` keeps the slots as
+    given, with identities anywhere.
     """
 
-    slot_fields: ClassVar[tuple[str, ...]]  # besides heads
-    groups: ClassVar[tuple[range, ...]]  # slots that identities are shifted within
+    slot_fields: ClassVar[tuple[str, ...]]  # in addition to heads
+    groups: ClassVar[tuple[range, ...]]  # slots within which identities are shifted
 
     def build_links(self) -> list[Link]:
         if self.is_single:
-            return []  # one given architecture, wherever its identities are
+            return []  # a single architecture is valid wherever its identities are
         heads, first, out = self.field('heads').choices, self.first_gene('heads'), []
         for group in self.groups:
             for a, b in zip(group, group[1:]):
@@ -63,18 +65,19 @@ class SlotSpace(Space):
         return out
 
     def _check(self, arch: Arch) -> Arch:
-        """Every vector is a network; the links say which one is canonical."""
+        """Accept every vector: each is a network, and the links only say which one is canonical."""
         return arch
 
     def canonical(self, arch: Any) -> Arch:
-        """Identities shifted to the end of their group; the smallest choice in their genes.
+        """Shift identities to the end of their group, and set their genes to the smallest choice.
 
-        The order of the blocks is kept: of the DeiT-like spaces it is the same network, built alone
-        (where slots differ in kind, as in ``vitas_twins``, a block becomes one of its new slot's).
-        In a trained supernet it is another path: the weights are those of other slots.
+        The order of the blocks is kept, so in the DeiT-like spaces the subnet built alone is the
+        same network (where slots differ in kind, as in ``vitas_twins``, a block becomes one of its
+        new slot's kind).  In a trained supernet it is another path, with the weights of other
+        slots.
 
         Raises:
-            ArchitectureError: a restricted space has a block's choices not in its new slot.
+            ArchitectureError: in a restricted space a block's new slot lacks its choices.
         """
         arch = self.arch(arch)
         names = ('heads', *self.slot_fields)
@@ -89,7 +92,7 @@ class SlotSpace(Space):
         return self.arch(arch.replace(**{name: tuple(values) for name, values in out.items()}))
 
     def canonical_genes(self, genes: np.ndarray) -> np.ndarray:
-        """As :meth:`canonical`; where a block's choice is none of its new slot, the nearest."""
+        """Do as :meth:`canonical`; if the new slot lacks a block's choice, take the nearest one."""
         genes, values = genes.copy(), self._values(genes)
         rows = np.arange(len(genes))[:, None]
         heads = self.first_gene('heads')
@@ -108,12 +111,12 @@ class SlotSpace(Space):
         return genes
 
     def depths(self, arch: Any) -> tuple[int, ...]:
-        """Number of blocks in every group of slots."""
+        """Return the number of blocks in every group of slots."""
         heads = self.arch(arch).heads
         return tuple(sum(heads[slot] != IDENTITY for slot in group) for group in self.groups)
 
     def usable(self, genes: np.ndarray) -> np.ndarray:
-        """Also require one block that is no identity."""
+        """Require one block that is not an identity, in addition to the rules."""
         return super().usable(genes) & (self.columns(genes)['heads'] != IDENTITY).any(1)
 
     def exchanged(
@@ -123,7 +126,7 @@ class SlotSpace(Space):
         role: str,
         positions: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Swap widths as other spaces do; of depths the empty slots take the other's blocks."""
+        """Swap widths as other spaces do; for depths, empty slots take the other's blocks."""
         if role != DEPTH:
             return super().exchanged(genes, other, role, positions)
         firsts, out = [self.first_gene(n) for n in ('heads', *self.slot_fields)], genes.copy()
@@ -144,14 +147,14 @@ class SlotSpace(Space):
 
     @property
     def largest(self) -> Arch:
-        """The maximum of every choice, with the smallest patches."""
+        """Return the maximum of every choice, with the smallest patches."""
         return self._extreme(-1)
 
     @property
     def smallest(self) -> Arch:
-        """The minimum of every choice, with the largest patches and a block in the first slot.
+        """Return the minimum of every choice, with the largest patches and one block, in slot 0.
 
-        The space counts a network without any block too; it is of no use to anybody.
+        The space also counts a network without any block, which is of no use.
         """
         arch = self._extreme(0)
         first = [h for h in self.field('heads').choices[0] if h != IDENTITY]
@@ -163,15 +166,15 @@ class SlotSpace(Space):
     def sample_genes(
         self, rng: np.random.Generator | int, n: int, identity: float | None = None
     ) -> np.ndarray:
-        """Canonical gene matrix (n, num_genes); seeded.
+        """Draw a canonical gene matrix (n, num_genes); seeded.
 
-        Not uniform over networks, nearly all of which have full depth: the depth of each group is
-        drawn first, then every choice of its blocks uniformly.
+        The draw is not uniform over networks, because nearly all of them have full depth: first the
+        depth of each group is drawn, then every choice of its blocks uniformly.
 
         Args:
-            identity: probability of an identity in every slot that may be one, as the public code
-                draws them (the depth is then binomial); None: every depth equally often, so that
-                the last slots are trained too.
+            identity: probability of an identity in every slot that allows one, as the public code
+                draws them (the depth is then binomial); None: every depth is equally likely, so
+                that the last slots are trained too.
         """
         rng = np.random.default_rng(rng)
         sizes = np.array([len(c) for c in self.choices])

@@ -1,4 +1,4 @@
-"""The base of all search spaces: a table of choices and what follows from it."""
+"""The base of all search spaces: a table of choices and everything that follows from it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Space:
     ``fields``; positions with a single choice are part of it (their gene is 0), so the layout of
     the vector is the same for a space and all its restrictions.
 
-    A family subclasses this with its table, and overrides what is special in it: its authors' own
-    notation (``from_native``), rules between genes (``_links``), genes without effect
+    A family subclasses this with its table, and overrides what is special about it: its authors'
+    own notation (``from_native``), rules between genes (``build_links``), genes without effect
     (``canonical``).
     """
 
     name: ClassVar[str]
     table: ClassVar[tuple[Field, ...]]
     min_size: ClassVar[int]  # smallest resolution that ``restrict`` takes
-    # What complexity- and performance-aware sampling (ElasticViT) know of a space.
-    level_counter: ClassVar[str] = 'true'  # by which its levels are counted, see cost.count
-    never_floored: ClassVar[tuple[str, ...]] = ()  # fields that a level's smallest does not bound
+    # What the complexity- and performance-aware samplers (ElasticViT) know about a space.
+    level_counter: ClassVar[str] = 'true'  # counter that its levels are given in, see cost.count
+    never_floored: ClassVar[tuple[str, ...]] = ()  # fields that a level's floor does not bound
     compared: ClassVar[tuple[str, ...] | None] = None  # positions of the preference; None: all
 
     def __init__(
@@ -47,7 +47,7 @@ class Space:
         self._restriction = dict(restriction or {})
 
     def field(self, name: str) -> Field:
-        """The field of a name.
+        """Return the field of a name.
 
         Raises:
             ArchitectureError: the space has no such field.
@@ -60,21 +60,21 @@ class Space:
         )
 
     def role(self, role: str) -> Field | None:
-        """Return the field of a role, one of :data:`nasvit_mm.spaces.ROLES`; None without one."""
+        """Return the field of a role, one of :data:`nasvit_mm.spaces.ROLES`, or None."""
         return next((field for field in self.fields if field.role == role), None)
 
     def first_gene(self, name: str) -> int:
-        """Where the genes of a field begin in a gene vector."""
+        """Return the index of a field's first gene in a gene vector."""
         before = self.fields[: self.fields.index(self.field(name))]
         return sum(len(f.choices) for f in before)
 
     def build_links(self) -> list[Link]:
-        """Rules between genes, without cycles; of every gene the choices of this space."""
+        """Return the rules between genes, without cycles, over the choices of this space."""
         return []
 
-    # ------------------------------------------------------------------ what it is
+    # ------------------------------------------------------------------ identity and size
     def to_dict(self) -> dict[str, Any]:
-        """``dict(space=name, restrict={...})``: plain types, read back by ``get_space``."""
+        """Return ``dict(space=name, restrict={...})``, plain types that ``get_space`` reads."""
         out: dict[str, Any] = {'space': self.name}
         if self._restriction:
             out['restrict'] = copy.deepcopy(self._restriction)
@@ -94,12 +94,12 @@ class Space:
 
     @cached_property
     def choices(self) -> tuple[tuple[int, ...], ...]:
-        """Choices of every gene."""
+        """Return the choices of every gene."""
         return tuple(c for field in self.fields for c in field.choices)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """A readable name of every gene, ``depth[mb4]``."""
+        """Return a readable name of every gene, such as ``depth[mb4]``."""
         return tuple(label for field in self.fields for label in field.labels)
 
     @property
@@ -108,7 +108,7 @@ class Space:
 
     @cached_property
     def links(self) -> tuple[Link, ...]:
-        """Rules between two genes each."""
+        """Return the rules, each between two genes."""
         return tuple(self.build_links())
 
     @cached_property
@@ -116,16 +116,16 @@ class Space:
         return Forest([len(c) for c in self.choices], self.links)
 
     def possible_choices(self) -> list[np.ndarray]:
-        """Return per gene which of its choices occur in any vector that obeys the rules, bool."""
+        """Return per gene, as bool, which of its choices occur in a vector that obeys the rules."""
         return self._forest.possible()
 
     @property
     def num_architectures(self) -> int:
-        """Number of gene vectors that obey all rules."""
+        """Return the number of gene vectors that obey all rules."""
         return self._forest.count()
 
     def obeys(self, genes: np.ndarray) -> np.ndarray:
-        """Which rows of a gene matrix (n, num_genes) obey all rules between genes, (n,) bool."""
+        """Return which rows of a gene matrix (n, num_genes) obey all rules, (n,) bool."""
         genes = np.atleast_2d(genes)
         out = np.ones(len(genes), bool)
         for link in self.links:
@@ -133,22 +133,22 @@ class Space:
         return out
 
     def usable(self, genes: np.ndarray) -> np.ndarray:
-        """Which rows of a gene matrix are networks of use that obey all rules, (n,) bool."""
+        """Return which rows of a gene matrix are useful networks that obey all rules, (n,) bool."""
         return self.obeys(genes)
 
     @property
     def is_single(self) -> bool:
-        """Whether one architecture is left."""
+        """Return whether only one architecture is left."""
         return all(len(c) == 1 for c in self.choices)
 
     @cached_property
     def smallest(self) -> Arch:
-        """The minimum of every choice."""
+        """Return the architecture with the minimum of every choice."""
         return self.from_genes([0] * self.num_genes)
 
     @cached_property
     def largest(self) -> Arch:
-        """The maximum of every choice."""
+        """Return the architecture with the maximum of every choice."""
         return self.from_genes([len(c) - 1 for c in self.choices])
 
     # ------------------------------------------------------------------ architectures
@@ -156,37 +156,43 @@ class Space:
         """Read and validate an architecture.
 
         Args:
-            x: an :class:`Arch`; a name out of ``named``, ``'smallest'`` or ``'largest'``; a path
-                to a JSON or YAML file; a mapping of fields (``Arch.to_dict()``); or the authors'
-                own form.
+            x: an :class:`Arch`; a name from ``named``, ``'smallest'`` or ``'largest'``; a path to a
+                JSON or YAML file; what ``str(arch)`` printed; a mapping of fields
+                (``Arch.to_dict()``); or the authors' own form.
 
         Raises:
-            ArchitectureError: an unknown name (the closest names are listed), an unknown or
-                missing field, a value outside the space (the gene, the value and its choices are
-                named), or something that is no architecture.
+            ArchitectureError: the name is unknown (the closest names are listed), a field is
+                unknown or missing, a value is outside the space (the gene, the value and its
+                choices are named), or ``x`` is not an architecture at all.
         """
         return self._check(from_mapping(self, self.mapping(x)))
 
     def mapping(self, x: Arch | str | Path | Mapping | Sequence) -> Mapping:
-        """The fields of an architecture in any form that :meth:`arch` takes, before their values
-        are checked.
+        """Return an architecture's fields without checking their values.
+
+        Args:
+            x: any form that :meth:`arch` takes.
         """
         mapping = given_mapping(self, x)
         return mapping if isinstance(mapping, Mapping) else self.from_native(mapping)
 
     def from_native(self, x: Any) -> Mapping:
-        """Read the authors' own form that is not a mapping."""
+        """Read the authors' own form, if it is not a mapping."""
         raise ArchitectureError(
-            f'{type(x).__name__} is no {self.name} architecture; give a name, a '
+            f'{type(x).__name__} is not a {self.name} architecture; give a name, a '
             'mapping of fields, an Arch or a file'
         )
 
     def from_text(self, text: str) -> Mapping | Sequence | None:
-        """The authors' own form that is a string; None where ``text`` is not one."""
+        """Parse the authors' own form, if it is a string; return None if ``text`` is not one."""
         return None
 
     def _check(self, arch: Arch) -> Arch:
-        """Raise ValueError where genes contradict one another."""
+        """Check that genes do not contradict one another.
+
+        Raises:
+            ArchitectureError: two values do not go together; the message names them and the rule.
+        """
         if self.links:
             values = [
                 v for f in self.fields for v in (arch[f.name] if f.positions else (arch[f.name],))
@@ -203,16 +209,20 @@ class Space:
         return arch
 
     def canonical(self, arch: Any) -> Arch:
-        """The normal form: genes without effect set to a fixed value."""
+        """Return the normal form: genes without effect are set to a fixed value."""
         return self.arch(arch)
 
     def canonical_genes(self, genes: np.ndarray) -> np.ndarray:
-        """As :meth:`canonical`, for a gene matrix (n, num_genes)."""
+        """Do as :meth:`canonical`, for a gene matrix (n, num_genes)."""
         return genes
 
     # ------------------------------------------------------------------ genes
     def genes(self, arch: Any) -> np.ndarray:
-        """Gene vector (num_genes,) int64 of one architecture, matrix (n, num_genes) of a list."""
+        """Return the gene vector of one architecture, or the gene matrix of a list.
+
+        Returns:
+            (num_genes,) or (n, num_genes), int64.
+        """
         if is_many(arch):
             return np.stack([self.genes(a) for a in arch])
         arch = self.arch(arch)
@@ -224,10 +234,10 @@ class Space:
         return np.array(indices, dtype=np.int64)
 
     def from_genes(self, genes: Iterable[int]) -> Arch | list[Arch]:
-        """Inverse of :meth:`genes`; a matrix gives a list.
+        """Convert a gene vector to its architecture, or a gene matrix to a list of them.
 
         Raises:
-            ArchitectureError: wrong length or an index out of range, naming the gene.
+            ArchitectureError: the length is wrong, or an index is out of range (the gene is named).
         """
         genes = np.asarray(genes)
         if genes.ndim == 2:
@@ -240,7 +250,11 @@ class Space:
         return self._check(Arch(self.name, fields))
 
     def columns(self, genes: np.ndarray) -> dict[str, np.ndarray]:
-        """Values behind a gene matrix (n, num_genes): ``{field: (n, positions) or (n,)}`` int64."""
+        """Return the values behind a gene matrix (n, num_genes), by field.
+
+        Returns:
+            ``{field: (n, positions) or (n,)}``, int64.
+        """
         values = self._values(np.atleast_2d(np.asarray(genes)))
         out, start = {}, 0
         for field in self.fields:
@@ -280,15 +294,15 @@ class Space:
         role: str,
         positions: Sequence[str] | None = None,
     ) -> np.ndarray:
-        """Return genes (n, num_genes) with the widths, or the depths, of another architecture.
+        """Return genes (n, num_genes) with the widths or the depths of another architecture.
 
         Args:
-            other: its genes, (num_genes,).
+            other: the other architecture's genes, (num_genes,).
             role: ``'width'`` or ``'depth'``.
-            positions: of that field; None: all.
+            positions: positions of that field; None: all.
 
         Raises:
-            ArchitectureError: a position that the field does not have.
+            ArchitectureError: the field does not have one of the positions.
         """
         field, out = self.role(role), genes.copy()
         unknown = [p for p in positions or () if p not in field.positions]
@@ -303,14 +317,14 @@ class Space:
         return out
 
     def level_floors(self) -> dict[float, Any]:
-        """Return complexity level in MACs -> the smallest subnet of the levels up to it.
+        """Map complexity levels in MACs to the smallest subnet of the levels up to each.
 
-        Empty where the space's smallest member serves all levels.
+        The mapping is empty if the space's smallest member serves all levels.
         """
         return {}
 
     def above(self, floor: Arch) -> Space:
-        """Return the space whose choices are not below an architecture's.
+        """Return the space without the choices below an architecture's.
 
         Fields named in ``never_floored`` stay as they are.
         """
@@ -334,17 +348,20 @@ class Space:
         return archs[0] if n is None else archs
 
     def sample_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
-        """As :meth:`sample`, as a gene matrix (n, num_genes): thousands in milliseconds."""
+        """Draw as :meth:`sample` does, but return a gene matrix (n, num_genes).
+
+        Thousands of architectures take milliseconds.
+        """
         return self.uniform_genes(rng, n)
 
     def sample_usable(self, rng: np.random.Generator | int, n: int, **how: Any) -> list[Arch]:
-        """As :meth:`sample`, of networks that are of use: drawn again where one is not.
+        """Draw ``n`` architectures as :meth:`sample` does, replacing useless ones by new draws.
 
         Args:
-            how: arguments of :meth:`sample_genes` besides.
+            how: further arguments of :meth:`sample_genes`.
 
         Raises:
-            ArchitectureError: in 1,000 draws there is none.
+            ArchitectureError: 1,000 rounds of draws have not filled the list.
         """
         rng = np.random.default_rng(rng)
         genes = self.sample_genes(rng, n, **how)
@@ -359,17 +376,17 @@ class Space:
         )
 
     def uniform_genes(self, rng: np.random.Generator | int, n: int) -> np.ndarray:
-        """Drawn uniformly from all gene vectors that obey the rules, (n, num_genes)."""
+        """Draw uniformly from all gene vectors that obey the rules, (n, num_genes)."""
         return self._forest.draw(np.random.default_rng(rng), n)
 
     # ------------------------------------------------------------------ derived spaces
     def restrict(self, **fields: Any) -> Space:
-        """A space with fewer choices, for small pictures, demonstrations and tests.
+        """Return a space with fewer choices, for small images, demonstrations and tests.
 
         Args:
-            fields: per field the choices left.  For a scalar field a value or a tuple of values;
-                for the others a mapping ``position -> value or values`` (positions not named stay
-                as they are), or a list with one entry per position.  ``resolution`` alone may
+            fields: the choices left, by field.  For a scalar field give a value or a tuple of
+                values; for the others a mapping ``position -> value or values`` (other positions
+                stay as they are), or a list with one entry per position.  Only ``resolution`` may
                 take values that the full space does not have.
 
         Example::
@@ -377,12 +394,12 @@ class Space:
             space.restrict(resolution=(64, 80, 96), depth=dict(mb5=(3, 4), mb6=3))
 
         Raises:
-            ArchitectureError: an unknown field or position, or a choice that the space lacks.
+            ArchitectureError: the space lacks a field, a position or a choice.
         """
         return restricted(self, fields)
 
     def only(self, arch: Any) -> Space:
-        """The space whose one member is ``arch``: a subnet is a supernet with one choice."""
+        """Return the space whose one member is ``arch``: a subnet is a supernet with one choice."""
         arch = self.arch(arch)
         return self.restrict(
             **{f.name: list(arch[f.name]) if f.positions else arch[f.name] for f in self.fields}
@@ -391,14 +408,14 @@ class Space:
     # ------------------------------------------------------------------ named architectures
     @cached_property
     def zoo(self) -> dict[str, dict[str, Any]]:
-        """Named members of this space with provenance: source, published and measured figures."""
+        """Return the named members with their source, published and measured metrics."""
         path = Path(inspect.getfile(type(self))).with_name('zoo.json')
         entries = json.loads(path.read_text()).get(self.name, {}) if path.is_file() else {}
         return {name: entry for name, entry in entries.items() if self._has(entry['arch'])}
 
     @cached_property
     def named(self) -> dict[str, Arch]:
-        """Name -> architecture, of :attr:`zoo`."""
+        """Return the architecture of every name in :attr:`zoo`."""
         return {name: self.arch(entry['arch']) for name, entry in self.zoo.items()}
 
     def _has(self, x: Any) -> bool:
@@ -413,8 +430,9 @@ class Space:
 
 
 def is_many(archs: Any) -> bool:
-    """Whether it is a list of architectures, not one in its authors' own form (whose first entry
-    is a number).
+    """Return whether the argument is a list of architectures rather than a single one.
+
+    One architecture in its authors' own form is a list too, but its first entry is a number.
     """
     return isinstance(archs, (list, tuple)) and all(
         isinstance(a, (Arch, Mapping, str, list, tuple)) for a in archs

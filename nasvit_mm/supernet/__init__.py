@@ -1,4 +1,4 @@
-"""Training a supernet: which subnets, which losses, and how their gradients become one."""
+"""Training a supernet: which subnets, which losses, and how their gradients are combined."""
 
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
 from nasvit_mm.supernet.distill import Distillation

@@ -1,6 +1,6 @@
-"""How the gradients of the largest network and of the subnets become one.
+"""Combining the gradients of the largest network with those of the subnets.
 
-The rules have names: ``'sum'`` adds them, ``'project'`` is NASViT's gradient projection.
+The rules have names: ``'sum'`` adds the gradients, ``'project'`` is NASViT's gradient projection.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ def project_conflict(
 ) -> list[torch.Tensor | None]:
     """Combine two sets of gradients; in conflict the subnets' direction has priority.
 
-    With a = -<sub, sup> / (1e-6 + |sub|^2), limited to 0 ... 2, the result is sub + a sub + sup:
-    the sum where they agree; where they do not, what opposes the subnets is taken out of the
-    largest network's.  (Source: NASViT, section 3.2, and its released code.)
+    With a = -<sub, sup> / (1e-6 + |sub|^2), limited to 0 ... 2, the result is sub + a sub + sup.
+    Where the two agree it is their sum; where they do not, the component that opposes the subnets
+    is removed from the largest network's gradient.  (Source: NASViT, section 3.2, and its released
+    code.)
 
     Args:
-        sub: of the subnets, summed (and clipped); None where none of them reaches a parameter.
-        sup: of the largest network, in the same order; None likewise.
-        scope: a coefficient for each ``'tensor'``, as NASViT has it, or one for all, ``'global'``.
-        inplace: write into the tensors of ``sub`` (of ``sup`` where there is none) and need no
-            memory.
+        sub: gradients of the subnets, summed (and clipped); None for parameters that no subnet
+            uses.
+        sup: gradients of the largest network, in the same order; None likewise.
+        scope: ``'tensor'``: one coefficient per tensor, as in NASViT; ``'global'``: one for all.
+        inplace: write into the tensors of ``sub`` (of ``sup`` where ``sub`` has None) and allocate
+            no memory.
 
     Returns:
-        Gradients in that order; None where neither has one.
+        The combined gradients in that order; None where neither set has one.
 
     Raises:
-        ValueError: lists of different length, or an unknown scope.
+        ValueError: the lists differ in length, or the scope is unknown.
     """
     if len(sub) != len(sup):
         raise ValueError(f'{len(sub)} gradients of subnets and {len(sup)} of the largest network')
@@ -55,14 +57,12 @@ def project_conflict(
 def sum_gradients(
     sub: Gradients, sup: Gradients, *, scope: str = 'tensor', inplace: bool = False
 ) -> list[torch.Tensor | None]:
-    """Add two sets of gradients; arguments as of :func:`project_conflict`, ``scope`` of no
-    consequence.
-    """
+    """Add two sets of gradients; see :func:`project_conflict`, but ``scope`` has no effect."""
     return _combined(sub, sup, None, inplace)
 
 
 def cosine(sub: Gradients, sup: Gradients) -> float:
-    """Cosine similarity of the two sets over the parameters that both reach; 0 where none are."""
+    """Return the cosine of the two sets over the parameters that both reach, or 0."""
     pairs = [(a, b) for a, b in zip(sub, sup) if a is not None and b is not None]
     if not pairs:
         return 0.0
@@ -75,7 +75,7 @@ def cosine(sub: Gradients, sup: Gradients) -> float:
 def _products(
     pairs: Sequence[tuple[torch.Tensor, torch.Tensor]],
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """<a, b> and <a, a> of each pair, without copies."""
+    """Return <a, b> and <a, a> of each pair, without copies."""
     flat = [(a.detach().flatten(), b.detach().flatten()) for a, b in pairs]
     return torch.stack([a @ b for a, b in flat]), torch.stack([a @ a for a, _ in flat])
 
@@ -96,7 +96,7 @@ def _combined(
     return out
 
 
-# By the names that configs use: ``rule(sub, sup, scope=, inplace=)``.
+# By the names used in configs: ``rule(sub, sup, scope=, inplace=)``.
 RULES = {'sum': sum_gradients, 'project': project_conflict}
 
 
@@ -106,11 +106,12 @@ class Conflict:
 
     Args:
         rule: ``'project'``, ``'sum'`` or another name of :data:`RULES`.
-        scope: of the projection, see :func:`project_conflict`.
-        start_epoch: epochs (from 0) before it only add; NASViT's code projects from epoch 101 on.
+        scope: scope of the projection, see :func:`project_conflict`.
+        start_epoch: first epoch (counted from 0) of the rule; earlier ones add the gradients.
+            NASViT's code projects from epoch 101 on.
 
     Raises:
-        ValueError: an unknown rule or scope.
+        ValueError: the rule or the scope is unknown.
     """
 
     rule: str = 'project'
@@ -124,6 +125,6 @@ class Conflict:
             raise ValueError(f'scope = {self.scope!r}, allowed: {", ".join(SCOPES)}')
 
     def __call__(self, sub: Gradients, sup: Gradients, epoch: int) -> list[torch.Tensor | None]:
-        """Combined gradients of a step, written into those of ``sub``."""
+        """Return the combined gradients of a step, written into those of ``sub``."""
         rule = RULES['sum' if epoch < self.start_epoch else self.rule]
         return rule(sub, sup, scope=self.scope, inplace=True)

@@ -16,12 +16,14 @@ from nasvit_mm.supernet.model import Supernet
 
 @HOOKS.register_module()
 class SupernetState(Hook):
-    """Keep what a supernet's step remembers (step, level, memory banks) in the checkpoint, and
-    the cosine in the log of the steps that it is of; draw subnets by the run's seed.
+    """Keeps the state of a supernet's training (step, level, memory banks) in the checkpoint.
+
+    It also seeds the draws of subnets with the run's seed, and limits the cosine in the log to the
+    steps that computed it.
 
     Raises:
-        UsageError: when a run is resumed from a checkpoint that has none of it, or of another
-            sampler; an optimizer wrapper that does what is the supernet's.
+        UsageError: the checkpoint to resume from lacks this state or comes from another sampler; or
+            the optimizer wrapper does what the supernet does itself.
     """
 
     priority = 'VERY_HIGH'
@@ -32,7 +34,7 @@ class SupernetState(Hook):
         supernet.steps_per_epoch = steps_per_epoch(runner)
         supernet.dump_dir = Path(runner.work_dir)
         seed = [runner.seed]
-        broadcast_object_list(seed)  # with diff_rank_seed every process has another
+        broadcast_object_list(seed)  # with diff_rank_seed the processes' seeds differ
         supernet.seed_draws(*seed)
         epochs = runner.max_iters / supernet.steps_per_epoch
         runner.logger.info(
@@ -46,9 +48,9 @@ class SupernetState(Hook):
             and not 0.9 < supernet.steps_per_epoch / meant < 1.1
         ):
             runner.logger.warning(
-                f'the schedule is of {meant:,} steps an epoch: it was meant to end after '
+                f'the schedule assumes {meant:,} steps an epoch: it was meant to end after '
                 f'{runner.max_iters // meant} epochs. --cfg-options steps_per_epoch='
-                f'{supernet.steps_per_epoch} has it do so; --auto-scale-lr goes with it'
+                f'{supernet.steps_per_epoch} makes it do so; add --auto-scale-lr'
             )
         if supernet.conflict.rule != 'sum' and 0 < supernet.conflict.start_epoch >= epochs:
             runner.logger.warning(
@@ -57,7 +59,7 @@ class SupernetState(Hook):
             )
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        # mmengine logs the last value there is, whichever step it is of.
+        # mmengine logs the last value it has, even if it comes from an earlier step.
         runner.message_hub.log_scalars.pop('train/cosine', None)
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
@@ -75,15 +77,15 @@ class SupernetState(Hook):
         if state is None:
             raise UsageError(
                 'the checkpoint to resume from holds no state of a supernet (step, '
-                'level, banks); to begin with its weights: load_from, no --resume'
+                'level, banks); to start from its weights give load_from, without --resume'
             )
         ours = type(supernet.sampler).__name__
-        theirs = state.get('sampler_type', ours)  # earlier checkpoints do not tell
+        theirs = state.get('sampler_type', ours)  # earlier checkpoints do not record it
         if theirs != ours:
             raise UsageError(
-                f'the checkpoint to resume from is of a run with the sampler {theirs},'
-                f' the config has {ours}: give the same, or begin with its weights: '
-                'load_from, no --resume'
+                f'the checkpoint to resume from was written with the sampler {theirs},'
+                f' the config has {ours}: use the same, or start from its weights: '
+                'load_from, without --resume'
             )
         try:
             supernet.sampler.load_state_dict(state['sampler'])
@@ -97,7 +99,7 @@ class SupernetState(Hook):
 
 
 def steps_per_epoch(runner: Any) -> int:
-    """Steps in which the data are seen once."""
+    """Return the number of steps in which the data are seen once."""
     loader = runner.train_dataloader
     batch = getattr(loader, 'batch_size', None) or loader.batch_sampler.batch_size
     return max(1, len(loader.dataset) // (batch * get_world_size()))

@@ -1,6 +1,7 @@
-"""Losses of supernet training: soft targets, and the adaptive alpha-divergence of AlphaNet.
+"""Losses of supernet training: soft targets, and AlphaNet's adaptive alpha-divergence.
 
-Classes are dimension 1, so that logits of pictures (N, C) and of pixels (N, C, H, W) are the same.
+Classes are dimension 1, so that logits of images (N, C) and of pixels (N, C, H, W) are treated
+alike.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import torch
 def soft_cross_entropy(
     logits: torch.Tensor, target: torch.Tensor, reduction: str = 'mean'
 ) -> torch.Tensor:
-    """Cross-entropy with a target distribution, mean over pictures (and pixels).
+    """Compute the cross-entropy with a target distribution, averaged over images (and pixels).
 
     Args:
         logits: (N, C, ...).
         target: probabilities, the same shape.
-        reduction: ``'mean'``, or ``'none'``: (N, ...).
+        reduction: ``'mean'``, or ``'none'``, which returns (N, ...).
     """
     return _reduced(-(target * logits.log_softmax(1)).sum(1), reduction)
 
@@ -26,19 +27,20 @@ def soft_cross_entropy(
 def adaptive_alpha_divergence(
     logits: torch.Tensor, target: torch.Tensor, clip: float = 5.0, reduction: str = 'mean'
 ) -> torch.Tensor:
-    """Of the divergences with alpha -1 and +1 the larger one, for each picture (or pixel).
+    """Compute the larger of the divergences with alpha -1 and +1, per image (or pixel).
 
-    The first punishes a student that is sure of what the target is not, the second one that misses
-    what the target is.  (Source: AlphaNet, ICML 2021, as NASViT's and ElasticViT's code has it.)
+    The first penalises a student that is confident where the target is not, the second a student
+    that misses where the target is confident.  (Source: AlphaNet, ICML 2021, as in NASViT's and
+    ElasticViT's code.)
 
     Args:
-        logits: of the student, (N, C, ...).
-        target: probabilities of the teacher, the same shape; no gradient flows to them.
+        logits: the student's logits, (N, C, ...).
+        target: the teacher's probabilities, the same shape; no gradient flows to them.
         clip: largest ratio of student to target probability at alpha -1.
-        reduction: ``'mean'``, or ``'none'``: (N, ...).
+        reduction: ``'mean'``, or ``'none'``, which returns (N, ...).
 
     Returns:
-        What carries the gradient; its value means nothing and may be negative.
+        A tensor that carries the gradient; its value has no meaning and may be negative.
     """
     p, log_q = target.detach(), logits.log_softmax(1)
     q = log_q.detach().exp()
@@ -52,13 +54,13 @@ def adaptive_alpha_divergence(
 
 
 def focal_mean(loss: Callable, pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    """A loss over maps nearly all of which are agreed background, weighed as a focal loss is.
+    """Average a loss over maps that are mostly agreed background, weighted like a focal loss.
 
-    A plain mean over a detector's anchors and classes is next to nothing beside its other losses,
-    which are divided by the number of boxes' anchors.  As there, and as in distillation by the
-    quality focal loss (CrossKD, CVPR 2024), each entry counts by the square of the difference of
-    the two probabilities, and the sum is divided by the target's foreground, here the sum of its
-    squared probabilities, 1 at least.
+    A plain mean over a detector's anchors and classes is negligible beside its other losses, which
+    are divided by the number of the boxes' anchors.  As in those, and in distillation with the
+    quality focal loss (CrossKD, CVPR 2024), each entry is weighted by the squared difference of the
+    two probabilities, and the sum is divided by the target's foreground: the sum of its squared
+    probabilities, but at least 1.
 
     Args:
         loss: ``loss(logits, target, reduction='none')``.
@@ -79,12 +81,12 @@ def _reduced(values: torch.Tensor, reduction: str) -> torch.Tensor:
 
 
 def mixed_teachers(logits: Sequence[torch.Tensor], temperature: float) -> torch.Tensor:
-    """Mean of the teachers' probabilities, softmax(logits / temperature); no gradient.
+    """Average the teachers' probabilities, softmax(logits / temperature), without gradient.
 
-    NASViT's temperature is 0.2 (its code multiplies by 5), ElasticViT's too: both sharpen.
+    NASViT's temperature is 0.2 (its code multiplies by 5), and so is ElasticViT's: both sharpen.
 
     Args:
-        logits: of each teacher, (N, C, ...).
+        logits: logits of each teacher, (N, C, ...).
     """
     with torch.no_grad():
         return torch.stack([(z / temperature).softmax(1) for z in logits]).mean(0)

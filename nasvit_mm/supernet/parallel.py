@@ -1,4 +1,4 @@
-"""A supernet in several processes."""
+"""A supernet distributed over several processes."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from nasvit_mm.registry import MODEL_WRAPPERS
 
 @MODEL_WRAPPERS.register_module()
 class SupernetParallel(nn.Module):
-    """What DistributedDataParallel is to other models.
+    """Wraps a supernet for several processes, like DistributedDataParallel for other models.
 
-    A supernet's step averages gradients over the processes by itself, once for the largest network
-    and once for the others.  torch's wrapper would do it in every backward, and must be told which
-    parameters a subnet leaves out; mmengine's knows no step of a model, and would train the largest
-    network alone.
+    A supernet's step averages gradients over the processes itself, once for the largest network and
+    once for the others.  torch's wrapper would do it in every backward, and needs to know which
+    parameters a subnet leaves out; mmengine's ignores the model's own step and would train the
+    largest network alone.
 
     Args:
-        module: the supernet; all processes get the weights of the first.
+        module: the supernet; all processes get the weights of the first one.
     """
 
     def __init__(self, module: nn.Module) -> None:

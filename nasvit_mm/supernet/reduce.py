@@ -1,4 +1,4 @@
-"""Gradients and numbers over all processes."""
+"""Reducing gradients and numbers over all processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BUCKET = 64  # MiB: few reductions, and no second copy of all gradients
 
 
 def take_gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tensor | None]:
-    """Take the gradients off the parameters."""
+    """Remove the gradients from the parameters and return them."""
     out = [p.grad for p in parameters]
     for p in parameters:
         p.grad = None
@@ -21,13 +21,13 @@ def take_gradients(parameters: Sequence[torch.nn.Parameter]) -> list[torch.Tenso
 def mean_gradients(
     gradients: Sequence[torch.Tensor | None], like: Sequence[torch.Tensor], same: bool = True
 ) -> list[torch.Tensor | None]:
-    """Mean over all processes, in place, by a reduction for each bucket of tensors.
+    """Average gradients over all processes, in place, with one reduction per bucket of tensors.
 
     Args:
-        gradients: None where a parameter was not reached.
+        gradients: the gradients, None for parameters that were not reached.
         like: the parameters.
-        same: whether all processes reach the same parameters; if not, one that only some reach
-            gets the mean with zeros of the others, and one that none reaches stays None.
+        same: whether all processes reach the same parameters.  If not, a process without a gradient
+            counts as zeros, and a parameter that no process reaches stays None.
     """
     out = list(gradients)
     if get_world_size() == 1:
@@ -44,7 +44,7 @@ def mean_gradients(
 
 
 def mean_number(value: torch.Tensor) -> float:
-    """Mean of a scalar over all processes."""
+    """Return the mean of a scalar over all processes."""
     value = value.detach().clone()
     all_reduce(value, op='mean')
     return float(value)

@@ -90,10 +90,10 @@ def test_without_index_buffers(official):
 @pytest.mark.parametrize(
     ('damage', 'message'),
     [
-        (lambda index: index + 900, 'leaves the table'),
+        (lambda index: index + 900, 'outside the table'),
         (
             lambda index: torch.arange(index.numel()).view_as(index) % 961,
-            'no function of the offset',
+            'not a function of the offset',
         ),
         (lambda index: index[:4, :4], r'\(4, 4\)'),
     ],

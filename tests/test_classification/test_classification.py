@@ -97,7 +97,7 @@ def test_held_out_pictures(folder):
 
 
 def test_mistakes_in_the_data(folder):
-    with pytest.raises(DataError, match='nowhere.*does not exist; expected pictures in'):
+    with pytest.raises(DataError, match='nowhere.*does not exist; expected images in'):
         ImageFolder(str(folder), 'nowhere', TRANSFORM)
     (folder / 'empty').mkdir()
     with pytest.raises(DataError, match='empty.*holds no classes'):

@@ -70,7 +70,7 @@ def test_mistakes(data):
         names('ade20k', data, 'test')
     with pytest.raises(UsageError, match='every = 1, expected at least 2'):
         names('ade20k', data, 'train', 1)
-    with pytest.raises(UsageError, match='of 24 pictures none is left'):
+    with pytest.raises(UsageError, match='none of 24 images is left'):
         names('ade20k', data, 'held_out', 10**9)
 
 

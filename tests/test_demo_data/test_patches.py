@@ -23,7 +23,7 @@ def test_the_folders_and_again(tmp_path):
     picture = next((tmp_path / 'patches/train/sky').iterdir())
     assert Image.open(picture).size == (64, 64)
     before = {p.name: p.read_bytes() for p in (tmp_path / 'patches/train/tree').iterdir()}
-    picture.unlink()  # damaged: written anew, the same
+    picture.unlink()  # damaged: written again, the same
     assert write_patches(tmp_path / 'patches', **SMALL).fresh and picture.is_file()
     assert before == {p.name: p.read_bytes() for p in (tmp_path / 'patches/train/tree').iterdir()}
     with pytest.raises(FileExistsError, match='in the layout'):
@@ -31,7 +31,7 @@ def test_the_folders_and_again(tmp_path):
 
 
 def test_too_few_scenes(tmp_path):
-    with pytest.raises(ValueError, match='no picture for train/.* more scenes are needed'):
+    with pytest.raises(ValueError, match='no image for train/.* more scenes are needed'):
         write_patches(tmp_path / 'few', **dict(SMALL, num_train=1))
 
 

@@ -66,7 +66,7 @@ def test_good_data_pass(folder: Path) -> None:
 
 def test_missing_annotation(folder: Path) -> None:
     (folder / 'ann/b.png').unlink()
-    with pytest.raises(DataError, match=r'1 of 2 pictures of the val .*ann/b.png.*seg_map_suffix'):
+    with pytest.raises(DataError, match=r'1 of 2 images of the val .*ann/b.png.*seg_map_suffix'):
         check(dataset(folder))
 
 

@@ -40,8 +40,8 @@ def test_a_run_goes_on_with_its_own_sampler():
     assert (again.step, again.sampler.level) == (7, 2)
     for sampler, message in (
         (dict(type='uniform'), 'sampler LevelSampler, the config has UniformSampler'),
-        (dict(LEVELS, levels=[15e6, 20e6, 26e6]), r'its levels = .*, of the config .*26000000'),
-        (dict(LEVELS, tolerance=3e6), 'its tolerance = 4000000.0, of the config 3000000.0'),
+        (dict(LEVELS, levels=[15e6, 20e6, 26e6]), r'its levels = .*, the config has .*26000000'),
+        (dict(LEVELS, tolerance=3e6), 'its tolerance = 4000000.0, the config has 3000000.0'),
     ):
         with pytest.raises(UsageError, match=message):
             resume(build('nasvit', sampler=sampler), checkpoint)
@@ -92,7 +92,7 @@ def test_a_schedule_of_other_steps_an_epoch(pictures, max_iters, warned, caplog,
             optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0)),
         )
     )
-    assert ('steps_per_epoch=100 has it do so' in caplog.text) == warned
+    assert ('steps_per_epoch=100 makes it do so' in caplog.text) == warned
 
 
 def test_a_cosine_is_logged_with_its_own_step(tmp_path):

@@ -304,7 +304,7 @@ def test_identity_probability():
 
 def test_mistakes(tables):
     sampler = BankSampler('elasticvit', levels=(200e6,))
-    with pytest.raises(ValueError, match='banks of 2 levels, the sampler 1'):
+    with pytest.raises(ValueError, match='banks of 2 levels, the sampler has 1'):
         sampler.load_state_dict(dict(sampler.state_dict(), bank=[[], []]))
     with pytest.raises(ValueError, match='no entry of the table of level 1e'):
         next(LevelSampler('elasticvit', levels=(100e6,), tables={100e6: tables[200e6]}).draw(1))

@@ -159,7 +159,9 @@ def test_a_full_disk_is_named(data, tmp_path):
     path = config('vitas_twins', data, tmp_path)
     limited = start('tests/test_tools/limited_train.py', path, '--work-dir', tmp_path / 'run')
     line = error_line(limited.returncode, limited.stderr)
-    assert f'no space to write {tmp_path}' in line and 'iter_2.pth' in line and '--resume' in line
+    assert (
+        f'no space left to write {tmp_path}' in line and 'iter_2.pth' in line and '--resume' in line
+    )
     train(path, tmp_path / 'run', '--resume')
 
 
@@ -178,8 +180,8 @@ def test_an_unreadable_picture_is_named(data, tmp_path):
     )
     line = error_line(done.returncode, done.stderr)
     assert re.fullmatch(
-        r'error: the picture \S+b/3\.png cannot be read: .*; replace it or take it '
-        'out of the folder',
+        r'error: the image \S+b/3\.png cannot be read: .*; replace it or remove it '
+        'from the folder',
         line,
     )
     assert done.stderr.rstrip().endswith(line)

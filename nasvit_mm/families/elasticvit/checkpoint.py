@@ -12,9 +12,9 @@ from nasvit_mm.families.official import Converter, check_keys
 from nasvit_mm.nn import Span, take
 from nasvit_mm.spaces import Space
 
-# What the keys of official weights begin with.
+# Beginnings of keys in official weights.
 KEYS = ('first_conv.', 'conv_stem.', 'feature_exactor.5.', 'pre_head_0.', 'classifer.')
-# Official name -> ours; the misspellings are the authors'.
+# Official name -> our name; the misspellings are the authors'.
 RENAMES = (
     (r'^first_conv\.', 'backbone.stem.'),
     (r'^first_conv_bn\.', 'backbone.stem_bn.'),
@@ -49,19 +49,19 @@ LAYER = re.compile(r'^feature_exactor\.(\d)\.layers\.(\d+)\.(?!0\.|reduction\.)(
 
 
 def is_extracted(weights: Mapping[str, torch.Tensor]) -> bool:
-    """The authors' code extracts no subnets."""
+    """Return False, because the authors' code extracts no subnets."""
     return False
 
 
 def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch.Tensor]:
-    """Official tensors under our names.
+    """Return official tensors under our names.
 
-    The authors' EMA averages the integer index buffers of the position tables too and truncates the
-    result, so that some offsets read the row before theirs; weights of such a checkpoint were
-    evaluated with that.  What the buffers say is baked into the tables.
+    The authors' EMA also averages the integer index buffers of the position tables and truncates
+    the result, so that some offsets read the row before their own.  Such checkpoints were evaluated
+    that way, so the rows that the buffers point to are baked into the tables.
 
     Raises:
-        ValueError: not ElasticViT weights.
+        ValueError: the weights are not ElasticViT's.
     """
     check_keys(weights, 'ElasticViT', KEYS)
     out = {}
@@ -75,7 +75,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
             out[key] = tensor
             continue
         stage, number, rest = layer[1], int(layer[2]), layer[3]
-        where = f'backbone.stages.{stage}.{number // 2 + 1}.'  # block 0 is the entry
+        where = f'backbone.stages.{stage}.{number // 2 + 1}.'  # block 0 is the IB entry
         if number % 2:
             part, _, kind = rest.partition('.')
             out[f'{where}{MLP[part]}.{kind}'] = tensor
@@ -88,7 +88,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
 
 
 def _as_read(table: torch.Tensor, index: torch.Tensor | None, grid: int, key: str) -> torch.Tensor:
-    """The table by true offset: row v is the one that the stored index reads for offset v."""
+    """Return the table by true offset: row v is the one the stored index reads for offset v."""
     if index is None:
         return table
     rows, tokens = (2 * grid - 1) ** 2, grid**2
@@ -98,27 +98,28 @@ def _as_read(table: torch.Tensor, index: torch.Tensor | None, grid: int, key: st
             f'{tuple(index.shape)}; expected {rows} rows and ({tokens}, {tokens})'
         )
     y, x = torch.arange(tokens) // grid, torch.arange(tokens) % grid
+    # (tokens, tokens): the row of each query-key offset
     true = (y[:, None] - y + grid - 1) * (2 * grid - 1) + x[:, None] - x + grid - 1
     read = torch.empty(rows, dtype=torch.long)
     read[true.flatten()] = index.flatten().long()
     if not torch.equal(read[true], index.long()) or read.min() < 0 or read.max() >= rows:
         raise ValueError(
-            f'the relative_position_index beside {key} is no function of the offset, '
-            'or leaves the table'
+            f'the relative_position_index beside {key} is not a function of the offset, '
+            'or points outside the table'
         )
     return table[read]
 
 
 def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torch.Tensor:
-    """The part of an official tensor that the supernet of ``space`` holds, as a copy.
+    """Return a copy of the part of an official tensor that the supernet of ``space`` holds.
 
     Raises:
         ValueError: the official tensor is too small.
     """
     if len(shape) == 2 and tensor.shape[2:] == (1, 1):
-        tensor = tensor.flatten(1)  # a 1x1 convolution of a vector is a linear layer here
+        tensor = tensor.flatten(1)  # (cout, cin): a 1x1 convolution of a vector is linear here
     if len(shape) == 4 and tensor.ndim == 2:
-        tensor = tensor[:, :, None, None]  # and the head's linear layer over tokens a convolution
+        tensor = tensor[:, :, None, None]  # the head's linear layer over tokens is a 1x1 here
     if tensor.ndim != len(shape) or any(n < m for n, m in zip(tensor.shape, shape)):
         raise ValueError(
             f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '

@@ -1,4 +1,4 @@
-"""Closed-form cost of ElasticViT, over arrays of architectures; the authors' formula beside it."""
+"""Closed-form cost of ElasticViT over arrays of architectures, and the authors' formula."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def tally(
     num_classes: int,
     out_width: tuple[int, ...] | None,
 ) -> dict[str, Tally]:
-    """Cost per part of the network for ``n`` architectures.
+    """Count the cost of each part of the network for ``n`` architectures.
 
     Args:
         fields: columns of ``Space.columns``, (n,) or (n, positions).
-        height, width: of the input, (n,).
+        height, width: size of the input in pixels, (n,).
         out_indices: outputs of a backbone; None: the whole classifier.
         out_width: widths of the taps, one per output.
     """
@@ -86,13 +86,13 @@ def _ib(
     before: np.ndarray,
     after: np.ndarray,
 ) -> Tally:
-    """An inverted bottleneck from ``before`` to ``after`` positions."""
+    """Count an inverted bottleneck from ``before`` to ``after`` positions."""
     hidden = cin * expand
     out = conv(cin, hidden, before) + depthwise(hidden, after, kernel) + 2 * norm(hidden)
     if stage.se:
         out += squeeze_excite(hidden, hidden // facts.SE_RATIO)
     out += conv(hidden, cout, after) + norm(cout)
-    return out + conv(cin, cout, after) * (cin != cout)  # the shortcut, where widths differ
+    return out + conv(cin, cout, after) * (cin != cout)  # the shortcut, if widths differ
 
 
 def _attention(
@@ -122,12 +122,12 @@ def _head(width: np.ndarray, tokens: np.ndarray, num_classes: int) -> Tally:
 def authors_macs(
     fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarray, num_classes: int
 ) -> dict[str, np.ndarray]:
-    """The released code's own counter: what levels, banks and tables of ElasticViT mean by MACs.
+    """Count MACs as the released code does; ElasticViT's levels, banks and tables use this count.
 
-    It differs from the true count: a softmax is one product per score, the 3x3 on v one per
-    position; squeeze-and-excitation and shortcuts of the transformer stages' entries are left out;
-    shortcuts of the convolutional stages count where they only pool; the map before an entry has
-    twice the side after it, also where that was rounded up.  Global attention.
+    It differs from the true count: a softmax counts as one MAC per score and the 3x3 on v as one
+    per position; squeeze-and-excitation and shortcuts of the transformer stages' entries are left
+    out; shortcuts of the convolutional stages count even if they only pool; the map before an entry
+    is taken as twice the side after it, even if that was rounded up.  Attention is always global.
     """
     heights, widths = facts.stage_sizes(height), facts.stage_sizes(width)
     channels = fields['width']
@@ -179,7 +179,7 @@ def _authors_ib(
 
 
 def output_widths(fields: Mapping[str, np.ndarray], out_indices: tuple[int, ...]) -> np.ndarray:
-    """Channels of the backbone's outputs, (n, outputs)."""
+    """Return the channels of the backbone's outputs, (n, outputs)."""
     return np.stack([fields['width'][:, facts.OUTPUT_STAGES[i] + 1] for i in out_indices], 1)
 
 

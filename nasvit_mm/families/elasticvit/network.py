@@ -1,9 +1,9 @@
-"""ElasticViT (ICCV 2023): convolutional stages, then stages of an IB entry and transformer blocks.
+"""ElasticViT (ICCV 2023): convolutional stages, then stages of an IB entry and transformers.
 
-One definition: built for a space it is the supernet, built for an architecture the deployable
-backbone.  Written from the facts of the paper and of its released code; what reads odd here (norm
-over tokens and channels, query, key and value rows read head by head across their areas, the
-activation before the projection) is what the released weights were trained with.
+There is one definition: built for a space it is the supernet, built for an architecture it is the
+deployable backbone.  It is written from the facts of the paper and of the released code; what looks
+odd (the norm over tokens and channels, the query, key and value rows read head by head across their
+areas, the activation before the projection) is what the released weights were trained with.
 """
 
 from __future__ import annotations
@@ -42,29 +42,29 @@ FIRST_TRANSFORMER = len(facts.CONV_STAGES)
 
 
 class TransformerPlan(NamedTuple):
-    """Spans of a transformer block."""
+    """The spans of a transformer block."""
 
     channels: Span
     values: Span  # channels of all heads' v
-    rows: AxisSpan  # of the joint query-key-value weight
-    hidden: Span  # of the MLP
+    rows: AxisSpan  # rows of the joint query-key-value weight
+    hidden: Span  # hidden features of the MLP
     drop: float
 
 
 class StemPlan(NamedTuple):
-    """Spans of the stem."""
+    """The spans of the stem."""
 
     channels: Span
     blocks: tuple[MBConvPlan, ...]
 
 
 class Attention(nn.Module):
-    """Attention with 16 channels of q and k a head and a depthwise 3x3 on v.
+    """Attention with 16 channels of q and k per head and a depthwise 3x3 on v.
 
-    The weight of q, k and v holds three areas of rows; the active rows of all areas, one after the
-    other, are read head by head, each head taking its q, k and v from the next ones.  So a row
-    serves as q, k or v depending on the number of heads and the width of v: the released weights
-    were trained with this.
+    The joint weight holds three areas of rows, for q, k and v.  The active rows of all areas are
+    concatenated and read head by head: each head takes its q, k and v from the next rows.  So a row
+    serves as q, k or v depending on the number of heads and the width of v.  The released weights
+    were trained this way.
     """
 
     def __init__(self, widths: TransformerPlan, table: int) -> None:
@@ -79,24 +79,25 @@ class Attention(nn.Module):
     def forward(
         self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int], mode: str
     ) -> torch.Tensor:
-        """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W)."""
+        """Map tokens (B, H * W, C) on a grid (H, W) to the same shape."""
         channels, values = plan.channels, plan.values
         heads = channels.divided(facts.HEAD_DIM)
         h, head, wide = heads.width, facts.HEAD_DIM, values.width // heads.width
         side = grid if mode == 'global' else tuple(window_side(n, self.table) for n in grid)
+        # d = head and e = wide channels a head of q, k and of v; N = B * windows, L tokens in each.
         qkv = self.qkv(x, channels, plan.rows).unflatten(-1, (h, 2 * head + wide))
-        qk, v = qkv.split([2 * head, wide], -1)
-        v = v.flatten(2).transpose(1, 2).unflatten(-1, grid)  # (B, h * wide, H, W)
-        v = self.v_conv(v, values).flatten(2).transpose(1, 2)
-        qk = split_windows(qk.flatten(2), grid, side)
-        v = split_windows(v, grid, side)
+        qk, v = qkv.split([2 * head, wide], -1)  # (B, H * W, h, 2 d), (B, H * W, h, e)
+        v = v.flatten(2).transpose(1, 2).unflatten(-1, grid)  # (B, h * e, H, W)
+        v = self.v_conv(v, values).flatten(2).transpose(1, 2)  # (B, H * W, h * e)
+        qk = split_windows(qk.flatten(2), grid, side)  # (N, L, h * 2 d)
+        v = split_windows(v, grid, side)  # (N, L, h * e)
         tokens = side[0] * side[1]
-        q, k = qk.view(-1, tokens, h, 2 * head).transpose(1, 2).split(head, -1)
-        v = v.view(-1, tokens, h, wide).transpose(1, 2)
+        q, k = qk.view(-1, tokens, h, 2 * head).transpose(1, 2).split(head, -1)  # (N, h, L, d)
+        v = v.view(-1, tokens, h, wide).transpose(1, 2)  # (N, h, L, e)
         out = attend(
             q * head**-0.5, k, v, self.position(side, heads), window_mask(grid, side, x.device)
         )
-        out = join_windows(out.transpose(1, 2).flatten(2), grid, side)
+        out = join_windows(out.transpose(1, 2).flatten(2), grid, side)  # (B, H * W, h * e)
         return self.proj(F.hardswish(out), values, channels)
 
 
@@ -104,8 +105,8 @@ class Attention(nn.Module):
 class ElasticViT(HybridBackbone):
     """ElasticViT backbone; outputs 0..4 are stage0 (/4), 1 (/8), 3 (/16), 4 (/32), 5 (/64).
 
-    Any height and width from 32 pixels on.  Position tables are for grids of up to 16, 16, 8 and 4
-    tokens a side (256 pixels); what happens beyond is ``attention``.  See
+    It takes any height and width from 32 pixels on.  The position tables cover grids of up to 16,
+    16, 8 and 4 tokens a side (256 pixels); ``attention`` decides what happens beyond.  See
     :class:`ElasticBackbone` for the arguments.
 
     Input (N, 3, H, W); output a tuple of (N, C_i, ceil(H / s_i), ceil(W / s_i)).
@@ -130,7 +131,7 @@ class ElasticViT(HybridBackbone):
         )
         self.stages = nn.ModuleList()
         for i, stage in enumerate(facts.STAGES[: self.num_stages]):
-            # The 1x1 shortcut exists where incoming and outgoing widths can differ.
+            # The 1x1 shortcut exists only if incoming and outgoing widths can differ.
             differ = len({*widths[i], *widths[i + 1]}) > 1
             kernel = facts.ENTRY_KERNEL if stage.transformer else kernels[i + 1]
             blocks = nn.ModuleList()
@@ -221,7 +222,7 @@ class ElasticViT(HybridBackbone):
     def _ib_plan(
         stage: facts.Stage, cin: Span, cout: Span, expand: tuple[int, int], kernel: int, drop: float
     ) -> MBConvPlan:
-        """``expand`` as (active, largest)."""
+        """Return the spans of an IB block; ``expand`` is (active, largest)."""
         hidden = Span.prefix(cin.width * expand[0], cin.size * expand[1])
         squeezed = None
         if stage.se:
@@ -232,11 +233,11 @@ class ElasticViT(HybridBackbone):
     def _transformer_plan(
         channels: Span, v_scale: tuple[int, int], mlp_ratio: tuple[int, int]
     ) -> TransformerPlan:
-        """``v_scale`` and ``mlp_ratio`` as (active, largest)."""
+        """Return the spans of a block; ``v_scale`` and ``mlp_ratio`` are (active, largest)."""
         values = Span.prefix(channels.width * v_scale[0], channels.size * v_scale[1])
         hidden = Span.prefix(channels.width * mlp_ratio[0], channels.size * mlp_ratio[1])
         size = 2 * channels.size + values.size
-        # The first rows of each of the three areas.
+        # The active rows are the first ones of each of the three areas.
         rows = joined(
             *channels.inside(0, size),
             *channels.inside(channels.size, size),
@@ -256,7 +257,7 @@ class ElasticViT(HybridBackbone):
 
 
 class ElasticViTHead(nn.Module):
-    """Classification head: 1x1 to six times the width, pooling, linear, classifier."""
+    """The classification head: 1x1 to six times the width, pooling, linear, classifier."""
 
     def __init__(self, backbone: ElasticViT, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -268,8 +269,8 @@ class ElasticViTHead(nn.Module):
         self.classifier = ElasticLinear(facts.HEAD_WIDTH, num_classes)
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(N, C, H, W) -> logits (N, classes)."""
+        """Map (N, C, H, W) to logits (N, classes)."""
         wide, mixed = channels.scaled(facts.HEAD_EXPAND), Span.whole(facts.HEAD_WIDTH)
-        x = F.hardswish(self.expand_bn(self.expand(x, channels, wide), wide))
-        x = F.hardswish(self.mix(x.mean((2, 3)), wide, mixed))
+        x = F.hardswish(self.expand_bn(self.expand(x, channels, wide), wide))  # (N, 6 C, H, W)
+        x = F.hardswish(self.mix(x.mean((2, 3)), wide, mixed))  # (N, 1984)
         return self.classifier(self.dropout(x), mixed, Span.whole(self.classifier.out_features))

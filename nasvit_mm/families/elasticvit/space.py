@@ -1,7 +1,8 @@
 """The ElasticViT space (ICCV 2023): two convolutional stages, then four of transformer blocks.
 
-Facts: the released configuration ``final_3min_space``; what there cannot vary (expansion 6 and
-kernel 3 of the transformer stages' entry, query-key scale 1, global attention) is no gene.
+Its facts come from the released configuration ``final_3min_space``; what cannot vary there
+(expansion 6 and kernel 3 of the transformer stages' entry, query-key scale 1, global attention) is
+not a gene.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from nasvit_mm.spaces import DEPTH, RESOLUTION, WIDTH, Field, Link, Space
 
 
 class Stage(NamedTuple):
-    """What is fixed in a stage."""
+    """The fixed properties of a stage."""
 
     name: str
-    stride: int  # of its first block
+    stride: int  # stride of its first block
     se: bool  # squeeze-and-excitation in its IB blocks
     transformer: bool  # one IB block as entry, then transformer blocks
 
@@ -40,23 +41,24 @@ TRANSFORMER_STAGES = tuple(s.name for s in STAGES if s.transformer)
 OUTPUT_STAGES = (0, 1, 3, 4, 5)
 OUTPUT_STRIDES = (4, 8, 16, 32, 64)
 
-HEAD_DIM = 16  # of q and k; v has v_scale times as much
-ENTRY_EXPAND, ENTRY_KERNEL = 6, 3  # of the IB block that begins a transformer stage
+HEAD_DIM = 16  # channels per head of q and k; v has v_scale times as many
+ENTRY_EXPAND, ENTRY_KERNEL = 6, 3  # the IB block that begins a transformer stage
 SE_RATIO = 4
-TABLE_GRIDS = {'stage2': 16, 'stage3': 16, 'stage4': 8, 'stage5': 4}  # of the position tables
+TABLE_GRIDS = {'stage2': 16, 'stage3': 16, 'stage4': 8, 'stage5': 4}  # largest grids
 HEAD_EXPAND, HEAD_WIDTH = 6, 1984  # last width -> 6 times that -> 1984 -> classes
-MIN_SIZE = 32  # smallest workable picture side
+MIN_SIZE = 32  # smallest workable image side
 TRAINED_RESOLUTIONS = (128, 160, 176, 192, 224, 256)
 # Complexity level in MACs -> the smallest subnet of the levels up to it.
 SMALLEST_OF = {200e6: 'elastic_min_200', 400e6: 'elastic_min_400', 800e6: 'elastic_min_800'}
 
 
 class ElasticViTSpace(Space):
-    """28 genes: resolution, 7 widths and depths, and per stage what its blocks share.
+    """28 genes: resolution, 7 widths and depths, and per stage the choices its blocks share.
 
-    Widths never decrease from stem to stage5.  ``depth`` of a transformer stage counts pairs of
-    attention and MLP; the IB entry of the stage belongs to the first.  Heads are width // 16.  The
-    authors' form is a tuple of ten, with one entry per block: see :meth:`to_tuple`.
+    Widths never decrease from stem to stage5.  The ``depth`` of a transformer stage counts pairs of
+    attention and MLP; the stage's IB entry belongs to the first pair.  The number of heads is
+    width // 16.  The authors' form is a tuple of ten, with one entry per block: see
+    :meth:`to_tuple`.
     """
 
     name = 'elasticvit'
@@ -106,11 +108,11 @@ class ElasticViTSpace(Space):
 
     # ------------------------------------------------------------------ the authors' form
     def to_tuple(self, arch: Any) -> tuple:
-        """The authors' 10-tuple.
+        """Return the authors' 10-tuple.
 
-        Resolution, widths, depths; per convolutional block (stem, stage0, stage1) expansion and
-        kernel; per transformer block (stage2 to stage5) MLP ratio, heads, window (1: none), query
-        scale (1) and v scale.
+        It holds resolution, widths, depths; per convolutional block (stem, stage0, stage1)
+        expansion and kernel; per transformer block (stage2 to stage5) MLP ratio, heads, window (1:
+        none), query scale (1) and v scale.
         """
         arch = self.arch(arch)
         conv, blocks = arch.depth[:3], arch.depth[3:]
@@ -132,8 +134,8 @@ class ElasticViTSpace(Space):
     def from_native(self, x: Any) -> Mapping:
         if not isinstance(x, (Sequence, np.ndarray)) or isinstance(x, str) or len(x) != 10:
             raise ArchitectureError(
-                f'{x!r} is no {self.name} architecture; give a name, a mapping of fields, an Arch, '
-                "a file or the authors' tuple of ten"
+                f'{x!r} is not a {self.name} architecture; give a name, a mapping of fields, an '
+                "Arch, a file or the authors' tuple of ten"
             )
         resolution, width, depth, expand, kernel, mlp, _, window, scale, v = x  # heads: width // 16
         if len(width) != 7 or len(depth) != 7:
@@ -178,11 +180,10 @@ class ElasticViTSpace(Space):
 
     # ------------------------------------------------------------------ complexity levels
     def level_floors(self) -> dict[float, Any]:
-        """Return the hierarchical smallest subnets, up to the last that the space holds.
+        """Return the hierarchical smallest subnets, up to the last one that the space holds.
 
-        One that a restriction does not hold, below one that it does, is taken at the nearest
-        resolution that there is; where that is no member either, the space's smallest has its
-        levels.
+        If a restriction lacks one of them but holds a later one, its nearest resolution is used
+        instead; if that is not a member either, the space's smallest serves its levels.
         """
         floors: dict[float, Any] = {}
         last = max((level for level, name in SMALLEST_OF.items() if name in self.zoo), default=0)
@@ -201,7 +202,7 @@ def _repeat(values: Sequence[int], times: Sequence[int]) -> tuple[int, ...]:
 
 
 def stage_sizes(side: Any) -> list[Any]:
-    """Side of the map after the stem and after every stage, for a picture side (int or array)."""
+    """Return the map's side after the stem and every stage, for an image side (int or array)."""
     sizes = [-(-side // 2)]
     for stage in STAGES:
         sizes.append(-(-sizes[-1] // stage.stride))

@@ -1,7 +1,7 @@
 """Official NASViT weights: their keys, and the part that our supernet holds.
 
-The file of the released supernet has one flat list of 42 blocks; a subnet that the authors' code
-extracted numbers its active blocks consecutively and drops one level of most names (its transformer
+The released supernet's file has one flat list of 42 blocks.  A subnet extracted by the authors'
+code numbers its active blocks consecutively and drops one level of most names (its transformer
 blocks keep the supernet's shapes).
 """
 
@@ -19,7 +19,7 @@ from nasvit_mm.families.official import Converter, check_keys
 from nasvit_mm.nn import Span, take
 from nasvit_mm.spaces import Space
 
-# Official name (levels that differ between supernet and extracted subnet collapsed) -> ours.
+# Official name (with the levels collapsed that differ in an extracted subnet) -> our name.
 RENAMES = (
     (r'^first_conv\.conv\.', 'backbone.stem.'),
     (r'^first_conv\.bn\.', 'backbone.stem_bn.'),
@@ -43,26 +43,27 @@ RENAMES = (
     (r'\.(mlp[12])\.linear([12])\.linear\.', r'.\1.fc\2.'),
     (r'\.rescale_(attn|mlp)$', r'.scale_\1.weight'),
 )
-# What the keys of official weights begin with.
+# Beginnings of keys in official weights.
 KEYS = ('first_conv.', 'blocks.0.mobile_inverted_conv.', 'last_conv.', 'classifier.linear.')
-# Never read by the authors' forward, or made anew on loading.
+# Keys that the authors' forward never reads, or that are recomputed on loading.
 IGNORED = re.compile(r'\.bn_tracking\.|\.mobile_inverted_conv\.rescale$|relative_position_index$')
 
 
 def is_extracted(weights: Mapping[str, torch.Tensor]) -> bool:
-    """Whether the authors' code extracted them: a subnet, not the supernet."""
+    """Return whether the weights are a subnet that the authors' code extracted."""
     return 'last_conv.0.conv.weight' in weights
 
 
 def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch.Tensor]:
-    """Official tensors under our names.
+    """Return official tensors under our names.
 
     Args:
         weights: bare tensors of an official supernet or extracted subnet.
-        space: of one architecture for an extracted subnet, to number its blocks.
+        space: for an extracted subnet, the space of its one architecture, to number its blocks.
 
     Raises:
-        ValueError: not NASViT weights, or an extracted subnet without or of another architecture.
+        ValueError: the weights are not NASViT's, or are an extracted subnet's whose architecture is
+            not given or does not match.
     """
     check_keys(weights, 'NASViT', KEYS)
     extracted = is_extracted(weights)
@@ -77,7 +78,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
             + (
                 f'{space.largest} has {len(places)}'
                 if extracted
-                else f'the official NASViT supernet {len(places)}'
+                else f'the official NASViT supernet has {len(places)}'
             )
         )
     out = {}
@@ -97,7 +98,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
 
 
 def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torch.Tensor:
-    """The part of an official tensor that the supernet of ``space`` holds, as a copy.
+    """Return a copy of the part of an official tensor that the supernet of ``space`` holds.
 
     Raises:
         ValueError: the official tensor is too small.
@@ -105,7 +106,7 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
     if '.scale_' in key:
         tensor = _scale_rows(tensor, int(key.split('.')[2]), space)
     if len(shape) == 2 and tensor.shape[2:] == (1, 1):
-        tensor = tensor.flatten(1)  # a 1x1 convolution of a vector is a linear layer here
+        tensor = tensor.flatten(1)  # (cout, cin): a 1x1 convolution of a vector is linear here
     if tensor.ndim != len(shape) or any(n < m for n, m in zip(tensor.shape, shape)):
         raise ValueError(
             f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
@@ -120,13 +121,13 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
 
 
 def _scale_rows(table: torch.Tensor, stage: int, space: Space) -> torch.Tensor:
-    """(10, 8, C) by depth and tokens modulo 8 -> the depths and rows that the space can select."""
+    """Select the space's depths and rows from a table (10, 8, C) by depth and tokens mod 8."""
     rows = facts.scale_rows(space)[stage]
     return table[list(space.field('depth').choices[stage])][:, rows]
 
 
 def _resize_table(table: torch.Tensor) -> torch.Tensor:
-    """Relative-position table of another window size, resized bicubically as the authors do."""
+    """Resize a relative-position table of another window size bicubically, as the authors do."""
     rows, side = table.shape[0], 2 * facts.TABLE_GRID - 1
     have = round(rows**0.5)
     if have == side:
@@ -135,9 +136,9 @@ def _resize_table(table: torch.Tensor) -> torch.Tensor:
         raise ValueError(
             f'relative-position table of {rows} rows, expected a square number ({side * side})'
         )
-    square = table.t().reshape(1, -1, have, have)
+    square = table.t().reshape(1, -1, have, have)  # (1, heads, rows, columns)
     square = F.interpolate(square, (side, side), mode='bicubic', align_corners=False)
-    return square.reshape(-1, side * side).t()
+    return square.reshape(-1, side * side).t()  # (offsets, heads)
 
 
 CONVERTER = Converter(rename, fit, is_extracted)

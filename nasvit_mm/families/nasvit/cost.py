@@ -1,4 +1,4 @@
-"""Closed-form cost of NASViT, over arrays of architectures."""
+"""Closed-form cost of NASViT over arrays of architectures."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def tally(
     num_classes: int,
     out_width: tuple[int, ...] | None,
 ) -> dict[str, Tally]:
-    """Cost per part of the network for ``n`` architectures.
+    """Count the cost of each part of the network for ``n`` architectures.
 
     Args:
         fields: columns of ``Space.columns``, (n,) or (n, positions).
-        height, width: of the input, (n,).
+        height, width: size of the input in pixels, (n,).
         out_indices: outputs of a backbone; None: the whole classifier.
         out_width: widths of the taps, one per output.
     """
@@ -72,7 +72,7 @@ def _mbconv(
     before: np.ndarray,
     after: np.ndarray,
 ) -> Tally:
-    """An MBConv from ``before`` to ``after`` positions."""
+    """Count an MBConv from ``before`` to ``after`` positions."""
     out, hidden = Tally(), cin
     if stage.expands:
         hidden = facts.hidden_width(cin, expand)
@@ -81,11 +81,11 @@ def _mbconv(
     if stage.se:
         out += squeeze_excite(hidden, facts.se_width(hidden))
     out += conv(hidden, cout, after) + norm(cout)
-    return out + conv(cin, cout, after) * (cin != cout)  # the shortcut, where widths differ
+    return out + conv(cin, cout, after) * (cin != cout)  # the shortcut, if widths differ
 
 
 def _transformer(width: np.ndarray, grid: tuple[np.ndarray, np.ndarray], attention: str) -> Tally:
-    """A transformer block on a grid of tokens."""
+    """Count a transformer block on a grid of tokens."""
     tokens, heads = grid[0] * grid[1], width // facts.HEAD_DIM
     wide = width * facts.V_RATIO
     out = 2 * linear(width, width, tokens) + linear(width, wide, tokens)  # q, k; v
@@ -105,7 +105,7 @@ def _head(width: np.ndarray, last: np.ndarray, pixels: np.ndarray, num_classes: 
 
 
 def output_widths(fields: Mapping[str, np.ndarray], out_indices: tuple[int, ...]) -> np.ndarray:
-    """Channels of the backbone's outputs, (n, outputs)."""
+    """Return the channels of the backbone's outputs, (n, outputs)."""
     return np.stack([fields['width'][:, facts.OUTPUT_STAGES[i] + 1] for i in out_indices], 1)
 
 

@@ -1,9 +1,9 @@
 """NASViT (ICLR 2022): MBConv stages, then stages of one MBConv and transformer blocks.
 
-One definition: built for a space it is the supernet, built for an architecture the deployable
-backbone.  Written from the facts of the paper and of its released checkpoint; what reads odd here
-(norm over tokens and channels, residual sums around every MBConv, layer scales switched by depth
-and token count, the second MLP first) is what that checkpoint was trained with.
+There is one definition: built for a space it is the supernet, built for an architecture it is the
+deployable backbone.  It is written from the facts of the paper and of its released checkpoint; what
+looks odd (the norm over tokens and channels, residual sums around every MBConv, layer scales
+switched by depth and token count, the second MLP first) is what that checkpoint was trained with.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ from nasvit_mm.nn import (
 from nasvit_mm.spaces import Arch
 from nasvit_mm.spaces.geometry import window_side
 
-SCALE_INIT, SCALE_GAIN = 1e-4, 8  # layer scales start at 1e-4 and are multiplied by 8 / width
+SCALE_INIT, SCALE_GAIN = 1e-4, 8  # layer scales start at 1e-4, times 8 / width
 
 
 class TransformerPlan(NamedTuple):
-    """Spans of a transformer block."""
+    """The spans of a transformer block."""
 
     channels: Span
     depth: Span  # layer-scale entry of the stage's depth
     row: Span  # layer-scale entry of the training resolution
-    tokens: int  # of the stage at the training resolution
+    tokens: int  # number of tokens at the training resolution
     drop: float
 
     UNTIMED = ('depth', 'row', 'tokens')
 
 
 class Attention(nn.Module):
-    """Talking-head attention with a depthwise 3x3 on v; q and k have 8 channels a head, v 32.
+    """Talking-head attention with a depthwise 3x3 on v; 8 channels a head for q and k, 32 for v.
 
-    The authors add a bias to the probabilities after the softmax, so every key's v enters with
-    that weight and their sum grows with the number of keys: a net trained at 12 x 12 tokens is
-    another one at 16 x 16.  Here the bias is multiplied by trained tokens / keys, which is 1 at the
-    training resolution and keeps the sum's size at any other.
+    The authors add a bias to the probabilities after the softmax, so every key's v enters with that
+    extra weight, and their sum grows with the number of keys: a net trained at 12 x 12 tokens
+    computes another function at 16 x 16.  Here the bias is multiplied by trained tokens / keys,
+    which is 1 at the training resolution and keeps the sum's size at any other.
     """
 
     def __init__(self, width: int) -> None:
@@ -77,14 +77,20 @@ class Attention(nn.Module):
     def forward(
         self, x: torch.Tensor, channels: Span, grid: tuple[int, int], mode: str, trained: int
     ) -> torch.Tensor:
-        """(B, H * W, C) -> (B, H * W, C) for tokens on a grid (H, W); trained at ``trained``."""
+        """Map tokens (B, H * W, C) on a grid (H, W) to the same shape.
+
+        Args:
+            trained: number of tokens at the training resolution.
+        """
         heads, wide = channels.divided(facts.HEAD_DIM), channels.scaled(facts.V_RATIO)
         side = grid if mode == 'global' else tuple(window_side(n, facts.TABLE_GRID) for n in grid)
-        q = split_windows(self.q(x, channels, channels), grid, side)
-        k = split_windows(self.k(x, channels, channels), grid, side)
-        v = self.v(x, channels, wide).view(-1, *grid, wide.width).permute(0, 3, 1, 2)
-        v = self.v_conv(v, wide).permute(0, 2, 3, 1).reshape(-1, grid[0] * grid[1], wide.width)
-        v = split_windows(v, grid, side)
+        # N = B * windows, L tokens in each.
+        q = split_windows(self.q(x, channels, channels), grid, side)  # (N, L, C)
+        k = split_windows(self.k(x, channels, channels), grid, side)  # (N, L, C)
+        v = self.v(x, channels, wide).view(-1, *grid, wide.width)  # (B, H, W, 4 C)
+        v = self.v_conv(v.permute(0, 3, 1, 2), wide).permute(0, 2, 3, 1)  # (B, H, W, 4 C)
+        v = v.reshape(-1, grid[0] * grid[1], wide.width)  # (B, H * W, 4 C)
+        v = split_windows(v, grid, side)  # (N, L, 4 C)
         mask = window_mask(grid, side, x.device)
         out = self._attend(q, k, v, heads, side, mask, trained)
         return self.proj(F.silu(join_windows(out, grid, side)), wide, channels)
@@ -99,22 +105,26 @@ class Attention(nn.Module):
         mask: torch.Tensor | None,
         trained: int,
     ) -> torch.Tensor:
-        """q, k (N, L, C), v (N, L, 4 C) -> (N, L, 4 C), N counting windows, L = h * w of one."""
+        """Map q, k (N, L, C) and v (N, L, 4 C) to (N, L, 4 C).
+
+        N counts windows of all images, L = h * w is the number of tokens in one.
+        """
         tokens, h = side[0] * side[1], heads.width
-        q = q.view(-1, tokens, h, facts.HEAD_DIM).transpose(1, 2) * facts.HEAD_DIM**-0.5
-        k = k.view(-1, tokens, h, facts.HEAD_DIM).permute(0, 2, 3, 1)
-        v = v.view(-1, tokens, h, facts.HEAD_DIM * facts.V_RATIO).transpose(1, 2)
-        bias, spread = self.position(side, heads), trained / tokens
+        q = q.view(-1, tokens, h, facts.HEAD_DIM).transpose(1, 2)  # (N, h, L, 8)
+        q = q * facts.HEAD_DIM**-0.5
+        k = k.view(-1, tokens, h, facts.HEAD_DIM).permute(0, 2, 3, 1)  # (N, h, 8, L)
+        v = v.view(-1, tokens, h, facts.HEAD_DIM * facts.V_RATIO).transpose(1, 2)  # (N, h, L, 32)
+        bias, spread = self.position(side, heads), trained / tokens  # bias: (h, L, L)
         if mask is not None:
-            # (windows, L) -> (N, 1, 1, L): the same windows in every picture of the batch.
+            # (windows, L) -> (N, 1, 1, L): every image of the batch has the same windows.
             mask = mask.repeat(q.shape[0] // mask.shape[0], 1)[:, None, None]
-            spread = trained / (~mask).sum(-1)  # (N, 1, 1): real keys of each window
+            spread = trained / (~mask).sum(-1)  # (N, 1, 1), by the real keys of each window
         out = attend_by_rows(
             lambda rows: self._rows(q[:, :, rows], k, v, bias[:, rows], heads, mask, spread),
             tokens,
             q.shape[0] * h * tokens,
         )
-        return out.transpose(1, 2).reshape(-1, tokens, h * v.shape[-1])
+        return out.transpose(1, 2).reshape(-1, tokens, h * v.shape[-1])  # (N, L, h * 32)
 
     def _rows(
         self,
@@ -126,8 +136,8 @@ class Attention(nn.Module):
         mask: torch.Tensor | None,
         spread: Any,
     ) -> torch.Tensor:
-        """Attention of some queries: (N, h, rows, 32)."""
-        scores = _talk(q @ k + bias, self.talk_before, heads)
+        """Compute the attention of some queries, (N, h, rows, 32)."""
+        scores = _talk(q @ k + bias, self.talk_before, heads)  # (N, h, rows, L)
         if mask is not None:
             # Padded keys get probability zero; the bias of talk_after reaches only their zero v.
             scores = scores.masked_fill(mask, float('-inf'))
@@ -137,15 +147,16 @@ class Attention(nn.Module):
 def _talk(
     scores: torch.Tensor, linear: ElasticLinear, heads: Span, spread: Any = 1
 ) -> torch.Tensor:
-    """A linear layer over the head axis of (N, h, rows, L), its bias multiplied by ``spread``."""
+    """Apply a linear layer over the head axis of (N, h, rows, L), its bias times ``spread``."""
     weight, bias = take(linear.weight, heads, heads), take(linear.bias, heads)
     n, h, rows, tokens = scores.shape
-    mixed = torch.baddbmm(bias[None, :, None] * spread, weight.expand(n, h, h), scores.flatten(2))
-    return mixed.view(n, h, rows, tokens)
+    scores = scores.flatten(2)  # (N, h, rows * L)
+    mixed = torch.baddbmm(bias[None, :, None] * spread, weight.expand(n, h, h), scores)
+    return mixed.view(n, h, rows, tokens)  # (N, h, rows, L)
 
 
 class TransformerBlock(nn.Module):
-    """Attention and two MLPs, each with a norm before and a switchable layer scale after.
+    """Attention and two MLPs, each with a norm before and a switchable layer scale after it.
 
     ``norm3`` / ``mlp2`` run before ``norm2`` / ``mlp1``, and both MLPs share a scale.
     """
@@ -164,7 +175,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, x: torch.Tensor, plan: TransformerPlan, grid: tuple[int, int], mode: str
     ) -> torch.Tensor:
-        """(B, H * W, C) -> the same shape, tokens row-major on the grid (H, W)."""
+        """Map (B, H * W, C) to the same shape; tokens are row-major on the grid (H, W)."""
         channels, depth, row, trained, drop = plan
         scale = self.scale_attn(depth, row, channels)
         y = self.attn(self.norm1(x, channels), channels, grid, mode, trained)
@@ -185,8 +196,9 @@ class TransformerBlock(nn.Module):
 class NASViT(HybridBackbone):
     """NASViT backbone; outputs 0..4 are mb2 (/4), mb3 (/8), mb4 (/16), mb6 (/32), mb7 (/64).
 
-    Any height and width from 32 pixels on.  The layer-scale row is the one of the architecture's
-    training resolution, whatever the input size.  See :class:`ElasticBackbone` for the arguments.
+    It takes any height and width from 32 pixels on.  The layer-scale row is that of the
+    architecture's training resolution, whatever the input size.  See :class:`ElasticBackbone` for
+    the arguments.
 
     Input (N, 3, H, W); output a tuple of (N, C_i, ceil(H / s_i), ceil(W / s_i)).
     """
@@ -208,7 +220,7 @@ class NASViT(HybridBackbone):
         self.stages = nn.ModuleList()
         for i, stage in enumerate(facts.STAGES[: self.num_stages]):
             blocks = nn.ModuleList()
-            # The 1x1 shortcut exists where incoming and outgoing widths can differ.
+            # The 1x1 shortcut exists only if incoming and outgoing widths can differ.
             differ = len({*widths[i], *widths[i + 1]}) > 1
             for j, block in enumerate(plan.stages[i]):
                 if isinstance(block, TransformerPlan):
@@ -273,7 +285,7 @@ class NASViT(HybridBackbone):
 
 
 class NASViTHead(nn.Module):
-    """Classification head: 1x1 to six times the width, pooling, 1x1, classifier."""
+    """The classification head: 1x1 to six times the width, pooling, 1x1, classifier."""
 
     def __init__(self, backbone: NASViT, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -286,9 +298,13 @@ class NASViTHead(nn.Module):
         self.classifier = ElasticLinear(last, num_classes)
 
     def forward(self, x: torch.Tensor, plan: tuple[Span, Span]) -> torch.Tensor:
-        """(N, C, H, W) -> logits (N, classes); ``plan``: last stage, last linear layer."""
+        """Map (N, C, H, W) to logits (N, classes).
+
+        Args:
+            plan: spans of the last stage and of the last linear layer.
+        """
         channels, last = plan
         wide = channels.scaled(facts.HEAD_EXPAND)
-        x = F.silu(self.expand_bn(self.expand(x, channels, wide), wide))
-        x = F.silu(self.mix(x.mean((2, 3)), wide, last))
+        x = F.silu(self.expand_bn(self.expand(x, channels, wide), wide))  # (N, 6 C, H, W)
+        x = F.silu(self.mix(x.mean((2, 3)), wide, last))  # (N, last)
         return self.classifier(self.dropout(x), last, Span.whole(self.classifier.out_features))

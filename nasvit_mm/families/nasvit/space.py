@@ -1,7 +1,7 @@
 """The NASViT space (ICLR 2022): MBConv stages, then stages of an MBConv and transformer blocks.
 
-Facts: the released code's table (the paper's own table differs in three entries, and the released
-checkpoint has the code's shape).
+Its facts come from the released code's table (the paper's own table differs in three entries, and
+the released checkpoint has the code's shape).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from nasvit_mm.spaces import DEPTH, RESOLUTION, WIDTH, Field, Space
 
 
 class Stage(NamedTuple):
-    """What is fixed in a stage."""
+    """The fixed properties of a stage."""
 
     name: str
-    stride: int  # of its first block
+    stride: int  # stride of its first block
     expands: bool  # whether its MBConv has the 1x1 expansion
     se: bool  # squeeze-and-excitation in its MBConv
     transformer: bool  # whether all blocks but the first are transformer blocks
@@ -36,21 +36,21 @@ STAGE_NAMES = tuple(s.name for s in STAGES)
 OUTPUT_STAGES = (1, 2, 3, 5, 6)  # mb2, mb3, mb4, mb6, mb7
 OUTPUT_STRIDES = (4, 8, 16, 32, 64)
 
-HEAD_DIM = 8  # of q and k; v has V_RATIO times as much
+HEAD_DIM = 8  # channels per head of q and k; v has V_RATIO times as many
 V_RATIO = 4
 HEAD_EXPAND = 6  # MBPool: last stage width -> 6 times that -> last width -> classes
-TABLE_GRID = 18  # the relative-position table is for grids up to 18 x 18 tokens
+TABLE_GRID = 18  # the relative-position table covers grids of up to 18 x 18 tokens
 SCALE_ROWS = 8  # layer-scale rows: number of tokens modulo 8
-MIN_SIZE = 32  # smallest workable picture side
+MIN_SIZE = 32  # smallest workable image side
 TRAINED_RESOLUTIONS = (192, 224, 256, 288)
 
 
 class NASViTSpace(Space):
-    """31 genes: resolution, 9 widths, and depth, kernel size, expansion of seven stages.
+    """31 genes: resolution, 9 widths, and depth, kernel size and expansion of seven stages.
 
-    ``width`` is first_conv, mb1 ... mb7, last; ``depth`` of mb4 ... mb7 includes the leading
-    MBConv, and their kernel size and expansion are those of that MBConv.  The authors' form, a
-    dict of these five fields, is the mapping form.
+    ``width`` covers first_conv, mb1 ... mb7 and last; the ``depth`` of mb4 ... mb7 includes the
+    leading MBConv, and their kernel size and expansion are those of that MBConv.  The authors'
+    form, a dict of these five fields, is the mapping form.
     """
 
     name = 'nasvit'
@@ -94,23 +94,23 @@ class NASViTSpace(Space):
 
 
 def make_divisible(value: Any, divisor: int = 8) -> Any:
-    """Round positive integers (or an array of them) to multiples, never more than 10 % down."""
+    """Round positive integers (or an array) to multiples, never down by more than 10 %."""
     rounded = (value + divisor // 2) // divisor * divisor
     return rounded + divisor * (10 * rounded < 9 * value)
 
 
 def hidden_width(width: Any, expand: Any) -> Any:
-    """Hidden channels of an MBConv with ``width`` input channels (ints or arrays)."""
+    """Return the hidden channels of an MBConv with ``width`` input channels (ints or arrays)."""
     return make_divisible(width * expand)
 
 
 def se_width(hidden: Any) -> Any:
-    """Squeezed channels of the squeeze-and-excitation over ``hidden`` channels (ints or arrays)."""
+    """Return the squeezed channels for ``hidden`` channels (ints or arrays)."""
     return make_divisible(hidden // 4)
 
 
 def stage_sizes(side: Any) -> list[Any]:
-    """Side of the map after the stem and after every stage, for a picture side (int or array)."""
+    """Return the map's side after the stem and every stage, for an image side (int or array)."""
     sizes = [-(-side // 2)]
     for stage in STAGES:
         sizes.append(-(-sizes[-1] // stage.stride))
@@ -118,15 +118,15 @@ def stage_sizes(side: Any) -> list[Any]:
 
 
 def scale_row(resolution: int, stage: int) -> int:
-    """Layer-scale row of a stage: number of tokens at the *training* resolution, modulo 8."""
+    """Return a stage's layer-scale row: its tokens at the *training* resolution, modulo 8."""
     return stage_sizes(resolution)[stage + 1] ** 2 % SCALE_ROWS
 
 
 def scale_rows(space: Space) -> list[list[int]]:
-    """Per stage the layer-scale rows that a network for a space has.
+    """Return per stage the layer-scale rows that a network for a space has.
 
-    A supernet has all that a square can be modulo 8, whatever its resolutions, so that one for
-    some resolutions can begin with the weights of one for others.
+    A supernet has a row for every value that a square can take modulo 8, whatever its resolutions,
+    so that a supernet for other resolutions can start from its weights.
     """
     if not space.is_single:
         return [sorted({n * n % SCALE_ROWS for n in range(SCALE_ROWS)})] * len(STAGES)

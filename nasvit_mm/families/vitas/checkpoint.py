@@ -1,4 +1,4 @@
-"""Official weights of the DeiT-like ViTAS nets: searched ones and superformers."""
+"""Official weights of the DeiT-like ViTAS nets: searched networks and superformers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nasvit_mm.families.official import Converter, check_keys
 from nasvit_mm.families.vitas import space as facts
 from nasvit_mm.spaces import IDENTITY, Space
 
-# What the keys of official weights begin with.
+# Beginnings of keys in official weights.
 KEYS = (
     'net.backbone_init_stem_Patch_init_0.',
     'net.backbone_Block_',
@@ -31,12 +31,12 @@ QK = re.compile(r'^attn\.qk(\d)\.')
 
 
 def is_extracted(weights: Mapping[str, torch.Tensor]) -> bool:
-    """Whether they are of a searched network, whose q, k and v are one matrix."""
+    """Return whether the weights are a searched network's, which has q, k and v in one matrix."""
     return any(key.endswith('.attn.qkv.weight') for key in weights)
 
 
 def options(weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-    """How the network must be built that these weights are of."""
+    """Return the options that the network of these weights must be built with."""
     if is_extracted(weights):
         return {}
     width = max(v.shape[0] for k, v in weights.items() if k.endswith('.norm1.weight'))
@@ -44,14 +44,14 @@ def options(weights: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
 
 def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch.Tensor]:
-    """Official tensors under our names.
+    """Return official tensors under our names.
 
     Args:
-        space: of one architecture for a searched network.
+        space: for a searched network, the space of its one architecture.
 
     Raises:
-        ValueError: not ViTAS weights, a searched network without its architecture, or blocks in
-            other slots than the architecture's.
+        ValueError: the weights are not ViTAS's, a searched network comes without its architecture,
+            or the blocks are in other slots than the architecture's.
     """
     check_keys(weights, 'ViTAS', KEYS)
     searched = is_extracted(weights)
@@ -73,7 +73,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
     if slots != wanted:
         raise ValueError(
             f'the checkpoint has blocks in the slots {sorted(slots)}, '
-            f'{space.largest if searched else space.name} in {sorted(wanted)}'
+            f'{space.largest if searched else space.name} has them in {sorted(wanted)}'
         )
     out = {}
     for key, tensor in weights.items():
@@ -81,7 +81,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
         if stem:
             if int(stem[1]) >= len(patches):
                 raise ValueError(
-                    f'the checkpoint has a stem {stem[1]}, {space.name} only '
+                    f'the checkpoint has a stem {stem[1]}, {space.name} has only '
                     f'{len(patches)} (patch sizes {patches})'
                 )
             out[f'backbone.stems.{patches[int(stem[1])]}.{STEM_NAMES[stem[2]]}'] = tensor
@@ -104,11 +104,11 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
 
 
 def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torch.Tensor:
-    """A copy of an official tensor, which must have the shape of ours.
+    """Return a copy of an official tensor, which must have the shape of ours.
 
     Raises:
-        ValueError: it has another one.  (A restriction must leave the largest widths: the last
-            channels of the largest one serve the smaller ones too.)
+        ValueError: it has another shape.  (A restriction must leave the largest widths, because
+            their last channels serve the smaller widths too.)
     """
     if tensor.shape != shape:
         raise ValueError(

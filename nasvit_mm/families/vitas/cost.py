@@ -1,4 +1,4 @@
-"""Closed-form cost of the DeiT-like ViTAS nets, over arrays; the authors' formula beside it."""
+"""Closed-form cost of the DeiT-like ViTAS nets over arrays, and the authors' formula."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def tally(
     num_classes: int,
     out_width: tuple[int, ...] | None,
 ) -> dict[str, Tally]:
-    """Cost per part of the network; arguments as of ``cost.nasvit.tally``."""
+    """Count the cost of each part of the network; see ``families.nasvit.cost.tally``."""
     patch, channels = fields['patch_size'], fields['width']
     grid = facts.grid_sizes(height, patch), facts.grid_sizes(width, patch)
     patches = grid[0] * grid[1]
     trained = facts.TRAINED_RESOLUTION // patch
     stem = conv(3, channels, patches, patch, bias=True)
-    parts = {'stem': stem + Tally(0, channels * (trained**2 + 2))}  # positions, class token
+    parts = {'stem': stem + Tally(0, channels * (trained**2 + 2))}  # positions and class token
     pairs = _pairs(grid, trained, attention)
     for slot in range(fields['heads'].shape[1]):
         inner, hidden = fields['qkv_width'][:, slot] // 3, fields['mlp_width'][:, slot]
@@ -52,7 +52,7 @@ def tally(
 
 
 def _pairs(grid: tuple[np.ndarray, np.ndarray], trained: np.ndarray, attention: str) -> np.ndarray:
-    """Query-key pairs, the class token's included."""
+    """Return the number of query-key pairs, including the class token's."""
     tokens = grid[0] * grid[1] + 1
     if attention != 'window':
         return tokens**2
@@ -62,7 +62,7 @@ def _pairs(grid: tuple[np.ndarray, np.ndarray], trained: np.ndarray, attention: 
 
 
 def _pyramid(index: int, width: np.ndarray, patches: np.ndarray) -> Tally:
-    """From patches to the grid of an output; the two coarser ones have no parameters."""
+    """Count the steps from patches to an output's grid; the two coarser ones cost nothing."""
     if index > 1:
         return Tally()
     up = depthwise(width, patches, 2, bias=True)
@@ -72,7 +72,7 @@ def _pyramid(index: int, width: np.ndarray, patches: np.ndarray) -> Tally:
 def authors_macs(
     fields: Mapping[str, np.ndarray], height: np.ndarray, width: np.ndarray, num_classes: int
 ) -> dict[str, np.ndarray]:
-    """The public code's own counter, whose figures the published sizes mean.
+    """Count MACs as the public code does; the published sizes are in this count.
 
     It leaves the class token out, and counts the classifier once for every patch.
     """
@@ -88,7 +88,7 @@ def authors_macs(
 
 
 def output_widths(fields: Mapping[str, np.ndarray], out_indices: tuple[int, ...]) -> np.ndarray:
-    """Channels of the backbone's outputs, (n, outputs)."""
+    """Return the channels of the backbone's outputs, (n, outputs)."""
     return np.stack([fields['width']] * len(out_indices), 1)
 
 

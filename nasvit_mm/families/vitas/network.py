@@ -1,9 +1,9 @@
 """The DeiT-like ViTAS nets (ECCV 2022): patches and a class token through blocks of one width.
 
-One definition: built for a space it is the supernet, built for an architecture the deployable
-backbone.  Written from the facts of the paper and of its public code.  Private to their choice,
-as the paper has it: stem, class token and positions to the patch size, query and key to the head
-number; v, projection, MLP and norms are shared.
+There is one definition: built for a space it is the supernet, built for an architecture it is the
+deployable backbone.  It is written from the facts of the paper and of its public code.  As in the
+paper, each patch size has a private stem, class token and positions, and each head number a private
+query and key; v, projection, MLP and norms are shared.
 """
 
 from __future__ import annotations
@@ -39,39 +39,39 @@ from nasvit_mm.nn import (
 from nasvit_mm.spaces import IDENTITY, Arch
 from nasvit_mm.spaces.geometry import window_side
 
-BLOCK_EPS, LAST_EPS = 1e-6, 1e-5  # of the norms; the authors' differ
+BLOCK_EPS, LAST_EPS = 1e-6, 1e-5  # the norms' eps, which differ in the authors' code
 
 
 class BlockPlan(NamedTuple):
-    """Spans of a block."""
+    """The spans of a block."""
 
     channels: Span
     heads: int
     inner: Span  # channels of q, of k and of v
-    rows: AxisSpan  # of the weight of q and k
-    hidden: Span  # of the MLP
-    scale: float  # of the scores
+    rows: AxisSpan  # rows of the joint query-key weight
+    hidden: Span  # hidden features of the MLP
+    scale: float  # scale of the scores
     drop: float
 
 
 class ViTASPlan(NamedTuple):
-    """Spans of the whole network."""
+    """The spans of the whole network."""
 
     patch_size: int
     channels: Span
-    blocks: tuple[tuple[int, BlockPlan], ...]  # slots that are no identities
+    blocks: tuple[tuple[int, BlockPlan], ...]  # (slot, its plan), without identities
 
     @property
     def head(self) -> Span:
-        """Of the classification head."""
+        """Return the channels that the classification head reads."""
         return self.channels
 
 
 class PatchEmbed(nn.Module):
-    """Patches and class token, with their positions; private to a patch size.
+    """Patches and class token, with their positions; each patch size has its own.
 
-    ``position`` has the class token's row first, then a grid of 224 / patch tokens a side, which
-    is interpolated per axis for another one.
+    ``position`` has the class token's row first, then a grid of 224 / patch tokens a side, which is
+    interpolated per axis for any other grid.
     """
 
     def __init__(self, patch_size: int, width: int) -> None:
@@ -86,7 +86,7 @@ class PatchEmbed(nn.Module):
     def forward(
         self, x: torch.Tensor, channels: Span, last_only: bool = False
     ) -> tuple[torch.Tensor, tuple[int, int]]:
-        """(N, 3, H, W) -> tokens (N, 1 + h w, C), the class token first, and their grid (h, w).
+        """Map (N, 3, H, W) to tokens (N, 1 + h w, C), the class token first, and their grid (h, w).
 
         Args:
             last_only: add the last position to every token, as the public supernet does.
@@ -95,25 +95,27 @@ class PatchEmbed(nn.Module):
         pad = -height % self.patch_size, -width % self.patch_size
         if any(pad):
             x = F.pad(x, (0, pad[1], 0, pad[0]))
-        x = self.proj(x, Span.whole(3), channels)
+        x = self.proj(x, Span.whole(3), channels)  # (N, C, h, w)
         grid = tuple(x.shape[2:])
-        first = take(self.cls_token, None, None, channels).expand(x.shape[0], -1, -1)
+        first = take(self.cls_token, None, None, channels).expand(x.shape[0], -1, -1)  # (N, 1, C)
         position = take(self.position, None, None, channels)
         position = position[:, -1:] if last_only else self._resized(position, grid)
-        return torch.cat([first, x.flatten(2).transpose(1, 2)], 1) + position, grid
+        tokens = torch.cat([first, x.flatten(2).transpose(1, 2)], 1)  # (N, 1 + h w, C)
+        return tokens + position, grid
 
     def _resized(self, position: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         if grid == (self.grid, self.grid):
             return position
-        table = position[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        table = F.interpolate(table, grid, mode='bicubic', align_corners=False)
-        return torch.cat([position[:, :1], table.flatten(2).transpose(1, 2)], 1)
+        # g = self.grid
+        table = position[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))  # (1, C, g, g)
+        table = F.interpolate(table, grid, mode='bicubic', align_corners=False)  # (1, C, h, w)
+        return torch.cat([position[:, :1], table.flatten(2).transpose(1, 2)], 1)  # (1, 1 + h w, C)
 
 
 class Attention(nn.Module):
     """Attention with query and key private to the head number, and v shared.
 
-    In windows a patch attends to its window and the class token, the class token to all.
+    With windows a patch attends to its window and the class token; the class token attends to all.
 
     Args:
         width: maximum token width.
@@ -130,16 +132,21 @@ class Attention(nn.Module):
     def forward(
         self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], window: int | None
     ) -> torch.Tensor:
-        """(B, 1 + h w, C) -> the same shape; ``window``: side of the largest one, None: global."""
-        qk = self.qk[plan.heads](x, plan.channels, plan.rows)
-        q, k = qk.chunk(2, -1)
-        v = self.v(x, plan.channels, plan.inner)
+        """Map (B, 1 + h w, C) to the same shape.
+
+        Args:
+            window: side of the largest window; None: global attention.
+        """
+        qk = self.qk[plan.heads](x, plan.channels, plan.rows)  # (B, L, heads * 2 D)
+        q, k = qk.chunk(2, -1)  # (B, L, heads * D)
+        v = self.v(x, plan.channels, plan.inner)  # (B, L, heads * D)
         # (B, L, heads * D) -> (B, heads, L, D)
         q, k, v = (t.unflatten(-1, (plan.heads, -1)).transpose(1, 2) for t in (q, k, v))
         side = grid if window is None else tuple(window_side(n, window) for n in grid)
         q = q * plan.scale
         out = attend(q, k, v) if side == grid else self._in_windows(q, k, v, grid, side)
-        return self.proj(out.transpose(1, 2).flatten(2), plan.inner, plan.channels)
+        out = out.transpose(1, 2).flatten(2)  # (B, L, heads * D)
+        return self.proj(out, plan.inner, plan.channels)
 
     @staticmethod
     def _in_windows(
@@ -149,34 +156,39 @@ class Attention(nn.Module):
         grid: tuple[int, int],
         side: tuple[int, int],
     ) -> torch.Tensor:
-        first = attend(q[:, :, :1], k, v)
+        """Attend within windows, q, k and v being (B, heads, 1 + h w, D).
+
+        The class token is a key in every window, and as a query attends to all tokens.
+        """
+        first = attend(q[:, :, :1], k, v)  # (B, heads, 1, D)
         queries, keys, values = (
             split_windows(t[:, :, 1:].flatten(0, 1), grid, side)[:, None] for t in (q, k, v)
-        )  # (B * heads * windows, 1, L, D)
-        times = queries.shape[0] // (q.shape[0] * q.shape[1])
+        )  # (B * heads * windows, 1, L, D), with L patches in a window
+        times = queries.shape[0] // (q.shape[0] * q.shape[1])  # windows of an image
 
         def with_first(windows: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            # (B * heads * windows, 1, 1, D)
             token = t[:, :, :1].flatten(0, 1).repeat_interleave(times, 0)[:, None]
-            return torch.cat([token, windows], 2)
+            return torch.cat([token, windows], 2)  # (B * heads * windows, 1, 1 + L, D)
 
         padding = window_mask(grid, side, q.device)
         if padding is not None:
-            padding = F.pad(padding, (1, 0))
+            padding = F.pad(padding, (1, 0))  # (windows, 1 + L): the class token is never padding
         out = attend(queries, with_first(keys, k), with_first(values, v), padding=padding)[:, 0]
-        out = join_windows(out, grid, side).unflatten(0, q.shape[:2])
-        return torch.cat([first, out], 2)
+        out = join_windows(out, grid, side).unflatten(0, q.shape[:2])  # (B, heads, h w, D)
+        return torch.cat([first, out], 2)  # (B, heads, 1 + h w, D)
 
 
 class PyramidLevel(nn.Module):
-    """One output of a dense backbone: norm, then from patches to 4, 2, 1 or 1/2 times their grid.
+    """One output of a dense backbone: norm, then resizing to 4, 2, 1 or 1/2 times the patch grid.
 
-    A feature pyramid as ViTDet's and mmseg's ``Feature2Pyramid``, with convolutions a channel
-    instead of full ones: those would cost more than many of the backbones here, and ``out_width``
-    mixes the channels.
+    It is a feature pyramid like ViTDet's and mmseg's ``Feature2Pyramid``, with depthwise
+    convolutions instead of full ones: those would cost more than many of the backbones here, and
+    ``out_width`` mixes the channels.
 
     Args:
-        index: of the output; 0 is the finest.
-        norm: whether it has a norm of its own (the last output has the network's).
+        index: index of the output; 0 is the finest.
+        norm: whether it has its own norm (the last output uses the network's).
     """
 
     def __init__(self, width: int, index: int, norm: bool) -> None:
@@ -190,14 +202,14 @@ class PyramidLevel(nn.Module):
             self.up2 = ElasticUpsample2d(width)
 
     def forward(self, tokens: torch.Tensor, channels: Span, grid: tuple[int, int]) -> torch.Tensor:
-        """(B, h w, C) -> (B, C, h', w')."""
+        """Map (B, h w, C) to (B, C, h', w')."""
         if self.norm is not None:
             tokens = self.norm(tokens, channels)
-        x = tokens.transpose(1, 2).unflatten(2, grid)
+        x = tokens.transpose(1, 2).unflatten(2, grid)  # (B, C, h, w)
         if self.index < 2:
-            x = self.up(x, channels)
+            x = self.up(x, channels)  # (B, C, 2 h, 2 w)
         if self.index == 0:
-            x = self.up2(F.gelu(self.up_norm(x, channels)), channels)
+            x = self.up2(F.gelu(self.up_norm(x, channels)), channels)  # (B, C, 4 h, 4 w)
         return F.max_pool2d(x, 2, ceil_mode=True) if self.index == 3 else x
 
 
@@ -205,25 +217,25 @@ class PyramidLevel(nn.Module):
 class ViTAS(SharedWeightBackbone):
     """DeiT-like ViTAS backbone; outputs 0..3 at a quarter, a half, one and two times the patch.
 
-    Any height and width from 32 pixels on: the picture is padded to a multiple of the patch, and
-    the positions are interpolated per axis.  Outputs are taken evenly over the blocks, the last
-    one after the last block, and a pyramid is synthesised (:class:`PyramidLevel`); the class token
-    takes part in the attention and in no output.  ``attention``: 'auto' is global, as these nets
-    are trained at any size; 'window' limits it to windows of the trained grid.
+    It takes any height and width from 32 pixels on: the image is padded to a multiple of the patch,
+    and the positions are interpolated per axis.  Outputs are taken at even distances over the
+    blocks, the last one after the last block, and a pyramid is synthesised (:class:`PyramidLevel`).
+    The class token takes part in the attention but in no output.  ``attention='auto'`` is global,
+    as these nets are trained at any size; 'window' limits it to windows of the trained grid.
 
     Input (N, 3, H, W); output a tuple of (N, C, ceil(H / s_i), ceil(W / s_i)), with s = 4, 8, 16,
     32 at patch 16.  See :class:`ElasticBackbone` for the other arguments.
 
     Args:
-        sharing: of a supernet's channels: 'cyclic' (the default), 'bilateral' or 'ordinal', see
-            ``nasvit_mm.nn.sharing``.
-        qk_rows: where a supernet's rows of q and k are: 'separate' (the default), or 'joint': one
-            span, so that a row is q in wide paths and k in narrow ones, as in the public code.
-        attention_scale: scores are divided by the root of: 'token_width' (the default), floor of
-            token width / heads, which the released nets were trained with; 'head_dim'; or a number
-            (the public supernets have a third of their maximum width).
-        last_position_only: add one position to all tokens, as the public supernet does by mistake;
-            for comparison with it.
+        sharing: how a supernet's widths share channels: 'cyclic' (the default), 'bilateral' or
+            'ordinal', see ``nasvit_mm.nn.sharing``.
+        qk_rows: where a supernet keeps the rows of q and k: 'separate' (the default), or 'joint':
+            one span, so that a row is q in wide paths and k in narrow ones, as in the public code.
+        attention_scale: the number whose root divides the scores: 'token_width' (the default) is
+            floor(token width / heads), which the released nets were trained with; 'head_dim'; or a
+            number (the public supernets use a third of their maximum width).
+        last_position_only: add the last position to all tokens, as the public supernet does by
+            mistake; it serves comparisons with that supernet.
 
     A checkpoint brings its own ``sharing``, ``qk_rows`` and ``attention_scale`` along.
     """
@@ -253,7 +265,7 @@ class ViTAS(SharedWeightBackbone):
 
     @property
     def out_strides(self) -> list[float]:
-        """In pixels, for the active patch size: 3.5, 7, 14, 28 at patch 14."""
+        """Return the strides in pixels for the active patch size: 3.5, 7, 14, 28 at patch 14."""
         patch = self.plan.patch_size
         strides = [patch * stride / 16 for stride in self.strides]
         return [
@@ -343,12 +355,12 @@ class ViTAS(SharedWeightBackbone):
         return [self.stems, *self.blocks]
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) -> the class token after the last norm, (N, C)."""
+        """Map (N, 3, H, W) to the class token after the last norm, (N, C)."""
         (tokens,), _ = self._encode(x, (len(self.plan.blocks),))
         return self.norm(tokens, self.plan.channels)[:, 0]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(N, 3, H, W) -> one map per output."""
+        """Map (N, 3, H, W) to a tuple of one map per output."""
         taps = facts.tap_depths(len(self.plan.blocks), len(self.out_indices))
         states, grid = self._encode(x, taps)
         channels, maps = self.plan.channels, []
@@ -357,13 +369,13 @@ class ViTAS(SharedWeightBackbone):
                 tokens = self.norm(tokens, channels)
             y = self.pyramid[str(i)](tokens[:, 1:], channels, grid)
             height, width = (int(-(-n // stride)) for n in x.shape[2:])
-            maps.append(y[:, :, :height, :width])  # without what only the padding has
+            maps.append(y[:, :, :height, :width])  # cut off positions that cover only padding
         return self.end_outputs(maps)
 
     def _encode(
         self, x: torch.Tensor, taps: tuple[int, ...]
     ) -> tuple[list[torch.Tensor], tuple[int, int]]:
-        """Tokens after so many blocks each, (N, 1 + h w, C), and their grid (h, w)."""
+        """Return tokens (N, 1 + h w, C) after given numbers of blocks, and their grid (h, w)."""
         x = self.checked(x)
         plan, stem = self.plan, self.stems[self.plan.patch_size]
         window = stem.grid if self.attention == 'window' else None
@@ -376,7 +388,7 @@ class ViTAS(SharedWeightBackbone):
 
 
 class ViTASHead(nn.Module):
-    """Classification head: linear on the class token."""
+    """The classification head: a linear layer on the class token."""
 
     def __init__(self, backbone: ViTAS, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -385,5 +397,5 @@ class ViTASHead(nn.Module):
         init_linear(self)
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(N, C) -> logits (N, classes)."""
+        """Map (N, C) to logits (N, classes)."""
         return self.classifier(self.dropout(x), channels, Span.whole(self.classifier.out_features))

@@ -1,6 +1,6 @@
 """The DeiT-like ViTAS spaces (ECCV 2022): one sequence of blocks at one token width.
 
-Facts: the public code (June 2021) and its released networks.
+Their facts come from the public code (June 2021) and its released networks.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from nasvit_mm.spaces import DEPTH, IDENTITY, PATCH, RESOLUTION, WIDTH, Field, S
 RATIOS = 10  # every width is 1/10 ... 10/10 of its maximum
 HEADS = (3, 6, 12, 16)
 PATCH_SIZES = (14, 16, 32)
-TRAINED_RESOLUTION = 224  # whose grid the position tables have
+TRAINED_RESOLUTION = 224  # the position tables have its grid
 MIN_SIZE = 32
-NUM_OUTPUTS = 4  # of a dense backbone, at patch / 4, patch / 2, patch and 2 patch
+NUM_OUTPUTS = 4  # a dense backbone's, at strides patch / 4, patch / 2, patch and 2 patch
 
 
 def table(
     slots: int, width: int, inner: int, hidden: int, patch_sizes: tuple[int, ...], identity: bool
 ) -> tuple[Field, ...]:
-    """Fields of a space.
+    """Return the fields of a space.
 
     Args:
         width: maximum token width.
         inner: maximum width of q, k and v together.
         hidden: maximum width of the MLP.
-        identity: whether a slot may be one.
+        identity: whether a slot may be an identity.
     """
     names = tuple(f'block{i}' for i in range(slots))
     ratios = range(1, RATIOS + 1)
@@ -48,10 +48,10 @@ def table(
 class ViTASSpace(SlotSpace):
     """Base of the three: resolution, patch size, token width; heads and two widths per slot.
 
-    ``heads`` 0 is an identity; ``qkv_width`` is that of q, k and v together (the authors' A) and
-    ``mlp_width`` the hidden width.  The authors' form is a genome: operator genes (stem, slots, two
-    fixed ones), then ratio indices (token width, then qkv and MLP of every slot), as a list or as
-    the ``net_id`` string of their configuration files.
+    ``heads`` 0 is an identity; ``qkv_width`` is the width of q, k and v together (the authors' A)
+    and ``mlp_width`` the hidden width.  The authors' form is a genome: operator genes (stem, slots,
+    two fixed ones), then ratio indices (token width, then qkv and MLP of every slot), as a list or
+    as the ``net_id`` string of their configuration files.
     """
 
     slot_fields = ('qkv_width', 'mlp_width')
@@ -59,10 +59,11 @@ class ViTASSpace(SlotSpace):
     slots: ClassVar[int]
 
     def to_genome(self, arch: Any) -> list[int]:
-        """The authors' genome; ``' '.join(map(str, genome))`` is their ``net_id``.
+        """Return the authors' genome; ``' '.join(map(str, genome))`` is their ``net_id``.
 
         Raises:
-            ArchitectureError: widths that no genome can say (ViTAS-C's, in the space of 16 slots).
+            ArchitectureError: no genome can express the widths (ViTAS-C's, in the space of 16
+                slots).
         """
         arch, full = self.arch(arch), self._full_choices()
         operators = [full['patch_size'][0].index(arch.patch_size)]
@@ -73,7 +74,7 @@ class ViTASSpace(SlotSpace):
         return [*operators, 0, 0, *ratios]
 
     def _full_choices(self) -> dict[str, tuple]:
-        """Of the whole space, which genomes count in, where this one may be restricted."""
+        """Return the choices of the unrestricted space, which genomes index."""
         return {f.name: f.choices for f in self.table}
 
     def from_text(self, text: str) -> list[int] | None:
@@ -118,7 +119,7 @@ class ViTASDeiTSmall(ViTASSpace):
 
 
 class ViTASDeiTBlock(ViTASSpace):
-    """12 blocks at patch 16, token width up to 384: ViTAS-C (whose blocks are all alike)."""
+    """12 blocks at patch 16, token width up to 384: ViTAS-C, whose blocks are all alike."""
 
     name = 'vitas_deit_block'
     slots, groups = 12, (range(12),)
@@ -134,12 +135,13 @@ class ViTASDeiTBase(ViTASSpace):
 
 
 def grid_sizes(side: Any, patch_size: Any) -> Any:
-    """Tokens along an axis of a picture padded to a multiple of the patch (ints or arrays)."""
+    """Return the tokens along an axis, for an image padded to whole patches (ints or arrays)."""
     return -(-side // patch_size)
 
 
 def tap_depths(depth: int, outputs: int) -> tuple[int, ...]:
-    """After how many of ``depth`` blocks each of some outputs is taken: evenly, the last at the
-    end.
+    """Return after how many of ``depth`` blocks each output is taken.
+
+    They are spaced evenly, the last after the last block.
     """
     return tuple(-(-depth * (i + 1) // outputs) for i in range(outputs))

@@ -1,4 +1,4 @@
-"""Weights of Twins-SVT, of its authors or of timm (the same keys), for ``vitas_twins``."""
+"""Twins-SVT weights, the authors' or timm's (with the same keys), for ``vitas_twins``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nasvit_mm.families.vitas.checkpoint import fit
 from nasvit_mm.families.vitas_twins import space as facts
 from nasvit_mm.spaces import IDENTITY, Space
 
-# What the keys of these weights begin with.
+# Beginnings of keys in these weights.
 KEYS = ('patch_embeds.0.proj.', 'pos_block.0.proj.0.', 'blocks.0.0.attn.qkv.')
-# Their name -> ours.
+# Their name -> our name.
 RENAMES = (
     (r'^patch_embeds\.', 'backbone.embeds.'),
     (r'^pos_block\.(\d)\.proj\.0\.', r'backbone.pegs.\1.'),
@@ -28,20 +28,20 @@ ATTENTION = re.compile(r'^blocks\.(\d+)\.(\d+)\.attn\.(qkv|q|kv)\.(weight|bias)$
 
 
 def is_extracted(weights: Mapping[str, torch.Tensor]) -> bool:
-    """There are single networks only."""
+    """Return True, because there are only single networks."""
     return True
 
 
 def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch.Tensor]:
-    """Their tensors under our names.
+    """Return their tensors under our names.
 
     Raises:
-        ValueError: not Twins-SVT weights, no architecture given, or blocks of other depths.
+        ValueError: the weights are not Twins-SVT's, no architecture is given, or depths differ.
     """
     check_keys(weights, 'Twins-SVT', KEYS)
     if not space.is_single:
         raise ValueError(
-            'these are the weights of one Twins network, there is no supernet of '
+            'these are the weights of one Twins network, and there is no supernet of '
             f'them: give its arch (one of {", ".join(space.named)})'
         )
     arch = space.largest
@@ -53,7 +53,7 @@ def rename(weights: Mapping[str, torch.Tensor], space: Space) -> dict[str, torch
             return [sum(stage == i for stage, _ in blocks) for i in range(len(facts.STAGES))]
 
         raise ValueError(
-            f'the checkpoint has {depths(places)} blocks in its stages, {arch} {depths(wanted)}'
+            f'the checkpoint has {depths(places)} blocks in its stages, {arch} has {depths(wanted)}'
         )
     out = {}
     for key, tensor in weights.items():

@@ -1,4 +1,4 @@
-"""Closed-form cost of the Twins-like ViTAS nets, over arrays of architectures."""
+"""Closed-form cost of the Twins-like ViTAS nets over arrays of architectures."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def tally(
     out_width: tuple[int, ...] | None,
     stage_norm: bool = False,
 ) -> dict[str, Tally]:
-    """Cost per part of the network; arguments as of ``cost.nasvit.tally``.
+    """Count the cost of each part of the network; see ``families.nasvit.cost.tally``.
 
-    Local and reduced attention are what they are at any size: ``attention`` changes nothing.
+    Local and reduced attention are the same at any size, so ``attention`` changes nothing.
     """
     heights, widths = facts.stage_sizes(height), facts.stage_sizes(width)
     last = len(facts.STAGES) - 1 if out_indices is None else out_indices[-1]
@@ -56,7 +56,7 @@ def tally(
 def _local(
     stage: facts.Stage, width: np.ndarray, inner: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
 ) -> Tally:
-    """In windows; tokens that pad them count in the products of queries and keys."""
+    """Count attention in windows; padding tokens count in the products of queries and keys."""
     tokens, area = grid[0] * grid[1], facts.WINDOW**2
     windows = num_windows(grid, (facts.WINDOW, facts.WINDOW))
     return (
@@ -70,7 +70,7 @@ def _local(
 def _global(
     stage: facts.Stage, width: np.ndarray, inner: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
 ) -> Tally:
-    """With keys and values on a grid reduced by a convolution."""
+    """Count attention whose keys and values are on a grid reduced by a convolution."""
     tokens = grid[0] * grid[1]
     keys = (grid[0] // stage.reduction) * (grid[1] // stage.reduction)
     out = norm(width) + linear(width, inner, tokens) + linear(width, 2 * inner, keys)
@@ -80,7 +80,7 @@ def _global(
 
 
 def output_widths(fields: Mapping[str, np.ndarray], out_indices: tuple[int, ...]) -> np.ndarray:
-    """Channels of the backbone's outputs, (n, outputs)."""
+    """Return the channels of the backbone's outputs, (n, outputs)."""
     return fields['width'][:, list(out_indices)]
 
 

@@ -1,9 +1,9 @@
 """The Twins-like ViTAS nets: a pyramid of stages with local and reduced global attention.
 
-One definition: built for a space it is the supernet, built for an architecture the deployable
-backbone.  The layers are Twins-SVT's (Chu et al., NeurIPS 2021), and its three nets are members;
-what is shared and what is private follows the DeiT-like nets: query and key are private to the
-head number, v, projection, MLP and norms are shared.
+There is one definition: built for a space it is the supernet, built for an architecture it is the
+deployable backbone.  The layers are Twins-SVT's (Chu et al., NeurIPS 2021), and its three nets are
+members of the space.  Sharing follows the DeiT-like nets: query and key are private to the head
+number; v, projection, MLP and norms are shared.
 """
 
 from __future__ import annotations
@@ -33,46 +33,46 @@ from nasvit_mm.nn import (
 )
 from nasvit_mm.spaces import IDENTITY, Arch
 
-BLOCK_EPS, EMBED_EPS = 1e-6, 1e-5  # of the norms; the authors' differ
+BLOCK_EPS, EMBED_EPS = 1e-6, 1e-5  # the norms' eps, which differ in the authors' code
 
 
 class BlockPlan(NamedTuple):
-    """Spans of a block."""
+    """The spans of a block."""
 
     channels: Span
     heads: int
-    rows: Span  # of the weights of q and of k
+    rows: Span  # rows of the weights of q and of k
     inner: Span  # channels of v
-    hidden: Span  # of the MLP
+    hidden: Span  # hidden features of the MLP
     drop: float
 
 
 class StagePlan(NamedTuple):
-    """Spans of a stage."""
+    """The spans of a stage."""
 
     cin: Span
     channels: Span
-    blocks: tuple[tuple[int, BlockPlan], ...]  # slots that are no identities
+    blocks: tuple[tuple[int, BlockPlan], ...]  # (slot, its plan), without identities
 
 
 class TwinsPlan(NamedTuple):
-    """Spans of the whole network."""
+    """The spans of the whole network."""
 
     stages: tuple[StagePlan, ...]
 
     @property
     def head(self) -> Span:
-        """Of the classification head."""
+        """Return the channels that the classification head reads."""
         return self.stages[-1].channels
 
 
 class Attention(nn.Module):
-    """Base: query and key private to the head number, v shared.
+    """Base of both attentions: query and key private to the head number, v shared.
 
     Args:
         width: maximum token width.
         heads: choices of the head number.
-        head_dim: maximum channels a head.
+        head_dim: maximum channels per head.
     """
 
     def __init__(self, width: int, heads: tuple[int, ...], head_dim: int) -> None:
@@ -96,36 +96,39 @@ class Attention(nn.Module):
         heads: int,
         padding: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(N, L, heads * D) -> the same shape, over keys and values (N, K, heads * D)."""
+        """Attend from queries (N, L, heads * D) to keys and values (N, K, heads * D)."""
+        # (N, L, heads * D) -> (N, heads, L, D)
         q, k, v = (t.unflatten(-1, (heads, -1)).transpose(1, 2) for t in (q, k, v))
         out = attend(q * q.shape[-1] ** -0.5, k, v, padding=padding)
-        return out.transpose(1, 2).flatten(2)
+        return out.transpose(1, 2).flatten(2)  # (N, L, heads * D)
 
 
 class LocalAttention(Attention):
-    """In windows of 7 x 7; tokens that pad the last windows are no keys.
+    """Attention in windows of 7 x 7; tokens that pad the last windows are not keys.
 
-    The authors' detection code lets padding tokens, of zeros, take part: ``masked`` False.
+    With ``masked=False`` the padding tokens, which are zeros, take part, as in the authors'
+    detection code.
     """
 
     def forward(
         self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], masked: bool
     ) -> torch.Tensor:
-        """(B, H * W, C) -> the same shape."""
+        """Map (B, H * W, C) to the same shape."""
         side = (facts.WINDOW, facts.WINDOW)
         if not masked:
-            x = split_windows(x, grid, side)
+            x = split_windows(x, grid, side)  # (B * windows, 49, C)
         q = self.q[plan.heads](x, plan.channels, plan.rows)
         k, v = self._keys_values(x, plan)
         if masked:
-            q, k, v = (split_windows(t, grid, side) for t in (q, k, v))
+            q, k, v = (split_windows(t, grid, side) for t in (q, k, v))  # (B * windows, 49, inner)
         padding = window_mask(grid, side, x.device) if masked else None
-        out = join_windows(self._attend(q, k, v, plan.heads, padding), grid, side)
+        out = self._attend(q, k, v, plan.heads, padding)  # (B * windows, 49, inner)
+        out = join_windows(out, grid, side)  # (B, H * W, inner)
         return self.proj(out, plan.inner, plan.channels)
 
 
 class GlobalAttention(Attention):
-    """Of all queries, over keys and values on a grid reduced by a convolution."""
+    """Attention of all queries over keys and values on a grid reduced by a convolution."""
 
     def __init__(self, width: int, heads: tuple[int, ...], head_dim: int, reduction: int) -> None:
         super().__init__(width, heads, head_dim)
@@ -137,19 +140,20 @@ class GlobalAttention(Attention):
     def forward(
         self, x: torch.Tensor, plan: BlockPlan, grid: tuple[int, int], masked: bool
     ) -> torch.Tensor:
-        """(B, H * W, C) -> the same shape."""
+        """Map (B, H * W, C) to the same shape."""
         reduced = x
         if self.reduce is not None:
-            reduced = x.transpose(1, 2).unflatten(2, grid)
-            reduced = self.reduce(reduced, plan.channels, plan.channels)
-            reduced = self.norm(reduced.flatten(2).transpose(1, 2), plan.channels)
+            reduced = x.transpose(1, 2).unflatten(2, grid)  # (B, C, H, W)
+            reduced = self.reduce(reduced, plan.channels, plan.channels)  # (B, C, H / r, W / r)
+            reduced = reduced.flatten(2).transpose(1, 2)  # (B, K, C)
+            reduced = self.norm(reduced, plan.channels)
         q = self.q[plan.heads](x, plan.channels, plan.rows)
         out = self._attend(q, *self._keys_values(reduced, plan), plan.heads)
         return self.proj(out, plan.inner, plan.channels)
 
 
 class Embed(nn.Module):
-    """Begins a stage: convolution without overlap, norm."""
+    """The beginning of a stage: a convolution without overlap, then a norm."""
 
     def __init__(self, cin: int, width: int, stride: int) -> None:
         super().__init__()
@@ -159,29 +163,30 @@ class Embed(nn.Module):
     def forward(
         self, x: torch.Tensor, cin: Span, channels: Span
     ) -> tuple[torch.Tensor, tuple[int, int]]:
-        """(N, cin, H, W) -> tokens (N, h w, C) and their grid (h, w), rounded down."""
-        x = self.proj(x, cin, channels)
-        return self.norm(x.flatten(2).transpose(1, 2), channels), tuple(x.shape[2:])
+        """Map (N, cin, H, W) to tokens (N, h w, C) and their grid (h, w), rounded down."""
+        x = self.proj(x, cin, channels)  # (N, C, h, w)
+        tokens = x.flatten(2).transpose(1, 2)  # (N, h w, C)
+        return self.norm(tokens, channels), tuple(x.shape[2:])
 
 
 @register_backbone
 class TwinsViTAS(SharedWeightBackbone):
     """Twins-like ViTAS backbone; outputs 0..3 are the stages (/4, /8, /16, /32).
 
-    Any height and width from 32 pixels on.  Local attention in windows of 7 x 7 and global
-    attention with reduced keys are the same at any size: ``attention`` changes nothing.
+    It takes any height and width from 32 pixels on.  Local attention in windows of 7 x 7 and global
+    attention with reduced keys are the same at any size, so ``attention`` changes nothing.
 
     Input (N, 3, H, W); output a tuple of (N, C_i, H_i, W_i), where every stage rounds down, as the
-    authors' does: 200 x 296 gives 50 x 74, 25 x 37, 12 x 18, 6 x 9.  See :class:`ElasticBackbone`
+    authors' do: 200 x 296 gives 50 x 74, 25 x 37, 12 x 18, 6 x 9.  See :class:`ElasticBackbone`
     for the other arguments.
 
     Args:
-        sharing: of a supernet's channels: 'cyclic' (the default), 'bilateral' or 'ordinal', see
-            ``nasvit_mm.nn.sharing``; a checkpoint brings its own along.
-        stage_norm: end every stage in a LayerNorm, as the authors' dense models do; the next stage
-            takes the normalised tokens.  Their classifiers, and timm's, have none.
-        mask_padding: tokens that pad the last windows are no keys.  False: they are, as in the
-            authors' detection models.
+        sharing: how a supernet's widths share channels: 'cyclic' (the default), 'bilateral' or
+            'ordinal', see ``nasvit_mm.nn.sharing``; a checkpoint brings its own along.
+        stage_norm: end every stage with a LayerNorm, as the authors' dense models do; the next
+            stage takes the normalised tokens.  Their classifiers, and timm's, have none.
+        mask_padding: whether tokens that pad the last windows are masked as keys.  The authors'
+            detection models do not mask them.
     """
 
     spaces = ('vitas_twins',)
@@ -270,7 +275,7 @@ class TwinsViTAS(SharedWeightBackbone):
         numbers, dims, hidden = (
             self.space.field(name).choices[slot] for name in ('heads', 'head_dim', 'mlp_width')
         )
-        # v serves all head numbers: its candidates are the pairs of a number and a dimension.
+        # v serves all head numbers, so its candidates are all pairs of a number and a dimension.
         pairs = sorted((h * d, h, d) for h in numbers if h != IDENTITY for d in dims)
         inner = self.span_of([p[0] for p in pairs], pairs.index((heads * dim, heads, dim)))
         return BlockPlan(
@@ -305,7 +310,7 @@ class TwinsViTAS(SharedWeightBackbone):
         return [self.embeds[0], *stages]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(N, 3, H, W) -> one map per output."""
+        """Map (N, 3, H, W) to a tuple of one map per output."""
         x = self.checked(x)
         maps = []
         for i, plan in enumerate(self.plan.stages):
@@ -313,18 +318,19 @@ class TwinsViTAS(SharedWeightBackbone):
             for j, block in plan.blocks:
                 tokens = self.run_block(self.stages[i][j], tokens, block, grid, self.mask_padding)
                 if j == 0:  # the convolutional position encoding
-                    x = tokens.transpose(1, 2).unflatten(2, grid)
-                    tokens = tokens + self.pegs[i](x, plan.channels).flatten(2).transpose(1, 2)
+                    x = tokens.transpose(1, 2).unflatten(2, grid)  # (N, C, h, w)
+                    x = self.pegs[i](x, plan.channels)
+                    tokens = tokens + x.flatten(2).transpose(1, 2)  # (N, h w, C)
             if self.stage_norm:
                 tokens = self.stage_norms[i](tokens, plan.channels)
-            x = tokens.transpose(1, 2).unflatten(2, grid)
+            x = tokens.transpose(1, 2).unflatten(2, grid)  # (N, C, h, w)
             if i in self.out_indices:
                 maps.append(x)
         return self.end_outputs(maps)
 
 
 class TwinsViTASHead(nn.Module):
-    """Classification head: norm, mean over the tokens, linear."""
+    """The classification head: norm, mean over the tokens, linear."""
 
     def __init__(self, backbone: TwinsViTAS, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -335,6 +341,7 @@ class TwinsViTASHead(nn.Module):
         init_linear(self)
 
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """(N, C, H, W) -> logits (N, classes)."""
-        x = self.norm(x.flatten(2).transpose(1, 2), channels).mean(1)
+        """Map (N, C, H, W) to logits (N, classes)."""
+        x = x.flatten(2).transpose(1, 2)  # (N, H * W, C)
+        x = self.norm(x, channels).mean(1)  # (N, C)
         return self.classifier(self.dropout(x), channels, Span.whole(self.classifier.out_features))

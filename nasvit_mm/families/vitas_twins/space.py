@@ -1,7 +1,7 @@
 """The Twins-like ViTAS space: a pyramid of four stages with local and reduced global attention.
 
-The ECCV paper searches a space over Twins that is not public.  This one is nasvit_mm's definition
-of it; Twins-SVT-S, -B and -L are members.
+The ECCV paper searches a space over Twins that is not public.  This one is nasvit_mm's own
+definition; Twins-SVT-S, -B and -L are members.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from nasvit_mm.spaces import DEPTH, IDENTITY, RESOLUTION, WIDTH, Field, SlotSpac
 
 
 class Stage(NamedTuple):
-    """What is fixed in a stage."""
+    """The fixed properties of a stage."""
 
     name: str
     stride: int  # kernel and stride of the convolution that begins it
     slots: int
     width: int  # maximum token width
     heads: int  # unit of the head numbers
-    reduction: int  # of the keys' and values' grid in global attention
+    reduction: int  # reduction of the keys' and values' grid in global attention
 
 
 STAGES = (
@@ -34,8 +34,8 @@ STRIDES = (4, 8, 16, 32)
 WIDTH_RATIOS, MLP_RATIOS = 16, 8  # token widths are i/16, MLP widths i/8 of their maxima
 MLP_RATIO = 4  # maximum MLP width over maximum token width
 HEADS = (2, 3, 4)  # times the stage's unit
-# Chosen so that cyclic sharing is exactly uniform over two phases, for q and k and for the v that
-# all head numbers share.
+# They make cyclic sharing exactly uniform over two phases, for q and k and for the v that all head
+# numbers share.
 HEAD_DIMS = (16, 32, 48)
 WINDOW = 7  # side of the windows of local attention
 TRAINED_RESOLUTION = 224
@@ -48,7 +48,7 @@ GROUPS = tuple(range(end - stage.slots, end) for end, stage in zip(_ENDS, STAGES
 
 
 def is_local(slot: int) -> bool:
-    """Whether a slot of a stage has local attention: the even ones; the odd ones have global."""
+    """Return whether a slot of a stage has local attention: even slots do, odd ones have global."""
     return slot % 2 == 0
 
 
@@ -63,10 +63,10 @@ def mlp_choices(stage: Stage) -> tuple[int, ...]:
 class ViTASTwinsSpace(SlotSpace):
     """Token width per stage; heads, head dimension and MLP width per slot.
 
-    ``heads`` 0 is an identity (never the first slot of a stage, which the convolutional position
-    encoding follows); q, k and v have heads x head_dim channels each.  What a slot's attention is
-    depends on its place: local in windows of 7 x 7 in even slots, global with reduced keys in odd
-    ones, also where a slot before it is an identity.
+    ``heads`` 0 is an identity (never allowed in a stage's first slot, which the convolutional
+    position encoding follows); q, k and v have heads x head_dim channels each.  A slot's attention
+    depends on its place: it is local, in windows of 7 x 7, in even slots and global, with reduced
+    keys, in odd ones, even if a slot before it is an identity.
     """
 
     name = 'vitas_twins'
@@ -99,9 +99,9 @@ class ViTASTwinsSpace(SlotSpace):
 
 
 def stage_sizes(side: Any) -> list[Any]:
-    """Side of the map after every stage, for a picture side (int or array).
+    """Return the map's side after every stage, for an image side (int or array).
 
-    Rounded down, as the authors' convolutions without padding do.
+    Sides are rounded down, because the authors' convolutions have no padding.
     """
     sizes = []
     for stage in STAGES:

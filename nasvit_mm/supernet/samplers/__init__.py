@@ -1,4 +1,4 @@
-"""Which subnets a training step takes."""
+"""Samplers: which subnets a training step takes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
     'find_identity_probability',
 ]
 
-# By the names that configs use.
+# By the names used in configs.
 SAMPLERS = {
     'sandwich': SandwichSampler,
     'uniform': UniformSampler,

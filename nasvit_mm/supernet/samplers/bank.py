@@ -15,12 +15,12 @@ from nasvit_mm.supernet.samplers.levels import LevelSampler
 
 
 class MemoryBank:
-    """The best subnets seen, a list for every level.
+    """The best subnets seen so far, one list per level.
 
     Args:
-        capacities: of each level's list.
-        duplicates: ``'update'`` gives an architecture that is there its new score; ``'keep'``
-            stores it a second time, as the released code does.
+        capacities: capacity of each level's list.
+        duplicates: ``'update'`` gives a stored architecture its new score; ``'keep'`` stores it a
+            second time, as the released code does.
     """
 
     def __init__(self, capacities: Sequence[int], duplicates: str = 'update') -> None:
@@ -30,7 +30,7 @@ class MemoryBank:
         self.entries: list[list[tuple[Arch, float]]] = [[] for _ in capacities]
 
     def insert(self, level: int, arch: Arch, score: float) -> None:
-        """Add an architecture; into a full list only in the place of a worse one."""
+        """Add an architecture; in a full list it replaces the worst one, if that is worse."""
         entries = self.entries[level]
         if self.duplicates == 'update':
             for i, (other, _) in enumerate(entries):
@@ -45,18 +45,18 @@ class MemoryBank:
             entries[worst] = arch, score
 
     def rescore(self, level: int, arch: Arch, score: float) -> None:
-        """Give an architecture that is there a new score."""
+        """Give a stored architecture a new score."""
         self.entries[level] = [(a, score if a == arch else s) for a, s in self.entries[level]]
 
     def draw(self, level: int, numbers: np.random.RandomState) -> Arch:
-        """One with probability softmax(scores)."""
+        """Draw an architecture with probability softmax(scores)."""
         scores = np.array([score for _, score in self.entries[level]])
         weights = np.exp(scores - scores.max())
         index = numbers.choice(range(len(scores)), size=1, p=weights / weights.sum())[0]
         return self.entries[level][index][0]
 
     def best(self, level: int) -> Arch | None:
-        """The one of the highest score."""
+        """Return the architecture with the highest score, None if the list is empty."""
         return max(self.entries[level], key=lambda e: e[1])[0] if self.entries[level] else None
 
     def more_than_half(self, level: int) -> bool:
@@ -67,24 +67,25 @@ class MemoryBank:
 
 
 class BankSampler(LevelSampler):
-    """Complexity-aware sampling that prefers what has been good.
+    """Complexity-aware sampling that prefers architectures that have scored well.
 
-    With a probability that grows over the training a subnet of a level comes out of its bank
-    (exploitation); else out of some new candidates the one that is wider and shallower than an
-    anchor, as long as the bank is half full (exploration).  Explored subnets are scored, by minus
-    the cross-entropy on the batch, and go into the bank.
+    With a probability that grows during training, a level's subnet comes from its bank
+    (exploitation).  Otherwise it is a new candidate (exploration): the one of several that is
+    widest and shallowest in comparison with an anchor, once the bank is half full.  Explored
+    subnets are scored by minus the cross-entropy on the batch and stored in the bank.
 
     Args:
-        capacity, capacity_large: of the banks below, and from, the level ``large_from``.
-        exploit: probability of exploitation at first.
-        exploit_step, exploit_every: it grows by the one each time so many epochs are over.
-        candidates: number of candidates of an exploration.
-        refresh: times an epoch that the current level's bank is scored anew (the released code: at
-            its quarters), and before every epoch all banks.  False: never, which saves some
-            hundred forwards an epoch.
-        duplicates: of :class:`MemoryBank`.
-        positions: of width and depth that the preference compares; None: all of the space's
-            stages with an mlp_ratio, of a space without such all.
+        capacity, capacity_large: capacities of the banks below the level ``large_from``, and from
+            it on.
+        exploit: initial probability of exploitation.
+        exploit_step, exploit_every: the probability grows by ``exploit_step`` every
+            ``exploit_every`` epochs.
+        candidates: number of candidates in an exploration.
+        refresh: score all banks again before every epoch, and the current level's at each quarter
+            of the epoch, as the released code does.  False saves some hundred forwards an epoch.
+        duplicates: see :class:`MemoryBank`.
+        positions: positions of width and depth that the preference compares; None: the stages that
+            have an mlp_ratio, or all in a space without that field.
     """
 
     def __init__(
@@ -117,19 +118,15 @@ class BankSampler(LevelSampler):
         )
         self.exploit, self.exploit_step = exploit, exploit_step
         self.exploit_every, self.candidates, self.refresh = exploit_every, candidates, refresh
-        if positions is None:
-            positions = next(
-                (f.positions for f in self.space.fields if f.name == 'mlp_ratio'), None
-            )
-        self._positions = positions
-        self.preference([self.space.largest], self.space.smallest)  # positions that it knows
+        self._positions = self.space.compared if positions is None else positions
+        self.preference([self.space.largest], self.space.smallest)  # unknown positions fail now
 
     def probability(self, epoch: int) -> float:
-        """Of exploitation in an epoch (from 0 on)."""
+        """Return the probability of exploitation in an epoch (counted from 0)."""
         return self.exploit + self.exploit_step * ((epoch + 1) // self.exploit_every)
 
     def preference(self, archs: Sequence[Arch], anchor: Arch) -> np.ndarray:
-        """Smaller is better: MACs with the anchor's widths less MACs with the anchor's depths."""
+        """Return MACs with the anchor's widths minus MACs with its depths; smaller is better."""
         genes, theirs = self.space.genes(list(archs)), self.space.genes(anchor)
         width, depth = (
             count(
@@ -142,8 +139,9 @@ class BankSampler(LevelSampler):
         return width - depth
 
     def anchor(self) -> Arch:
-        """Of the active level: the smallest subnet at the lowest one, else the best of the lowest
-        level's bank.
+        """Return the active level's anchor.
+
+        It is the smallest subnet at the lowest level, else the best one in the lowest level's bank.
         """
         return (self.bank.best(0) if self.level else None) or self.space.smallest
 
@@ -167,8 +165,10 @@ class BankSampler(LevelSampler):
             self.bank.rescore(choice.level, choice.arch, score)
 
     def stale(self, step: int, steps_per_epoch: int) -> list[Choice]:
-        """All banks' entries at the first step of an epoch but the first, the current level's at
-        its quarters.
+        """Return the entries to score again before a step.
+
+        They are all banks' at the first step of every epoch but the first one, and the current
+        level's at each quarter of an epoch.
         """
         place = (step - 1) % steps_per_epoch
         if not self.refresh:
@@ -176,7 +176,7 @@ class BankSampler(LevelSampler):
         if place == 0:
             levels: Sequence[int] = range(len(self.levels)) if step > 1 else ()
         elif place % max(1, steps_per_epoch // 4) == 0 and place < 4 * (steps_per_epoch // 4):
-            levels = (self._moved(self._python_rng(step)),)  # of this step
+            levels = (self._moved(self._python_rng(step)),)  # the level of this step
         else:
             levels = ()
         return [
@@ -196,7 +196,7 @@ class BankSampler(LevelSampler):
         if len(state['bank']) != len(self.levels):
             raise ValueError(
                 f'the checkpoint has banks of {len(state["bank"])} levels, the '
-                f'sampler {len(self.levels)}'
+                f'sampler has {len(self.levels)}'
             )
         self.bank.entries = [
             [(self.space.arch(a), float(s)) for a, s in entries] for entries in state['bank']

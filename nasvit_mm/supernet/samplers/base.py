@@ -1,4 +1,4 @@
-"""What the samplers share: a step's subnets, one after another."""
+"""What the samplers share: they yield a step's subnets one after another."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Choice(NamedTuple):
 
     Attributes:
         arch: its architecture.
-        phase: of the weight sharing.
-        role: ``'largest'``, ``'smallest'`` or ``'sampled'``: conflict rules and distillation go by
-            it.
-        wants_score: whether the sampler wants to be told how good it is (:meth:`observe`).
-        level: index of its complexity level, where the sampler has such.
+        phase: phase of the weight sharing.
+        role: ``'largest'``, ``'smallest'`` or ``'sampled'``; conflict rules and distillation depend
+            on it.
+        wants_score: whether the sampler asks for its score (:meth:`SubnetSampler.observe`).
+        level: index of its complexity level, if the sampler has levels.
     """
 
     arch: Arch
@@ -32,10 +32,10 @@ class Choice(NamedTuple):
 
 
 def at_least(least: float, **values: float) -> None:
-    """Check arguments.
+    """Check that arguments are not below a bound.
 
     Raises:
-        ValueError: names one that is below ``least``, or not a number.
+        ValueError: an argument is below ``least`` or NaN; the message names it.
     """
     for name, value in values.items():
         if not value >= least:
@@ -43,17 +43,17 @@ def at_least(least: float, **values: float) -> None:
 
 
 class SubnetSampler:
-    """Base: draws the subnets of a step as a function of (seed, step) and of what it was told.
+    """Base: draws the subnets of a step as a function of (seed, step) and of what it observed.
 
-    So every process draws the same ones without being told, and a resumed run repeats them.
+    So every process draws the same ones without communication, and a resumed run repeats them.
 
     Args:
         space: name of a space, its ``to_dict()`` form, or a Space.
-        seed: of all draws.
-        phases: of the backbone's weight sharing; with two, steps alternate.
+        seed: seed of all draws.
+        phases: number of phases of the backbone's weight sharing; with two, steps alternate.
     """
 
-    roles: ClassVar[tuple[str, ...]]  # of a step's subnets, in their order
+    roles: ClassVar[tuple[str, ...]]  # roles of a step's subnets, in order
 
     def __init__(self, space: str | Mapping | Space, seed: int = 0, phases: int = 1) -> None:
         at_least(0, seed=seed)
@@ -61,7 +61,7 @@ class SubnetSampler:
         self.space, self.seed, self.phases = get_space(space), seed, phases
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
-        """The subnets of a step, in order; what comes later may depend on :meth:`observe`.
+        """Yield the subnets of a step; later ones may depend on :meth:`observe`.
 
         Args:
             step: number of the step, from 1 on.
@@ -70,23 +70,23 @@ class SubnetSampler:
         raise NotImplementedError
 
     def observe(self, choice: Choice, score: float) -> None:
-        """Told how good a subnet that ``wants_score`` is; larger is better."""
+        """Take note of the score of a subnet that ``wants_score``; larger is better."""
 
     def stale(self, step: int, steps_per_epoch: int) -> list[Choice]:
-        """Subnets to score again before the step, each to be handed to :meth:`observe`."""
+        """Return subnets to score again before the step; each is handed to :meth:`observe`."""
         return []
 
     def phase(self, step: int) -> int:
-        """Of the weight sharing in a step."""
+        """Return the phase of the weight sharing in a step."""
         return step % self.phases
 
     def rng(self, step: int) -> np.random.Generator:
-        """Of a step."""
+        """Return the random generator of a step."""
         return np.random.default_rng((self.seed, step))
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run cannot compute from (seed, step): plain types."""
+        """Return, in plain types, what a resumed run cannot compute from (seed, step)."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take it back."""
+        """Restore what :meth:`state_dict` returned."""

@@ -1,4 +1,4 @@
-"""Complexity-aware sampling (ElasticViT): a walk over levels of multiply-adds."""
+"""Complexity-aware sampling (ElasticViT): a walk over levels of MACs."""
 
 from __future__ import annotations
 
@@ -10,36 +10,35 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.cost import WindowSampler, count
-from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.supernet.samplers.base import SAMPLED, SMALLEST, Choice, SubnetSampler, at_least
 
 LEVELS = tuple(1e6 * m for m in (100, 200, 300, 400, 500, 700, 900, 1200))
-SMALLEST_OF = {200e6: 'elastic_min_200', 400e6: 'elastic_min_400', 800e6: 'elastic_min_800'}
 
 
 class LevelSampler(SubnetSampler):
-    """Subnets of one level of multiply-adds a step; the level moves to a neighbour or stays.
+    """Draws a step's subnets from one level of MACs; the level moves to a neighbour or stays.
 
     So the subnets of a step, and of the next one, cost about the same, and their gradients agree
-    better than those of random ones.  A step has some subnets of its level, and the smallest one
-    of that level (hierarchical smallest subnets).  The walk begins at the lowest level, and visits
-    all of them equally often in the long run.  (The released code makes one more move after each
-    epoch, which changes nothing of that.)
+    better than those of random subnets.  A step has several subnets of its level and that level's
+    smallest one (hierarchical smallest subnets).  The walk begins at the lowest level and visits
+    all levels equally often in the long run.  (The released code makes one more move after each
+    epoch, which does not change that.)
 
     Args:
-        levels: ascending, in multiply-adds.
-        tolerance: a subnet of level T has from T to T + 2 tolerance.
-        smallest: level -> the smallest subnet of the levels up to it (name, mapping or Arch), with
-            the last one for all above; None: ElasticViT's three (:func:`elastic_floors`), of
-            another space its smallest for all.
-        num: subnets of the level a step, besides the smallest.
-        count_args: of :func:`nasvit_mm.cost.count`; ElasticViT's levels are by the ``'authors'``
-            counter, the default there.
-        tables: level -> architectures to draw from, until one fits; None: drawn uniformly from
-            the level's window, above its smallest subnet.
+        levels: MACs of the levels, ascending.
+        tolerance: a subnet of level T has from T to T + 2 tolerance MACs.
+        smallest: maps a level to the smallest subnet of the levels up to it (name, mapping or
+            Arch); the last one also serves all levels above.  None: ElasticViT's three
+            (``Space.level_floors``); in another space its smallest subnet serves all levels.
+        num: number of subnets of the level per step, in addition to the smallest.
+        count_args: arguments of :func:`nasvit_mm.cost.count`; ElasticViT's levels are counted by
+            the ``'authors'`` counter, which is the default there.
+        tables: maps a level to architectures, which are drawn until one fits; None: draw uniformly
+            from the level's window, above its smallest subnet.
 
     Raises:
-        ValueError: a level that no architecture reaches; names the reachable range.
+        ValueError: no architecture reaches a level; the message names the reachable range.
     """
 
     roles = (SAMPLED, SMALLEST)
@@ -60,14 +59,12 @@ class LevelSampler(SubnetSampler):
         at_least(1, num=num)
         self.levels, self.tolerance, self.num = tuple(levels), tolerance, num
         if list(self.levels) != sorted(set(self.levels)) or not self.levels:
-            raise ValueError(f'levels = {levels!r}, expected ascending multiply-adds')
-        elastic = self.space.name == 'elasticvit'
-        self.count_args = dict(
-            {'counter': 'authors'} if elastic and count_args is None else count_args or {}
-        )
-        if smallest is None and elastic:
-            smallest = elastic_floors(self.space)
-        self._floors = {float(k): self.space.arch(v) for k, v in sorted((smallest or {}).items())}
+            raise ValueError(f'levels = {levels!r}, expected ascending MACs')
+        default = dict(counter=self.space.level_counter)
+        self.count_args = default if count_args is None else dict(count_args)
+        if smallest is None:
+            smallest = self.space.level_floors()
+        self._floors = {float(k): self.space.arch(v) for k, v in sorted(smallest.items())}
         self.tables = None
         if tables is not None:
             self.tables = {
@@ -81,7 +78,7 @@ class LevelSampler(SubnetSampler):
             args = tuple(sorted(self.count_args.items()))
             self._windows = {
                 level: _window(
-                    above(self.space, self.smallest_of(level)) if self._floors else self.space,
+                    self.space.above(self.smallest_of(level)) if self._floors else self.space,
                     level,
                     level + 2 * tolerance,
                     args,
@@ -91,7 +88,7 @@ class LevelSampler(SubnetSampler):
         self.level = 0
 
     def smallest_of(self, level: float) -> Arch:
-        """The smallest subnet of a level."""
+        """Return the smallest subnet of a level."""
         if not self._floors:
             return self.space.smallest
         key = next((k for k in self._floors if level <= k + 2 * self.tolerance), max(self._floors))
@@ -108,11 +105,11 @@ class LevelSampler(SubnetSampler):
         )
 
     def _python_rng(self, step: int) -> random.Random:
-        """As the released code, which seeds Python's and numpy's generators by the step."""
+        """Return a step's generator, seeded by the step as in the released code."""
         return random.Random(step + (self.seed << 32))
 
     def _moved(self, rng: random.Random) -> int:
-        """The level after the walk's next move: a step's first draw."""
+        """Return the level after the walk's next move, which is a step's first draw."""
         if len(self.levels) == 1:
             return 0
         if self.level == 0:
@@ -124,8 +121,8 @@ class LevelSampler(SubnetSampler):
     def _pick(
         self, rng: random.Random, numbers: np.random.RandomState, step: int, epoch: int
     ) -> Choice:
-        """A subnet of the active level."""
-        rng.random()  # whether to exploit a memory bank, in the released code
+        """Pick a subnet of the active level."""
+        rng.random()  # the released code decides here whether to exploit a memory bank
         return Choice(self._candidate(rng), self.phase(step), level=self.level)
 
     def _candidate(self, rng: random.Random) -> Arch:
@@ -149,8 +146,8 @@ class LevelSampler(SubnetSampler):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         for key, ours in (('levels', list(self.levels)), ('tolerance', self.tolerance)):
-            if state.get(key, ours) != ours:  # earlier checkpoints do not tell
-                raise ValueError(f'its {key} = {state[key]}, of the config {ours}')
+            if state.get(key, ours) != ours:  # earlier checkpoints do not record it
+                raise ValueError(f'its {key} = {state[key]}, the config has {ours}')
         level = int(state['level'])
         if not 0 <= level < len(self.levels):
             raise ValueError(
@@ -160,40 +157,6 @@ class LevelSampler(SubnetSampler):
         self.level = level
 
 
-def elastic_floors(space: Space) -> dict[float, Any]:
-    """ElasticViT's smallest subnets, up to the last that a restriction of its space holds.
-
-    One that it does not hold, below one that it does, is taken at the nearest resolution that there
-    is; where that is no member either, the space's smallest has its levels.
-    """
-    floors: dict[float, Any] = {}
-    last = max((level for level, name in SMALLEST_OF.items() if name in space.zoo), default=0)
-    for level, name in SMALLEST_OF.items():
-        if level <= last:
-            arch = get_space(space.name).named[name].to_dict()
-            arch['resolution'] = min(
-                space.field('resolution').choices[0], key=lambda r: abs(r - arch['resolution'])
-            )
-            floors[level] = arch if arch in space else 'smallest'
-    return floors
-
-
 @lru_cache(maxsize=64)
 def _window(space: Space, low: float, high: float, count_args: tuple) -> WindowSampler:
     return WindowSampler(space, low, high, **dict(count_args))
-
-
-def above(space: Space, floor: Arch) -> Space:
-    """The space whose choices are not below an architecture's.
-
-    But for MLP ratios and kernels, which ElasticViT's floors do not bound.
-    """
-    free = ('mlp_ratio', 'kernel_size')
-    kept = {}
-    for field in space.fields:
-        if field.name in free:
-            continue
-        least = floor[field.name] if field.positions else (floor[field.name],)
-        choices = [[c for c in choices if c >= low] for choices, low in zip(field.choices, least)]
-        kept[field.name] = choices if field.positions else choices[0]
-    return space.restrict(**kept)

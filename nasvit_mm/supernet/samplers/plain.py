@@ -20,10 +20,10 @@ from nasvit_mm.supernet.samplers.base import (
 
 
 class SandwichSampler(SubnetSampler):
-    """The largest, the smallest and some random subnets, in that order (NASViT: two random ones).
+    """Draws the largest, the smallest and some random subnets, in that order.
 
     Args:
-        num_random: how many random ones.
+        num_random: number of random subnets; NASViT uses two.
     """
 
     roles = (LARGEST, SMALLEST, SAMPLED)
@@ -42,10 +42,10 @@ class SandwichSampler(SubnetSampler):
 
 
 class UniformSampler(SubnetSampler):
-    """Random subnets only.
+    """Draws random subnets only.
 
     Args:
-        num_random: how many.
+        num_random: number of subnets.
     """
 
     roles = (SAMPLED,)
@@ -61,13 +61,13 @@ class UniformSampler(SubnetSampler):
 
 
 class SinglePathSampler(SubnetSampler):
-    """ViTAS: one random path a step, in one phase of the weight sharing or in all.
+    """Draws one random path per step, in one phase of the weight sharing or in all (ViTAS).
 
     Args:
         both_phases: run the path in every phase in each step, as the public code does with
-            bilateral sharing; but there the logits of both are added before one cross-entropy, and
-            here each has its own, whose gradients are summed.  Else steps alternate.
-        identity: probability of an identity in a slot; None: all depths equally often.
+            bilateral sharing.  There the logits of both phases are added before one cross-entropy;
+            here each phase has its own, and the gradients are summed.  False: steps alternate.
+        identity: probability of an identity in a slot; None: all depths are equally likely.
     """
 
     roles = (SAMPLED,)
@@ -97,16 +97,17 @@ def find_identity_probability(
     draws: int = 1000,
     **count_args: Any,
 ) -> float:
-    """Probability of identities at which random paths have MACs in a window on average.
+    """Find the identity probability at which random paths have their mean MACs in a window.
 
-    It starts at 0.5 and goes up or down by 0.01, as the public ViTAS code does.
+    The search starts at 0.5 and moves in steps of 0.01, as in the public ViTAS code.
 
     Args:
-        low, high: bounds of the mean multiply-adds.
-        count_args: of :func:`nasvit_mm.cost.count`; the public code's counter is ``'authors'``.
+        low, high: bounds of the mean MACs.
+        count_args: arguments of :func:`nasvit_mm.cost.count`; the public code's counter is
+            ``'authors'``.
 
     Raises:
-        ValueError: no probability leads there; names the reachable means.
+        ValueError: no probability leads there; the message names the reachable means.
     """
     space, rng = get_space(space), np.random.default_rng(rng)
 
