@@ -97,10 +97,10 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
         task=plain_types(problem.task.cfg.model) if problem.task else None,
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[c._asdict() for c in problem.constraints],
-        **_cost_identity(problem),
         **_evaluator_identity(evaluators, contents),
         # More generations go on where fewer ended.
         algorithm={k: v for k, v in options.items() if k != 'generations'},
+        **_cost_identity(problem),
         initial=[arch.to_dict() for arch in initial],
         seed=seed,
     )
