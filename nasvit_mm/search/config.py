@@ -14,7 +14,7 @@ from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.dense import DenseTask, Size, check_same_model, standalone
 from nasvit_mm.errors import ArchitectureError, UsageError, closest
 from nasvit_mm.registry import MODELS
-from nasvit_mm.search.algorithms.algorithms import Algorithm, build_algorithm
+from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
 from nasvit_mm.search.initial import read_initial
 from nasvit_mm.search.problem.idle_genes import without_idle

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search.algorithms.algorithms import Algorithm
+from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec
 from nasvit_mm.search.evaluators.execute import Backend, InProcess, Specs
 from nasvit_mm.search.problem.problem import Problem
