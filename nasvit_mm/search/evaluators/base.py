@@ -80,6 +80,8 @@ class EvaluatorSpec:
         Raises:
             UsageError: something else, or an unknown type.
         """
+        for module in imports:
+            import_module(module)
         evaluator_type(cfg)
         options = {k: v for k, v in cfg.items() if k != 'type'}
         known = digest(content) if content else None
