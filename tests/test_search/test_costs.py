@@ -29,7 +29,7 @@ custom_imports = dict(imports=['tests.test_search.own_costs'])
 space = dict(space='nasvit', restrict=dict(resolution=[192]))
 objectives = ['energy', dict(metric='macs', goal='max')]
 constraints = [dict(metric='energy', high={high})]
-costs = dict(energy=dict(type='Energy', per_channel={per_channel}))
+costs = dict(energy=dict(type='ChannelEnergy', per_channel={per_channel}))
 algorithm = dict(type='random', population=6, generations=2)
 """
 

@@ -110,7 +110,7 @@ class SupernetEvaluator(SubnetEvaluator):
     def describe(
         cls, checkpoint: str, config: str | None = None, split: str | None = None, **options: Any
     ) -> dict[str, Any]:
-        """Return weights and config by their content; where they are not on this machine, say so."""
+        """Return weights and config by their content; say so where they are not on this machine."""
         changes = {k: v for k, v in options.items() if k in CHANGES}
         try:
             cfg, split = _supernet_config(checkpoint, config, split, **changes)
@@ -145,8 +145,8 @@ class SupernetEvaluator(SubnetEvaluator):
                     )
 
     def _load(self, key: str, limit: int | None = None) -> Iterable[Any]:
-        """Return the batches of a data loader: whenever they are asked for, the same images, augmented
-        in the same way.
+        """Return the batches of a data loader: the same images, augmented in the same way, whenever
+        they are asked for.
         """
         if key in self._batches:
             return self._batches[key]
@@ -165,7 +165,7 @@ class SupernetEvaluator(SubnetEvaluator):
         return over_phases({p: self.measure(self.subnet(arch, p)) for p in self.phases})
 
     def subnet(self, arch: Arch, phase: int | None = None) -> nn.Module:
-        """Return the task model of one architecture, recalibrated; the same whenever it is asked for.
+        """Return the task model of one architecture, recalibrated; always the same.
 
         Args:
             phase: None: the first of those that are judged.
@@ -201,8 +201,8 @@ def _supernet_config(
     calibration_dataloader: Mapping | None = None,
     cfg_options: Mapping | None = None,
 ) -> tuple[Config, str]:
-    """Return the config of a supernet's training with the changes of :class:`SupernetEvaluator`, and
-    the split that it takes.
+    """Return the config of a supernet's training with the changes of :class:`SupernetEvaluator`,
+    and the split that it takes.
     """
     cfg = read_supernet_config(checkpoint, config)
     cfg.merge_from_dict(dict(cfg_options or {}))
