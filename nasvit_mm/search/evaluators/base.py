@@ -89,7 +89,7 @@ class EvaluatorSpec:
 
     @property
     def kind(self) -> type[SubnetEvaluator]:
-        """The class, whose module is imported."""
+        """Import the modules, and return the class."""
         for module in self.imports:
             import_module(module)
         return evaluator_type(dict(type=self.type))

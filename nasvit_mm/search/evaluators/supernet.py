@@ -91,7 +91,7 @@ class SupernetEvaluator(SubnetEvaluator):
         cfg, split = _supernet_config(
             checkpoint, config, split, dataloader, calibration_dataloader, cfg_options
         )
-        self.pictures, self.metric = f'{split}_dataloader', f'{split}_evaluator'
+        self.split = split
         check_architectures(cfg)
         check_data(cfg, 'train', split)
         self.model = load_supernet(checkpoint, cfg)
@@ -181,9 +181,10 @@ class SupernetEvaluator(SubnetEvaluator):
     @torch.no_grad()
     def measure(self, model: nn.Module) -> dict[str, float]:
         """Return the metrics of any model of the task on the images of the search."""
-        batches, metrics = self._load(self.pictures), self.cfg[self.metric]
+        key = f'{self.split}_dataloader'
+        batches, metrics = self._load(key), self.cfg[f'{self.split}_evaluator']
         evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
-        evaluator.dataset_meta = getattr(self._loaders[self.pictures][0].dataset, 'metainfo', None)
+        evaluator.dataset_meta = getattr(self._loaders[key][0].dataset, 'metainfo', None)
         images = 0
         for batch in batches:
             outputs = model.val_step(batch)
