@@ -72,7 +72,7 @@ def evaluate(specs: Specs, arch: Arch) -> dict[str, float]:
 
 # ---------------------------------------------------------------------- an executor
 class OnExecutor:
-    """Evaluate in the workers of a ``concurrent.futures.Executor``: processes, threads, Dask's, loky's.
+    """Evaluate in the workers of a ``concurrent.futures`` executor (Dask's and loky's too).
 
     Args:
         executor: one whose workers have this package, or what makes one, which is called again
