@@ -14,7 +14,6 @@ from nasvit_mm.dense import DenseTask, build_model, count_model
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import SLOW, Problem, build_algorithm
 from nasvit_mm.search.problem import feasible as draw
-from tests.families import small
 from tests.test_search.common import problem
 
 SEG = Path(__file__).resolve().parents[2] / 'configs/seg'
@@ -84,7 +83,7 @@ def test_named_costs():
 @pytest.mark.parametrize('space', list_spaces())
 def test_draws_lie_in_a_rare_window(space):
     """The slimmest thousandth: no draw by trial would find it in time."""
-    of = small(space)
+    of = get_space(space)
     drawn = of.sample_genes(0, 2000)
     costs = np.sort(count(of, drawn[of.usable(drawn)]).macs)
     low, high = float(costs[1]), float(costs[3])
