@@ -1,7 +1,7 @@
 """This project's registries.
 
-``type='nasvit_mm.X'`` in any OpenMMLab config imports this module, and the first look-up imports
-the rooms named in ``locations``, so that no ``custom_imports`` is needed.
+``type='nasvit_mm.X'`` in any OpenMMLab config imports this module by itself, and the first look-up
+imports the rooms named in ``locations``: no ``custom_imports`` is needed.
 """
 
 from mmengine import registry as mmengine_registry
@@ -9,6 +9,7 @@ from mmengine.registry import Registry
 
 __all__ = [
     'ALGORITHMS',
+    'COSTS',
     'DATASETS',
     'DATA_SAMPLERS',
     'HOOKS',
@@ -41,7 +42,8 @@ METRICS = _registry('metric', mmengine_registry.METRICS, 'classification')
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'data')
 TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
 HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'supernet')
-# Evaluators measure a search's candidates; OpenMMLab has no registry for them.
+# What is known of a candidate of a search, and what measures it; OpenMMLab has no such registries.
+COSTS = Registry('cost', scope='nasvit_mm', locations=['nasvit_mm.search'])
 SUBNET_EVALUATORS = Registry('subnet evaluator', scope='nasvit_mm', locations=['nasvit_mm.search'])
 # What asks for candidates of a search, and what makes children of them.
 ALGORITHMS = Registry('search algorithm', scope='nasvit_mm', locations=['nasvit_mm.search'])
