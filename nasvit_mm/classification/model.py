@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from timm.data import Mixup
 
-from nasvit_mm.backbones import ElasticClassifier, create_model
+from nasvit_mm.backbones import ClassifierForward, create_model
 from nasvit_mm.config import plain_types
 from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
@@ -59,7 +59,7 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
 
 
 @MODELS.register_module()
-class ImageClassifier(BaseModel):
+class ImageClassifier(ClassifierForward, BaseModel):
     """A classifier of ``create_model`` for mmengine's Runner; its keys are the same.
 
     Args:
@@ -109,12 +109,6 @@ class ImageClassifier(BaseModel):
         space = get_space(plain_types(space))
         return FAMILIES[space.name].part('backbone').read_space(arch, space)
 
-    def classifier(self) -> ElasticClassifier:
-        """The plain network, of the same modules: what extraction takes."""
-        net = ElasticClassifier(self.backbone, self.head, self.resize)
-        net.training = self.training  # not train(): flags of single norms are not to be touched
-        return net
-
     def forward(
         self,
         inputs: torch.Tensor,
@@ -123,7 +117,7 @@ class ImageClassifier(BaseModel):
         mode: str = 'tensor',
     ) -> Any:
         """Logits ('tensor'), ``dict(loss=)`` ('loss'), or per picture a dict ('predict')."""
-        logits = self.classifier()(inputs)
+        logits = self.logits(inputs)
         if mode == 'tensor':
             return logits
         if mode == 'loss':

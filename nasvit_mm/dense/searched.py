@@ -57,10 +57,10 @@ class _Formula(NamedTuple):
         return out | {f'head[{i}]': widths[:, i] * s for i, s in enumerate(self.slopes)}
 
 
-class DenseTask:
+class SearchedModel:
     """A dense model whose backbone is searched: what any candidate would cost in it.
 
-    Neck and head are built from the task's own config for the widths that a candidate gives them,
+    Neck and head are built from the model's own config for the widths that a candidate gives them,
     and traced.  They are linear in each width, so a few traces give a formula, which is compared
     with the trace of other candidates.
 
@@ -193,7 +193,7 @@ class DenseTask:
         return genes[:, self.space.first_gene(patch.name)] if patch else np.zeros(len(genes), int)
 
     def _formula(self, size: Size, patch: int) -> tuple[_Formula, _Formula]:
-        """Of multiply-adds and of parameters."""
+        """Of MACs and of parameters."""
         if (size, patch) not in self._formulas:
             self._formulas[size, patch] = self._fitted(size, patch)
         return self._formulas[size, patch]
@@ -218,14 +218,14 @@ class DenseTask:
             if ours != traced:
                 raise UsageError(
                     'neck and head of the task are not linear in the widths that they '
-                    f'take (at {widths.tolist()} {traced[0]} multiply-adds, '
+                    f'take (at {widths.tolist()} {traced[0]} MACs, '
                     f'{ours[0]} by the formula): give the backbone out_width, so that '
                     'they are the same for every candidate'
                 )
         return out
 
     def _traced(self, widths: Sequence[int], size: Size, patch: int) -> tuple[int, int]:
-        """(multiply-adds, parameters) of neck and head for outputs of these widths."""
+        """(MACs, parameters) of neck and head for outputs of these widths."""
         cfg = copy.deepcopy(self.cfg)
         shapes = [(int(w), *hw) for w, hw in zip(widths, self._sizes(size, patch))]
         cfg.model.backbone = dict(type='nasvit_mm.FeatureMaps', shapes=shapes)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasvit_mm.dense import TaskAdapter, TaskOutput
+from nasvit_mm.dense import ModelKind, StepOutput
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     focal_mean,
@@ -67,24 +67,24 @@ class Distillation:
             for role, source in self.sources.items()
         }
 
-    def check(self, roles: Sequence[str], task: TaskAdapter) -> None:
+    def check(self, roles: Sequence[str], kind: ModelKind) -> None:
         """Check that what the roles of a step learn from comes before them, and is of their kind.
 
         Raises:
-            ValueError: names the role, its source and the sampler's roles, or the task.
+            ValueError: names the role, its source and the sampler's roles, or the kind of model.
         """
         comes_from = {INPLACE: LARGEST, MEAN: SAMPLED}
         for i, role in enumerate(roles):
             source = self.sources[role]
-            if source != LABELS and not task.distils:
+            if source != LABELS and not kind.distils:
                 raise ValueError(
-                    f'distill: {role} = {source!r}, but {type(task).__name__} has '
-                    f"nothing to distil: {role}='labels'"
+                    f'distill: {role} = {source!r}, but the model is of the kind '
+                    f"{type(kind).__name__}, which has nothing to distil: {role}='labels'"
                 )
-            if source == TEACHERS and not task.classifies:
+            if source == TEACHERS and not kind.classifies:
                 raise ValueError(
                     f'distill: {role} = {source!r}, but external teachers are '
-                    f'classifiers, and {type(task).__name__} is not'
+                    f'classifiers, and a {type(kind).__name__} is not'
                 )
             if source in comes_from and comes_from[source] not in roles[:i]:
                 raise ValueError(
@@ -105,7 +105,7 @@ class Distillation:
                 raise ValueError("'teachers' are to be learnt from, and there are none")
             self._targets[TEACHERS] = [mixed_teachers(teachers, self.temperature)]
 
-    def loss(self, role: str, output: TaskOutput) -> torch.Tensor:
+    def loss(self, role: str, output: StepOutput) -> torch.Tensor:
         """Of a subnet's forward; remembers what others of the step learn from."""
         source = self.sources[role]
         if source == LABELS:
@@ -128,11 +128,11 @@ class Distillation:
         return loss
 
 
-def _probabilities(output: TaskOutput) -> list[torch.Tensor]:
+def _probabilities(output: StepOutput) -> list[torch.Tensor]:
     return [z.detach().float().softmax(1) for z in output.logits]
 
 
-def _over(function: Callable, output: TaskOutput, targets: Sequence[torch.Tensor]) -> torch.Tensor:
+def _over(function: Callable, output: StepOutput, targets: Sequence[torch.Tensor]) -> torch.Tensor:
     if len(output.logits) != len(targets):
         raise ValueError(f'{len(output.logits)} outputs and targets for {len(targets)}')
     pairs = [(z.float(), _resized(t, z.shape)) for z, t in zip(output.logits, targets)]

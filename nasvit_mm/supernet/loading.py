@@ -51,7 +51,7 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     model = MODELS.build(cfg.model)
     try:
         elastic_backbone(model)
-    except (TypeError, ValueError) as error:
+    except UsageError as error:
         raise UsageError(f'{checkpoint} is not of a supernet: {error}') from error
     load_weights(model, checkpoint, cfg, prefixes=r'(module\.)?(model\.)?')
     return model.eval()

@@ -15,7 +15,7 @@ from torch import nn
 
 from nasvit_mm.config import plain_types
 from nasvit_mm.data import seed_everything
-from nasvit_mm.dense import task_model, task_of
+from nasvit_mm.dense import bare_model, kind_of
 from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
@@ -33,16 +33,16 @@ def calibrated(
     is, to the byte, whatever happens.
 
     Args:
-        model: a model of some task with an elastic backbone.
+        model: a model of any kind with an elastic backbone.
         arch: any form that ``Space.arch`` takes.
         batches: training batches, as the data loader gives them; not used without batch norms.
             None: keep the statistics there are.
     """
-    task = task_of(model)
-    out = task.extract(model, arch, phase).eval()
+    kind = kind_of(model)
+    out = kind.extract(model, arch, phase).eval()
     if batches is not None and batch_norms(out):
         recalibrate_bn(
-            out, batches, lambda m, batch: task.forward(m, m.data_preprocessor(batch, True))
+            out, batches, lambda m, batch: kind.forward(m, m.data_preprocessor(batch, True))
         )
     share_buffers(out)
     return out
@@ -150,7 +150,7 @@ class SubnetValLoop(ValLoop):
 
     @property
     def _model(self) -> nn.Module:
-        return task_model(self.runner.model)
+        return bare_model(self.runner.model)
 
     @property
     def _phases(self) -> range:
