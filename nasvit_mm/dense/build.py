@@ -91,7 +91,8 @@ def _check_taker(model: nn.Module, given: Sequence[int] | None, where: str, whic
     if taken is None:
         return
     try:
-        index = getattr(module, 'in_index', range(len(given)))
+        whole = -1 if isinstance(taken, int) else range(len(given))  # as `fit_channels` sets them
+        index = getattr(module, 'in_index', whole)
         expected = given[index] if isinstance(index, int) else [given[i] for i in index]
     except IndexError:
         expected = f'{len(given)} outputs of {list(given)} channels'
