@@ -98,7 +98,7 @@ class Distillation:
         return TEACHERS in self.sources.values()
 
     def begin(self, teachers: Sequence[torch.Tensor] | None) -> None:
-        """A new step, with the teachers' logits where there are any."""
+        """Begin a step, with the teachers' logits where there are any."""
         self._targets, self._sampled = {}, []
         if self.needs_teachers:
             if not teachers:
@@ -106,7 +106,7 @@ class Distillation:
             self._targets[TEACHERS] = [mixed_teachers(teachers, self.temperature)]
 
     def loss(self, role: str, output: StepOutput) -> torch.Tensor:
-        """Of a subnet's forward; remembers what others of the step learn from."""
+        """Return the loss of a subnet's forward; remember what others of the step learn from."""
         source = self.sources[role]
         if source == LABELS:
             loss = output.loss
@@ -142,7 +142,7 @@ def _over(function: Callable, output: StepOutput, targets: Sequence[torch.Tensor
 
 
 def _resized(target: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """Probabilities on the grid of another map: networks of other patch sizes have other grids."""
+    """Bring probabilities to the grid of another map: by patch sizes the grids differ."""
     if target.shape == shape:
         return target
     flat = target.flatten(1, -3)
@@ -192,7 +192,7 @@ class Teachers:
 
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
-        """(N, 3, H, W) -> logits of each, (N, classes)."""
+        """Run images (N, 3, H, W) to the logits of each teacher, (N, classes)."""
         for i, model in enumerate(self.models):
             if next(model.parameters()).device != inputs.device:
                 self.models[i] = model.to(inputs.device)

@@ -26,7 +26,7 @@ from nasvit_mm.spaces import Arch
 def calibrated(
     model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any] | None, phase: int = 0
 ) -> nn.Module:
-    """The task model of one subnet, its batch norms recalibrated; ready to evaluate.
+    """Return the model of one subnet, its batch norms recalibrated; ready to evaluate.
 
     The statistics that a supernet has are a mixture of all subnets' and fit none of them.  It is a
     model of its own, with no more weights than the subnet has; the one that is given is left as it
@@ -62,7 +62,7 @@ def check_phase(backbone: nn.Module, phase: int) -> None:
 
 
 def over_phases(found: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
-    """Metrics of every phase to their mean, beside each one's (``phase0/accuracy/top1``); of a
+    """Return the mean of all phases' metrics, beside each one's (``phase0/accuracy/top1``); of a
     single phase, its own.
     """
     first, *others = found.values()
@@ -154,12 +154,12 @@ class SubnetValLoop(ValLoop):
 
     @property
     def _phases(self) -> range:
-        """Of the weight sharing; a single architecture's weights are whole in each."""
+        """Return the phases of the weight sharing; a single architecture has one."""
         backbone = self._model.backbone
         return range(1 if backbone.space.is_single else backbone.phases)
 
     def run(self) -> dict[str, float]:
-        """All subnets; their metrics together."""
+        """Validate all subnets; return their metrics together."""
         self.runner.call_hook(f'before_{self.split}')
         self.runner.call_hook(f'before_{self.split}_epoch')
         metrics: dict[str, float] = {}
@@ -171,7 +171,7 @@ class SubnetValLoop(ValLoop):
         return metrics
 
     def _metrics(self, arch: Arch) -> dict[str, float]:
-        """Of one subnet: of its only phase, or the mean over the phases and each one's."""
+        """Measure one subnet: in its only phase, or the mean over the phases and each one's."""
         phases = self._phases if self.phase is None else (self.phase,)
         return over_phases({p: self._evaluate(self._calibrated(arch, p)) for p in phases})
 
