@@ -116,7 +116,7 @@ class ImageClassifier(ClassifierForward, BaseModel):
         targets: torch.Tensor | None = None,
         mode: str = 'tensor',
     ) -> Any:
-        """Return logits ('tensor'), ``dict(loss=)`` ('loss'), or a dict for each image ('predict')."""
+        """Return logits ('tensor'), ``dict(loss=)`` ('loss'), or a dict an image ('predict')."""
         logits = self.logits(inputs)
         if mode == 'tensor':
             return logits
@@ -134,7 +134,7 @@ class ImageClassifier(ClassifierForward, BaseModel):
     def loss(
         self, logits: torch.Tensor, labels: torch.Tensor | None, targets: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return the cross-entropy with mixed targets where there are, else with smoothed labels."""
+        """Return the cross-entropy: with mixed targets where given, else with smoothed labels."""
         if targets is not None:
             return F.cross_entropy(logits, targets)
         return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

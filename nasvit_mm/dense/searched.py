@@ -166,7 +166,7 @@ class SearchedModel:
 
     # ------------------------------------------------------------------ neck and head
     def head(self, genes: np.ndarray, size: Size) -> Cost:
-        """Count neck and head; the breakdown has ``head``, and ``head[i]`` that each output adds."""
+        """Count neck and head; the breakdown: ``head``, and what output i adds, ``head[i]``."""
         widths, which = self.channels(genes), self._patch(genes)
         macs, params = {}, {}
         for patch in np.unique(which):

@@ -118,7 +118,7 @@ def _problems(missing: list[str], shapes: list[str], extra: Sequence[str] = ()) 
 
 
 def _backbone(cfg: Config) -> Any:
-    """Return the config of the backbone, of a model or of one inside another; of a classifier all."""
+    """Return the config of the backbone, also of a model in another; of a classifier all of it."""
     model = cfg.model
     while not model.get('backbone') and isinstance(
         model.get('model', model.get('module')), Mapping
