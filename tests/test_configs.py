@@ -52,7 +52,7 @@ for path in sys.argv[1:]:
     meta = DATASETS.get(dataset.type).METAINFO
     named = dataset.get('metainfo', meta)['classes']
 
-    from nasvit_mm.cost import count_model
+    from nasvit_mm.dense import count_model
     macs = {}
     for size in [(512, 512), (512, 1024), tuple(cfg.model.data_preprocessor.size)]:
         cost = count_model(model, size)

@@ -54,7 +54,7 @@ for path, stated in json.loads(sys.argv[1]).items():
     meta = DATASETS.get(dataset.type).METAINFO
     named = dataset.get('metainfo', meta)['classes']
 
-    from nasvit_mm.cost import count_model
+    from nasvit_mm.dense import count_model
     macs = {}
     for size in stated:
         cost = count_model(model, tuple(size))
