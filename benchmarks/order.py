@@ -19,7 +19,7 @@ from scipy.stats import kendalltau
 
 from nasvit_mm import compat, get_space  # noqa: F401
 from nasvit_mm.cost import count
-from nasvit_mm.dense import DenseTask
+from nasvit_mm.dense import SearchedModel
 
 ROOT = Path(__file__).resolve().parents[1]
 TASKS = {
@@ -42,7 +42,7 @@ def main() -> None:
     )
     for name, config in TASKS.items():
         space = get_space(name)
-        task = DenseTask(Config.fromfile(ROOT / f'configs/seg/{config}.py'), space)
+        task = SearchedModel(Config.fromfile(ROOT / f'configs/seg/{config}.py'), space)
         genes = space.sample_genes(0, args.samples)
         dense = task.total(genes, SIZE).macs
         at_224, own = count(space, genes, 224).macs, count(space, genes).macs

@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md: registered as it stands, tested like every family."""
+"""The worked examples of CONTRIBUTING.md run as they stand."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import MODELS
+
+from nasvit_mm.dense import SearchedModel, build_model, count_model, kind_of
+from nasvit_mm.registry import KINDS
+from tests.families import small
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = [
@@ -64,6 +73,47 @@ def test_a_family(tmp_path: Path) -> None:
 def test_a_sampler(tmp_path: Path) -> None:
     code = example('## Adding a sampler', 1)
     assert passed(code, 'ladder', tmp_path, 'tests/test_supernet/test_samplers.py') > 4
+
+
+def test_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / 'the_kind.py').write_text(example('## Adding a kind of dense model', 1))
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module('the_kind')
+    try:
+        space = small('nasvit').restrict(resolution=32)
+        backbone = dict(type='nasvit_mm.NASViT', space=space.to_dict())
+        head = dict(type='PointHead', in_channels=0, num_classes=4)
+        cfg = Config(
+            dict(
+                default_scope='mmengine',
+                model=dict(type='PointFinder', backbone=backbone, point_head=head),
+            )
+        )
+        of, arch = SearchedModel(cfg, space), space.sample(0)
+        model = build_model(of.config(arch))
+        assert type(kind_of(model)).__name__ == 'Points'
+        counted = count_model(model, (64, 96))
+        assert counted.macs['head'] == 2 * 3 * 4 * model.backbone.out_channels[-1]
+        assert of.total(space.genes([arch]), (64, 96)).macs[0] == counted.total_macs
+
+        cfg.model.backbone.out_width = cfg.model.point_head.in_channels = 8
+        supernet = MODELS.build(
+            dict(
+                type='nasvit_mm.Supernet',
+                model=cfg.model,
+                sampler=dict(type='sandwich'),
+                distill=dict(sampled='largest', smallest='largest'),
+            )
+        ).train()
+        before = supernet.model.point_head.conv.weight.clone()
+        data = dict(inputs=torch.randn(2, 3, 64, 64), points=torch.randint(0, 4, (2, 2, 2)))
+        optimizer = OptimWrapper(torch.optim.SGD(supernet.parameters(), 0.1))
+        assert supernet.train_step(data, optimizer)['loss'].isfinite()
+        assert not torch.equal(supernet.model.point_head.conv.weight, before)
+    finally:
+        for registry, names in ((KINDS, ['Points']), (MODELS, ['PointHead', 'PointFinder'])):
+            for name in names:
+                registry.module_dict.pop(name, None)
 
 
 @pytest.mark.slow

@@ -145,12 +145,12 @@ def test_a_searched_backbone_costs_what_the_built_detector_does() -> None:
     from mmengine.config import Config
 
     from nasvit_mm import get_space
-    from nasvit_mm.dense import DenseTask, build_model, count_model
+    from nasvit_mm.dense import SearchedModel, build_model, count_model
 
     for family, space in (('nasvit', 'nasvit'), ('vitas', 'vitas_twins')):
         for mask in ('', '_mask'):
             cfg = Config.fromfile(ROOT / f'configs/det/{family}_coco{mask}.py')
-            task, size = DenseTask(cfg, get_space(space)), (480, 640)
+            task, size = SearchedModel(cfg, get_space(space)), (480, 640)
             arch = task.space.sample(1, 1)[0]
             formula = task.total(task.space.genes([arch]), size)
             traced = count_model(build_model(task.config(arch)), size)

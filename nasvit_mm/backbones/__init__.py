@@ -2,7 +2,7 @@
 
 from nasvit_mm.backbones.base import ElasticBackbone, Tap, register_backbone
 from nasvit_mm.backbones.block import Block
-from nasvit_mm.backbones.classifier import ElasticClassifier, create_model
+from nasvit_mm.backbones.classifier import ClassifierForward, ElasticClassifier, create_model
 from nasvit_mm.backbones.hybrid import HybridBackbone, Plan
 from nasvit_mm.backbones.shared import Rule, SharedWeightBackbone
 from nasvit_mm.family import FAMILIES
@@ -10,6 +10,7 @@ from nasvit_mm.registry import MODELS
 
 __all__ = [
     'Block',
+    'ClassifierForward',
     'ElasticBackbone',
     'ElasticClassifier',
     'HybridBackbone',

@@ -14,16 +14,20 @@ from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import Arch, Space, get_space
 
 
-class ElasticClassifier(nn.Module):
-    """A classifier that maps (N, 3, H, W) to logits (N, classes); see :func:`create_model`."""
+class ClassifierForward:
+    """What a classifier is, plain or as a model of mmengine: backbone, head, and their use.
 
-    def __init__(
-        self, backbone: ElasticBackbone, head: nn.Module, resize: bool | str = 'auto'
-    ) -> None:
-        super().__init__()
-        if resize not in (True, False, 'auto'):
-            raise ValueError(f"resize = {resize!r}, allowed: True, False, 'auto'")
-        self.backbone, self.head, self.resize = backbone, head, resize
+    A mixin of a module that has
+
+    Attributes:
+        backbone: with its last output only.
+        head: of the family.
+        resize: see :func:`create_model`.
+    """
+
+    backbone: ElasticBackbone
+    head: nn.Module
+    resize: bool | str
 
     @property
     def space(self) -> Space:
@@ -43,12 +47,13 @@ class ElasticClassifier(nn.Module):
         self.backbone.set_arch(arch, phase)
 
     def rebuild(self, arch: Any) -> ElasticClassifier:
-        """Return a freshly initialised classifier with the same options for one architecture."""
+        """Return a new plain classifier of the same options for one architecture."""
         backbone = self.backbone.rebuild(arch)
         head = type(self.head)(backbone, self.head.classifier.out_features, self.head.dropout.p)
         return ElasticClassifier(backbone, head, self.resize)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Run images (N, 3, H, W) to logits (N, classes) with the active architecture."""
         return self.head(self.backbone.features(self._resized(x)), self.backbone.plan.head)
 
     def _resized(self, x: torch.Tensor) -> torch.Tensor:
@@ -59,6 +64,21 @@ class ElasticClassifier(nn.Module):
         if self.resize == 'auto' and max(size) > self.backbone.max_resolution:
             return x
         return F.interpolate(x, (side, side), mode='bicubic', align_corners=False)
+
+
+class ElasticClassifier(ClassifierForward, nn.Module):
+    """Input (N, 3, H, W) -> logits (N, classes); see :func:`create_model`."""
+
+    def __init__(
+        self, backbone: ElasticBackbone, head: nn.Module, resize: bool | str = 'auto'
+    ) -> None:
+        super().__init__()
+        if resize not in (True, False, 'auto'):
+            raise ValueError(f"resize = {resize!r}, allowed: True, False, 'auto'")
+        self.backbone, self.head, self.resize = backbone, head, resize
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits(x)
 
 
 def create_model(

@@ -12,7 +12,7 @@ from nasvit_mm.registry import METRICS
 
 @METRICS.register_module()
 class Accuracy(BaseMetric):
-    """Share of pictures whose label is among the k highest scores, in per cent.
+    """Measure the share of images whose label is among the k highest scores, in per cent.
 
     Args:
         topk: the ks; those beyond the number of classes are left out.

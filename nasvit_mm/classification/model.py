@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from timm.data import Mixup
 
-from nasvit_mm.backbones import ElasticClassifier, create_model
+from nasvit_mm.backbones import ClassifierForward, create_model
 from nasvit_mm.config import plain_types
 from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
@@ -20,15 +20,15 @@ from nasvit_mm.spaces import Space, get_space
 
 @MODELS.register_module()
 class ClassificationPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the device; in training mix pictures and labels, by timm.
+    """Move a batch to the device; in training mix images and labels, by timm.
 
     Batches are ``dict(inputs=(N, 3, H, W), labels=(N,) int64)``; mixup adds ``targets``
-    (N, classes), what the pictures are a mixture of.
+    (N, classes), what the images are a mixture of.
 
     Args:
         mixup: arguments of ``timm.data.Mixup`` (mixup_alpha, cutmix_alpha, prob, switch_prob,
             label_smoothing, num_classes, ...); None: none.
-        channels_last: memory order of the pictures, and so of all maps; None: on a CPU, where
+        channels_last: memory order of the images, and so of all maps; None: on a CPU, where
             depthwise and 1x1 convolutions train faster by it (benchmarks/supernet_step.py).
     """
 
@@ -50,16 +50,16 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
         if training and self.mixup is not None:
             if len(data['inputs']) % 2:
                 raise UsageError(
-                    f'mixup takes pictures in pairs, got a batch of '
+                    f'mixup takes images in pairs, got a batch of '
                     f'{len(data["inputs"])}: give an even batch_size'
                 )
-            # In place, and the clean pictures are wanted too: a copy.
+            # In place, and the clean images are wanted too: a copy.
             data['inputs'], data['targets'] = self.mixup(data['inputs'].clone(), data['labels'])
         return data
 
 
 @MODELS.register_module()
-class ImageClassifier(BaseModel):
+class ImageClassifier(ClassifierForward, BaseModel):
     """A classifier of ``create_model`` for mmengine's Runner; its keys are the same.
 
     Args:
@@ -101,19 +101,13 @@ class ImageClassifier(BaseModel):
 
     @staticmethod
     def read_space(arch: Any, space: Any) -> Space:
-        """What is built for the arguments ``arch`` and ``space``.
+        """Return what is built for the arguments ``arch`` and ``space``.
 
         Raises:
             KeyError, ValueError, TypeError, OSError: an unknown space or architecture.
         """
         space = get_space(plain_types(space))
         return FAMILIES[space.name].part('backbone').read_space(arch, space)
-
-    def classifier(self) -> ElasticClassifier:
-        """The plain network, of the same modules: what extraction takes."""
-        net = ElasticClassifier(self.backbone, self.head, self.resize)
-        net.training = self.training  # not train(): flags of single norms are not to be touched
-        return net
 
     def forward(
         self,
@@ -122,8 +116,8 @@ class ImageClassifier(BaseModel):
         targets: torch.Tensor | None = None,
         mode: str = 'tensor',
     ) -> Any:
-        """Logits ('tensor'), ``dict(loss=)`` ('loss'), or per picture a dict ('predict')."""
-        logits = self.classifier()(inputs)
+        """Return logits ('tensor'), ``dict(loss=)`` ('loss'), or a dict an image ('predict')."""
+        logits = self.logits(inputs)
         if mode == 'tensor':
             return logits
         if mode == 'loss':
@@ -140,7 +134,7 @@ class ImageClassifier(BaseModel):
     def loss(
         self, logits: torch.Tensor, labels: torch.Tensor | None, targets: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Cross-entropy with mixed targets where there are, else with smoothed labels."""
+        """Return the cross-entropy: with mixed targets where given, else with smoothed labels."""
         if targets is not None:
             return F.cross_entropy(logits, targets)
         return F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)

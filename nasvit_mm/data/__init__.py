@@ -7,6 +7,7 @@ from nasvit_mm.data.checks import (
     check_same_classes,
     inner_datasets,
 )
+from nasvit_mm.data.classes import class_names
 from nasvit_mm.data.folders import check_data
 from nasvit_mm.data.image_folder import ImageFolder
 from nasvit_mm.data.seeding import (
@@ -30,6 +31,7 @@ __all__ = [
     'check_data',
     'check_files',
     'check_same_classes',
+    'class_names',
     'inner_datasets',
     'seed_everything',
 ]

@@ -1,20 +1,26 @@
 """Dense models: one class a kind; their whole cost; building one around an architecture."""
 
 from nasvit_mm.dense.agreement import check_same_model
-from nasvit_mm.dense.build import build_model, check_channels, fit_channels, task_model
-from nasvit_mm.dense.check_data import CheckData, _check_labels
+from nasvit_mm.dense.build import bare_model, build_model, check_channels, fit_channels
+from nasvit_mm.dense.check_data import CheckData, check_labels
 from nasvit_mm.dense.config import inner_model, standalone
-from nasvit_mm.dense.cost import ModelCost, count_model, prediction
+from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.kinds import (
-    OneStageTask,
-    SegmentationTask,
-    TaskAdapter,
-    TaskOutput,
-    TwoStageTask,
+    AnyDetector,
+    AnySegmentor,
+    LossesOnly,
+    ModelKind,
+    OneStage,
+    Segmentor,
+    StepOutput,
+    TwoStage,
     elastic_backbone,
-    task_of,
+    head_types,
+    kind_of,
+    kind_of_config,
+    write_results,
 )
-from nasvit_mm.dense.searched import DenseTask, Size
+from nasvit_mm.dense.searched import SearchedModel, Size
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
     check_backbone_fits,
@@ -23,31 +29,39 @@ from nasvit_mm.dense.weights import (
     load_weights,
 )
 
+DenseTask = SearchedModel  # until the search room is renamed
+
 __all__ = [
+    'AnyDetector',
+    'AnySegmentor',
     'CheckData',
     'DenseTask',
+    'LossesOnly',
     'ModelCost',
-    'OneStageTask',
-    'SegmentationTask',
+    'ModelKind',
+    'OneStage',
+    'SearchedModel',
+    'Segmentor',
     'Size',
-    'TaskAdapter',
-    'TaskOutput',
-    'TwoStageTask',
-    '_check_labels',
+    'StepOutput',
+    'TwoStage',
+    'bare_model',
     'build_model',
     'check_backbone_fits',
     'check_channels',
     'check_checkpoint_fits',
+    'check_labels',
     'check_pretrained',
     'check_same_model',
     'count_model',
     'elastic_backbone',
     'fit_channels',
+    'head_types',
     'inner_model',
+    'kind_of',
+    'kind_of_config',
     'load_weights',
-    'prediction',
     'standalone',
-    'task_model',
-    'task_of',
     'trace',
+    'write_results',
 ]

@@ -8,33 +8,35 @@ from typing import Any
 from mmengine.config import Config
 
 from nasvit_mm.dense.build import build_model
-from nasvit_mm.dense.searched import DenseTask
+from nasvit_mm.dense.searched import SearchedModel
 from nasvit_mm.errors import UsageError
 
 
-def check_same_model(task: DenseTask, model: Mapping[str, Any], scope: str | None = None) -> None:
-    """Check that a supernet that was trained in a task was so in this one.
+def check_same_model(
+    ours: SearchedModel, model: Mapping[str, Any], scope: str | None = None
+) -> None:
+    """Check that a supernet was trained in the model whose cost counts.
 
-    Compared is the model of the smallest architecture, by the names and shapes of its weights.
+    The models of the smallest architecture are compared by names and shapes of their weights.
 
     Args:
-        task: whose cost counts.
+        ours: the model whose cost counts.
         model: config of the model in the supernet; a classifier's passes.
-        scope: default scope of that config; None: the task's.
+        scope: default scope of that config; None: ours.
 
     Raises:
         UsageError: names the first entries that differ.
     """
     if 'backbone' not in model:
         return
-    scope = scope or task.cfg.get('default_scope', 'mmseg')
-    theirs = _entries(DenseTask(Config(dict(model=model, default_scope=scope)), task.space))
-    ours = _entries(task)
+    scope = scope or ours.cfg.get('default_scope', 'mmseg')
+    theirs = _entries(SearchedModel(Config(dict(model=model, default_scope=scope)), ours.space))
+    wanted = _entries(ours)
     differing = [
         f'{key} is {theirs.get(key, "missing")} in the supernet, '
-        f'{ours.get(key, "missing")} in the task'
-        for key in {**theirs, **ours}
-        if theirs.get(key) != ours.get(key)
+        f'{wanted.get(key, "missing")} in the task'
+        for key in {**theirs, **wanted}
+        if theirs.get(key) != wanted.get(key)
     ]
     if differing:
         raise UsageError(
@@ -45,9 +47,9 @@ def check_same_model(task: DenseTask, model: Mapping[str, Any], scope: str | Non
         )
 
 
-def _entries(task: DenseTask) -> dict[str, str]:
-    """Name -> shape of all weights of the smallest architecture."""
-    model = build_model(task.config(task.space.smallest))
+def _entries(searched: SearchedModel) -> dict[str, str]:
+    """Return name -> shape of all weights of the smallest architecture."""
+    model = build_model(searched.config(searched.space.smallest))
     return {
         key: 'x'.join(map(str, value.shape)) or 'a number'
         for key, value in model.state_dict().items()

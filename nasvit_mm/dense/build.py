@@ -13,18 +13,23 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import init_default_scope
 from torch import nn
 
-from nasvit_mm.errors import UsageError
+from nasvit_mm.dense.kinds import kind_of, kind_of_config
+from nasvit_mm.errors import UsageError, first_line
 from nasvit_mm.runtime import unwrapped
 
 
-def task_model(model: nn.Module) -> nn.Module:
-    """The model that predicts: inside wrappers for several processes, and inside a supernet."""
+def bare_model(model: nn.Module) -> nn.Module:
+    """Return the model that predicts: out of wrappers for several processes, out of a supernet."""
     model = unwrapped(model)
     return getattr(model, 'model', model)
 
 
 def build_model(cfg: Config) -> nn.Module:
-    """The config's model for one process, in evaluation mode; weights as it is initialised."""
+    """Return the config's model for one process, in evaluation mode, with fresh weights.
+
+    Raises:
+        UsageError: it cannot be built, or neck and head do not take what the backbone gives.
+    """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     if 'pretrained' in cfg.model:
         cfg.model.pretrained = None  # mmseg's configs would download weights here
@@ -32,7 +37,7 @@ def build_model(cfg: Config) -> nn.Module:
         with contextlib.redirect_stdout(sys.stderr):  # OneDL's mmseg prints what it did not find
             model = revert_sync_batchnorm(MMENGINE_MODELS.build(cfg.model)).eval()
     except (KeyError, ImportError) as error:
-        raise UsageError(f'the model cannot be built: {str(error).splitlines()[0]}') from error
+        raise UsageError(f'the model cannot be built: {first_line(error)}') from error
     check_channels(model)
     return model
 
@@ -44,13 +49,7 @@ def fit_channels(cfg: Config, widths: Sequence[int]) -> None:
         widths: channels of the backbone's outputs, in order.
     """
     model, widths = cfg.model, [int(w) for w in widths]
-    if model.get('neck'):
-        # Of several in a row the first.
-        takers = model.neck[:1] if isinstance(model.neck, list) else [model.neck]
-    else:
-        heads = [model.get(name) for name in ('decode_head', 'auxiliary_head')]
-        takers = [h for head in heads if head for h in (head if isinstance(head, list) else [head])]
-    for taker in takers:
+    for taker in kind_of_config(model).config_takers(model):
         index = taker.get(
             'in_index',
             None if isinstance(taker.get('in_channels'), int) else list(range(len(widths))),
@@ -69,7 +68,7 @@ def check_channels(model: nn.Module) -> None:
         UsageError: names what is taken and what is given.
     """
     model = unwrapped(model, BaseTTAModel)
-    inner = task_model(model)
+    inner = bare_model(model)
     backbone = getattr(inner, 'backbone', None)
     given = {'': getattr(backbone, 'out_channels', None)}
     where = 'model'
@@ -84,13 +83,16 @@ def check_channels(model: nn.Module) -> None:
 
 
 def _check_taker(model: nn.Module, given: Sequence[int] | None, where: str, which: str) -> None:
-    taker = 'neck' if getattr(model, 'neck', None) is not None else 'decode_head'
-    module = getattr(model, taker, None)
+    found = None if given is None else kind_of(model).taker(model)
+    if found is None:
+        return
+    taker, module = found
     taken = getattr(module, 'in_channels', None)
-    if given is None or taken is None:
+    if taken is None:
         return
     try:
-        index = getattr(module, 'in_index', range(len(given)))
+        whole = -1 if isinstance(taken, int) else range(len(given))  # as `fit_channels` sets them
+        index = getattr(module, 'in_index', whole)
         expected = given[index] if isinstance(index, int) else [given[i] for i in index]
     except IndexError:
         expected = f'{len(given)} outputs of {list(given)} channels'

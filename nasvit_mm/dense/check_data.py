@@ -16,7 +16,8 @@ from nasvit_mm.data import (
     check_same_classes,
     inner_datasets,
 )
-from nasvit_mm.dense.build import task_model
+from nasvit_mm.dense.build import bare_model
+from nasvit_mm.dense.kinds import kind_of
 from nasvit_mm.errors import DataError
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.runtime import unwrapped
@@ -24,10 +25,10 @@ from nasvit_mm.runtime import unwrapped
 
 @HOOKS.register_module()
 class CheckData(Hook):
-    """Check the data sets of a run, and have them name a picture that cannot be read.
+    """Check the data sets of a run, and have them name an image that cannot be read.
 
     Before the run: every data set (validation too, which else fails after hours) has an
-    annotation for every picture, or a picture for every annotation, the same classes, and the head
+    annotation for every image, or an image for every annotation, the same classes, and the head
     as many.  With every batch: all labels are classes of the head or ignored.  torch's own message
     for a wrong label is an index assertion on the GPU, and mmseg's metric counts it in silence.
 
@@ -51,26 +52,21 @@ class CheckData(Hook):
                         dataset.pipeline = NamedPipeline(dataset.pipeline)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
-        _check_labels(data_batch, runner.model)
+        check_labels(data_batch, runner.model)
 
     before_val_iter = before_train_iter
     before_test_iter = before_train_iter
 
 
 def _head(model: nn.Module) -> tuple[str, nn.Module] | None:
-    """Key and module of the head that knows the classes (of several the last, whose output is the
-    prediction), or of a classifier itself.
-    """
-    inner = task_model(model)
+    """Return config key and module of the head that knows the classes; None without one."""
+    inner = bare_model(model)
+    found = kind_of(inner).head(inner)
+    if found is None:
+        return None
     prefix = 'model' if inner is unwrapped(model) else 'model.model'
-    for name in ('decode_head', 'roi_head.bbox_head', 'bbox_head', ''):
-        head = inner
-        for part in filter(None, name.split('.')):
-            head = getattr(head, part, None)
-        head = head[-1] if isinstance(head, nn.ModuleList) else head
-        if hasattr(head, 'num_classes'):
-            return '.'.join(filter(None, (prefix, name))), head
-    return None
+    name, head = found
+    return f'{prefix}.{name}' if name else prefix, head
 
 
 def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
@@ -89,7 +85,12 @@ def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
         check_categories(dataset, list(classes), f'the {split} data set ({kind})', name)
 
 
-def _check_labels(batch: Any, model: nn.Module) -> None:
+def check_labels(batch: Any, model: nn.Module) -> None:
+    """Check that all labels of a batch of segmentation are classes of the head, or ignored.
+
+    Raises:
+        DataError: names the file, the label and a remedy.
+    """
     found = _head(model)
     samples = batch.get('data_samples', ()) if isinstance(batch, dict) else ()
     if found is None:

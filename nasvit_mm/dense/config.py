@@ -10,8 +10,9 @@ from nasvit_mm.config import type_name
 
 
 def inner_model(cfg: Config) -> ConfigDict:
-    """The config of the model in a supernet's config, with its preprocessor wherever that is given
-    (in the model, of the supernet, or beside it); of another config its model.
+    """Return the config of the model in a supernet's config; of another config its model.
+
+    Its preprocessor is in it wherever that is given: in the model, of the supernet, or beside it.
     """
     model = copy.deepcopy(cfg.model.get('model') or cfg.model)
     for given in (cfg.model.get('data_preprocessor'), cfg.get('data_preprocessor')):
@@ -21,7 +22,7 @@ def inner_model(cfg: Config) -> ConfigDict:
 
 
 def standalone(cfg: Config) -> Config:
-    """The config of the model that a supernet's config trains subnets of; another one as it is.
+    """Return the config of the model that a supernet's config trains subnets of; another as it is.
 
     Data, schedule and metric stay; what is the supernet's alone (loops over subnets, hook) goes,
     and what it does itself (the limit of the gradient) is the optimizer wrapper's again.

@@ -1,4 +1,4 @@
-"""The cost of backbone, neck and head at the task's input size, for thousands of candidates."""
+"""The cost of backbone, neck and head at the model's input size, for thousands of candidates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Size = tuple[int, int]
 
 @MODELS.register_module()
 class FeatureMaps(nn.Module):
-    """In the place of a backbone: maps of given shapes, at no cost.
+    """Stand in the place of a backbone: maps of given shapes, at no cost.
 
     Args:
         shapes: (channels, height, width) of every output.
@@ -57,10 +57,10 @@ class _Formula(NamedTuple):
         return out | {f'head[{i}]': widths[:, i] * s for i, s in enumerate(self.slopes)}
 
 
-class DenseTask:
+class SearchedModel:
     """A dense model whose backbone is searched: what any candidate would cost in it.
 
-    Neck and head are built from the task's own config for the widths that a candidate gives them,
+    Neck and head are built from the model's own config for the widths that a candidate gives them,
     and traced.  They are linear in each width, so a few traces give a formula, which is compared
     with the trace of other candidates.
 
@@ -90,7 +90,7 @@ class DenseTask:
         self._formulas: dict[tuple[Size, int], tuple[_Formula, _Formula]] = {}
 
     def config(self, arch: Any) -> Config:
-        """The task's config with a candidate for its backbone."""
+        """Return the model's config with a candidate for its backbone."""
         cfg, arch = copy.deepcopy(self.cfg), self.space.arch(arch)
         space = self.space.to_dict()  # restricted, it may allow what the whole one does not
         cfg.model.backbone.update(
@@ -102,7 +102,7 @@ class DenseTask:
     # ------------------------------------------------------------------ the backbone
     @cached_property
     def net(self) -> nn.Module:
-        """The backbone of the whole space, without weights."""
+        """Return the backbone of the whole space, without weights."""
         options = dict(
             plain_types(self.cfg.model.backbone), arch='supernet', space=self.space, init_cfg=None
         )
@@ -110,9 +110,10 @@ class DenseTask:
             return MODELS.build(options).eval()
 
     def idle(self, size: Size) -> frozenset[str]:
-        """Labels of genes of the whole space that are no part of the backbone: the resolution, and
-        what changes a cost of the classifier, but none of the backbone.  (The number of heads may
-        change neither, and is a part of both.)
+        """Return the labels of genes of the whole space that are no part of the backbone.
+
+        These are the resolution, and what changes a cost of the classifier, but none of the
+        backbone.  (The number of heads may change neither, and is a part of both.)
         """
         space, resolution = get_space(self.space.name), self.space.role(RESOLUTION)
         found = set(resolution.labels if resolution else ())
@@ -131,7 +132,7 @@ class DenseTask:
         return frozenset(found)
 
     def backbone(self, genes: np.ndarray, size: Size) -> Cost:
-        """Of the backbone alone, for a gene matrix (n, num_genes)."""
+        """Count the backbone alone, for a gene matrix (n, num_genes)."""
         return self._backbone(self.space, genes, size)
 
     def _backbone(self, space: Space, genes: np.ndarray, size: Size) -> Cost:
@@ -149,7 +150,7 @@ class DenseTask:
 
     @cached_property
     def _reach(self) -> tuple[list[int], list[int]]:
-        """Smallest and largest width of every output."""
+        """Return the smallest and the largest width of every output."""
         space = self.space
         archs = [space.smallest, space.largest, *space.from_genes(space.uniform_genes(0, PROBES))]
         widths = self.channels(space.genes(archs))
@@ -165,7 +166,7 @@ class DenseTask:
 
     # ------------------------------------------------------------------ neck and head
     def head(self, genes: np.ndarray, size: Size) -> Cost:
-        """Of neck and head; the breakdown has ``head`` and what each output adds, ``head[i]``."""
+        """Count neck and head; the breakdown: ``head``, and what output i adds, ``head[i]``."""
         widths, which = self.channels(genes), self._patch(genes)
         macs, params = {}, {}
         for patch in np.unique(which):
@@ -177,7 +178,7 @@ class DenseTask:
         return Cost(sum(macs.values(), none), sum(params.values(), none), macs, params, size)
 
     def total(self, genes: np.ndarray, size: Size) -> Cost:
-        """Of the whole model."""
+        """Count the whole model."""
         a, b = self.backbone(genes, size), self.head(genes, size)
         return Cost(
             a.macs + b.macs,
@@ -193,7 +194,7 @@ class DenseTask:
         return genes[:, self.space.first_gene(patch.name)] if patch else np.zeros(len(genes), int)
 
     def _formula(self, size: Size, patch: int) -> tuple[_Formula, _Formula]:
-        """Of multiply-adds and of parameters."""
+        """Return the formulas of MACs and of parameters."""
         if (size, patch) not in self._formulas:
             self._formulas[size, patch] = self._fitted(size, patch)
         return self._formulas[size, patch]
@@ -218,14 +219,14 @@ class DenseTask:
             if ours != traced:
                 raise UsageError(
                     'neck and head of the task are not linear in the widths that they '
-                    f'take (at {widths.tolist()} {traced[0]} multiply-adds, '
+                    f'take (at {widths.tolist()} {traced[0]} MACs, '
                     f'{ours[0]} by the formula): give the backbone out_width, so that '
                     'they are the same for every candidate'
                 )
         return out
 
     def _traced(self, widths: Sequence[int], size: Size, patch: int) -> tuple[int, int]:
-        """(multiply-adds, parameters) of neck and head for outputs of these widths."""
+        """Trace (MACs, parameters) of neck and head for outputs of these widths."""
         cfg = copy.deepcopy(self.cfg)
         shapes = [(int(w), *hw) for w, hw in zip(widths, self._sizes(size, patch))]
         cfg.model.backbone = dict(type='nasvit_mm.FeatureMaps', shapes=shapes)
@@ -234,7 +235,7 @@ class DenseTask:
         return cost.total_macs, cost.total_params
 
     def _sizes(self, size: Size, patch: int) -> list[Size]:
-        """(height, width) of every output."""
+        """Return (height, width) of every output."""
         if (size, patch) not in self._maps:
             arch, net = self.space.smallest, self.net
             field = self.space.role(PATCH)

@@ -16,15 +16,15 @@ def trace(
     input_size: int | tuple[int, int],
     forward: Callable[[nn.Module, Any], Any] | None = None,
 ) -> int:
-    """Multiply-adds of one picture through a module, counted by torch on the meta device.
+    """Return the MACs of one image through a module, counted by torch on the meta device.
 
     No memory is needed, whatever the size, and fused attention, which torch counts as 0 on a CPU,
     is counted.  A module whose code depends on values is run on its own device instead.
 
     Args:
-        module: takes (1, 3, H, W); its weights are not touched.
+        module: takes (1, 3, H, W); it is left as it is.
         input_size: side or (height, width).
-        forward: ``forward(module, picture)`` where the module is called in another way.
+        forward: ``forward(module, image)`` where the module is called in another way.
     """
     return trace_parts(module, input_size, (), forward)['total']
 
@@ -35,13 +35,13 @@ def trace_parts(
     parts: Sequence[str],
     forward: Callable[[nn.Module, Any], Any] | None = None,
 ) -> dict[str, int]:
-    """As `trace`, with the share of some children.
+    """Count as `trace` does, with the share of some children.
 
     Args:
         parts: names of children that are called as modules.
 
     Returns:
-        Multiply-adds of each part, and of the whole as ``'total'``.
+        MACs of each part, and of the whole as ``'total'``.
     """
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -85,11 +85,9 @@ def _run(
             super().__init__()
             self.module = module
 
-        def forward(self, picture: torch.Tensor) -> Any:
-            return self.module(picture) if forward is None else forward(self.module, picture)
+        def forward(self, image: torch.Tensor) -> Any:
+            return self.module(image) if forward is None else forward(self.module, image)
 
-    tensors = itertools.chain(module.named_parameters(), module.named_buffers())
-    there = {f'module.{name}': tensor.to(device) for name, tensor in tensors}
     counts, hooks = dict.fromkeys(parts, 0), []
 
     def watch(name: str, child: nn.Module) -> None:
@@ -103,8 +101,32 @@ def _run(
         for name in parts:
             watch(name, getattr(module, name))
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            functional_call(Caller(), there, (torch.zeros(1, 3, *size, device=device),))
+            functional_call(
+                Caller(),
+                _moved(module, device),
+                (torch.zeros(1, 3, *size, device=device),),
+                tie_weights=False,
+            )
     finally:
         for hook in hooks:
             hook.remove()
     return {**counts, 'total': counter.get_total_flops() // 2}
+
+
+def _moved(module: nn.Module, device: torch.device) -> dict[str, torch.Tensor]:
+    """Return the module's tensors on a device, one name each.
+
+    A module that two others share would be swapped twice by torch, and be left with the first
+    swap's tensors: every module is entered once.
+    """
+    moved: dict[int, torch.Tensor] = {}
+    there = {}
+    for prefix, owner in module.named_modules(prefix='module'):  # shared ones under one name
+        own = itertools.chain(
+            owner.named_parameters(recurse=False, remove_duplicate=False),
+            owner.named_buffers(recurse=False, remove_duplicate=False),
+        )
+        for name, tensor in own:
+            # A tensor that several modules have stays one.
+            there[f'{prefix}.{name}'] = moved.setdefault(id(tensor), tensor.detach().to(device))
+    return there

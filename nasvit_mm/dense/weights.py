@@ -95,7 +95,7 @@ def _read(path: str, prefixes: str) -> tuple[Checkpoint, dict[str, Any]]:
 
 
 def _differences(wanted: Mapping, state: Mapping) -> tuple[list[str], list[str]]:
-    """Keys that the file lacks, and what is said of those of another shape."""
+    """Return the keys that the file lacks, and what is said of those of another shape."""
     missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
     shapes = [
         f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
@@ -118,7 +118,7 @@ def _problems(missing: list[str], shapes: list[str], extra: Sequence[str] = ()) 
 
 
 def _backbone(cfg: Config) -> Any:
-    """Config of the backbone, of a model or of one inside another; of a classifier all of it."""
+    """Return the config of the backbone, also of a model in another; of a classifier all of it."""
     model = cfg.model
     while not model.get('backbone') and isinstance(
         model.get('model', model.get('module')), Mapping

@@ -16,7 +16,7 @@ from torch import nn
 
 from nasvit_mm.backbones import Block, ElasticBackbone
 from nasvit_mm.config import plain_types
-from nasvit_mm.dense import DenseTask, Size, build_model
+from nasvit_mm.dense import SearchedModel, Size, build_model, kind_of_config
 from nasvit_mm.deploy.onnx import Logits
 from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.files import digest, write_text
@@ -24,9 +24,7 @@ from nasvit_mm.spaces import Arch, Space, get_space
 
 WARMUP = 2  # calls that are not timed
 POOL = 2000  # random candidates out of which those to be measured are chosen
-# Parts of a model that do not run where latency is measured, and options that go by the candidate
-# or change no time.
-UNTIMED = {'auxiliary_head', 'data_preprocessor', 'train_cfg'}
+# Options that go by the candidate or change no time.
 FREE = {'in_channels', 'init_cfg'}
 FREE_OF_BACKBONE = {'arch', 'space', 'drop_path_rate', 'frozen_stages', 'norm_eval', 'with_cp'}
 Progress = Callable[[int, int], None]
@@ -49,7 +47,7 @@ class LatencyTable:
 
     def __init__(
         self,
-        task: DenseTask,
+        task: SearchedModel,
         about: Mapping[str, Any],
         blocks: Mapping[str, float],
         rest: Mapping[str, float],
@@ -101,7 +99,7 @@ class LatencyTable:
         write_text(path, json.dumps(content, indent=1) + '\n')
 
     @classmethod
-    def load(cls, path: str | Path, task: DenseTask, size: Size) -> LatencyTable:
+    def load(cls, path: str | Path, task: SearchedModel, size: Size) -> LatencyTable:
         """Read a table that must be of this task.
 
         Raises:
@@ -131,7 +129,7 @@ class LatencyTable:
 
 
 def build_latency_table(
-    task: DenseTask,
+    task: SearchedModel,
     size: Size,
     device: str = 'cpu',
     networks: int = 64,
@@ -217,7 +215,7 @@ def compare(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
 class _Stopwatch:
     """Times models of a task, each call beside one of a reference."""
 
-    def __init__(self, task: DenseTask, pictures: torch.Tensor, rounds: int) -> None:
+    def __init__(self, task: SearchedModel, pictures: torch.Tensor, rounds: int) -> None:
         self.task, self.pictures, self.rounds = task, pictures, rounds
         self.reference = self._built(task.space.smallest)
         times = [self._timed(*self.reference)[0] for _ in range(WARMUP + 3 * rounds)]
@@ -281,7 +279,7 @@ class _Clock:
         return start.elapsed_time(end) if self.cuda else 1e3 * (end - start)
 
 
-def _covering(task: DenseTask, number: int) -> list[Arch]:
+def _covering(task: SearchedModel, number: int) -> list[Arch]:
     """Architectures, one after the other the one that shows most blocks not shown before."""
     space = task.space
     genes = np.concatenate(
@@ -321,7 +319,7 @@ def _fitted(features: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.nda
     return weights, scale
 
 
-def _rest_parts(task: DenseTask, genes: np.ndarray, size: Size) -> dict[str, np.ndarray]:
+def _rest_parts(task: SearchedModel, genes: np.ndarray, size: Size) -> dict[str, np.ndarray]:
     """Name -> GMACs of what is no block."""
     blocks = {block.part for block in task.net.blocks_of(task.space.largest)}
     return {
@@ -332,7 +330,7 @@ def _rest_parts(task: DenseTask, genes: np.ndarray, size: Size) -> dict[str, np.
 
 
 def _fit_rest(
-    task: DenseTask, genes: np.ndarray, size: Size, times: np.ndarray
+    task: SearchedModel, genes: np.ndarray, size: Size, times: np.ndarray
 ) -> dict[str, float]:
     """Part -> milliseconds a GMAC; ``''``: those of every candidate."""
     parts = {
@@ -354,8 +352,9 @@ def _holds(given: Mapping[str, Any], space: Space) -> bool:
     )
 
 
-def _about(task: DenseTask, size: Size) -> dict[str, Any]:
-    model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in UNTIMED}
+def _about(task: SearchedModel, size: Size) -> dict[str, Any]:
+    untimed = {'train_cfg', *kind_of_config(task.cfg.model).trains_only}
+    model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in untimed}
     model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}
     return json.loads(
         json.dumps(

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasvit_mm.dense import prediction
+from nasvit_mm.dense import kind_of
 
 
 class Logits(nn.Module):
@@ -23,20 +23,20 @@ class Logits(nn.Module):
     chosen, flattened and joined, (N, M).
 
     Args:
-        model: mmseg segmentor or mmdet detector, see :func:`nasvit_mm.cost.count_model`.
+        model: what :func:`nasvit_mm.dense.count_model` takes.
         input_size: (height, width) in pixels.
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, int]) -> None:
         super().__init__()
         self.model = model
-        self.prediction = prediction(model, tuple(input_size))
+        self.run = kind_of(model).prediction_fn(model, tuple(input_size))
 
     def forward(self, pictures: Tensor) -> Tensor:
-        out = self.prediction(self.model, pictures)
+        out = self.run(self.model, pictures)
         if isinstance(out, Tensor):
             return out
-        return torch.cat([t.reshape(len(pictures), -1) for t in _tensors(out)], 1)
+        return torch.cat([t.reshape(pictures.shape[0], -1) for t in _tensors(out)], 1)
 
 
 def _tensors(nested: Any) -> Iterator[Tensor]:

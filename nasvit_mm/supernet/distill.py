@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasvit_mm.dense import TaskAdapter, TaskOutput
+from nasvit_mm.dense import ModelKind, StepOutput
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     focal_mean,
@@ -67,24 +67,24 @@ class Distillation:
             for role, source in self.sources.items()
         }
 
-    def check(self, roles: Sequence[str], task: TaskAdapter) -> None:
+    def check(self, roles: Sequence[str], kind: ModelKind) -> None:
         """Check that what the roles of a step learn from comes before them, and is of their kind.
 
         Raises:
-            ValueError: names the role, its source and the sampler's roles, or the task.
+            ValueError: names the role, its source and the sampler's roles, or the kind of model.
         """
         comes_from = {INPLACE: LARGEST, MEAN: SAMPLED}
         for i, role in enumerate(roles):
             source = self.sources[role]
-            if source != LABELS and not task.distils:
+            if source != LABELS and not kind.distils:
                 raise ValueError(
-                    f'distill: {role} = {source!r}, but {type(task).__name__} has '
-                    f"nothing to distil: {role}='labels'"
+                    f'distill: {role} = {source!r}, but the model is of the kind '
+                    f"{type(kind).__name__}, which has nothing to distil: {role}='labels'"
                 )
-            if source == TEACHERS and not task.classifies:
+            if source == TEACHERS and not kind.classifies:
                 raise ValueError(
                     f'distill: {role} = {source!r}, but external teachers are '
-                    f'classifiers, and {type(task).__name__} is not'
+                    f'classifiers, and a {type(kind).__name__} is not'
                 )
             if source in comes_from and comes_from[source] not in roles[:i]:
                 raise ValueError(
@@ -98,15 +98,15 @@ class Distillation:
         return TEACHERS in self.sources.values()
 
     def begin(self, teachers: Sequence[torch.Tensor] | None) -> None:
-        """A new step, with the teachers' logits where there are any."""
+        """Begin a step, with the teachers' logits where there are any."""
         self._targets, self._sampled = {}, []
         if self.needs_teachers:
             if not teachers:
                 raise ValueError("'teachers' are to be learnt from, and there are none")
             self._targets[TEACHERS] = [mixed_teachers(teachers, self.temperature)]
 
-    def loss(self, role: str, output: TaskOutput) -> torch.Tensor:
-        """Of a subnet's forward; remembers what others of the step learn from."""
+    def loss(self, role: str, output: StepOutput) -> torch.Tensor:
+        """Return the loss of a subnet's forward; remember what others of the step learn from."""
         source = self.sources[role]
         if source == LABELS:
             loss = output.loss
@@ -128,11 +128,11 @@ class Distillation:
         return loss
 
 
-def _probabilities(output: TaskOutput) -> list[torch.Tensor]:
+def _probabilities(output: StepOutput) -> list[torch.Tensor]:
     return [z.detach().float().softmax(1) for z in output.logits]
 
 
-def _over(function: Callable, output: TaskOutput, targets: Sequence[torch.Tensor]) -> torch.Tensor:
+def _over(function: Callable, output: StepOutput, targets: Sequence[torch.Tensor]) -> torch.Tensor:
     if len(output.logits) != len(targets):
         raise ValueError(f'{len(output.logits)} outputs and targets for {len(targets)}')
     pairs = [(z.float(), _resized(t, z.shape)) for z, t in zip(output.logits, targets)]
@@ -142,7 +142,7 @@ def _over(function: Callable, output: TaskOutput, targets: Sequence[torch.Tensor
 
 
 def _resized(target: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
-    """Probabilities on the grid of another map: networks of other patch sizes have other grids."""
+    """Bring probabilities to the grid of another map: by patch sizes the grids differ."""
     if target.shape == shape:
         return target
     flat = target.flatten(1, -3)
@@ -192,7 +192,7 @@ class Teachers:
 
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
-        """(N, 3, H, W) -> logits of each, (N, classes)."""
+        """Run images (N, 3, H, W) to the logits of each teacher, (N, classes)."""
         for i, model in enumerate(self.models):
             if next(model.parameters()).device != inputs.device:
                 self.models[i] = model.to(inputs.device)

@@ -17,10 +17,10 @@ from nasvit_mm.registry import MODELS
 
 
 def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
-    """The config that a supernet was trained with.
+    """Return the config that a supernet was trained with.
 
     Args:
-        checkpoint: as of :func:`load_supernet`.
+        checkpoint: see :func:`load_supernet`.
         config: file; None: what the checkpoint carries.
 
     Raises:
@@ -34,7 +34,7 @@ def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
 
 
 def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
-    """The task model that a supernet was trained in, in evaluation mode, with its weights.
+    """Return the model that a supernet was trained in, in evaluation mode, with its weights.
 
     Args:
         checkpoint: of tools/train.py (with averaged weights where the run had them), or what
@@ -52,14 +52,14 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     model = MODELS.build(cfg.model)
     try:
         elastic_backbone(model)
-    except (TypeError, ValueError) as error:
+    except UsageError as error:
         raise UsageError(f'{checkpoint} is not of a supernet: {error}') from error
     load_weights(model, checkpoint, cfg, prefixes=r'(module\.)?(model\.)?')
     return model.eval()
 
 
 def _carried(checkpoint: str) -> Config:
-    """The config in a checkpoint; of a converted one, the classifier of its space."""
+    """Return the config in a checkpoint; of a converted one, the classifier of its space."""
     found = read_checkpoint(checkpoint)
     meta = found.meta
     if isinstance(meta.get('cfg'), str):

@@ -14,7 +14,7 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from timm.utils.agc import adaptive_clip_grad
 
 from nasvit_mm.backbones import ElasticBackbone
-from nasvit_mm.dense import elastic_backbone, task_of
+from nasvit_mm.dense import elastic_backbone, kind_of
 from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS
@@ -56,9 +56,9 @@ class Supernet(BaseModel):
         data_preprocessor: of the model, where its own config has none.
 
     Raises:
-        TypeError: a model without an elastic backbone, or of no known task.
-        UsageError: an unknown sampler, rule or source of targets, ones that do not go together, or
-            a teacher that cannot be had; a number out of its range.
+        UsageError: a model without an elastic backbone, or none of mmengine; an unknown sampler,
+            rule or source of targets, ones that do not go together, or a teacher that cannot be
+            had; a number out of its range.
     """
 
     wrapper = 'nasvit_mm.SupernetParallel'  # in several processes
@@ -83,7 +83,7 @@ class Supernet(BaseModel):
             model = {'data_preprocessor': data_preprocessor, **model}
         built = MODELS.build(model)
         super().__init__(None, init_cfg)
-        self.model, self.task = built, task_of(built)
+        self.model, self.kind = built, kind_of(built)
         self.data_preprocessor = built.data_preprocessor
         backbone = elastic_backbone(built)
         try:
@@ -99,7 +99,7 @@ class Supernet(BaseModel):
                     "distill learns from 'teachers', and none are named; "
                     'teachers=None puts labels in their place'
                 )
-            self.distill.check(self.sampler.roles, self.task)
+            self.distill.check(self.sampler.roles, self.kind)
             _check_numbers(clip_grad, agc, log_cosine)
             # In a list: a module of its own would go into checkpoints and averages.
             self._teachers = []
@@ -201,7 +201,7 @@ class Supernet(BaseModel):
         for choice in self.sampler.stale(self.step, self.steps_per_epoch):
             self.sampler.observe(choice, self._score(choice, data))
         ready = self.model.data_preprocessor(data, True)
-        teachers = self._teachers[0](self.task.inputs(ready)) if self._teachers else None
+        teachers = self._teachers[0](self.kind.inputs(ready)) if self._teachers else None
         self.distill.begin(teachers)
         optim_wrapper.zero_grad()
         losses: dict[str, list[torch.Tensor]] = {}
@@ -212,7 +212,7 @@ class Supernet(BaseModel):
             taken.append(choice)
             self.set_arch(choice.arch, choice.phase)
             with optim_wrapper.optim_context(self):
-                output = self.task.forward(self.model, ready)
+                output = self.kind.forward(self.model, ready)
                 loss = self.distill.loss(choice.role, output)
             self._check_finite(loss, choice, data)
             optim_wrapper.backward(loss)
@@ -279,7 +279,7 @@ class Supernet(BaseModel):
         """Quality of a subnet on the clean batch, the mean over all processes."""
         self.set_arch(choice.arch, choice.phase)
         with frozen_statistics(self.model):
-            score = mean_number(self.task.score(self.model, self.task.clean(self.model, data)))
+            score = mean_number(self.kind.score(self.model, self.kind.clean(self.model, data)))
         self._check_finite(torch.tensor(score), choice, data, 'score')
         return score
 

@@ -15,7 +15,7 @@ from torch import nn
 
 from nasvit_mm.config import plain_types
 from nasvit_mm.data import seed_everything
-from nasvit_mm.dense import task_model, task_of
+from nasvit_mm.dense import bare_model, kind_of
 from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
@@ -26,23 +26,23 @@ from nasvit_mm.spaces import Arch
 def calibrated(
     model: nn.Module, arch: Any, batches: Sequence[Any] | Iterator[Any] | None, phase: int = 0
 ) -> nn.Module:
-    """The task model of one subnet, its batch norms recalibrated; ready to evaluate.
+    """Return the model of one subnet, its batch norms recalibrated; ready to evaluate.
 
     The statistics that a supernet has are a mixture of all subnets' and fit none of them.  It is a
     model of its own, with no more weights than the subnet has; the one that is given is left as it
     is, to the byte, whatever happens.
 
     Args:
-        model: a model of some task with an elastic backbone.
+        model: a model of any kind with an elastic backbone.
         arch: any form that ``Space.arch`` takes.
         batches: training batches, as the data loader gives them; not used without batch norms.
             None: keep the statistics there are.
     """
-    task = task_of(model)
-    out = task.extract(model, arch, phase).eval()
+    kind = kind_of(model)
+    out = kind.extract(model, arch, phase).eval()
     if batches is not None and batch_norms(out):
         recalibrate_bn(
-            out, batches, lambda m, batch: task.forward(m, m.data_preprocessor(batch, True))
+            out, batches, lambda m, batch: kind.forward(m, m.data_preprocessor(batch, True))
         )
     share_buffers(out)
     return out
@@ -62,7 +62,7 @@ def check_phase(backbone: nn.Module, phase: int) -> None:
 
 
 def over_phases(found: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
-    """Metrics of every phase to their mean, beside each one's (``phase0/accuracy/top1``); of a
+    """Return the mean of all phases' metrics, beside each one's (``phase0/accuracy/top1``); of a
     single phase, its own.
     """
     first, *others = found.values()
@@ -150,16 +150,16 @@ class SubnetValLoop(ValLoop):
 
     @property
     def _model(self) -> nn.Module:
-        return task_model(self.runner.model)
+        return bare_model(self.runner.model)
 
     @property
     def _phases(self) -> range:
-        """Of the weight sharing; a single architecture's weights are whole in each."""
+        """Return the phases of the weight sharing; a single architecture has one."""
         backbone = self._model.backbone
         return range(1 if backbone.space.is_single else backbone.phases)
 
     def run(self) -> dict[str, float]:
-        """All subnets; their metrics together."""
+        """Validate all subnets; return their metrics together."""
         self.runner.call_hook(f'before_{self.split}')
         self.runner.call_hook(f'before_{self.split}_epoch')
         metrics: dict[str, float] = {}
@@ -171,7 +171,7 @@ class SubnetValLoop(ValLoop):
         return metrics
 
     def _metrics(self, arch: Arch) -> dict[str, float]:
-        """Of one subnet: of its only phase, or the mean over the phases and each one's."""
+        """Measure one subnet: in its only phase, or the mean over the phases and each one's."""
         phases = self._phases if self.phase is None else (self.phase,)
         return over_phases({p: self._evaluate(self._calibrated(arch, p)) for p in phases})
 

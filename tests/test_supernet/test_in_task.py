@@ -14,7 +14,7 @@ from nasvit_mm import get_space, list_spaces
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.cost import count
 from nasvit_mm.data import seed_everything
-from nasvit_mm.dense import _check_labels, check_channels, task_of
+from nasvit_mm.dense import check_channels, check_labels, kind_of
 from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import SAMPLERS, Distillation, Supernet, calibrated
@@ -148,9 +148,9 @@ def test_a_detector_learns_as_much_from_a_subnet_as_from_labels():
     """Gradients of one order of magnitude, though nearly all anchors are background."""
     model = build('nasvit', 'detection').model
     model.init_weights()
-    task, ready = task_of(model), model.data_preprocessor(raw_batch(model, (256, 320)), True)
+    kind, ready = kind_of(model), model.data_preprocessor(raw_batch(model, (256, 320)), True)
     parameters = [p for name, p in model.named_parameters() if 'cls' in name]
-    output = task.forward(model, ready)
+    output = kind.forward(model, ready)
     by_labels = torch.autograd.grad(output.loss - output.rest, parameters, retain_graph=True)
 
     # A teacher that is right: sure of the anchors of positive labels.
@@ -216,7 +216,7 @@ def test_a_detector_of_two_stages():
         (
             'segmentation',
             dict(distill=dict(largest='teachers'), teachers=['resnet18']),
-            'external teachers are classifiers, and SegmentationTask is not',
+            'external teachers are classifiers, and a Segmentor is not',
         ),
         (
             'two stages',
@@ -256,10 +256,10 @@ def test_channels_are_checked_for_all_subnets(task):
 def test_labels_are_checked_inside_a_supernet():
     model = build('nasvit', 'segmentation')
     data = raw_batch(model.model, SIZE)
-    _check_labels(data, model)
+    check_labels(data, model)
     data['data_samples'][0].gt_sem_seg.data[0, 0, 0] = 7
     with pytest.raises(DataError, match='holds label 7'):
-        _check_labels(data, model)
+        check_labels(data, model)
 
 
 @pytest.mark.parametrize('space', ['nasvit', 'elasticvit'])

@@ -30,7 +30,7 @@ def test_calibrated_is_the_extracted_and_recalibrated_subnet(space):
     ours = calibrated(model, arch, batches)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert model.training and not any(m.training for m in ours.modules())
-    subnet = extract_subnet(model.classifier(), arch)
+    subnet = extract_subnet(model, arch)
     x = batch(9)['inputs']
     with torch.no_grad():
         uncalibrated = subnet.eval()(x)

@@ -38,7 +38,7 @@ def main(rank: int) -> None:
             for choice in list(sampler.draw(1))[group]:
                 twin.set_arch(choice.arch, choice.phase)
                 ready = twin.model.data_preprocessor(data, True)
-                twin.task.forward(twin.model, ready).loss.backward()
+                twin.kind.forward(twin.model, ready).loss.backward()
             parts.append([None if p.grad is None else p.grad.clone() for p in twin.parameters()])
         return parts
 

@@ -1,0 +1,233 @@
+"""What the rest of the project asks of a model, whatever kind it is of."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from mmengine.config import Config
+from mmengine.structures import BaseDataElement
+from torch import Tensor, nn
+
+from nasvit_mm.checkpoints import extract_subnet
+from nasvit_mm.config import type_name
+from nasvit_mm.errors import UsageError
+
+Forward = Callable[[nn.Module, Tensor], Any]
+
+
+class StepOutput(NamedTuple):
+    """What one forward in training gives.
+
+    Attributes:
+        logits: what is distilled, each (N, classes, ...); empty where nothing can be.
+        loss: the model's own loss by labels, a scalar.
+        rest: the part of it that the logits do not say (of a detector the boxes), which a subnet
+            that learns from another one keeps.
+        rare: class 0 of the logits is seldom the true one, as among a detector's anchors; what is
+            distilled is weighed as by a focal loss.
+    """
+
+    logits: tuple[Tensor, ...]
+    loss: Tensor
+    rest: Tensor | float = 0.0
+    rare: bool = False
+
+
+class ModelKind:
+    """One kind of mmengine model: how it is trained, counted, checked and used.
+
+    The base knows mmengine's contract alone: ``model(**data, mode='loss')`` gives losses, and
+    ``model(images, mode='tensor')`` computes what a prediction takes.  So it trains by labels only.
+    A kind is a subclass in the registry ``KINDS`` that says more; the one registered last is asked
+    first.  It holds no state.
+
+    Attributes:
+        distils: whether one subnet can learn from another's logits.
+        classifies: whether its logits are those of a classifier, which external teachers are.
+        parts: keys of a model's config, any of which tells the kind before the model is built.
+        takes: keys of the parts that take the backbone's maps where there is no neck.
+        class_heads: dotted names of the children that know the number of classes, the first that
+            is there counts; after them the model itself is asked.
+        trains_only: children, and keys of the config, that do not run in a prediction, or compute
+            nothing in it.
+    """
+
+    distils: ClassVar[bool] = False
+    classifies: ClassVar[bool] = False
+    parts: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[str, ...]] = ()
+    class_heads: ClassVar[tuple[str, ...]] = ()
+    trains_only: ClassVar[frozenset[str]] = frozenset({'auxiliary_head', 'data_preprocessor'})
+
+    # ------------------------------------------------------------------ which models
+    @classmethod
+    def fits(cls, model: nn.Module) -> bool:
+        """Return whether the model is of this kind, so that a first step cannot fail for it."""
+        raise NotImplementedError
+
+    @classmethod
+    def fits_config(cls, model: Mapping[str, Any]) -> bool:
+        """Return whether the config is of a model of this kind, as far as its parts tell."""
+        return any(model.get(part) for part in cls.parts)
+
+    # ------------------------------------------------------------------ training
+    def forward(self, model: nn.Module, data: Mapping[str, Any]) -> StepOutput:
+        """Run a batch that the model's preprocessor has seen in training mode."""
+        return StepOutput((), summed(model(**data, mode='loss')))
+
+    def inputs(self, data: Mapping[str, Any]) -> Tensor:
+        """Return the images, (N, 3, H, W), for teachers."""
+        return data['inputs']
+
+    def clean(self, model: nn.Module, data: Any) -> Mapping[str, Any]:
+        """Preprocess a training batch for :meth:`score`, without mixup."""
+        return model.data_preprocessor(data, False)
+
+    def score(self, model: nn.Module, data: Mapping[str, Any]) -> Tensor:
+        """Return the quality on a batch of :meth:`clean`, larger is better: minus the loss with
+        plain labels.
+        """
+        return -self.forward(model, data).loss
+
+    def extract(self, model: nn.Module, arch: Any, phase: int = 0) -> nn.Module:
+        """Return the model of one architecture: the elastic parts sliced, the others copied."""
+        subnet = extract_subnet(model.backbone, arch, phase)
+        return copy.deepcopy(model, {id(model.backbone): subnet})
+
+    # ------------------------------------------------------------------ prediction
+    def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
+        """Return ``forward(model, images)``, which runs what of a prediction computes.
+
+        It is what is counted, timed and exported: boxes are not chosen.  It gives a tensor, or
+        nested ones, for images (N, 3, H, W).
+
+        Args:
+            size: (height, width) of the images.
+
+        Raises:
+            UsageError: this model's prediction is not known how to run.
+        """
+        if 'data_samples' not in inspect.signature(model.forward).parameters:
+            return lambda model, images: model(images, mode='tensor')
+        meta = image_meta(size)
+
+        def forward(model: nn.Module, images: Tensor) -> Any:
+            samples = [BaseDataElement(metainfo=meta) for _ in range(images.shape[0])]
+            return model(images, samples, mode='tensor')
+
+        return forward
+
+    # ------------------------------------------------------------------ what its parts are
+    def head(self, model: nn.Module) -> tuple[str, nn.Module] | None:
+        """Return dotted name and module of the head that knows the classes (of several in a row
+        the last, whose output is the prediction); None where no part says how many there are.
+        """
+        for name in (*self.class_heads, ''):
+            head = child(model, name)
+            head = head[-1] if isinstance(head, nn.ModuleList) else head
+            if hasattr(head, 'num_classes'):
+                return name, head
+        return None
+
+    @classmethod
+    def config_takers(cls, model: Mapping[str, Any]) -> list[Any]:
+        """Return the parts of a model's config that take the backbone's maps: the neck, of several
+        in a row the first, or what `takes` names.
+        """
+        if model.get('neck'):
+            return _listed(model['neck'])[:1]
+        return [part for key in cls.takes if model.get(key) for part in _listed(model[key])]
+
+    def taker(self, model: nn.Module) -> tuple[str, nn.Module] | None:
+        """Return name and module of the first part that takes the backbone's maps."""
+        for name in ('neck', *self.takes):
+            if getattr(model, name, None) is not None:
+                return name, getattr(model, name)
+        return None
+
+    # ------------------------------------------------------------------ for people
+    @classmethod
+    def write_results(cls, evaluator: dict[str, Any], folder: str) -> None:
+        """Set the config of a metric to write what the model predicts into a folder.
+
+        Raises:
+            UsageError: the kind, or the metric, has nothing to write.
+        """
+        raise UsageError(
+            '--out writes label maps of segmentors and boxes of detectors; the model of this '
+            'config is neither: leave it out'
+        )
+
+    @classmethod
+    def draw(
+        cls,
+        cfg: Config,
+        weights: str,
+        images: str,
+        out_dir: str,
+        *,
+        device: str | None = None,
+        opacity: float = 0.6,
+        with_labels: bool = False,
+        score: float = 0.3,
+        show: bool = False,
+    ) -> str:
+        """Draw what a trained model predicts for images to ``OUT_DIR/vis``.
+
+        Args:
+            images: file, folder or URL.
+            device: ``'cuda:0'``, ``'cpu'``; None: what there is.
+            opacity: of the drawn classes, 0 to 1.
+            with_labels: write the names of classes.
+            score: smallest score of a box that is drawn.
+            show: show the images in windows too.
+
+        Returns:
+            What else was written, and where, in a few words.
+
+        Raises:
+            UsageError: the kind has nothing to draw.
+        """
+        raise UsageError(
+            'the demo draws classes of segmentors and boxes of detectors; the model of this config '
+            f'({type_name(cfg.model)}) is neither'
+        )
+
+
+def child(model: nn.Module, name: str) -> nn.Module | None:
+    """Return a child by its dotted name, the model itself for ``''``; None where it has none."""
+    found = model
+    for part in filter(None, name.split('.')):
+        found = getattr(found, part, None)
+    return found
+
+
+def derives(model: nn.Module, package: str, name: str) -> bool:
+    """Return whether a model is of a class of a package that may not be installed."""
+    return any(
+        kind.__name__ == name and kind.__module__.startswith(f'{package}.')
+        for kind in type(model).__mro__
+    )
+
+
+def image_meta(size: tuple[int, int]) -> dict[str, Any]:
+    """Return what mmseg and mmdet want to know of an image that fills its batch."""
+    shapes = ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape')
+    return dict.fromkeys(shapes, tuple(size)) | dict(scale_factor=(1.0, 1.0))
+
+
+def summed(losses: Mapping[str, Any]) -> Tensor:
+    """Sum losses as mmengine's ``parse_losses`` does: what has 'loss' in its name, lists too."""
+    return sum(
+        v.mean() if torch.is_tensor(v) else sum(part.mean() for part in v)
+        for name, v in losses.items()
+        if 'loss' in name
+    )
+
+
+def _listed(part: Any) -> list[Any]:
+    return list(part) if isinstance(part, (list, tuple)) else [part]
