@@ -13,6 +13,7 @@ one, and stays as it is.  A mistake is a :class:`~nasvit_mm.errors.UsageError` w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -85,6 +86,7 @@ __all__ = [
 ]
 
 AnyConfig = str | Path | Config | Mapping[str, Any]
+_RUNS = itertools.count()  # of this process
 
 
 # ---------------------------------------------------------------------- training
@@ -215,6 +217,9 @@ def _run_config(
 
 
 def _runner(cfg: Config) -> Runner:
+    number = next(_RUNS)
+    if number and cfg.get('visualizer'):  # by its old name mmengine would give the last run's again
+        cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     check_channels(runner.model)
     return runner
