@@ -14,6 +14,8 @@ from nasvit_mm.nn import recorded_takes, take
 from nasvit_mm.spaces import SlotSpace, Space
 
 SPACES = sorted(FAMILIES)
+# One space of every network: what differs between spaces of one family is their tables.
+NETWORKS = sorted(next(iter(family.spaces)) for family in FAMILIES.unique())
 NAMED = [(space, name) for space in SPACES for name in get_space(space).named]
 
 
@@ -31,7 +33,7 @@ def small(space: str | Space) -> Space:
     fields = {}
     for field in space.fields:
         if field.name in ('width', 'qkv_width', 'mlp_width'):
-            choices = [c[:6] for c in field.choices]
+            choices = [c[:3] for c in field.choices]
             fields[field.name] = choices if field.positions else choices[0]
     return space.restrict(**fields)
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.test_configs import FIGURES, ROOT, docstring
+from tests.test_configs import FIGURES, ROOT, docstring, stated_sizes
 
 DETECTION = sorted(
     str(path.relative_to(ROOT))
@@ -54,7 +54,7 @@ for path, stated in json.loads(sys.argv[1]).items():
     meta = DATASETS.get(dataset.type).METAINFO
     named = dataset.get('metainfo', meta)['classes']
 
-    from nasvit_mm.cost import count_model
+    from nasvit_mm.dense import count_model
     macs = {}
     for size in stated:
         cost = count_model(model, tuple(size))
@@ -98,10 +98,7 @@ for path, stated in json.loads(sys.argv[1]).items():
 @pytest.fixture(scope='module')
 def results() -> dict[str, dict]:
     env = dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1')
-    stated = {
-        path: [[int(height), int(width)] for height, width, *_ in FIGURES.findall(docstring(path))]
-        for path in DETECTION
-    }
+    stated = {path: stated_sizes(path) for path in DETECTION}
     run = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', SCRIPT, json.dumps(stated)],
         cwd=ROOT,

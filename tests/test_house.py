@@ -55,3 +55,14 @@ def test_nothing_imports_the_tools() -> None:
     for path in PACKAGE.rglob('*.py'):
         text = path.read_text(encoding='utf-8')
         assert not re.search(r'^\s*(import tools|from tools)', text, re.M), path
+
+
+@pytest.mark.parametrize('path', sorted(PACKAGE.rglob('*.py')), ids=lambda p: p.stem)
+def test_what_registers_itself_is_imported_by_its_rooms_door(path: Path) -> None:
+    """A registry imports doors: what a door leaves out is unknown by its name."""
+    text = path.read_text(encoding='utf-8')
+    if path.name in ('__init__.py', 'registry.py') or 'register_module(' not in text:
+        return
+    name = '.'.join(path.relative_to(ROOT).with_suffix('').parts)
+    doors = [d.read_text(encoding='utf-8') for d in PACKAGE.rglob('__init__.py')]
+    assert any(f'from {name} import' in door for door in doors)

@@ -285,7 +285,7 @@ class ElasticBackbone(BaseModule):
         if isinstance(cfg, Mapping) and cfg.get('type') == 'Pretrained':
             if not self._is_init:
                 # mmengine's own only warns of what does not fit.
-                WEIGHT_INITIALIZERS.build(dict(cfg, type='PretrainedBackbone'))(self)
+                WEIGHT_INITIALIZERS.build(dict(cfg, type='nasvit_mm.PretrainedBackbone'))(self)
                 self._is_init = True
             return
         super().init_weights()

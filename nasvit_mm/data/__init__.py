@@ -16,6 +16,7 @@ from nasvit_mm.data.seeding import (
     SeedTransforms,
     seed_everything,
 )
+from nasvit_mm.data.split import SplitDataset
 
 __all__ = [
     'Draw',
@@ -24,6 +25,7 @@ __all__ = [
     'SeedTransforms',
     'SeededEpochSampler',
     'SeededInfiniteSampler',
+    'SplitDataset',
     'check_categories',
     'check_data',
     'check_files',

@@ -30,7 +30,7 @@ class ImageFolder(_ImageFolder):
         num_per_class: keep the first so many pictures of each class, or with a negative number
             leave so many out (a held-out set is ``5`` of one and ``-5`` of the other); None: all.
 
-    A picture's augmentation is a function of the :class:`nasvit_mm.engine.Draw` that picks it, so
+    A picture's augmentation is a function of the :class:`nasvit_mm.data.Draw` that picks it, so
     a resumed run repeats it with any number of workers.
 
     Raises:

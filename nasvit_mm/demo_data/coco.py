@@ -130,7 +130,7 @@ def write_coco(
     progress: bool = True,
 ) -> Written:
     """Draw scenes and write them in COCO's layout; arguments, errors and behaviour as of
-    :func:`nasvit_mm.datasets.write_ade20k`, whose scenes these are.
+    :func:`nasvit_mm.demo_data.write_ade20k`, whose scenes these are.
 
     Needs pycocotools, for the masks.
     """

@@ -42,7 +42,7 @@ def write_patches(
     Args:
         root: the folder of ``train`` and ``val``.
         num_train, num_val: scenes, at least 1 each.
-        height, width, seed: of the scenes, see :func:`nasvit_mm.datasets.write_ade20k`, whose
+        height, width, seed: of the scenes, see :func:`nasvit_mm.demo_data.write_ade20k`, whose
             scenes of the same split these are.
         side: of a patch in pixels.
         per_class: patches of a class that one scene gives at most.

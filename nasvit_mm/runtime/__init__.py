@@ -1,6 +1,6 @@
 """What training adds to mmengine: processes, seeding, resume, options, schedules, whole files."""
 
-from nasvit_mm.runtime.buffers import share_buffers
+from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.disk import disk_errors
 from nasvit_mm.runtime.metrics import evaluated
@@ -21,6 +21,7 @@ from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 
 __all__ = [
     'SeedIterations',
+    'ShareBuffers',
     'augment_tests',
     'check_schedule',
     'config_name',

@@ -103,15 +103,17 @@ def parsed_text(text: str, fields: Sequence[Field]) -> dict[str, Any] | None:
     parts = rest.split('-')
     if not colon or not all(PART.fullmatch(part) for part in parts):
         return None
-    if [part[0] for part in parts] != [field.name[0] for field in fields]:
-        return {'space': space}  # of another space, or cut off: the error names what is missing
     out: dict[str, Any] = {'space': space}
+    if [part[0] for part in parts] != [field.name[0] for field in fields]:
+        return out  # of another space, or cut off: the error names what is missing
     for part, field in zip(parts, fields):
         values: list[int] = []
         for run in part[1:].split('.'):
             value, _, times = run.partition('x')
             values += [int(value)] * int(times or 1)
-        out[field.name] = values if field.positions or len(values) > 1 else values[0]
+        if not field.positions and len(values) > 1:
+            return None
+        out[field.name] = values if field.positions else values[0]
     return out
 
 

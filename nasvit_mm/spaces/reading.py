@@ -10,7 +10,7 @@ import numpy as np
 
 from nasvit_mm.errors import ArchitectureError, closest
 from nasvit_mm.spaces.arch import Arch, Value, load_arch_file, parsed_text
-from nasvit_mm.spaces.field import Field
+from nasvit_mm.spaces.field import RESOLUTION, Field
 
 if TYPE_CHECKING:
     from nasvit_mm.spaces.space import Space
@@ -42,6 +42,10 @@ def _from_text(space: Space, text: str) -> Any:
     printed = parsed_text(text, space.fields)
     if printed is not None:
         return printed
+    if text.startswith(f'{space.name}:'):
+        raise ArchitectureError(
+            f'{text!r} is no whole architecture; what is printed of one is {space.smallest}'
+        )
     names = ['smallest', 'largest', *space.zoo]
     raise ArchitectureError(
         f'unknown {space.name} architecture {text!r}{closest(text, names)}; '
@@ -86,9 +90,12 @@ def _read_field(space: Space, field: Field, value: Any) -> Value:
     out = []
     for label, v, choices in zip(field.labels, values, field.choices):
         if isinstance(v, bool) or v not in choices:
+            remedy = ''
+            if field.role == RESOLUTION and isinstance(v, int) and v >= space.min_size:
+                remedy = f'; a restriction has it: restrict=dict({field.name}=[{v}])'
             raise ArchitectureError(
                 f'{space.name}: {label} = {v!r} is not in the space; '
-                f'choices: {", ".join(map(str, choices))}'
+                f'choices: {", ".join(map(str, choices))}{remedy}'
             )
         out.append(int(v))
     return tuple(out) if field.positions else out[0]

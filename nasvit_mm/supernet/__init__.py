@@ -6,6 +6,7 @@ from nasvit_mm.supernet.hooks import SupernetState
 from nasvit_mm.supernet.loading import load_supernet, read_supernet_config
 from nasvit_mm.supernet.losses import adaptive_alpha_divergence, mixed_teachers, soft_cross_entropy
 from nasvit_mm.supernet.model import NonFiniteLoss, Supernet
+from nasvit_mm.supernet.parallel import SupernetParallel
 from nasvit_mm.supernet.samplers import SAMPLERS
 from nasvit_mm.supernet.samplers.bank import BankSampler, MemoryBank
 from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST
@@ -39,6 +40,7 @@ __all__ = [
     'SubnetTestLoop',
     'SubnetValLoop',
     'Supernet',
+    'SupernetParallel',
     'SupernetState',
     'adaptive_alpha_divergence',
     'calibrated',

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nasvit_mm.nn import Span, take
-from tests.families import SPACES, backbone, classifier
+from tests.families import NETWORKS, backbone, classifier
 
 TOLERANCE = 1e-4
 
@@ -22,7 +22,7 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('what', ['classifier', 'backbone'])
-@pytest.mark.parametrize('space', SPACES)
+@pytest.mark.parametrize('space', NETWORKS)
 def test_onnx(space, what, tmp_path):
     """Dynamic batch, fixed height and width; windows with padding in the backbone."""
     import onnxruntime
@@ -46,17 +46,30 @@ def test_onnx(space, what, tmp_path):
             assert np.abs(ours.numpy() - theirs).max() / ours.std() < TOLERANCE
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('space', SPACES)
-def test_compile(space):
+def compiled_difference(space: str, backend: str) -> float:
+    """Largest difference of a compiled classifier's logits over their spread."""
     model = classifier(space, 'smallest').eval()
     x = picture(2, model.arch.resolution, model.arch.resolution)
     with torch.no_grad():
-        assert difference(torch.compile(model, fullgraph=True)(x), model(x)) < TOLERANCE
+        found = difference(torch.compile(model, fullgraph=True, backend=backend)(x), model(x))
     torch.compiler.reset()
+    return found
 
 
-@pytest.mark.parametrize('space', SPACES)
+@pytest.mark.slow
+@pytest.mark.parametrize('space', NETWORKS)
+def test_compile(space):
+    """One graph without a break, the same numbers; the code that is made of it is torch's."""
+    assert compiled_difference(space, 'aot_eager') < TOLERANCE
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize('space', NETWORKS)
+def test_compile_to_code(space):
+    assert compiled_difference(space, 'inductor') < TOLERANCE
+
+
+@pytest.mark.parametrize('space', NETWORKS)
 def test_a_subnet_traces_without_slicing(space):
     """Its weights are whole: no spans are left in the graph."""
     model = backbone(space, 'smallest').eval()

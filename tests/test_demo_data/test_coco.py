@@ -8,16 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nasvit_mm.demo_data import (
-    CLASSES,
-    COCO_IDS,
-    COCO_NAMES,
-    SMALLEST_AREA,
-    THINGS,
-    render_scene,
-    scene_seed,
-    write_coco,
-)
+from nasvit_mm.demo_data import CLASSES, COCO_IDS, COCO_NAMES, THINGS, render_scene, write_coco
+from nasvit_mm.demo_data.coco import SMALLEST_AREA
+from nasvit_mm.demo_data.folder import scene_seed
 
 SMALL = {'num_train': 4, 'num_val': 2, 'height': 96, 'width': 128, 'progress': False}
 

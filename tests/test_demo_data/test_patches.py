@@ -7,15 +7,8 @@ import pytest
 from PIL import Image
 
 from nasvit_mm.data import ImageFolder
-from nasvit_mm.demo_data import (
-    CLASSES,
-    THINGS,
-    Label,
-    _patches,
-    _surfaces,
-    render_scene,
-    write_patches,
-)
+from nasvit_mm.demo_data import CLASSES, THINGS, Label, render_scene, write_patches
+from nasvit_mm.demo_data.patches import _patches, _surfaces
 
 SMALL = dict(num_train=30, num_val=30, height=128, width=192, progress=False)
 

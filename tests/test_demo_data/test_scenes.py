@@ -27,7 +27,7 @@ def test_same_seed_same_bits():
 
 def test_same_bits_in_another_process():
     code = (
-        'import zlib; from nasvit_mm.datasets import render_scene; s = render_scene(3, 64, 96);'
+        'import zlib; from nasvit_mm.demo_data import render_scene; s = render_scene(3, 64, 96);'
         'print(zlib.crc32(s.image.tobytes() + s.labels.tobytes()))'
     )
     runs = {subprocess.check_output([sys.executable, '-c', code]) for _ in range(2)}
@@ -156,7 +156,7 @@ def test_classes_can_be_told_apart():
 
 def test_import_is_light():
     code = (
-        'import sys, nasvit_mm.datasets; '
+        'import sys, nasvit_mm.demo_data; '
         "print({'torch', 'mmcv', 'mmengine', 'mmseg', 'rich'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, '-c', code], text=True).strip() == 'set()'

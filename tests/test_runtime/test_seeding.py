@@ -48,7 +48,7 @@ class TestSampler:
     def test_processes_take_turns(self, start: int, monkeypatch) -> None:
         whole = draws(40)
         for rank in range(3):
-            monkeypatch.setattr('nasvit_mm.engine.seeding.get_dist_info', lambda r=rank: (r, 3))
+            monkeypatch.setattr('nasvit_mm.data.seeding.get_dist_info', lambda r=rank: (r, 3))
             assert draws(8, start) == whole[rank + 3 * start :: 3][:8]
 
     def test_seeds_differ(self) -> None:
@@ -127,7 +127,7 @@ def test_iterations_are_seeded(monkeypatch) -> None:
 
     assert after(3) == after(3)
     found = {after(3), after(4), after(3, seed=1)}
-    monkeypatch.setattr('nasvit_mm.engine.seeding.get_dist_info', lambda: (1, 2))
+    monkeypatch.setattr('nasvit_mm.runtime.seeding.get_dist_info', lambda: (1, 2))
     assert len({*found, after(3)}) == 4, 'dropout differs between processes'
 
 

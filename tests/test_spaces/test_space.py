@@ -61,7 +61,23 @@ def test_arch_is_frozen_hashable_and_readable(space):
     assert pickle.loads(pickle.dumps(arch)) == arch
     with pytest.raises(AttributeError, match='frozen'):
         arch.resolution = 1
-    assert space.name in str(arch) and len(str(arch)) < 200
+
+
+def test_what_is_printed_is_read_back(space):
+    for arch in [space.smallest, space.largest, *space.sample(3, 20)]:
+        assert space.arch(str(arch)) == arch
+    printed = str(space.smallest)
+    for text in (printed + '.', printed.rpartition('-')[0]):
+        with pytest.raises(ArchitectureError, match='is no whole architecture|missing'):
+            space.arch(text)
+    with pytest.raises(ArchitectureError, match="of space 'other'"):
+        space.arch(printed.replace(space.name, 'other'))
+
+
+def test_a_resolution_that_only_a_restriction_has_is_explained(space):
+    arch = space.restrict(resolution=100).smallest
+    with pytest.raises(ArchitectureError, match=r'restrict=dict\(resolution=\[100\]\)'):
+        space.arch(str(arch))
 
 
 @pytest.mark.parametrize('suffix', ['json', 'yaml'])
@@ -70,9 +86,10 @@ def test_arch_files(space, suffix, tmp_path):
     path = tmp_path / f'arch.{suffix}'
     arch.save(path)  # JSON is YAML
     assert space.arch(path) == space.arch(str(path)) == arch
-    path.write_text('{"resolution": [1, ')
-    with pytest.raises(ValueError, match=f'arch.{suffix} is not valid'):
-        space.arch(path)
+    for content in (b'{"resolution": [1, ', b'\xff\xfe\x00\x80'):
+        path.write_bytes(content)
+        with pytest.raises(ArchitectureError, match=f'arch.{suffix} is not valid'):
+            space.arch(path)
     with pytest.raises(ArchitectureError, match='nowhere'):
         space.arch(tmp_path / f'nowhere.{suffix}')
 

@@ -86,7 +86,9 @@ def ran(tool: str, *arguments: str | Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('case', CASES)
+@pytest.mark.parametrize(
+    'case', ['segmentation', pytest.param('detection', marks=pytest.mark.nightly)]
+)
 def test_from_training_to_fine_tuning(case, tmp_path):
     text, metric, high, last = CASES[case]
     data = tmp_path / 'data'

@@ -112,6 +112,7 @@ class TestRuns:
         ]
         assert figures[0] == figures[1] and len(figures[0]) == 6
 
+    @pytest.mark.nightly  # tests of the segmentor and of the seeding hold what is shared
     def test_killed_and_resumed(self, data: Path, tmp_path: Path) -> None:
         """Bit-equal to the uninterrupted run, with another number of workers."""
         whole = start('train', RETINANET, '--work-dir', tmp_path / 'whole', *options(data, 3))
@@ -146,6 +147,7 @@ class TestRuns:
             first['bbox_head.retina_cls.weight'], ours['bbox_head.retina_cls.weight']
         ), 'it learned nothing'
 
+    @pytest.mark.nightly  # tests of the segmentor and of the seeding hold what is shared
     def test_two_processes(self, data: Path, tmp_path: Path) -> None:
         """What validation finds in training is what a test of the checkpoint finds, by one process
         or two: the statistics of batch norms are those of the first.
@@ -276,6 +278,7 @@ def test_annotations_that_are_missing(data: Path, tmp_path: Path) -> None:
     assert str(tmp_path / 'absent') in error_line(run.returncode, run.stderr)
 
 
+@pytest.mark.nightly
 @pytest.mark.slow
 def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
     """Out of a supernet into a detector: its config runs in a fresh process."""
@@ -320,7 +323,7 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
     assert 'loaded from' in run.stdout and (tmp_path / 'train/epoch_1.pth').is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1500)  # it was seen to take 400 s on busy cores
 def test_it_learns(tmp_path: Path) -> None:
     """Three quarters of the demo's schedule: far from what chance would find."""
