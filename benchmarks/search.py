@@ -22,7 +22,7 @@ from mmengine.config import Config
 from nasvit_mm import get_space
 from nasvit_mm.demo_data import write_patches
 from nasvit_mm.registry import MODELS, SUBNET_EVALUATORS
-from nasvit_mm.search import Archive, Problem, Serial, SubnetEvaluator, build_algorithm, search
+from nasvit_mm.search import Archive, InProcess, Problem, SubnetEvaluator, build_algorithm, search
 
 ROOT = Path(__file__).resolve().parents[1]
 COSTS = """
@@ -43,13 +43,13 @@ class Instant(SubnetEvaluator):
         return {'accuracy/top1': float(sum(arch.width))}
 
 
-class Timed(Serial):
+class Timed(InProcess):
     """Adds up what evaluations take."""
 
     seconds = 0.0
 
-    def run(self, evaluator, archs):
-        results = super().run(evaluator, archs)
+    def run(self, specs, archs):
+        results = super().run(specs, archs)
         while True:
             start = time.perf_counter()
             try:
@@ -114,7 +114,7 @@ def real(folder: Path) -> None:
     for name, evaluator in evaluators.items():
         algorithm = build_algorithm(dict(type='nsga2', population=8, generations=3), problem, 0)
         where, start = Timed(), time.perf_counter()
-        records = search(problem, algorithm, Archive(folder / name, {}), evaluator, where)
+        records = search(problem, algorithm, Archive.open(folder / name, {}), evaluator, where)
         whole = time.perf_counter() - start
         rest = whole - where.seconds
         print(

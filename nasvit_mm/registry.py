@@ -8,6 +8,7 @@ from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
 __all__ = [
+    'COSTS',
     'DATASETS',
     'DATA_SAMPLERS',
     'HOOKS',
@@ -39,5 +40,6 @@ METRICS = _registry('metric', mmengine_registry.METRICS, 'classification')
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'data')
 TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
 HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'supernet')
-# What measures a candidate of a search; OpenMMLab has no registry for it.
+# What is known of a candidate of a search, and what measures it; OpenMMLab has no registry for them.
+COSTS = Registry('cost', scope='nasvit_mm', locations=['nasvit_mm.search'])
 SUBNET_EVALUATORS = Registry('subnet evaluator', scope='nasvit_mm', locations=['nasvit_mm.search'])

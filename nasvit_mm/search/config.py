@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
-from nasvit_mm.checkpoints import read_checkpoint
 from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.dense import DenseTask, Size, check_same_model, standalone
-from nasvit_mm.deploy import LatencyTable
-from nasvit_mm.errors import ArchitectureError, UsageError
-from nasvit_mm.files import digest
+from nasvit_mm.errors import ArchitectureError, UsageError, closest
 from nasvit_mm.registry import MODELS
 from nasvit_mm.search.algorithms.algorithms import Algorithm, build_algorithm
-from nasvit_mm.search.evaluators.base import describe_evaluator, evaluator_type
-from nasvit_mm.search.problem.idle_genes import adopted, without_idle
+from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
+from nasvit_mm.search.initial import read_initial
+from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
-from nasvit_mm.search.record.archive import NAME, read_archive
-from nasvit_mm.spaces import RESOLUTION, Arch, Space, get_space
+from nasvit_mm.search.problem.sources import Searched
+from nasvit_mm.spaces import Space, get_space
 
 KEYS = {
     'space',
@@ -32,14 +28,17 @@ KEYS = {
     'input_size',
     'objectives',
     'constraints',
+    'costs',
     'evaluator',
+    'evaluators',
     'algorithm',
     'initial',
     'latency',
     'seed',
 }
-EVALUATED = 'supernet'  # in an identity: what the evaluator says that its figures depend on
 OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
+# Of an identity: under it stands what the evaluators' metrics depend on, the content of files.
+CONTENT_KEY = 'supernet'
 
 
 @dataclass(frozen=True)
@@ -48,28 +47,29 @@ class SearchPlan:
 
     Attributes:
         problem, algorithm: built.
-        evaluator: ``dict(type=, imports=, content=, ...)`` as of :func:`evaluate`, None where all
-            objectives are costs.
+        evaluators: what measures a candidate; none where all objectives are costs.
         idle: labels of genes that are no part of the task's model, see :func:`adopted`.
-        identity: what makes the search this one, JSON types; under :data:`EVALUATED` the content
-            of the files that the evaluator reads.
+        identity: what makes the search this one, JSON types; under :data:`CONTENT_KEY` the content
+            of the files that the evaluators read.
     """
 
     problem: Problem
     algorithm: Algorithm
-    evaluator: dict[str, Any] | None
+    evaluators: tuple[EvaluatorSpec, ...]
     idle: frozenset[str]
     identity: dict[str, Any]
 
 
 def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
-    """Check a search's config and build it, evaluator apart.
+    """Check a search's config and build it, evaluators apart.
 
     Keys: ``space``; ``task``, a config file or mapping with the dense model (a file's path is
     relative to the search's config); ``input_size``; ``objectives``, ``constraints`` of
-    :class:`Problem`; ``evaluator``; ``algorithm``; ``initial``, architectures to begin with: a
-    list, a supernet's checkpoint with memory banks, or the archive of another search; ``latency``,
-    the file of a :class:`LatencyTable`; ``seed``.
+    :class:`Problem`; ``costs``, sources of one's own by name; ``latency``, the file of a
+    :class:`LatencyTable`, short for ``costs = dict(latency=dict(type='LatencyCost', table=FILE))``;
+    ``evaluator`` or ``evaluators``, one or a list; ``algorithm``; ``initial``, architectures to
+    begin with: a list, a supernet's checkpoint with memory banks, or the archive of another search;
+    ``seed``.
 
     Args:
         path: of the config file.
@@ -77,68 +77,40 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     Raises:
         UsageError: names the key, the value and what is allowed.
     """
-    unknown = sorted(set(cfg.keys()) - KEYS - OTHERS)
-    if unknown:
-        raise UsageError(
-            f'unknown key {", ".join(unknown)} in the search config; there are '
-            f'{", ".join(sorted(KEYS))}'
-        )
-    for key in ('space', 'objectives', 'algorithm'):
-        if cfg.get(key) is None:
-            raise UsageError(f'the search config has no {key}')
-    space = _space(cfg.space)
-    task_cfg = _task_config(cfg.get('task'), path)
-    size, table = read_size(plain_types(cfg.get('input_size'))), cfg.get('latency')
-    task, idle = None, frozenset()
-    if task_cfg is not None:
-        task = DenseTask(task_cfg, space)
-        idle = _idle(task, size)
-        if not any(name.startswith('classifier.') for name in _metrics(cfg)):
-            searched = without_idle(space, idle)
-            if searched is not space:
-                space, task = searched, DenseTask(task_cfg, searched)
-    if table is not None:
-        if task is None or size is None:
-            raise UsageError('latency is of a task at its input_size: the config lacks one of them')
-        table = LatencyTable.load(table, task, size)
+    _check_keys(cfg)
+    searched, idle = _searched(cfg, path)
     problem = Problem(
-        space,
+        searched.space,
         plain_types(cfg.objectives),
         plain_types(cfg.get('constraints', [])),
-        task,
-        size,
-        table,
+        searched.task,
+        searched.input_size,
+        costs=_costs(cfg),
     )
     options, seed = plain_types(cfg.algorithm), cfg.get('seed', 0)
-    initial = _initial(cfg.get('initial'), space, idle)
+    initial = read_initial(cfg.get('initial'), problem.space, idle)
     algorithm = build_algorithm(options, problem, seed, initial)
-    evaluator, described = _evaluator(cfg) if problem.evaluated else (None, {})
-    if task is not None and 'model' in described:
-        check_same_model(task, described['model'], described.get('default_scope'))
+    evaluators, contents = _evaluators(cfg, problem) if problem.needed_metrics else ((), [])
     identity = dict(
-        space=space.to_dict(),
+        space=problem.space.to_dict(),
         input_size=problem.input_size,
-        task=None if task is None else plain_types(task.cfg.model),
+        task=plain_types(problem.task.cfg.model) if problem.task else None,
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[c._asdict() for c in problem.constraints],
-        evaluator=evaluator
-        and {k: v for k, v in evaluator.items() if k not in evaluator_type(evaluator).neutral},
-        **({EVALUATED: described} if described else {}),
+        **_cost_identity(problem),
+        **_evaluator_identity(evaluators, contents),
         # More generations go on where fewer ended.
         algorithm={k: v for k, v in options.items() if k != 'generations'},
-        latency=table and dict(table.about, digest=table.digest),
-        initial=[a if isinstance(a, str) else space.arch(a).to_dict() for a in initial],
+        initial=[arch.to_dict() for arch in initial],
         seed=seed,
     )
     identity = json.loads(json.dumps(identity, default=str))
-    if described:
-        evaluator = dict(evaluator, content=digest(identity[EVALUATED]))
-    return SearchPlan(problem, algorithm, evaluator, idle, identity)
+    return SearchPlan(problem, algorithm, evaluators, idle, identity)
 
 
 def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, Size | None]:
-    """Task and input size of a search's config, or of a dense model's: with a supernet's space, of
-    one architecture with the whole space that it is of.
+    """Return task and input size of a search's config, or of a dense model's: with a supernet's
+    space, of one architecture with the whole space that it is of.
 
     Raises:
         UsageError: no task in it, or a model without a backbone of this project.
@@ -159,15 +131,42 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
     return DenseTask(cfg, get_space(space.name) if space.is_single else space), None
 
 
-def _idle(task: DenseTask, size: Size | None) -> frozenset[str]:
+def _check_keys(cfg: Config) -> None:
+    unknown = sorted(set(cfg.keys()) - KEYS - OTHERS)
+    if unknown:
+        raise UsageError(
+            f'unknown key {", ".join(unknown)} in the search config'
+            f'{closest(unknown[0], KEYS)}; there are {", ".join(sorted(KEYS))}'
+        )
+    for key in ('space', 'objectives', 'algorithm'):
+        if cfg.get(key) is None:
+            raise UsageError(f'the search config has no {key}')
+
+
+# ---------------------------------------------------------------------- what is searched
+def _searched(cfg: Config, path: str | Path | None) -> tuple[Searched, frozenset[str]]:
+    """Return space, task and input size, and the labels of genes that the task does not have: these
+    are fixed, unless costs of a classifier are asked for.
+    """
+    space, size = _space(cfg.space), read_size(plain_types(cfg.get('input_size')))
+    task_cfg = _task_config(cfg.get('task'), path)
+    if task_cfg is None:
+        return Searched(space, None, size), frozenset()
+    task = DenseTask(task_cfg, space)
+    if size is None:  # an error to come
+        return Searched(space, task), frozenset()
     try:
-        return frozenset() if size is None else task.idle(size)  # None: an error to come
+        idle = task.idle(size)
     except (ValueError, RuntimeError) as error:
         raise UsageError(f'input_size = {size}: {error}') from error
+    if any(name.startswith('classifier.') for name in _named_metrics(cfg)):
+        return Searched(space, task, size), idle
+    fewer = without_idle(space, idle)
+    return Searched(fewer, task if fewer is space else DenseTask(task_cfg, fewer), size), idle
 
 
-def _metrics(cfg: Config) -> list[str]:
-    """Names among objectives and constraints, which are not checked yet."""
+def _named_metrics(cfg: Config) -> list[str]:
+    """Return the names among objectives and constraints, which are not checked yet."""
     out = []
     for key in ('objectives', 'constraints'):
         given = plain_types(cfg.get(key)) or []
@@ -194,63 +193,67 @@ def _task_config(given: Any, path: str | Path | None) -> Config | None:
     raise UsageError(f'task: the config {given} does not exist')
 
 
-def _evaluator(cfg: Config) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """The evaluator's config, and what it says that its figures depend on."""
-    evaluator = plain_types(cfg.get('evaluator'))
-    if evaluator is None:
-        return None, {}
-    described = describe_evaluator(evaluator)
+# ---------------------------------------------------------------------- costs
+def _costs(cfg: Config) -> dict[str, Any]:
+    """Return the sources of ``costs`` and ``latency`` by name, not built yet."""
+    given, table = plain_types(cfg.get('costs')) or {}, cfg.get('latency')
+    if not isinstance(given, Mapping):
+        raise UsageError(f'costs = {given!r}, expected dict(name=dict(type=...), ...)')
+    if table is None:
+        return dict(given)
+    if 'latency' in given:
+        raise UsageError('latency is given twice: as latency = FILE, and in costs; leave one out')
+    return dict(given, latency=dict(type='LatencyCost', table=table))
+
+
+def _cost_identity(problem: Problem) -> dict[str, Any]:
+    """Return what an archive says of the config's own costs.
+
+    Archives have ever had an entry ``latency``, and one of other costs only where there are any.
+    """
+    own = dict(problem.own_costs)
+    latency = own.pop('latency', None)
+    others = {
+        name: dict(type=type(source).__name__, unit=source.unit, **source.identity())
+        for name, source in own.items()
+    }
+    return dict(latency=latency and latency.identity(), **({'costs': others} if others else {}))
+
+
+# ---------------------------------------------------------------------- evaluators
+def _evaluators(
+    cfg: Config, problem: Problem
+) -> tuple[tuple[EvaluatorSpec, ...], list[dict[str, Any]]]:
+    """Return the evaluators, and what each says that its metrics depend on."""
+    one, several = (plain_types(cfg.get(key)) for key in ('evaluator', 'evaluators'))
+    if one is not None and several is not None:
+        raise UsageError('the search config has both evaluator and evaluators: leave one out')
+    several = ([] if one is None else [one]) if several is None else several
+    if not isinstance(several, list):
+        raise UsageError(f'evaluators = {several!r}, expected [dict(type=name, ...), ...]')
     imports = plain_types(cfg.get('custom_imports', {})).get('imports', [])
-    return dict(evaluator, imports=list(imports)), described
+    imports = [imports] if isinstance(imports, str) else imports
+    contents = [describe_evaluator(each) for each in several]
+    for content in contents:
+        if problem.task is not None and 'model' in content:
+            check_same_model(problem.task, content['model'], content.get('default_scope'))
+    return (
+        tuple(
+            EvaluatorSpec.read(each, problem.space, imports, content)
+            for each, content in zip(several, contents)
+        ),
+        contents,
+    )
 
 
-def _initial(given: Any, space: Space, idle: frozenset[str]) -> Sequence[Any]:
-    """Architectures out of a list, a checkpoint's memory banks, or an archive."""
-    if given is None or (not isinstance(given, str) and isinstance(given, Sequence)):
-        try:
-            return [adopted(space, idle, a) for a in plain_types(given) or ()]
-        except ArchitectureError as error:
-            raise UsageError(f'initial: {error}') from error
-    if not isinstance(given, str):
-        raise UsageError(
-            f'initial = {given!r}, expected a list of architectures, a checkpoint, or '
-            'an archive.jsonl'
-        )
-    if Path(given).name == NAME:
-        if not Path(given).is_file():
-            raise UsageError(f'initial: the archive {given} does not exist')
-        return _members(
-            space, idle, [r['arch'] for r in read_archive(given) if 'failed' not in r], given
-        )
-    state = read_checkpoint(given).content.get('supernet') or {}
-    banks = state.get('sampler', {}).get('bank')
-    if not banks:
-        raise UsageError(
-            f'initial: the checkpoint {given} has no memory banks (of the sampler bank)'
-        )
-    ranked = sorted((entry for bank in banks for entry in bank), key=lambda e: -e[1])
-    return _members(space, idle, [arch for arch, _ in ranked], given)
-
-
-def _members(
-    space: Space, idle: frozenset[str], archs: Sequence[Mapping], source: str
-) -> list[Arch]:
-    """Those that are of the searched space, which may be smaller than where they come from."""
-    out, refused = [], []
-    for arch in archs:
-        try:
-            out.append(adopted(space, idle | _resolution(space), arch))
-        except ArchitectureError as error:
-            refused.append(error)
-    if refused:
-        found = f'initial: of {len(archs)} architectures of {source} {len(out)} are in the space'
-        if not out:
-            raise UsageError(f'{found}; of the first: {refused[0]}') from refused[0]
-        print_log(found, 'current', logging.WARNING)
-    return out
-
-
-def _resolution(space: Space) -> set[str]:
-    """Labels of the genes that are the training resolution."""
-    field = space.role(RESOLUTION)
-    return set(field.labels) if field else set()
+def _evaluator_identity(
+    evaluators: Sequence[EvaluatorSpec], contents: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what an archive says of the evaluators: of one its own entries, of several lists."""
+    said = [spec.identity() for spec in evaluators]
+    content = {CONTENT_KEY: list(contents)} if any(contents) else {}
+    if len(said) > 1:
+        return dict(evaluator=said, **content)
+    return dict(
+        evaluator=said[0] if said else None, **{key: alone[0] for key, alone in content.items()}
+    )

@@ -2,65 +2,83 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search.algorithms.algorithms import Algorithm
-from nasvit_mm.search.evaluators.execute import Serial
+from nasvit_mm.search.evaluators.base import EvaluatorSpec
+from nasvit_mm.search.evaluators.execute import Backend, InProcess, Specs
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.archive import Archive
+from nasvit_mm.search.record.front import record_values
 
-Progress = Callable[[int, int, Mapping[str, Any] | None], None]
+
+class Progress(Protocol):
+    """What is told how far a search is."""
+
+    def begin(self, generation: int, size: int) -> None:
+        """A generation of ``size`` candidates begins."""
+
+    def done(self, record: Mapping[str, Any]) -> None:
+        """The record of the next candidate, in the order of asking, is written."""
+
+
+class Silent:
+    """Tells nobody."""
+
+    def begin(self, generation: int, size: int) -> None:
+        pass
+
+    def done(self, record: Mapping[str, Any]) -> None:
+        pass
 
 
 def search(
     problem: Problem,
     algorithm: Algorithm,
     archive: Archive,
-    evaluator: Mapping[str, Any] | None = None,
-    backend: Serial | None = None,
+    evaluators: EvaluatorSpec | Mapping | Iterable[EvaluatorSpec | Mapping] | None = None,
+    backend: Backend | None = None,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Run a search to its end, or go on with one.
+    """Run a search to its end, or resume one.
 
     Args:
         problem: what is searched for.
         algorithm: asks for candidates.
         archive: what was evaluated before, and where new lines go.
-        evaluator: ``dict(type=, ...)``; None where all objectives are costs.
+        evaluators: specs or ``dict(type=, ...)``, or one alone, whose metrics are merged; None
+            where all objectives are costs.
         backend: where candidates are evaluated; None: in this process.
-        progress: ``progress(generation, of this generation, record)`` after every candidate, with
-            ``record=None`` at the beginning of a generation, when the second is how many it has.
+        progress: told of every generation and candidate.
 
     Returns:
         Records of all candidates: index, generation, arch, costs, metrics; of one without a finite
-        figure for every objective also ``failed``, the reason.  It is no parent of others, and not
+        metric for every objective also ``failed``, the reason.  It is no parent of others, and not
         asked again.
 
     Raises:
-        UsageError: an objective that the evaluator has no figure of, a figure that is called like
+        UsageError: an objective that no evaluator has a metric of, a metric that is called like
             a cost, or a whole first generation that failed.
     """
-    if problem.evaluated and evaluator is None:
+    specs = _specs(evaluators, problem)
+    if problem.needed_metrics and not specs:
         raise UsageError(
-            f'the objective {problem.evaluated[0]!r} needs an evaluator (costs do '
+            f'the objective {problem.needed_metrics[0]!r} needs an evaluator (costs do '
             'not: macs, params, backbone.macs, ...)'
         )
-    described = json.dumps(dict(evaluator or {}, space=problem.space.to_dict()))
-    backend, records = backend or Serial(), []
+    backend, progress, records = backend or InProcess(), progress or Silent(), []
     try:
         while len(genes := algorithm.ask()):
             generation, first = algorithm.generation - 1, len(records)
-            if progress:
-                progress(generation, len(genes), None)
+            progress.begin(generation, len(genes))
             costs = _by_candidate(problem.costs(genes), len(genes))
             archs = [arch.to_dict() for arch in problem.archs(genes)]
-            results = _results(problem, archive, first, archs, described, backend)
+            results = _results(problem, archive, first, archs, specs, backend)
             for place, result in results:
                 record = dict(
                     index=first + place,
@@ -71,8 +89,7 @@ def search(
                 )
                 archive.append(record)
                 records.append(record)
-                if progress:
-                    progress(generation, place + 1, record)
+                progress.done(record)
             archive.flush()
             told = [place for place, r in enumerate(records[first:]) if 'failed' not in r]
             if first == 0 and not told:
@@ -82,17 +99,19 @@ def search(
                     'begin in another --work-dir'
                 )
             if told:
-                algorithm.tell(
-                    genes[told], problem.scores([figures(records[first + place]) for place in told])
-                )
+                values = [record_values(records[first + place]) for place in told]
+                algorithm.tell(genes[told], problem.scores(values))
     finally:
         archive.close()
     return records
 
 
-def figures(record: Mapping[str, Any]) -> dict[str, float]:
-    """Costs and metrics of a record."""
-    return {**record['costs'], **record['metrics']}
+def _specs(given: Any, problem: Problem) -> Specs:
+    one = isinstance(given, (EvaluatorSpec, Mapping))
+    return tuple(
+        each if isinstance(each, EvaluatorSpec) else EvaluatorSpec.read(each, problem.space)
+        for each in ([given] if one else given or ())
+    )
 
 
 def _by_candidate(costs: Mapping[str, np.ndarray], n: int) -> list[dict[str, float]]:
@@ -104,11 +123,13 @@ def _results(
     archive: Archive,
     first: int,
     archs: Sequence[dict],
-    evaluator: str,
-    backend: Serial,
-) -> Any:
-    """(place, result) of all candidates in their order; those of the archive are not evaluated."""
-    if not problem.evaluated:
+    specs: Specs,
+    backend: Backend,
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (place, result) of all candidates in their order; those of the archive are not
+    evaluated.
+    """
+    if not problem.needed_metrics:
         yield from ((place, dict(metrics={})) for place in range(len(archs)))
         return
     ready = {}
@@ -121,7 +142,7 @@ def _results(
     while following in ready:
         yield following, ready[following]
         following += 1
-    for i, found in backend.run(evaluator, [archs[place] for place in missing]):
+    for i, found in backend.run(specs, [archs[place] for place in missing]):
         if first == 0 and not ready:
             _check_names(found, problem)
         place = missing[i]
@@ -135,8 +156,10 @@ def _results(
 
 
 def _check_names(found: Mapping[str, float], problem: Problem) -> None:
-    """Of the first figures that there are: a name that they lack is a mistake in the objectives."""
-    for name in problem.evaluated if found else ():
+    """Check the first metrics that there are: a name that they lack is a mistake in the
+    objectives.
+    """
+    for name in problem.needed_metrics if found else ():
         if name not in found:
             raise UsageError(_lack(name, found))
 
@@ -146,30 +169,18 @@ def _lack(name: str, found: Mapping[str, float]) -> str:
 
 
 def _result(found: Mapping[str, float], problem: Problem) -> dict[str, Any]:
-    """What a record says of an evaluation: ``metrics``, and where one is missing ``failed``."""
-    both = [name for name in found if problem.metrics.get(name) is not None]
+    """Return what a record says of an evaluation: ``metrics``, and where one is missing
+    ``failed``.
+    """
+    both = [name for name in found if name in problem.cost_sources]
     if both:
         raise UsageError(
-            f'the evaluator gives {both[0]!r}, the name of a cost: call its figure otherwise'
+            f'the evaluator gives {both[0]!r}, the name of a cost: call its metric otherwise'
         )
     result: dict[str, Any] = dict(metrics={k: v for k, v in found.items() if math.isfinite(v)})
-    for name in problem.evaluated:
+    for name in problem.needed_metrics:
         if name not in found:
             return dict(result, failed=_lack(name, found))
         if not math.isfinite(found[name]):
             return dict(result, failed=f'{name} = {found[name]}')
     return result
-
-
-def front(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The records that no other is better than in all objectives, by the first one; none that
-    failed.
-    """
-    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
-
-    records = [r for r in records if 'failed' not in r]
-    if not records:
-        return []
-    scores = problem.scores([figures(r) for r in records])
-    places = NonDominatedSorting().do(scores, only_non_dominated_front=True)
-    return [dict(records[i]) for i in sorted(places, key=lambda i: tuple(scores[i]))]

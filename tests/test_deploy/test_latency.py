@@ -156,7 +156,7 @@ def test_latency_as_metric(file):
     )
     genes = problem.sample(np.random.default_rng(0), 30)
     assert (table.milliseconds(genes) <= half).all()
-    assert problem.evaluated == []
+    assert problem.needed_metrics == []
     with pytest.raises(UsageError, match='latency at most 0.1: the space reaches from'):
         Problem(of.space, ['macs'], [dict(metric='latency', high=0.1)], of, SIZE, table)
     with pytest.raises(UsageError, match="the metric 'latency' needs a table of your device"):

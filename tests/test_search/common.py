@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from nasvit_mm.cost import count
-from nasvit_mm.search import Algorithm, Archive, Problem, build_algorithm, search
+from nasvit_mm.search import Algorithm, Archive, EvaluatorSpec, Problem, build_algorithm, search
 from nasvit_mm.spaces import Space
 from tests.families import small
 
@@ -17,7 +17,8 @@ TASKS = {
     'vitas_twins': 'vitas_ade20k',
     'vitas_deit_small': 'vitas_deit_ade20k',
 }
-TOY = dict(type='Toy', imports=['tests.test_search.toy'])
+TOY = dict(type='Toy')
+TOY_MODULE = 'tests.test_search.toy'
 OBJECTIVES = [dict(metric='score'), dict(metric='macs')]
 
 
@@ -44,12 +45,19 @@ def run(
     folder: Path,
     name: str = 'nsga2',
     resume: bool = False,
-    evaluator: dict | None = None,
+    evaluator: dict | EvaluatorSpec | None = None,
     backend=None,
     identity: dict | None = None,
     archive: Archive | None = None,
     **options,
 ) -> list[dict]:
     of = problem()
-    archive = archive or Archive(folder, identity or dict(search=name), resume)
-    return search(of, algorithm(of, name, **options), archive, evaluator or TOY, backend)
+    archive = archive or Archive.open(folder, identity or dict(search=name), resume)
+    if not isinstance(evaluator, EvaluatorSpec):
+        evaluator = spec(evaluator or TOY)
+    return search(of, algorithm(of, name, **options), archive, evaluator, backend)
+
+
+def spec(evaluator: dict = TOY, content: dict | None = None) -> EvaluatorSpec:
+    """An evaluator of the problem, which fresh processes can build too."""
+    return EvaluatorSpec.read(evaluator, problem().space, [TOY_MODULE], content)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import Archive, Problem, Workers, front, read_archive, search
+from nasvit_mm.search import Archive, OnExecutor, Problem, front, read_archive, search
 from tests.test_search.common import TOY, algorithm, problem, run
 from tests.test_search.toy import Toy
 
@@ -108,8 +108,8 @@ def test_the_order_of_results_does_not_matter(tmp_path, monkeypatch):
         return order
 
     run(tmp_path / 'serial')
-    monkeypatch.setattr('nasvit_mm.search.execute.as_completed', shuffled)
-    run(tmp_path / 'shuffled', backend=Workers(Shuffled()))
+    monkeypatch.setattr('nasvit_mm.search.evaluators.execute.as_completed', shuffled)
+    run(tmp_path / 'shuffled', backend=OnExecutor(Shuffled()))
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'shuffled')
     assert os.listdir(tmp_path / 'shuffled') == ['archive.jsonl']
 
@@ -122,10 +122,10 @@ def test_results_before_their_turn_are_kept(tmp_path, monkeypatch):
         yield from list(futures)[1:8]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('nasvit_mm.search.execute.as_completed', stuck)
+    monkeypatch.setattr('nasvit_mm.search.evaluators.execute.as_completed', stuck)
     logged = dict(TOY, log=str(log))
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / 'cut', evaluator=logged, backend=Workers(Shuffled()))
+        run(tmp_path / 'cut', evaluator=logged, backend=OnExecutor(Shuffled()))
     monkeypatch.undo()
     log.unlink()
     with (tmp_path / 'cut/ahead.jsonl').open('ab') as file:
@@ -149,7 +149,7 @@ def test_a_first_generation_that_fails(tmp_path, monkeypatch, figures, message, 
     monkeypatch.setattr(Toy, '__call__', lambda self, arch: figures)
     with pytest.raises(UsageError, match=message):
         run(tmp_path, 'random')
-    assert len(Archive(tmp_path, dict(search='random'), resume=True).lines) == lines
+    assert len(Archive.read(tmp_path, dict(search='random')).lines) == lines
 
 
 @pytest.mark.parametrize('name', ['random', 'nasvit', 'elasticvit', 'vitas'])
@@ -223,11 +223,11 @@ def test_lines_that_are_no_records(number, line, message, tmp_path):
 
 
 def test_two_searches_at_once(tmp_path):
-    first = Archive(tmp_path, {})
+    first = Archive.open(tmp_path, {})
     with pytest.raises(UsageError, match='another search is writing'):
-        Archive(tmp_path, {}, resume=True)
+        Archive.open(tmp_path, {}, resume=True)
     first.close()
-    Archive(tmp_path, {}, resume=True).close()
+    Archive.open(tmp_path, {}, resume=True).close()
 
 
 @pytest.mark.parametrize(('key', 'changed'), [('arch', 'resolution'), ('costs', 'macs')])
@@ -235,7 +235,7 @@ def test_a_search_by_costs_compares_what_is_there(key, changed, tmp_path):
     of = Problem(problem().space, ['macs'])
 
     def cost(resume: bool) -> None:
-        search(of, algorithm(of, 'random', generations=1), Archive(tmp_path, {}, resume))
+        search(of, algorithm(of, 'random', generations=1), Archive.open(tmp_path, {}, resume))
 
     cost(False)
     lines = bytes_of(tmp_path).splitlines()
@@ -258,6 +258,6 @@ def test_loose_keys_may_differ(tmp_path):
     run(tmp_path, identity=dict(search=1, supernet=dict(a=dict(b=1, c=2))))
     other = dict(search=1, supernet=dict(a=dict(b=1, c=3)))
     with pytest.raises(UsageError, match='supernet.a.c = 2, now 3'):
-        Archive(tmp_path, other, resume=True)
-    archive = Archive(tmp_path, other, resume=True, write=False, loose=['supernet'])
+        Archive.read(tmp_path, other)
+    archive = Archive.read(tmp_path, other, loose=['supernet'])
     assert archive.differing == ['supernet'] and len(archive.lines) == 36

@@ -18,8 +18,8 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.search import read_search, read_task
 from nasvit_mm.search.problem import idle_genes as members
 from tests.commands import ROOT
+from tests.test_deploy.test_latency import Device
 from tests.test_search.common import run
-from tests.test_search.test_latency import Device
 
 CONFIGS = sorted(
     str(path.relative_to(ROOT))
@@ -42,8 +42,9 @@ def test_it_asks_for_what_its_task_can_be(name, tmp_path, monkeypatch):
     plan = read_search(cfg, path)
     genes = plan.algorithm.ask()
     assert len(genes) == plan.algorithm.population and plan.problem.feasible(genes).all()
-    supernet = ROOT / plan.evaluator['config']
-    assert supernet.is_file() and plan.evaluator['config'] in text or cfg.get('latency')
+    (evaluator,) = plan.evaluators
+    supernet = evaluator.options['config']
+    assert (ROOT / supernet).is_file() and supernet in text or cfg.get('latency')
     assert f'tools/search.py {name}' in text
     reach = re.search(r'reach\s+from ([\d.]+) to ([\d.]+) G', text)
     if reach:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,9 +15,8 @@ import pytest
 from torch.distributed import HashStore
 
 from nasvit_mm.errors import DataError, UsageError
-from nasvit_mm.search import Archive, EvaluationError, Ranks, Workers
-from nasvit_mm.search.evaluators import execute
-from tests.test_search.common import TOY, run
+from nasvit_mm.search import Archive, EvaluationError, InProcess, OnExecutor, OverRanks
+from tests.test_search.common import TOY, run, spec
 from tests.test_search.test_archive import bytes_of, calls
 from tests.test_search.toy import Toy
 
@@ -46,7 +44,7 @@ def test_threads_take_turns(tmp_path, monkeypatch):
     monkeypatch.setattr(Toy, '__init__', init)
     monkeypatch.setattr(Toy, '__call__', one_at_a_time)
     with ThreadPoolExecutor(4) as executor:
-        run(tmp_path / 'threads', evaluator=dict(TOY, seconds=0.001), backend=Workers(executor))
+        run(tmp_path / 'threads', evaluator=dict(TOY, seconds=0.001), backend=OnExecutor(executor))
     assert max(most) == len(built) == 1
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'threads')
 
@@ -55,7 +53,7 @@ def test_threads_take_turns(tmp_path, monkeypatch):
 def test_processes(tmp_path):
     run(tmp_path / 'serial')
     with POOL() as executor:
-        run(tmp_path / 'two', backend=Workers(executor, [BrokenProcessPool]))
+        run(tmp_path / 'two', backend=OnExecutor(executor, [BrokenProcessPool]))
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'two')
 
 
@@ -76,7 +74,7 @@ def test_a_dask_worker_is_killed(tmp_path):
         run(
             tmp_path / 'dask',
             evaluator=toy,
-            backend=Workers(client.get_executor(pure=False), [KilledWorker]),
+            backend=OnExecutor(client.get_executor(pure=False), [KilledWorker]),
         )
     assert victim.exists()
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
@@ -90,7 +88,7 @@ def test_a_process_of_a_pool_is_killed(tmp_path):
     run(tmp_path / 'serial')
     victim, log = tmp_path / 'victim', tmp_path / 'log'
     toy = dict(TOY, log=str(log), die=str(victim), seconds=0.02)
-    with closing(Workers(POOL, [BrokenProcessPool])) as workers:
+    with closing(OnExecutor(POOL, [BrokenProcessPool])) as workers:
         run(tmp_path / 'pool', evaluator=toy, backend=workers)
     assert victim.exists()
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'pool')
@@ -107,7 +105,7 @@ class Broken(ThreadPoolExecutor):
 @pytest.mark.parametrize('executor', [Broken(1), partial(Broken, 1)])
 def test_an_executor_that_stays_broken(executor, tmp_path):
     with (
-        closing(Workers(executor, [BrokenProcessPool])) as workers,
+        closing(OnExecutor(executor, [BrokenProcessPool])) as workers,
         pytest.raises(UsageError, match='12 candidates lost their worker 4 times'),
     ):
         run(tmp_path, backend=workers)
@@ -120,8 +118,10 @@ def test_a_worker_that_outlives_a_search_reads_files_anew(tmp_path, monkeypatch)
         '__init__',
         lambda self, *args, **kwargs: (built.append(self), build(self, *args, **kwargs))[1],
     )
-    for number, content in enumerate('aab'):
-        run(tmp_path / str(number), evaluator=dict(TOY, seconds=0.0001, content=content))
+    with ThreadPoolExecutor(1) as executor:
+        for number, content in enumerate('aab'):
+            evaluator = spec(dict(TOY, seconds=0.0001), dict(weights=content))
+            run(tmp_path / str(number), evaluator=evaluator, backend=OnExecutor(executor))
     assert len(built) == 2
 
 
@@ -146,13 +146,13 @@ def together(*jobs) -> list:
 
 @pytest.fixture
 def scored(monkeypatch):
-    def evaluate(cfg, arch):
+    def measure(self, bad, arch):
         time.sleep(0.01)
-        if arch == json.loads(cfg):
+        if arch in bad:
             raise UsageError('no such pictures')
         return dict(score=float(arch['i']))
 
-    monkeypatch.setattr(execute, 'evaluate', evaluate)
+    monkeypatch.setattr(InProcess, 'measure', measure)
 
 
 def archs(*numbers: int) -> list[dict]:
@@ -161,15 +161,15 @@ def archs(*numbers: int) -> list[dict]:
 
 def test_ranks_share_the_work(scored):
     store = HashStore()
-    found = together(*[lambda: dict(Ranks(store).run('{}', archs(*range(8))))] * 2)
+    found = together(*[lambda: dict(OverRanks(store).run((), archs(*range(8))))] * 2)
     assert found == [{i: dict(score=float(i)) for i in range(8)}] * 2
 
 
 def test_ranks_that_ask_for_different_candidates(scored):
     store = HashStore()
     found = together(
-        lambda: dict(Ranks(store).run('{}', archs(5, 6, 7))),
-        lambda: dict(Ranks(store).run('{}', archs(0, 1, 2))),
+        lambda: dict(OverRanks(store).run((), archs(5, 6, 7))),
+        lambda: dict(OverRanks(store).run((), archs(0, 1, 2))),
     )
     assert any('the ranks ask for different candidates' in str(each) for each in found)
     assert all(
@@ -182,7 +182,7 @@ def test_ranks_that_ask_for_different_candidates(scored):
 
 def test_an_error_of_one_rank_reaches_all(scored):
     store = HashStore()
-    found = together(*[lambda: dict(Ranks(store).run('{"i": 2}', archs(*range(6))))] * 2)
+    found = together(*[lambda: dict(OverRanks(store).run((dict(i=2),), archs(*range(6))))] * 2)
     kinds = sorted(type(each).__name__ for each in found)
     assert kinds == ['EvaluationError', 'UsageError']  # who met it, who waits
     assert all('no such pictures' in str(each) for each in found)
@@ -198,11 +198,12 @@ def test_the_first_rank_reads_the_archive_for_all(tmp_path, monkeypatch):
     store, logged = HashStore(), dict(TOY, log=str(log))
 
     def rank(folder: Path, first: bool) -> list[dict]:
-        ranks = Ranks(store)
-        known = None if first else ranks.share()
-        archive = Archive(folder, dict(search='nsga2'), resume=True, records=known)
+        ranks = OverRanks(store)
         if first:
+            archive = Archive.open(folder, dict(search='nsga2'), resume=True)
             ranks.share(archive.records)
+        else:
+            archive = Archive.shared(folder, dict(search='nsga2'), ranks.share())
         return run(folder, evaluator=logged, backend=ranks, archive=archive)
 
     found = together(

@@ -140,7 +140,10 @@ def test_the_identity_is_of_the_content(files, tmp_path):
         checkpoint.write_bytes(before[1])
     cfg = search(files, files['config'], tmp_path)
     cfg.evaluator.cache = False  # changes no figure
-    assert read_search(cfg).identity == first and read_search(cfg).evaluator['cache'] is False
+    assert (
+        read_search(cfg).identity == first
+        and read_search(cfg).evaluators[0].options['cache'] is False
+    )
     cfg.evaluator.seed = 1
     assert read_search(cfg).identity != first
     assert second['supernet']['train_dataloader'] != first['supernet']['train_dataloader']

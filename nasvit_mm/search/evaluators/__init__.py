@@ -1,16 +1,27 @@
 """What is measured of a candidate, and where."""
 
-from nasvit_mm.search.evaluators.base import ABOUT, SubnetEvaluator, build_evaluator
-from nasvit_mm.search.evaluators.execute import EvaluationError, Ranks, Serial, Workers
+from nasvit_mm.search.evaluators.base import (
+    Evaluators,
+    EvaluatorSpec,
+    SubnetEvaluator,
+    build_evaluator,
+    describe_evaluator,
+)
+from nasvit_mm.search.evaluators.execute import Backend, InProcess, OnExecutor, process_pool
+from nasvit_mm.search.evaluators.ranks import EvaluationError, OverRanks
 from nasvit_mm.search.evaluators.supernet import SupernetEvaluator
 
 __all__ = [
-    'ABOUT',
+    'Backend',
     'EvaluationError',
-    'Ranks',
-    'Serial',
+    'EvaluatorSpec',
+    'Evaluators',
+    'InProcess',
+    'OnExecutor',
+    'OverRanks',
     'SubnetEvaluator',
     'SupernetEvaluator',
-    'Workers',
     'build_evaluator',
+    'describe_evaluator',
+    'process_pool',
 ]

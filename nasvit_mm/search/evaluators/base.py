@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Collection, Mapping
-from functools import lru_cache
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, ClassVar
 
 from nasvit_mm.config import type_name
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import UsageError, unknown
+from nasvit_mm.files import digest
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.spaces import Arch, Space, get_space
 
-# One evaluator serves all threads of a process; it seeds generators and takes prints that are the
-# process's.
-_LOCK = threading.Lock()
-ABOUT = ('imports', 'content')  # in an evaluator's config what is none of its options
-
 
 class SubnetEvaluator:
-    """Base: figures of one architecture, the same in whatever order candidates come.
+    """Base: metrics of one architecture, the same in whatever order candidates come.
 
     Args:
         space: what is searched.
     """
 
-    neutral: ClassVar[Collection[str]] = ()  # options that change no figure: a search goes on
+    neutral: ClassVar[Collection[str]] = ()  # options that change no metric: a search resumes
 
     def __init__(self, space: Space) -> None:
         self.space = space
 
     @classmethod
     def describe(cls, **options: Any) -> dict[str, Any]:
-        """What the figures depend on besides the options themselves, JSON types: of a file its
-        content.  An archive is of another search where it differs.
+        """Return what the metrics depend on besides the options themselves, JSON types: of a file
+        its content.  An archive is of another search where it differs.
 
         Args:
             options: of the evaluator, without the space; it is not built.
@@ -47,40 +41,132 @@ class SubnetEvaluator:
         return {}
 
     def __call__(self, arch: Arch) -> dict[str, float]:
-        """Figures by name; NaN, or left out, where the candidate has none."""
+        """Return metrics by name; NaN, or left out, where the candidate has none."""
         raise NotImplementedError
 
 
-@lru_cache(maxsize=2)
-def _evaluator(cfg: str) -> SubnetEvaluator:
-    options = json.loads(cfg)
-    options.pop('content', None)  # by which evaluators of other files are others
-    for module in options.pop('imports', ()):
-        import_module(module)
-    return build_evaluator(options, get_space(options.pop('space')))
+@dataclass(frozen=True)
+class EvaluatorSpec:
+    """Which evaluator: enough to build it in any process, and to tell it from another one.
+
+    Attributes:
+        type: its name in the registry.
+        options: its arguments without the space, JSON types.
+        space: what is searched, as ``Space.to_dict()``.
+        imports: modules to import before, of the config's ``custom_imports``.
+        digest: of what :meth:`SubnetEvaluator.describe` returned, so that a worker that outlives a
+            search does not take what it read for the next one.
+    """
+
+    type: str
+    options: Mapping[str, Any] = field(hash=False)
+    space: Any = field(hash=False)
+    imports: tuple[str, ...] = ()
+    digest: str | None = None
+
+    @classmethod
+    def read(
+        cls,
+        cfg: Any,
+        space: Space,
+        imports: Sequence[str] = (),
+        content: Mapping[str, Any] | None = None,
+    ) -> EvaluatorSpec:
+        """Read ``dict(type=name, ...)``.
+
+        Args:
+            content: what ``describe`` returned.
+
+        Raises:
+            UsageError: something else, or an unknown type.
+        """
+        evaluator_type(cfg)
+        options = {k: v for k, v in cfg.items() if k != 'type'}
+        known = digest(content) if content else None
+        return cls(str(cfg['type']), options, space.to_dict(), tuple(imports), known)
+
+    @property
+    def kind(self) -> type[SubnetEvaluator]:
+        """The class, whose module is imported."""
+        for module in self.imports:
+            import_module(module)
+        return evaluator_type(dict(type=self.type))
+
+    def build(self) -> SubnetEvaluator:
+        """Build the evaluator.
+
+        Raises:
+            UsageError: an argument that it does not have, or cannot use.
+        """
+        return _built(self.kind, self.type, self.options, get_space(self.space))
+
+    def identity(self) -> dict[str, Any]:
+        """Return what makes an archive's evaluator this one, but for the content of its files."""
+        options = {k: v for k, v in self.options.items() if k not in self.kind.neutral}
+        return dict(type=self.type, **options, imports=list(self.imports))
+
+
+class Evaluators:
+    """All evaluators of a search, built; their metrics come together."""
+
+    def __init__(self, specs: Sequence[EvaluatorSpec]) -> None:
+        self.specs = tuple(specs)
+        self.evaluators = [spec.build() for spec in self.specs]
+
+    def __call__(self, arch: Mapping[str, Any]) -> dict[str, float]:
+        """Measure an architecture in the form of ``Arch.to_dict()``.
+
+        Raises:
+            UsageError: an evaluator gives something else than numbers by name, or two give metrics
+                of one name.
+        """
+        out, givers = {}, {}
+        for place, evaluator in enumerate(self.evaluators):
+            for name, value in _measured(evaluator, arch).items():
+                if name in out:
+                    both = ' and '.join(self._named(i) for i in (givers[name], place))
+                    raise UsageError(
+                        f'the evaluators {both} both give {name!r}: call the metric of one of them '
+                        'otherwise'
+                    )
+                out[name], givers[name] = value, place
+        return out
+
+    def _named(self, place: int) -> str:
+        return f'{self.specs[place].type} (evaluators[{place}])'
+
+
+def _measured(evaluator: SubnetEvaluator, arch: Mapping[str, Any]) -> dict[str, float]:
+    given = evaluator(evaluator.space.arch(arch))
+    try:
+        return {name: float(value) for name, value in given.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f'the evaluator {type(evaluator).__name__} gives {given!r}, expected a '
+            'dict of numbers by name'
+        ) from error
 
 
 def evaluator_type(cfg: Any) -> type[SubnetEvaluator]:
-    """The class that ``dict(type=name, ...)`` names.
+    """Return the class that ``dict(type=name, ...)`` names.
 
     Raises:
         UsageError: no such dict, or an unknown type.
     """
     if not isinstance(cfg, Mapping):
         raise UsageError(f'evaluator = {cfg!r}, expected dict(type=name, ...)')
-    name = cfg.get('type')
-    kind = SUBNET_EVALUATORS.get(type_name(cfg))
+    kind = SUBNET_EVALUATORS.get(type_name(cfg)) if cfg.get('type') else None
     if kind is None:
+        allowed = sorted(SUBNET_EVALUATORS.module_dict)
         raise UsageError(
-            f'evaluator type = {name!r}, allowed: '
-            f'{", ".join(sorted(SUBNET_EVALUATORS.module_dict))}; custom_imports '
-            'names the module of one of your own'
+            unknown('evaluator type', cfg.get('type'), allowed)
+            + '; custom_imports names the module of one of your own'
         )
     return kind
 
 
 def describe_evaluator(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """:meth:`SubnetEvaluator.describe` of ``dict(type=name, ...)``.
+    """Call :meth:`SubnetEvaluator.describe` of ``dict(type=name, ...)``.
 
     Raises:
         UsageError: an unknown type or argument.
@@ -93,38 +179,19 @@ def describe_evaluator(cfg: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build_evaluator(cfg: Mapping[str, Any], space: Space) -> SubnetEvaluator:
-    """``dict(type=name, ...)`` to an evaluator of a space.
+    """Build ``dict(type=name, ...)`` for a space.
 
     Raises:
         UsageError: an unknown type or argument.
     """
-    kind, options = evaluator_type(cfg), {k: v for k, v in cfg.items() if k != 'type'}
+    options = {k: v for k, v in cfg.items() if k != 'type'}
+    return _built(evaluator_type(cfg), cfg['type'], options, space)
+
+
+def _built(
+    kind: type[SubnetEvaluator], name: str, options: Mapping[str, Any], space: Space
+) -> SubnetEvaluator:
     try:
         return kind(space, **options)
     except TypeError as error:
-        raise UsageError(f'evaluator {cfg["type"]}: {error}') from error
-
-
-def evaluate(cfg: str, arch: Mapping[str, Any]) -> dict[str, float]:
-    """Figures of an architecture, in whatever process: the evaluator is built once in each, and its
-    threads take turns.
-
-    Args:
-        cfg: JSON of ``dict(type=, space=, imports=[modules], content=, ...)``; ``content`` is a
-            digest of the files that it reads, so that a worker which outlives a search does not
-            take what it read for the next one.
-        arch: ``Arch.to_dict()``.
-
-    Raises:
-        UsageError: the evaluator gives something else than numbers by name.
-    """
-    with _LOCK:
-        evaluator = _evaluator(cfg)
-        given = evaluator(evaluator.space.arch(arch))
-    try:
-        return {name: float(value) for name, value in given.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UsageError(
-            f'the evaluator {type(evaluator).__name__} gives {given!r}, expected a '
-            'dict of numbers by name'
-        ) from error
+        raise UsageError(f'evaluator {name}: {error}') from error

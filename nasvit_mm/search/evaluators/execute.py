@@ -1,42 +1,82 @@
-"""Where candidates are evaluated: here, in an executor's workers, or spread over ranks.
+"""Where candidates are evaluated: in this process, or in the workers of an executor.
 
-All give (place, figures) of every candidate once, in whatever order they are ready.
+A third place, the ranks of a launcher, is in ``ranks.py``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
-from datetime import timedelta
-from typing import Any
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from typing import Any, Protocol
 
-from nasvit_mm.errors import DataError, UsageError
-from nasvit_mm.search.evaluators.base import evaluate
+from nasvit_mm.errors import UsageError
+from nasvit_mm.search.evaluators.base import Evaluators, EvaluatorSpec
 
 RETRIES = 3  # rounds in which every worker was lost
-WAIT = timedelta(days=7)  # for another rank's result
+VISIBLE = 'CUDA_VISIBLE_DEVICES'
 
+Specs = tuple[EvaluatorSpec, ...]
+Arch = Mapping[str, Any]  # as of Arch.to_dict()
 Result = tuple[int, dict[str, float]]
 
 
-class Serial:
-    """One after another, in this process."""
+class Backend(Protocol):
+    """Where candidates are evaluated."""
 
-    def run(self, evaluator: str, archs: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
-        """Evaluate; ``evaluator`` and ``archs`` as of :func:`nasvit_mm.search.evaluate`."""
+    def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
+        """Yield (place among ``archs``, metrics) of every candidate once, in whatever order they
+        are ready.
+
+        Raises:
+            UsageError: of an evaluator.
+        """
+
+
+class InProcess:
+    """One after another, in this process, which holds the evaluators as long as they are asked."""
+
+    def __init__(self) -> None:
+        self.evaluators: Evaluators | None = None
+
+    def measure(self, specs: Specs, arch: Arch) -> dict[str, float]:
+        """Return the metrics of one candidate."""
+        if self.evaluators is None or self.evaluators.specs != specs:
+            self.evaluators = Evaluators(specs)
+        return self.evaluators(arch)
+
+    def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
         for place, arch in enumerate(archs):
-            yield place, evaluate(evaluator, arch)
+            yield place, self.measure(specs, arch)
 
 
-class Workers(Serial):
+# ---------------------------------------------------------------------- in a worker
+# One evaluator serves all threads of a process; it seeds generators and takes prints that are the
+# process's.
+_LOCK = threading.Lock()
+_built = lru_cache(maxsize=2)(Evaluators)
+
+
+def evaluate(specs: Specs, arch: Arch) -> dict[str, float]:
+    """Measure a candidate in a worker: evaluators are built once in each process, and its threads
+    take turns.
+    """
+    with _LOCK:
+        return _built(specs)(arch)
+
+
+# ---------------------------------------------------------------------- an executor
+class OnExecutor:
     """In the workers of a ``concurrent.futures.Executor`` (processes, threads, Dask's, loky's).
 
     Args:
         executor: one whose workers have this package, or what makes one, which is called again
-            where a lost worker leaves the executor broken; the evaluator is built once in each
-            process.
+            where a lost worker leaves the executor broken.
         lost: exceptions that mean a lost worker, not a wrong candidate; those are tried again.
     """
 
@@ -47,15 +87,20 @@ class Workers(Serial):
         self.executor = executor if self._make is None else self._make()
         self.lost = tuple(lost)
 
-    def run(self, evaluator: str, archs: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
-        """As of :class:`Serial`.
+    @classmethod
+    def processes(cls, workers: int) -> OnExecutor:
+        """Use processes of this machine, each on a GPU of its own as far as there are several."""
+        return cls(partial(process_pool, workers), [BrokenProcessPool])
+
+    def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
+        """See :class:`Backend`.
 
         Raises:
             UsageError: round after round nothing but lost workers.
         """
         waiting, tries = list(range(len(archs))), 0
         while waiting:
-            futures = self._submit(evaluator, archs, waiting)
+            futures = self._submit(specs, archs, waiting)
             done = set()
             try:
                 for future in as_completed(futures):
@@ -80,13 +125,13 @@ class Workers(Serial):
                 self.executor = self._make()
 
     def _submit(
-        self, evaluator: str, archs: Sequence[Mapping[str, Any]], places: Sequence[int]
+        self, specs: Specs, archs: Sequence[Arch], places: Sequence[int]
     ) -> dict[Future, int]:
-        """Future -> place; of those only that a broken executor still took."""
+        """Return future -> place; of those only that a broken executor still took."""
         futures = {}
         try:
             for place in places:
-                futures[self.executor.submit(evaluate, evaluator, archs[place])] = place
+                futures[self.executor.submit(evaluate, specs, archs[place])] = place
         except self.lost:
             pass
         return futures
@@ -97,97 +142,34 @@ class Workers(Serial):
             self.executor.shutdown()
 
 
-class EvaluationError(DataError):
-    """A mistake that one rank met in an evaluation, and the others may not."""
-
-
-class Ranks(Serial):
-    """Spread over the ranks of torchrun or SLURM: each takes the next one that nobody has.
-
-    Every rank runs the same search and gets all results; they talk through the store of the
-    process group, and no collective is needed, which evaluations of unequal length would block.
+def process_pool(workers: int, gpus: Sequence[str] | None = None) -> ProcessPoolExecutor:
+    """Make a pool of fresh processes that take the GPUs in turn.
 
     Args:
-        store: of torch.distributed, common to all ranks.
+        gpus: as in ``CUDA_VISIBLE_DEVICES``; None: all that this process sees.
     """
+    context, gpus = get_context('spawn'), visible_gpus() if gpus is None else list(gpus)
+    shared = (context.Value('i', 0), gpus)
+    return ProcessPoolExecutor(workers, context, initializer=take_gpu, initargs=shared)
 
-    def __init__(self, store: Any) -> None:
-        self.store, self.batch = store, 0
-        store.set_timeout(WAIT)
 
-    @classmethod
-    def start(cls, cfg: Any) -> Ranks:
-        """Of the processes that the launcher in the config started.
+def visible_gpus() -> list[str]:
+    """Return the names, as in ``CUDA_VISIBLE_DEVICES``, of the GPUs that this process sees."""
+    import torch
 
-        The group itself is given up again: what runs in an evaluation takes this process for one
-        that is alone.
-        """
-        from torch.distributed import destroy_process_group
-        from torch.distributed.distributed_c10d import _get_default_store
+    number, named = torch.cuda.device_count(), os.environ.get(VISIBLE)
+    names = map(str, range(number)) if named is None else named.split(',')
+    return [name.strip() for name in names][:number]
 
-        from nasvit_mm.runtime import start_processes
 
-        start_processes(cfg)
-        store = _get_default_store()
-        destroy_process_group()
-        return cls(store)
+def take_gpu(counter: Any, gpus: Sequence[str]) -> None:
+    """Let a worker see one GPU alone, before it asks CUDA for any.
 
-    def run(self, evaluator: str, archs: Sequence[Mapping[str, Any]]) -> Iterator[Result]:
-        """As of :class:`Serial`.
-
-        Raises:
-            EvaluationError: the rank that met it, and every other one that waits for the result.
-            UsageError: another rank asks for other candidates.
-        """
-        self.batch += 1
-        name, waiting = f'search/{self.batch}', list(range(len(archs)))
-        while (place := self.store.add(f'{name}/next', 1) - 1) < len(archs):
-            self._evaluate(f'{name}/{place}', evaluator, archs[place])
-            for other in [p for p in waiting if p <= place]:  # so that the archive has it soon
-                if self.store.check([f'{name}/{other}']):
-                    waiting.remove(other)
-                    yield other, self._result(f'{name}/{other}', archs[other])
-        for other in waiting:
-            yield other, self._result(f'{name}/{other}', archs[other])
-
-    def _evaluate(self, key: str, evaluator: str, arch: Mapping[str, Any]) -> None:
-        try:
-            self.store.set(key, json.dumps(dict(arch=arch, figures=evaluate(evaluator, arch))))
-        except Exception as error:
-            text = f'rank {os.environ.get("RANK", "?")}: {error}'
-            self.store.set(key, json.dumps(dict(arch=arch, error=text)))
-            if isinstance(error, UsageError):
-                raise EvaluationError(text) from error
-            raise
-
-    def _result(self, key: str, arch: Mapping[str, Any]) -> dict[str, float]:
-        result = json.loads(self.store.get(key))
-        if result['arch'] != json.loads(json.dumps(arch)):
-            raise UsageError(
-                f'the ranks ask for different candidates (one for {result["arch"]}, '
-                f'one for {arch}): give all of them the same config and versions'
-            )
-        if 'error' in result:
-            raise UsageError(f'the search ended on {result["error"]}')
-        return result['figures']
-
-    def share(self, records: Sequence[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
-        """Hand the records of the archive on, which the first rank alone reads: its folder may be
-        on that machine only.
-
-        Args:
-            records: the first rank's; None in the others.
-        """
-        if records is not None:
-            for i, record in enumerate(records):
-                self.store.set(f'search/records/{i}', json.dumps(record))
-            self.store.set('search/records', str(len(records)))
-        number = int(self.store.get('search/records'))
-        return [json.loads(self.store.get(f'search/records/{i}')) for i in range(number)]
-
-    def meet(self, where: str) -> None:
-        """Wait until every rank has come here."""
-        size = int(os.environ['WORLD_SIZE'])
-        if self.store.add(f'search/{where}', 1) == size:
-            self.store.set(f'search/{where}/all', 'here')
-        self.store.get(f'search/{where}/all')
+    Args:
+        counter: a ``multiprocessing.Value`` of the pool: how many workers began.
+        gpus: those of the pool; none: nothing is changed.
+    """
+    with counter.get_lock():
+        number, counter.value = counter.value, counter.value + 1
+    if gpus:
+        os.environ[VISIBLE] = gpus[number % len(gpus)]

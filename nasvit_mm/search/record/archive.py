@@ -22,64 +22,81 @@ AHEAD_FORM = {key: FORM[key] for key in ('index', 'arch', 'metrics')}
 
 
 class Archive:
-    """The lines of a search, read back and written on.
-
-    Args:
-        folder: where ``archive.jsonl`` lies; made where it is not there.
-        identity: what the search is (JSON types): the first line.
-        resume: go on with an archive that is there.
-        write: False in all processes but one: they read only.
-        loose: keys of the identity that may be others than in the file.
-        records: the :attr:`records` of the process that writes: the file is not read.
-
-    Raises:
-        UsageError: an archive is there and ``resume`` is False, another process writes it, it is of
-            another search (what differs is named), or a line of it is damaged.
+    """The lines of a search: :meth:`open` to write on, :meth:`read`, or :meth:`shared`.
 
     Attributes:
         lines: records so far; one that was cut off by a kill is dropped from the file.
-        differing: keys of the identity, of the loose ones, that are others in the file.
+        differing: keys of the identity that are others in the file, of those that may be.
     """
 
-    def __init__(
-        self,
-        folder: str | Path,
-        identity: Mapping[str, Any],
-        resume: bool = False,
-        write: bool = True,
-        loose: Collection[str] = (),
-        records: Sequence[Mapping[str, Any]] | None = None,
-    ) -> None:
+    def __init__(self, folder: str | Path, identity: Mapping[str, Any]) -> None:
         self.path, self.ahead_path = Path(folder, NAME), Path(folder, AHEAD)
-        self.identity, self.write = json.loads(json.dumps(identity)), write and records is None
+        self.identity = json.loads(json.dumps(identity))
         self.lines: list[dict[str, Any]] = []
         self.differing: list[str] = []
         self._ahead: dict[int, dict[str, Any]] = {}
         self._file = self._ahead_file = None
-        if records is not None:
-            for record in records:
-                self._take(dict(record))
-            return
+
+    @classmethod
+    def open(cls, folder: str | Path, identity: Mapping[str, Any], resume: bool = False) -> Archive:
+        """Open the archive of a folder to write on.
+
+        Args:
+            folder: made where it is not there.
+            identity: what the search is (JSON types): the first line.
+            resume: add to an archive that is there.
+
+        Raises:
+            UsageError: an archive is there and ``resume`` is False, another process writes it, it
+                is of another search (what differs is named), or a line of it is damaged.
+        """
+        self = cls(folder, identity)
         if self.path.exists() and self.path.stat().st_size and not resume:
             raise UsageError(
                 f'{shown_path(self.path)} is there already: give --resume to go on '
                 'with it, or another --work-dir'
             )
-        if write:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            self._file = _locked(self.path)
-            if not self.path.stat().st_size:
-                self.ahead_path.unlink(missing_ok=True)  # of nobody knows what
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        self._file = _locked(self.path)
+        if not self.path.stat().st_size:
+            self.ahead_path.unlink(missing_ok=True)  # stale results of an unknown search
         try:
-            self._read(loose)
+            self._read()
         except UsageError:
             self.close()
             raise
+        return self
 
-    def _read(self, loose: Collection[str]) -> None:
+    @classmethod
+    def read(
+        cls, folder: str | Path, identity: Mapping[str, Any], loose: Collection[str] = ()
+    ) -> Archive:
+        """Read the archive of a folder, which another process may be writing.
+
+        Args:
+            loose: keys of the identity that may be others in the file.
+
+        Raises:
+            UsageError: it is of another search, or a line of it is damaged.
+        """
+        self = cls(folder, identity)
+        self._read(loose)
+        return self
+
+    @classmethod
+    def shared(
+        cls, folder: str | Path, identity: Mapping[str, Any], records: Sequence[Mapping[str, Any]]
+    ) -> Archive:
+        """Take over the :attr:`records` of the process that writes: no file is touched."""
+        self = cls(folder, identity)
+        for record in records:
+            self._take(dict(record))
+        return self
+
+    def _read(self, loose: Collection[str] = ()) -> None:
         data = self.path.read_bytes() if self.path.exists() else b''
         whole = _whole_lines(data)
-        if self.write and len(whole) < len(data):
+        if self._file is not None and len(whole) < len(data):
             os.truncate(self.path, len(whole))
         for number, record in enumerate(_parsed(self.path, whole)):
             if number == 0:
@@ -124,7 +141,8 @@ class Archive:
         return [*self.lines, *self._ahead.values()]
 
     def stored(self, index: int, arch: Mapping[str, Any]) -> dict[str, Any] | None:
-        """What the evaluation of a candidate gave, ``metrics`` and maybe ``failed``; None before.
+        """Return what the evaluation of a candidate gave, ``metrics`` and maybe ``failed``; None
+        before.
 
         Raises:
             UsageError: the line is of another architecture.
@@ -145,7 +163,7 @@ class Archive:
             )
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """The next line; one that is there already is left as it is.
+        """Write the next line; one that is there already is left as it is.
 
         Raises:
             UsageError: the line that is there is of another architecture, or has other costs.
@@ -158,11 +176,11 @@ class Archive:
         if index != len(self.lines):
             raise ValueError(f'line {index} comes after line {len(self.lines) - 1}')
         self.lines.append(json.loads(json.dumps(record)))
-        if self.write:
+        if self._file is not None:
             self._begun().write(_line(record))
 
     def _begun(self) -> BinaryIO:
-        """The file, with its first line."""
+        """Return the file, with its first line."""
         if not os.fstat(self._file.fileno()).st_size:
             self._file.write(_line(self.identity))
             self._file.flush()
@@ -171,7 +189,7 @@ class Archive:
     def keep(self, index: int, arch: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         """Keep a result that came before its turn safe; ``result`` as of :meth:`stored`."""
         record = self._ahead[index] = dict(index=index, arch=arch, **result)
-        if self.write:
+        if self._file is not None:
             if self._ahead_file is None:
                 self._begun()  # whose results these are
                 self._ahead_file = self.ahead_path.open('ab')
@@ -180,7 +198,7 @@ class Archive:
             self._ahead_file.flush()
 
     def flush(self) -> None:
-        """To the disk."""
+        """Write to the disk what is buffered."""
         if self._file is not None:
             self._file.flush()
 
@@ -196,7 +214,7 @@ class Archive:
 
 
 def read_archive(path: str | Path) -> list[dict[str, Any]]:
-    """The records of an archive, of whatever search, which may still be running.
+    """Return the records of an archive, of whatever search, which may still be running.
 
     Raises:
         UsageError: a line is damaged.
@@ -205,12 +223,12 @@ def read_archive(path: str | Path) -> list[dict[str, Any]]:
 
 
 def _whole_lines(data: bytes) -> bytes:
-    """Without a last line that was cut off."""
+    """Return the data without a last line that was cut off."""
     return data[: data.rfind(b'\n') + 1]
 
 
 def _parsed(path: str | Path, data: bytes) -> Iterator[dict[str, Any]]:
-    """The identity, then records in their order."""
+    """Yield the identity, then records in their order."""
     for number, line in enumerate(data.splitlines()):
         try:
             yield _checked(json.loads(line), FORM if number else {}, number - 1)
@@ -222,7 +240,7 @@ def _parsed(path: str | Path, data: bytes) -> Iterator[dict[str, Any]]:
 
 
 def _checked(record: Any, form: Mapping[str, type], index: int | None = None) -> dict[str, Any]:
-    """A record that has what every one has.
+    """Return a record that has what every one has.
 
     Raises:
         ValueError: says what is wrong.
@@ -238,7 +256,7 @@ def _checked(record: Any, form: Mapping[str, type], index: int | None = None) ->
 
 
 def _locked(path: Path) -> BinaryIO:
-    """The file, to write on, for this process alone.
+    """Return the file, to write on, for this process alone.
 
     Raises:
         UsageError: another one has it.
@@ -258,7 +276,7 @@ def _locked(path: Path) -> BinaryIO:
 
 
 def _first_difference(key: str, there: Any, now: Any) -> tuple[str, Any, Any]:
-    """Dotted key and values where two identities differ first."""
+    """Return dotted key and values where two identities differ first."""
     while isinstance(there, dict) and isinstance(now, dict):
         part = next(
             k

@@ -1,4 +1,4 @@
-"""What a search found: a picture, a page that needs no network, a table."""
+"""What a search found: an image, a page that needs no network, a table."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nasvit_mm.search.loop import figures
-from nasvit_mm.search.problem.metrics import LATENCY
 from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.record.front import record_values
 
 TEMPLATE = Path(__file__).with_name('report.html')
 SHOWN = 20  # lines of the table in the terminal
@@ -25,7 +24,7 @@ def write_report(
     title: str,
     identity: Mapping[str, Any],
 ) -> list[Path]:
-    """Write ``front.json``, ``front.png`` and ``report.html``; their paths.
+    """Write ``front.json``, ``front.png`` and ``report.html``; return their paths.
 
     Args:
         best: the :func:`front` of the records.
@@ -39,6 +38,7 @@ def write_report(
         title=title,
         x=x,
         y=y,
+        units={name: source.unit for name, source in problem.cost_sources.items()},
         records=list(records),
         front=[r['index'] for r in best],
         objectives=[o._asdict() for o in problem.objectives],
@@ -51,7 +51,7 @@ def write_report(
 
 
 def _axes(problem: Problem) -> tuple[str, str]:
-    """Names of what is drawn along x and y: a cost, and the first objective."""
+    """Return the names of what is drawn along x and y: a cost, and the first objective."""
     names = [o.metric for o in problem.objectives]
     costs = [name for name, metric in problem.metrics.items() if metric is not None]
     others = [name for name in [*names[1:], *costs] if name != names[0]]
@@ -59,7 +59,14 @@ def _axes(problem: Problem) -> tuple[str, str]:
 
 
 def _value(record: Mapping[str, Any], name: str) -> float:
-    return record['index'] if name == 'candidate' else figures(record)[name]
+    return record['index'] if name == 'candidate' else record_values(record)[name]
+
+
+def _axis(problem: Problem, name: str) -> tuple[float, str]:
+    """Return what values are divided by, and the unit beside the name of their axis."""
+    source = problem.metrics.get(name)
+    scale, unit = (1.0, '') if source is None else source.axis
+    return scale, unit and f' ({unit})'
 
 
 def _draw(
@@ -71,22 +78,21 @@ def _draw(
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
-    scale, unit = (1e9, ' (G)') if x.split('@')[0].endswith('macs') else (1.0, '')
-    unit = ' (ms)' if x == LATENCY else unit
+    (x_scale, x_unit), (y_scale, y_unit) = _axis(problem, x), _axis(problem, y)
     drawn = [r for r in records if 'failed' not in r]
     lost = f', {len(records) - len(drawn)} failed' if len(drawn) < len(records) else ''
     axes.plot(
-        [_value(r, x) / scale for r in drawn],
-        [_value(r, y) for r in drawn],
+        [_value(r, x) / x_scale for r in drawn],
+        [_value(r, y) / y_scale for r in drawn],
         '.',
         color='#6a8fb5',
         alpha=0.5,
         label=f'{len(records)} candidates{lost}',
     )
-    ends = sorted((_value(r, x) / scale, _value(r, y)) for r in best)
+    ends = sorted((_value(r, x) / x_scale, _value(r, y) / y_scale) for r in best)
     style = 'o-' if len(problem.objectives) == 2 else 'o'
     axes.plot(*zip(*ends), style, color='#c8502d', markersize=4, linewidth=1, label='front')
-    axes.set(xlabel=x + unit, ylabel=y, title=title)
+    axes.set(xlabel=x + x_unit, ylabel=y + y_unit, title=title)
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)
@@ -95,7 +101,7 @@ def _draw(
 
 
 def front_table(problem: Problem, best: Records) -> Any:
-    """A rich table of the front; of a long one evenly chosen lines."""
+    """Return a rich table of the front; of a long one evenly chosen lines."""
     from rich.table import Table
 
     names = [o.metric for o in problem.objectives]
@@ -114,13 +120,11 @@ def front_table(problem: Problem, best: Records) -> Any:
         table.add_column(name, justify='right')
     table.add_column('architecture', overflow='fold')
     for record in shown:
-        values = [_text(_value(record, name)) for name in names]
+        values = [_shown(problem, name, _value(record, name)) for name in names]
         table.add_row(str(record['index']), *values, str(problem.space.arch(record['arch'])))
     return table
 
 
-def _text(value: float) -> str:
-    for scale, unit in ((1e9, ' G'), (1e6, ' M')):
-        if abs(value) >= scale:
-            return f'{value / scale:.3f}{unit}'
-    return f'{value:.6g}'
+def _shown(problem: Problem, name: str, value: float) -> str:
+    source = problem.metrics.get(name)
+    return f'{value:.6g}' if source is None else source.show(value)

@@ -1,0 +1,27 @@
+"""The best candidates of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nasvit_mm.search.problem.problem import Problem
+
+
+def record_values(record: Mapping[str, Any]) -> dict[str, float]:
+    """Return costs and metrics of a record by name."""
+    return {**record['costs'], **record['metrics']}
+
+
+def front(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records that no other is better than in all objectives, by the first one; none
+    that failed.
+    """
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+    records = [r for r in records if 'failed' not in r]
+    if not records:
+        return []
+    scores = problem.scores([record_values(r) for r in records])
+    places = NonDominatedSorting().do(scores, only_non_dominated_front=True)
+    return [dict(records[i]) for i in sorted(places, key=lambda i: tuple(scores[i]))]
