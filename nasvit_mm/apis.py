@@ -1,11 +1,13 @@
-"""The verbs from Python: train, evaluate, search, count.
+"""The verbs from Python: train, evaluate, run a search, export, count.
 
-    from nasvit_mm.apis import Search, evaluate, run_search, train
+    from nasvit_mm.apis import evaluate, export, run_search, train
 
-    search = run_search('configs/search/nasvit_ade20k_5g.py', work_dir='work_dirs/found')
-    search.best()                            # the record of a candidate
-    train('work_dirs/found/export_12/config.py')
-    evaluate(CONFIG, 'work_dirs/run/iter_160000.pth')    # {'mIoU': ..., ...}
+    config = 'configs/search/nasvit_ade20k_5g.py'
+    search = run_search(config, work_dir='work_dirs/found')
+    search.best()                                      # the record of a candidate
+    export(config, 'work_dirs/winner', work_dir='work_dirs/found', from_scratch=True)
+    train('work_dirs/winner/config.py')
+    evaluate('work_dirs/winner/config.py', 'work_dirs/winner/train/iter_160000.pth')
 
 Each is what the command of its name does.  A config is a file, a mapping, or what mmengine made of
 one, and stays as it is.  A mistake is a :class:`~nasvit_mm.errors.UsageError` with one sentence.
@@ -15,11 +17,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +59,21 @@ from nasvit_mm.runtime import (
 )
 from nasvit_mm.search import (
     Archive,
-    Ranks,
+    Backend,
+    Exported,
+    InProcess,
+    OnExecutor,
+    OverRanks,
     SearchPlan,
-    Serial,
-    Workers,
+    choose,
+    export_choice,
     front_table,
     read_search,
     read_task,
     search,
     write_report,
 )
-from nasvit_mm.search.progress import Bar, Clock
+from nasvit_mm.search.progress import Clock, SearchBar
 from nasvit_mm.search.result import Search
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     'check_model',
     'count',
     'evaluate',
+    'export',
     'input_size',
     'read_config',
     'run_search',
@@ -353,15 +356,10 @@ def run_search(
         archive = _open_archive(cfg, plan, resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
-        bar, clock = Bar(plan, console), Clock(cfg.work_dir, len(archive.lines))
-
-        def progress(generation: int, number: int, record: Mapping[str, Any] | None) -> None:
-            bar(generation, number, record)
-            if plan.evaluator and is_first():
-                clock(record)
-
-        with bar.bar:
-            records = search(plan.problem, plan.algorithm, archive, plan.evaluator, where, progress)
+        timed = plan.evaluators and is_first()
+        clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
+        with SearchBar(plan, console, clock) as bar:
+            records = search(plan.problem, plan.algorithm, archive, plan.evaluators, where, bar)
         ended = records[-1]['generation'] + 1
         if ended < plan.algorithm.generations:
             console.print(
@@ -374,30 +372,29 @@ def run_search(
             written = write_report(cfg.work_dir, plan.problem, records, best, title, plan.identity)
             console.print(front_table(plan.problem, best))
             console.print('\n'.join(map(str, [archive.path, *written])))
-        if isinstance(where, Ranks):
+        if isinstance(where, OverRanks):
             where.meet('end')  # the store lives in one of them
     return found
 
 
 @contextmanager
-def _backend(workers: int, dask: str | None, cfg: Config) -> Iterator[Serial]:
+def _backend(workers: int, dask: str | None, cfg: Config) -> Iterator[Backend]:
     """Choose where candidates are evaluated."""
     if cfg.launcher != 'none':
         if workers != 1 or dask:
             raise UsageError('--workers and --dask do not go with --launcher')
-        yield Ranks.start(cfg)
+        yield OverRanks.start(cfg)
     elif dask:
         with _dask_client(dask) as client:
             from distributed import KilledWorker
 
             # Pure, a candidate whose worker died would be its error for good.
-            yield Workers(client.get_executor(pure=False), [KilledWorker])
+            yield OnExecutor(client.get_executor(pure=False), [KilledWorker])
     elif workers > 1:
-        pool = partial(ProcessPoolExecutor, workers, mp_context=get_context('spawn'))
-        with closing(Workers(pool, [BrokenProcessPool])) as processes:
+        with closing(OnExecutor.processes(workers)) as processes:
             yield processes
     elif workers == 1:
-        yield Serial()
+        yield InProcess()
     else:
         raise UsageError(f'--workers {workers}: expected at least 1')
 
@@ -416,12 +413,81 @@ def _dask_client(address: str) -> Any:
         ) from error
 
 
-def _open_archive(cfg: Config, plan: SearchPlan, resume: bool, where: Serial) -> Archive:
+def _open_archive(cfg: Config, plan: SearchPlan, resume: bool, where: Backend) -> Archive:
     """Open the archive; of several ranks the first one reads it for all."""
-    ranks = isinstance(where, Ranks)
+    ranks = isinstance(where, OverRanks)
     if ranks and not is_first():
-        return Archive(cfg.work_dir, plan.identity, records=where.share())
-    archive = Archive(cfg.work_dir, plan.identity, resume, write=is_first())
+        return Archive.shared(cfg.work_dir, plan.identity, where.share())
+    archive = Archive.open(cfg.work_dir, plan.identity, resume)
     if ranks:
         where.share(archive.records)
     return archive
+
+
+# ---------------------------------------------------------------------- handing over
+def export(
+    cfg: AnyConfig,
+    out: str | Path | None = None,
+    *,
+    candidate: int | None = None,
+    best: str | None = None,
+    arch: Any = None,
+    checkpoint: str | Path | None = None,
+    from_scratch: bool = False,
+    num_calibration: int | None = None,
+    phase: int | None = None,
+    shape: int | Sequence[int] | None = None,
+    force: bool = False,
+    work_dir: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Exported:
+    """Hand a searched backbone over to training: weights, architecture, config, model card.
+
+    Args:
+        cfg: the search's, with a task.
+        out: folder to write; None: ``export_N`` in the search's work dir.
+        candidate: number in the archive.
+        best: the objective by which the front's best is chosen; None: the first one.
+        arch: an architecture instead, searched or not, in any form that ``Space.arch`` takes.
+        checkpoint: of the supernet that weights are sliced out of; None: the search's.
+        from_scratch: write no weights.
+        num_calibration: batches of the task's training images for batch norms; 0: none; None: as
+            many as the papers have, of a whole model as in the search.
+        phase: of the weight sharing; None: the search's.
+        shape: size at which the card's costs count, side or (height, width); None: the search's.
+        force: write over an export of something else.
+        work_dir: the search's.
+        options: overrides of the search's config, as of :func:`run_search`.
+
+    Returns:
+        The files that were written, what their batch norms are, what was measured of a whole model.
+
+    Raises:
+        UsageError: a search without a task, no such candidate, objective or architecture, no
+            supernet, or a folder that holds another export.
+    """
+    cfg = _run_config(cfg, options, work_dir)
+    plan, name = read_search(cfg, cfg.filename), config_name(cfg)
+    task = plan.problem.task
+    if task is None:
+        raise UsageError(
+            f'{name} names no task, whose training the backbone would '
+            'be handed to: give it by --cfg-options task=CONFIG'
+        )
+    if num_calibration is not None and num_calibration < 0:
+        raise UsageError(f'--num-calibration {num_calibration}: expected at least 0')
+    choice = choose(plan, cfg.work_dir, name, candidate=candidate, best=best, arch=arch)
+    out = Path(cfg.work_dir, f'export_{choice.name}') if out is None else Path(out)
+    size = input_size(task.cfg, shape) if shape else plan.problem.input_size
+    with disk_errors(str(out)):
+        return export_choice(
+            plan,
+            choice,
+            out,
+            size,
+            checkpoint=None if checkpoint is None else str(checkpoint),
+            from_scratch=from_scratch,
+            num_calibration=num_calibration,
+            phase=phase,
+            force=force,
+        )

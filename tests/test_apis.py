@@ -133,3 +133,15 @@ def test_a_mapping_without_a_work_dir() -> None:
 def test_no_config(given: Any) -> None:
     with pytest.raises(UsageError, match=f'config = {given}.*expected a file, a mapping'):
         apis.count(given)
+
+
+def test_export_without_weights(found: apis.Search, tmp_path: Path) -> None:
+    """The chosen candidate is in the config, which a training would take."""
+    done = apis.export(
+        SEARCH, tmp_path / 'out', best='macs', from_scratch=True, work_dir=found.folder
+    )
+    assert done.paths and all(path.parent == tmp_path / 'out' for path in done.paths)
+    backbone = Config.fromfile(tmp_path / 'out/config.py').model.backbone
+    assert found.space.arch(dict(backbone.arch)) == found.arch(found.best('macs'))
+    with pytest.raises(UsageError, match='--candidate 99: .* has 0 to 15'):
+        apis.export(SEARCH, candidate=99, from_scratch=True, work_dir=found.folder)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.errors import UsageError, shown_path, unknown
-from nasvit_mm.search.loop import figures, front
 from nasvit_mm.search.record.archive import NAME, read_archive
+from nasvit_mm.search.record.front import front, record_values
 from nasvit_mm.spaces import Arch, Space, get_space
 
 
@@ -62,7 +62,7 @@ class Search:
         found = self.front()
         if not found:
             raise UsageError(f'{self.folder} has no candidate that was evaluated')
-        return min(found, key=lambda r: self._signs[metric] * figures(r)[metric])
+        return min(found, key=lambda r: self._signs[metric] * record_values(r)[metric])
 
     @cached_property
     def space(self) -> Space:
@@ -74,7 +74,7 @@ class Search:
         return self.space.arch(record['arch'])
 
     def scores(self, results: Iterable[Mapping[str, float]]) -> np.ndarray:
-        """Return objectives of figures, (n, objectives), all to be minimised, as `Problem` does."""
+        """Return the objectives of costs and metrics, (n, objectives), all to be minimised."""
         signs = self._signs
         return np.array([[signs[m] * r[m] for m in signs] for r in results], float)
 
