@@ -16,8 +16,7 @@ one, and stays as it is.  A mistake is a :class:`~nasvit_mm.errors.UsageError` w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +57,21 @@ from nasvit_mm.runtime import (
     write_predictions,
 )
 from nasvit_mm.search import (
-    Archive,
-    Backend,
+    Clock,
     Exported,
-    InProcess,
-    OnExecutor,
     OverRanks,
-    SearchPlan,
+    Search,
+    SearchBar,
     choose,
+    chosen_backend,
     export_choice,
     front_table,
+    open_archive,
     read_search,
     read_task,
     search,
     write_report,
 )
-from nasvit_mm.search.progress import Clock, SearchBar
-from nasvit_mm.search.result import Search
 
 __all__ = [
     'Search',
@@ -351,9 +348,9 @@ def run_search(
     """
     cfg = _run_config(cfg, options, work_dir)
     plan = read_search(cfg, cfg.filename)
-    with disk_errors(cfg.work_dir), _backend(workers, dask, cfg) as where:
+    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask) as where:
         console = Console(quiet=quiet or not is_first())  # known once the launcher has spoken
-        archive = _open_archive(cfg, plan, resume, where)
+        archive = open_archive(cfg, plan, resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
         timed = plan.evaluators and is_first()
@@ -375,53 +372,6 @@ def run_search(
         if isinstance(where, OverRanks):
             where.meet('end')  # the store lives in one of them
     return found
-
-
-@contextmanager
-def _backend(workers: int, dask: str | None, cfg: Config) -> Iterator[Backend]:
-    """Choose where candidates are evaluated."""
-    if cfg.launcher != 'none':
-        if workers != 1 or dask:
-            raise UsageError('--workers and --dask do not go with --launcher')
-        yield OverRanks.start(cfg)
-    elif dask:
-        with _dask_client(dask) as client:
-            from distributed import KilledWorker
-
-            # Pure, a candidate whose worker died would be its error for good.
-            yield OnExecutor(client.get_executor(pure=False), [KilledWorker])
-    elif workers > 1:
-        with closing(OnExecutor.processes(workers)) as processes:
-            yield processes
-    elif workers == 1:
-        yield InProcess()
-    else:
-        raise UsageError(f'--workers {workers}: expected at least 1')
-
-
-def _dask_client(address: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UsageError('--dask needs the package: pip install distributed') from error
-    try:
-        return Client(address)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UsageError(
-            f'--dask {address}: no scheduler of Dask answers there ({error}); '
-            'expected tcp://HOST:PORT'
-        ) from error
-
-
-def _open_archive(cfg: Config, plan: SearchPlan, resume: bool, where: Backend) -> Archive:
-    """Open the archive; of several ranks the first one reads it for all."""
-    ranks = isinstance(where, OverRanks)
-    if ranks and not is_first():
-        return Archive.shared(cfg.work_dir, plan.identity, where.share())
-    archive = Archive.open(cfg.work_dir, plan.identity, resume)
-    if ranks:
-        where.share(archive.records)
-    return archive
 
 
 # ---------------------------------------------------------------------- handing over

@@ -34,6 +34,7 @@ from nasvit_mm.search.handover import (
 )
 from nasvit_mm.search.loop import Progress, search
 from nasvit_mm.search.problem import SLOW, CostSource, Problem, Searched, adopted
+from nasvit_mm.search.progress import Clock, SearchBar
 from nasvit_mm.search.record import (
     Archive,
     front,
@@ -42,6 +43,8 @@ from nasvit_mm.search.record import (
     record_values,
     write_report,
 )
+from nasvit_mm.search.result import Search
+from nasvit_mm.search.running import chosen_backend, open_archive
 
 __all__ = [
     'ALGORITHMS',
@@ -51,6 +54,7 @@ __all__ = [
     'CONFIG',
     'CONTENT_KEY',
     'Choice',
+    'Clock',
     'CostSource',
     'EvaluationError',
     'EvaluatorSpec',
@@ -64,6 +68,8 @@ __all__ = [
     'Problem',
     'Progress',
     'SLOW',
+    'Search',
+    'SearchBar',
     'SearchPlan',
     'Searched',
     'SubnetEvaluator',
@@ -73,12 +79,14 @@ __all__ = [
     'build_evaluator',
     'check_folder',
     'choose',
+    'chosen_backend',
     'export_choice',
     'export_model',
     'export_subnet',
     'front',
     'front_table',
     'metrics_line',
+    'open_archive',
     'process_pool',
     'read_archive',
     'read_search',
