@@ -104,7 +104,7 @@ def train(
 
     Args:
         cfg: of a segmentor, a detector, a classifier or a supernet.
-        resume: a checkpoint to go on from; True or ``'auto'``: the newest in the work dir, and a
+        resume: a checkpoint to resume from; True or ``'auto'``: the newest in the work dir, and a
             fresh start where there is none.
         work_dir: where logs and checkpoints go (of a file ``work_dirs/<its name>``).
         options: overrides by dotted key: ``{'train_cfg.max_iters': 100}``.
@@ -177,7 +177,7 @@ def evaluate(
         tta: test-time augmentation, as the config says.
 
     Returns:
-        The figures of the config's metric: ``{'aAcc': 71.2, 'mIoU': 38.3, ...}`` in percent for a
+        The metrics by name: ``{'aAcc': 71.2, 'mIoU': 38.3, ...}`` in percent for a
         segmentor.
 
     Raises:
@@ -335,7 +335,7 @@ def run_search(
     Args:
         cfg: as those of ``configs/search/``, see :func:`nasvit_mm.search.read_search`.
         work_dir: where the archive and the report go (of a file ``work_dirs/<its name>``).
-        resume: go on with the archive in the work dir: nothing that was evaluated is evaluated
+        resume: resume the archive in the work dir: nothing that was evaluated is evaluated
             again; none yet: a fresh start.
         workers: processes of this machine that evaluate; 1: this one.
         dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``.

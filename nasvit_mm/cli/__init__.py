@@ -1,6 +1,7 @@
 """The console command ``nasvit-mm``: one module a command, imported when it is asked for.
 
-The scripts of ``tools/`` and ``demo/`` are doors to the same modules.
+A command is a module of this folder with ``add_arguments(parser)`` and ``main(argv=None)``, and a
+line in ``COMMANDS``.  The scripts of ``tools/`` and ``demo/`` are doors to the same modules.
 """
 
 from __future__ import annotations

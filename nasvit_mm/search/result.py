@@ -39,12 +39,14 @@ class Search:
         Raises:
             UsageError: no search has written there, or its archive is damaged.
         """
-        path = Path(folder, NAME)
-        if not (path.is_file() and path.stat().st_size):
+        path, first = Path(folder, NAME), b''
+        if path.is_file():
+            with path.open('rb') as file:
+                first = file.readline()
+        if not first.endswith(b'\n'):
             raise UsageError(f'{shown_path(path)} is not there: no search has written to {folder}')
-        records = read_archive(path)
-        with path.open('rb') as file:
-            return cls(Path(folder), json.loads(file.readline()), records)
+        records = read_archive(path)  # before the first line is parsed: it names what is damaged
+        return cls(Path(folder), json.loads(first), records)
 
     def front(self) -> list[dict[str, Any]]:
         """Return the records that no other is better than in all objectives, by the first one."""
