@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         work_dir / 'supernet',
         '--resume',
         '--cfg-options',
-        *schedule(steps),
+        *schedule(supernet, steps),
     )
 
     generations = max(2, search.algorithm.generations // part)
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         f'{task.train_dataloader.batch_size} pictures',
         flush=True,
     )
-    call('train', exported, '--resume', '--cfg-options', *schedule(iterations))
+    call('train', exported, '--resume', '--cfg-options', *schedule(task, iterations))
 
     checkpoint = find_latest_checkpoint(str(work_dir / 'export/train'))
     predictions = work_dir / 'predictions'
@@ -168,8 +168,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def schedule(iterations: int) -> list[str]:
-    return [f'train_cfg.max_iters={iterations}', f'train_cfg.val_interval={iterations}']
+def schedule(cfg: Config, iterations: int) -> list[str]:
+    """Return the overrides for a training of so many iterations, half of them warm-up at most."""
+    out = [f'train_cfg.max_iters={iterations}', f'train_cfg.val_interval={iterations}']
+    warm_up = min(cfg.param_scheduler[0].end, iterations // 2)
+    if warm_up != cfg.param_scheduler[0].end:
+        out += [f'param_scheduler.0.end={warm_up}', f'param_scheduler.1.begin={warm_up}']
+    return out
 
 
 def call(tool: str, *arguments: str | Path) -> None:
