@@ -40,6 +40,6 @@ METRICS = _registry('metric', mmengine_registry.METRICS, 'classification')
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'data')
 TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
 HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'supernet')
-# What is known of a candidate of a search, and what measures it; OpenMMLab has no registry for them.
+# What is known of a candidate of a search, and what measures it; OpenMMLab has no such registries.
 COSTS = Registry('cost', scope='nasvit_mm', locations=['nasvit_mm.search'])
 SUBNET_EVALUATORS = Registry('subnet evaluator', scope='nasvit_mm', locations=['nasvit_mm.search'])

@@ -81,3 +81,25 @@ def test_an_algorithm_and_an_evaluator(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert len((tmp_path / 'run/archive.jsonl').read_text().splitlines()) == 16
+
+
+def test_a_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mmengine.config import Config
+
+    from nasvit_mm.search import read_search
+
+    (tmp_path / 'the_cost.py').write_text(example('## Adding a cost', 1), encoding='utf-8')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = tmp_path / 'search.py'
+    config.write_text(
+        "custom_imports = dict(imports=['the_cost'])\n"
+        f"space = 'nasvit'\ntask = '{ROOT}/configs/seg/nasvit_ade20k.py'\n"
+        'input_size = (512, 512)\n'
+        "costs = dict(energy=dict(type='Energy', per_mac=3e-9))\n"
+        "objectives = 'energy'\nconstraints = [dict(metric='energy', high=12)]\n"
+        "algorithm = dict(type='random', population=5)\n"
+    )
+    plan = read_search(Config.fromfile(config), config)
+    energy = plan.problem.costs(plan.algorithm.ask())['energy']
+    assert len(energy) == 5 and energy.max() <= 12
+    assert plan.identity['costs']['energy'] == dict(type='Energy', unit='mJ', per_mac=3e-9)

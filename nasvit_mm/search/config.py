@@ -14,7 +14,7 @@ from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.dense import DenseTask, Size, check_same_model, standalone
 from nasvit_mm.errors import ArchitectureError, UsageError, closest
 from nasvit_mm.registry import MODELS
-from nasvit_mm.search.algorithms.algorithms import Algorithm, build_algorithm
+from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
 from nasvit_mm.search.initial import read_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
@@ -97,10 +97,10 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
         task=plain_types(problem.task.cfg.model) if problem.task else None,
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[c._asdict() for c in problem.constraints],
-        **_cost_identity(problem),
         **_evaluator_identity(evaluators, contents),
         # More generations go on where fewer ended.
         algorithm={k: v for k, v in options.items() if k != 'generations'},
+        **_cost_identity(problem),
         initial=[arch.to_dict() for arch in initial],
         seed=seed,
     )

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search.algorithms.algorithms import Algorithm
+from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec
 from nasvit_mm.search.evaluators.execute import Backend, InProcess, Specs
 from nasvit_mm.search.problem.problem import Problem
@@ -18,13 +18,13 @@ from nasvit_mm.search.record.front import record_values
 
 
 class Progress(Protocol):
-    """What is told how far a search is."""
+    """Follows a search."""
 
     def begin(self, generation: int, size: int) -> None:
-        """A generation of ``size`` candidates begins."""
+        """Take note that a generation of ``size`` candidates begins."""
 
     def done(self, record: Mapping[str, Any]) -> None:
-        """The record of the next candidate, in the order of asking, is written."""
+        """Take note of the next record that is written, in the order of asking."""
 
 
 class Silent:

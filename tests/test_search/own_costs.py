@@ -9,7 +9,7 @@ from nasvit_mm.search import CostSource
 
 
 @COSTS.register_module(force=True)
-class Energy(CostSource):
+class ChannelEnergy(CostSource):
     """Energy by the width of all stages.
 
     Args:

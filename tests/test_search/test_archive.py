@@ -76,6 +76,22 @@ def test_no_call_outside_the_budget_and_none_twice(tmp_path):
     assert of.feasible(of.space.genes([of.space.arch(r['arch']) for r in records])).all()
 
 
+def test_progress_is_told_of_every_generation_and_candidate(tmp_path):
+    said = []
+
+    class Told:
+        def begin(self, generation, size):
+            said.append((generation, size))
+
+        def done(self, record):
+            said.append(record)
+
+    of, by = Problem(problem().space, ['macs']), dict(population=3, generations=2)
+    archive = Archive.open(tmp_path, {})
+    records = search(of, algorithm(of, 'random', **by), archive, progress=Told())
+    assert said == [(0, 3), *records[:3], (1, 3), *records[3:]]
+
+
 def test_another_search_is_refused(tmp_path):
     run(tmp_path, identity=dict(search=1, seed=0))
     before = bytes_of(tmp_path)

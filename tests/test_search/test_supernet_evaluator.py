@@ -19,7 +19,7 @@ from nasvit_mm.dense import build_model, standalone
 from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import batch_norms
 from nasvit_mm.runtime import evaluated
-from nasvit_mm.search import SupernetEvaluator, read_search
+from nasvit_mm.search import Choice, SupernetEvaluator, export_choice, read_search
 from tests.commands import ROOT
 from tests.families import randomised
 from tests.test_tools.supernets import config, pictures
@@ -153,6 +153,21 @@ def test_the_identity_is_of_the_content(files, tmp_path):
         assert {k: v for k, v in other.items() if k != 'supernet'} == {
             k: v for k, v in first.items() if k != 'supernet'
         }
+
+
+def test_what_is_exported_is_what_was_searched(files, tmp_path):
+    """The whole model measures as in the search, or a warning says how it did there."""
+    plan = read_search(search(files, files['config'], tmp_path))
+    arch = plan.problem.space.smallest
+    found = plan.evaluators[0].build()(arch)
+    choice = Choice(arch, '0', {'candidate': 0}, found)
+    done = export_choice(plan, choice, tmp_path / 'out', (64, 96))
+    assert not done.warnings and done.measured['mIoU'] == found['mIoU']
+    other = choice._replace(metrics=dict(found, mIoU=found['mIoU'] + 1), changed=True)
+    done = export_choice(plan, other, tmp_path / 'other', (64, 96))
+    assert 'not the one that was searched' in done.warnings[0]
+    assert f'the search had mIoU {found["mIoU"] + 1:.6g}: data' in done.warnings[1]
+    assert 'NOT the one that was searched' in (tmp_path / 'other/README.md').read_text()
 
 
 def test_a_supernet_of_another_model_than_the_task(files, tmp_path):

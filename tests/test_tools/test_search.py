@@ -94,7 +94,7 @@ def test_the_supernet_evaluator(supernet):
     net = calibrated(evaluate.model, archs[1], evaluate._batches['train_dataloader'])
     right = [
         o['scores'].argmax() == o['label']
-        for batch in evaluate._batches[evaluate.pictures]
+        for batch in evaluate._batches[f'{evaluate.split}_dataloader']
         for o in net.val_step(batch)
     ]
     assert found[1]['accuracy/top1'] == pytest.approx(100 * sum(right) / len(right))

@@ -80,6 +80,8 @@ class EvaluatorSpec:
         Raises:
             UsageError: something else, or an unknown type.
         """
+        for module in imports:
+            import_module(module)
         evaluator_type(cfg)
         options = {k: v for k, v in cfg.items() if k != 'type'}
         known = digest(content) if content else None
@@ -87,7 +89,7 @@ class EvaluatorSpec:
 
     @property
     def kind(self) -> type[SubnetEvaluator]:
-        """The class, whose module is imported."""
+        """Import the modules, and return the class."""
         for module in self.imports:
             import_module(module)
         return evaluator_type(dict(type=self.type))

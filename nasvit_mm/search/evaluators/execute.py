@@ -39,7 +39,7 @@ class Backend(Protocol):
 
 
 class InProcess:
-    """One after another, in this process, which holds the evaluators as long as they are asked."""
+    """Evaluate one after another, in this process; the evaluators are built once and held."""
 
     def __init__(self) -> None:
         self.evaluators: Evaluators | None = None
@@ -72,7 +72,7 @@ def evaluate(specs: Specs, arch: Arch) -> dict[str, float]:
 
 # ---------------------------------------------------------------------- an executor
 class OnExecutor:
-    """In the workers of a ``concurrent.futures.Executor`` (processes, threads, Dask's, loky's).
+    """Evaluate in the workers of a ``concurrent.futures`` executor (Dask's and loky's too).
 
     Args:
         executor: one whose workers have this package, or what makes one, which is called again

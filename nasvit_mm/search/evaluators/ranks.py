@@ -25,7 +25,7 @@ class EvaluationError(DataError):
 
 
 class OverRanks:
-    """Spread over the ranks: each takes the next candidate that nobody has.
+    """Evaluate on all ranks: each takes the next candidate that nobody has.
 
     Every rank runs the same search and gets all results; they talk through the store of the
     process group, and no collective is needed, which evaluations of unequal length would block.

@@ -21,8 +21,7 @@ from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.config import check_architectures, plain_types
 from nasvit_mm.data import check_data, seed_everything
 from nasvit_mm.dense import inner_model
-from nasvit_mm.errors import UsageError
-from nasvit_mm.errors import check_number as number
+from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import sha256
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.runtime import evaluated
@@ -50,8 +49,8 @@ class SupernetEvaluator(SubnetEvaluator):
             checkpoint carries.
         checkpoint: its weights.
         split: of the config, ``<split>_dataloader`` and ``<split>_evaluator``; None:
-            ``'held_out'`` where it names pictures that are held out of training, for the
-            validation set is for the final figure, not for choosing; else ``'val'``.
+            ``'held_out'`` where it names images that are held out of training, for the
+            validation set is for the final metric, not for choosing; else ``'val'``.
         dataloader: changes of that data loader.
         calibration_dataloader: changes of ``train_dataloader``, whose first batches recalibrate.
         num_calibration: how many of them; 0 where the network has no batch norms.
@@ -59,9 +58,9 @@ class SupernetEvaluator(SubnetEvaluator):
             is exported has one.
         seed: of the augmentation of those batches.
         cfg_options: changes of the config.
-        cache: keep all batches in memory; pictures are then read once, and not for each candidate.
+        cache: keep all batches in memory; images are then read once, and not for each candidate.
             Else only those that recalibrate a candidate, as long as they do.  (Of a classifier at
-            224 pixels 1,000 pictures are 0.6 GB, in every process.)
+            224 pixels 1,000 images are 0.6 GB, in every process.)
 
     Raises:
         UsageError: a file that is not there, a checkpoint of another model, a supernet that does
@@ -85,14 +84,14 @@ class SupernetEvaluator(SubnetEvaluator):
         cache: bool = True,
     ) -> None:
         super().__init__(space)
-        self.num_calibration = number(
+        self.num_calibration = check_number(
             'evaluator.num_calibration', num_calibration, low=0, whole=True
         )
-        self.seed = number('evaluator.seed', seed, low=0, whole=True)
+        self.seed = check_number('evaluator.seed', seed, low=0, whole=True)
         cfg, split = _supernet_config(
             checkpoint, config, split, dataloader, calibration_dataloader, cfg_options
         )
-        self.pictures, self.metric = f'{split}_dataloader', f'{split}_evaluator'
+        self.split = split
         check_architectures(cfg)
         check_data(cfg, 'train', split)
         self.model = load_supernet(checkpoint, cfg)
@@ -111,7 +110,7 @@ class SupernetEvaluator(SubnetEvaluator):
     def describe(
         cls, checkpoint: str, config: str | None = None, split: str | None = None, **options: Any
     ) -> dict[str, Any]:
-        """Weights and config by their content; where they are not on this machine, that."""
+        """Return weights and config by their content; say so where they are not on this machine."""
         changes = {k: v for k, v in options.items() if k in CHANGES}
         try:
             cfg, split = _supernet_config(checkpoint, config, split, **changes)
@@ -146,8 +145,8 @@ class SupernetEvaluator(SubnetEvaluator):
                     )
 
     def _load(self, key: str, limit: int | None = None) -> Iterable[Any]:
-        """Batches of a data loader: whenever they are asked for the same pictures, augmented in the
-        same way.
+        """Return the batches of a data loader: the same images, augmented in the same way, whenever
+        they are asked for.
         """
         if key in self._batches:
             return self._batches[key]
@@ -166,7 +165,7 @@ class SupernetEvaluator(SubnetEvaluator):
         return over_phases({p: self.measure(self.subnet(arch, p)) for p in self.phases})
 
     def subnet(self, arch: Arch, phase: int | None = None) -> nn.Module:
-        """The task model of one architecture, recalibrated; the same whenever it is asked for.
+        """Return the task model of one architecture, recalibrated; always the same.
 
         Args:
             phase: None: the first of those that are judged.
@@ -181,17 +180,18 @@ class SupernetEvaluator(SubnetEvaluator):
 
     @torch.no_grad()
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """Figures of any model of the task on the pictures of the search."""
-        batches, metrics = self._load(self.pictures), self.cfg[self.metric]
+        """Return the metrics of any model of the task on the images of the search."""
+        key = f'{self.split}_dataloader'
+        batches, metrics = self._load(key), self.cfg[f'{self.split}_evaluator']
         evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
-        evaluator.dataset_meta = getattr(self._loaders[self.pictures][0].dataset, 'metainfo', None)
-        pictures = 0
+        evaluator.dataset_meta = getattr(self._loaders[key][0].dataset, 'metainfo', None)
+        images = 0
         for batch in batches:
             outputs = model.val_step(batch)
-            pictures += len(outputs)
+            images += len(outputs)
             evaluator.process(data_samples=outputs, data_batch=batch)
         with _quiet():
-            return evaluated(evaluator, pictures)
+            return evaluated(evaluator, images)
 
 
 def _supernet_config(
@@ -202,15 +202,15 @@ def _supernet_config(
     calibration_dataloader: Mapping | None = None,
     cfg_options: Mapping | None = None,
 ) -> tuple[Config, str]:
-    """The config of a supernet's training with the changes of :class:`SupernetEvaluator`, and the
-    split that it takes.
+    """Return the config of a supernet's training with the changes of :class:`SupernetEvaluator`,
+    and the split that it takes.
     """
     cfg = read_supernet_config(checkpoint, config)
     cfg.merge_from_dict(dict(cfg_options or {}))
     if split is None:
         split = 'held_out' if cfg.get('held_out_dataloader') else 'val'
-    pictures = f'{split}_dataloader'
-    for key in (pictures, f'{split}_evaluator'):
+    images = f'{split}_dataloader'
+    for key in (images, f'{split}_evaluator'):
         if cfg.get(key) is None:
             there = sorted(k.removesuffix('_dataloader') for k in cfg if k.endswith('_dataloader'))
             raise UsageError(
@@ -218,17 +218,17 @@ def _supernet_config(
                 f'no {key}; it has {", ".join(there)}'
             )
     cfg.merge_from_dict(
-        {pictures: dict(dataloader or {}), 'train_dataloader': dict(calibration_dataloader or {})}
+        {images: dict(dataloader or {}), 'train_dataloader': dict(calibration_dataloader or {})}
     )
     cfg.launcher = 'none'
-    for loader in (cfg[pictures], cfg.train_dataloader):
+    for loader in (cfg[images], cfg.train_dataloader):
         loader.update(num_workers=0, persistent_workers=False)
     return cfg, split
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the tables of classes that a metric prints and logs for every candidate."""
+    """Silence the tables of classes that a metric prints and logs for every candidate."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -144,8 +144,7 @@ def export_model(
     written = build_model(copy.deepcopy(cfg))
     load_weights(written, str(folder / WEIGHTS), cfg)
     measured = evaluator.measure(written.to(next(model.parameters()).device))
-    split = evaluator.pictures.removesuffix('_dataloader')
-    origin[f'measured of these weights, on the {split} pictures'] = metrics_line(measured)
+    origin[f'measured of these weights, on the {evaluator.split} pictures'] = metrics_line(measured)
     number, norms = evaluator.calibration_batches, 'The whole model, which has no batch norms.'
     if batch_norms(model):
         norms = (

@@ -125,7 +125,7 @@ class Feasible:
 
     @cached_property
     def _window(self) -> WindowSampler | None:
-        """The sampler of the constraint that leaves least, if that is little."""
+        """Return the sampler of the constraint that leaves least, if that is little."""
         direct = [c for c in self.constraints if self.costs.source(c.metric).draws_windows]
         costs = self.costs(self.costs.space.sample_genes(0, ROUND), [c.metric for c in direct])
         left = {c: c.holds(costs[c.metric]).mean() for c in direct}

@@ -13,7 +13,7 @@ from nasvit_mm.spaces import RESOLUTION, Arch, Space, get_space
 
 
 def without_idle(space: Space, idle: Collection[str]) -> Space:
-    """One choice, the largest, of genes that are no part of a task's model.
+    """Leave one choice, the largest, of genes that are no part of a task's model.
 
     Else one network would be evaluated under several names, and the accuracy of a classifier,
     which has those parts, would choose among them.  The resolution stays the config's to fix: it
@@ -48,7 +48,8 @@ def without_idle(space: Space, idle: Collection[str]) -> Space:
 
 
 def adopted(space: Space, idle: Collection[str], given: Any) -> Arch:
-    """An architecture as a member of a searched space, which may be smaller than where it is from.
+    """Return an architecture as a member of a searched space, which may be smaller than where it is
+    from.
 
     What the space has fixed of the idle genes it takes over: the dense model is the same.
 

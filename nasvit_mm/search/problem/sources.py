@@ -96,7 +96,7 @@ class CostSource:
 
     @property
     def axis(self) -> tuple[float, str]:
-        """What values are divided by where they are drawn, and the unit that this gives."""
+        """Return what values are divided by where they are drawn, and the unit that this gives."""
         return 1.0, self.unit
 
 
@@ -133,7 +133,7 @@ class LatencyCost(CostSource):
 
 @COSTS.register_module()
 class FunctionCost(CostSource):
-    """A function of the values behind the genes.
+    """Tell a cost by a function of the values behind the genes.
 
     The identity holds the function's name, not its code; resuming compares every cost that the
     archive holds.
