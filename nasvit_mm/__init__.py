@@ -25,9 +25,11 @@ _HOME = {
     'create_model': 'backbones',
 }
 _ROOMS = (
+    'apis',
     'backbones',
     'checkpoints',
     'classification',
+    'cli',
     'compat',
     'config',
     'cost',

@@ -1,60 +1,10 @@
-"""Turn an official checkpoint into one of this package.
+"""Turn an official checkpoint into one of this package, as nasvit-mm convert.
 
-    python tools/convert_checkpoint.py nasvit ckpt_360.pth nasvit_supernet.pth
-    python tools/convert_checkpoint.py nasvit ckpt_360.pth nasvit_min.pth --arch nasvit_min
-    python tools/convert_checkpoint.py vitas_twins twins_svt_small.safetensors twins.pth \\
-        --arch twins_svt_small
-
-The result holds the supernet, or with --arch the subnet that is sliced out of it; a config takes
-the latter as init_cfg=dict(type='Pretrained', checkpoint=...).  Batch norm statistics of a
-supernet fit no subnet: recalibrate them before judging one (training does it by itself).
+python tools/convert_checkpoint.py SPACE CHECKPOINT OUT [--arch ARCH]
 """
 
-from __future__ import annotations
-
-import argparse
-import sys
-from pathlib import Path
-
-from nasvit_mm.checkpoints import convert_official, read_checkpoint, save_weights
-from nasvit_mm.spaces import get_space, list_spaces
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('space', help=f'whose checkpoint it is: {", ".join(list_spaces())}')
-    parser.add_argument('checkpoint', help="the authors' file")
-    parser.add_argument('out', help='file to write')
-    parser.add_argument(
-        '--arch',
-        help="name, JSON or YAML file, or ViTAS's net_id, of an "
-        'architecture to slice out; of whole networks: of theirs',
-    )
-    parser.add_argument(
-        '--phase',
-        type=int,
-        default=0,
-        help='of the weight sharing, to slice a ViTAS subnet out: 0 or 1',
-    )
-    args = parser.parse_args()
-    try:
-        space = get_space(args.space)
-        arch = None if args.arch is None else space.arch(args.arch)
-        state = convert_official(space, read_checkpoint(args.checkpoint).content, arch, args.phase)
-        save_weights(
-            args.out, state, space, arch, source=Path(args.checkpoint).name, bn_recalibrated=False
-        )
-    except (ValueError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
-    numbers = sum(v.numel() for v in state.values())
-    print(
-        f'{args.out}: {arch or f"the supernet of {space.name}"}, {len(state)} tensors, '
-        f'{numbers / 1e6:.2f} M numbers'
-    )
-
+from nasvit_mm.cli.common import run
+from nasvit_mm.cli.convert import main
 
 if __name__ == '__main__':
-    main()
+    run(main)

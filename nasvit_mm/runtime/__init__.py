@@ -1,15 +1,20 @@
 """Additions to mmengine's training: processes, seeding, resume, options, schedules."""
 
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
+from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.disk import disk_errors
 from nasvit_mm.runtime.metrics import evaluated
 from nasvit_mm.runtime.options import (
+    augment_tests,
     enable_amp,
     enable_auto_scale_lr,
     enable_tensorboard,
     loaders_without_workers,
+    show_predictions,
+    without_moving_average,
+    write_predictions,
 )
-from nasvit_mm.runtime.processes import end_processes, start_processes, unwrapped
+from nasvit_mm.runtime.processes import end_processes, is_first, start_processes, unwrapped
 from nasvit_mm.runtime.resume import latest_checkpoint
 from nasvit_mm.runtime.schedule import check_schedule, set_steps_per_epoch
 from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
@@ -17,18 +22,25 @@ from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 __all__ = [
     'SeedIterations',
     'ShareBuffers',
+    'augment_tests',
     'check_schedule',
+    'config_name',
     'disk_errors',
     'enable_amp',
     'enable_auto_scale_lr',
     'enable_tensorboard',
     'end_processes',
     'evaluated',
+    'is_first',
     'kept_randomness',
     'latest_checkpoint',
     'loaders_without_workers',
+    'read_config',
     'set_steps_per_epoch',
     'share_buffers',
+    'show_predictions',
     'start_processes',
     'unwrapped',
+    'without_moving_average',
+    'write_predictions',
 ]

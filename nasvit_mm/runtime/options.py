@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from nasvit_mm.compat import check_amp
 from nasvit_mm.errors import UsageError
@@ -50,3 +51,71 @@ def loaders_without_workers(cfg: Config) -> None:
     for key, loader in cfg.items():
         if key.endswith('_dataloader') and loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False
+
+
+def show_predictions(
+    cfg: Config, show: bool = False, folder: str | Path | None = None, wait_time: float = 2.0
+) -> None:
+    """Turn on the visualization hook of mmseg or mmdet.
+
+    Args:
+        show: show predictions in windows.
+        folder: draw annotation | prediction of every image under it; None: do not.
+        wait_time: seconds that a window stays.
+
+    Raises:
+        UsageError: the config has no such hook.
+    """
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        raise UsageError(
+            '--show and --show-dir need default_hooks.visualization in the config: '
+            "dict(type='SegVisualizationHook'), of a detector dict(type='DetVisualizationHook')"
+        )
+    hook.draw = True
+    if show:
+        hook.show, hook.wait_time = True, wait_time
+    if folder:
+        cfg.visualizer.save_dir = str(folder)
+
+
+def augment_tests(cfg: Config) -> None:
+    """Wrap model and test pipeline for test-time augmentation.
+
+    Raises:
+        UsageError: the config says not how.
+    """
+    missing = [key for key in ('tta_model', 'tta_pipeline') if cfg.get(key) is None]
+    if missing:
+        raise UsageError(f'--tta needs {" and ".join(missing)} in the config')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+
+
+def write_predictions(cfg: Config, folder: str | Path) -> None:
+    """Have the metric write label maps, or of a detector its boxes and masks in COCO's JSON.
+
+    Raises:
+        UsageError: the config is of a classifier, which has neither.
+    """
+    many = isinstance(cfg.test_evaluator, (list, tuple))
+    for evaluator in cfg.test_evaluator if many else [cfg.test_evaluator]:
+        if evaluator['type'].endswith('CocoMetric'):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
+        elif evaluator['type'].endswith('Accuracy'):
+            raise UsageError(
+                '--out writes label maps, or detections; a classifier has '
+                'neither: leave it out, scores are in the log'
+            )
+        else:
+            evaluator['output_dir'], evaluator['keep_results'] = str(folder), True
+
+
+def without_moving_average(cfg: Config) -> None:
+    """Drop the hook of a moving average, which its training's checkpoints have as weights."""
+    cfg.custom_hooks = [
+        hook
+        for hook in cfg.get('custom_hooks') or ()
+        if 'EMAHook' not in str(hook.get('type') if isinstance(hook, dict) else hook)
+    ]

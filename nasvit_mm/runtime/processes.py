@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ from torch.distributed import destroy_process_group
 from nasvit_mm.compat import init_distributed
 from nasvit_mm.config import config_parts, is_own, own_kind
 from nasvit_mm.errors import UsageError
+
+
+def is_first() -> bool:
+    """Return whether this is the only process, or the first of several."""
+    return os.environ.get('RANK', '0') == '0'
 
 
 def start_processes(cfg: Config) -> None:

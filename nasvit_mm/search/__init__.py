@@ -36,6 +36,7 @@ from nasvit_mm.search.handover import (
 )
 from nasvit_mm.search.loop import Progress, search
 from nasvit_mm.search.problem import SLOW, CostSource, Problem, Searched, adopted
+from nasvit_mm.search.progress import Clock, SearchBar
 from nasvit_mm.search.record import (
     Archive,
     front,
@@ -44,6 +45,8 @@ from nasvit_mm.search.record import (
     record_values,
     write_report,
 )
+from nasvit_mm.search.result import Search
+from nasvit_mm.search.running import chosen_backend, open_archive
 
 __all__ = [
     'ALGORITHMS',
@@ -53,6 +56,7 @@ __all__ = [
     'CONFIG',
     'CONTENT_KEY',
     'Choice',
+    'Clock',
     'CostSource',
     'EvaluationError',
     'EvaluatorSpec',
@@ -68,6 +72,8 @@ __all__ = [
     'Progress',
     'PymooAlgorithm',
     'SLOW',
+    'Search',
+    'SearchBar',
     'SearchPlan',
     'Searched',
     'SubnetEvaluator',
@@ -77,12 +83,14 @@ __all__ = [
     'build_evaluator',
     'check_folder',
     'choose',
+    'chosen_backend',
     'export_choice',
     'export_model',
     'export_subnet',
     'front',
     'front_table',
     'metrics_line',
+    'open_archive',
     'process_pool',
     'read_archive',
     'read_search',

@@ -6,7 +6,6 @@ A limit of the size of a file (EFBIG) stands for a full disk (ENOSPC): both fail
 import resource
 import runpy
 import signal
-import sys
 from pathlib import Path
 
 from mmengine.hooks import CheckpointHook
@@ -23,5 +22,4 @@ def limited(self, runner, step, meta):
 CheckpointHook._save_checkpoint_with_step = limited
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 tools = Path(__file__).resolve().parents[2] / 'tools'
-sys.path.insert(0, str(tools))
 runpy.run_path(str(tools / 'train.py'), run_name='__main__')

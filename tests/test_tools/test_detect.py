@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import time
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from nasvit_mm.cli.image_demo import class_names
 from tests.commands import ROOT, begin, error_line, start
 
 RETINANET, MASK = 'configs/demo/nasvit_detection.py', 'configs/det/nasvit_coco_mask.py'
@@ -215,10 +215,8 @@ class TestRuns:
         found = [json.loads(path.read_text()) for path in (tmp_path / 'preds').iterdir()]
         assert len(found) == 3 and all('bboxes' in f for f in found)
 
-    def test_class_names_of_the_demo(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_class_names_of_the_demo(self) -> None:
         """Those of the config: weights alone say nothing, and COCO's would be written."""
-        monkeypatch.syspath_prepend(str(ROOT / 'tools'))
-        demo = SourceFileLoader('image_demo', str(ROOT / 'demo/image_demo.py')).load_module()
         for path, names in (
             (RETINANET, ('person', 'car')),
             ('configs/det/nasvit_bccd.py', ('RBC', 'WBC', 'Platelets')),
@@ -226,7 +224,7 @@ class TestRuns:
             cfg = Config.fromfile(ROOT / path)
             init_default_scope(cfg.default_scope)
             __import__('mmdet.datasets')
-            assert tuple(demo.class_names(cfg)['classes'])[: len(names)] == names
+            assert tuple(class_names(cfg)['classes'])[: len(names)] == names
 
     def test_costs_and_latency_of_a_detector(self) -> None:
         run = start('get_flops', RETINANET, '--json')

@@ -306,7 +306,9 @@ def test_memory_banks_begin_the_search(tmp_path):
 
     archs = get_space('nasvit').sample(0, 40)
     banks = [[[a.to_dict(), float(i)] for i, a in enumerate(archs)]]
-    torch.save(dict(state_dict={}, supernet=dict(sampler=dict(bank=banks))), tmp_path / 'iter.pth')
+    state = dict(weight=torch.zeros(1))
+    banks = dict(sampler=dict(bank=banks))
+    torch.save(dict(state_dict=state, supernet=banks), tmp_path / 'iter.pth')
     path = costs(tmp_path)
     path.write_text(path.read_text() + f"initial = '{tmp_path / 'iter.pth'}'\n")
     plan = read_search(Config.fromfile(path), path)

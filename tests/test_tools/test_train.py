@@ -227,7 +227,6 @@ class TestRuns:
 def refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path):
     """Call a tool in this process, for mistakes that it must see before it builds anything."""
     monkeypatch.chdir(ROOT)
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
     monkeypatch.delenv('RANK', raising=False)
     monkeypatch.setenv('LOCAL_RANK', '0')
 

@@ -1,0 +1,443 @@
+"""The verbs from Python: train, evaluate, run a search, export, count.
+
+    from nasvit_mm.apis import evaluate, export, run_search, train
+
+    config = 'configs/search/nasvit_ade20k_5g.py'
+    search = run_search(config, work_dir='work_dirs/found')
+    search.best()                                      # the record of a candidate
+    export(config, 'work_dirs/winner', work_dir='work_dirs/found', from_scratch=True)
+    train('work_dirs/winner/config.py')
+    evaluate('work_dirs/winner/config.py', 'work_dirs/winner/train/iter_160000.pth')
+
+Each is what the command of its name does.  A config is a file, a mapping, or what mmengine made of
+one, and stays as it is.  A mistake is a :class:`~nasvit_mm.errors.UsageError` with one sentence.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from rich.console import Console
+
+import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
+from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.config import add_own_hooks, type_name
+from nasvit_mm.data import check_data
+from nasvit_mm.dense import (
+    ModelCost,
+    build_model,
+    check_backbone_fits,
+    check_channels,
+    check_checkpoint_fits,
+    check_pretrained,
+    count_model,
+    standalone,
+)
+from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.runtime import (
+    augment_tests,
+    check_schedule,
+    config_name,
+    disk_errors,
+    enable_amp,
+    enable_auto_scale_lr,
+    enable_tensorboard,
+    is_first,
+    latest_checkpoint,
+    read_config,
+    show_predictions,
+    start_processes,
+    without_moving_average,
+    write_predictions,
+)
+from nasvit_mm.search import (
+    Clock,
+    Exported,
+    OverRanks,
+    Search,
+    SearchBar,
+    choose,
+    chosen_backend,
+    export_choice,
+    front_table,
+    open_archive,
+    read_search,
+    read_task,
+    search,
+    write_report,
+)
+
+__all__ = [
+    'Search',
+    'check_model',
+    'count',
+    'evaluate',
+    'export',
+    'input_size',
+    'read_config',
+    'run_search',
+    'train',
+]
+
+AnyConfig = str | Path | Config | Mapping[str, Any]
+_RUNS = itertools.count()  # of this process
+
+
+# ---------------------------------------------------------------------- training
+def train(
+    cfg: AnyConfig,
+    resume: bool | str | Path | None = None,
+    *,
+    work_dir: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    amp: bool = False,
+    auto_scale_lr: bool = False,
+    tensorboard: bool = False,
+) -> Runner:
+    """Train the model of a config.
+
+    Args:
+        cfg: of a segmentor, a detector, a classifier or a supernet.
+        resume: a checkpoint to resume from; True or ``'auto'``: the newest in the work dir, and a
+            fresh start where there is none.
+        work_dir: where logs and checkpoints go (of a file ``work_dirs/<its name>``).
+        options: overrides by dotted key: ``{'train_cfg.max_iters': 100}``.
+        amp: mixed precision; needs a GPU.
+        auto_scale_lr: scale the learning rate by the batch size over the config's
+            ``base_batch_size``.
+        tensorboard: also log for TensorBoard.
+
+    Returns:
+        mmengine's runner, with the trained ``model``.
+
+    Raises:
+        UsageError: a mistake in the config, the data or a checkpoint, before the model is built
+            where it can be seen by then; no space left to write.
+    """
+    cfg = _run_config(cfg, options, work_dir)
+    check_schedule(cfg)
+    if amp:
+        enable_amp(cfg)
+    if auto_scale_lr:
+        enable_auto_scale_lr(cfg)
+    if tensorboard:
+        enable_tensorboard(cfg)
+
+    if resume in (True, 'auto'):
+        resume = latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
+    if resume:
+        check_checkpoint_exists(str(resume))
+        cfg.load_from, cfg.resume = str(resume), True
+    elif cfg.get('load_from'):
+        check_checkpoint_exists(cfg.load_from)
+    add_own_hooks(cfg)
+    check_pretrained(cfg)
+    check_data(cfg, 'train', 'val')
+    start_processes(cfg)
+
+    with disk_errors(cfg.work_dir):
+        runner = _runner(cfg)
+        if resume:
+            check_checkpoint_fits(runner.model, str(resume), cfg)
+        elif cfg.get('load_from'):
+            check_backbone_fits(runner.model, cfg.load_from, cfg)
+        runner.train()
+    return runner
+
+
+def evaluate(
+    cfg: AnyConfig,
+    weights: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    show: bool = False,
+    show_dir: str | Path | None = None,
+    wait_time: float = 2.0,
+    tta: bool = False,
+) -> dict[str, float]:
+    """Evaluate a checkpoint on the test data of a config.
+
+    Args:
+        cfg: of a segmentor, a detector, a classifier or a supernet.
+        weights: checkpoint, a file or a URL; unlike in OpenMMLab one that does not fit the model
+            is an error.
+        work_dir, options: as of :func:`train`.
+        out: folder for the predicted label maps, or of a detector for its boxes and masks in COCO's
+            JSON.
+        show: show predictions in windows, each ``wait_time`` seconds.
+        show_dir: draw annotation | prediction of every image to ``SHOW_DIR/vis_data/vis_image``.
+        tta: test-time augmentation, as the config says.
+
+    Returns:
+        The metrics by name: ``{'aAcc': 71.2, 'mIoU': 38.3, ...}`` in percent for a
+        segmentor.
+
+    Raises:
+        UsageError: as of :func:`train`.
+    """
+    cfg, weights = _run_config(cfg, options, work_dir), str(weights)
+    check_checkpoint_exists(weights)
+    check_data(cfg, 'test')
+    if type_name(cfg.model) == 'Supernet':
+        cfg.model.teachers = None  # only training asks them
+    without_moving_average(cfg)
+    if show or show_dir:
+        show_predictions(cfg, show, show_dir, wait_time)
+    if tta:
+        augment_tests(cfg)
+    if out:
+        write_predictions(cfg, out)
+    cfg.load_from, cfg.resume = None, False
+    start_processes(cfg)
+
+    runner = _runner(cfg)
+    check_checkpoint_fits(runner.model, weights, cfg)
+    runner.load_checkpoint(weights)
+    found = runner.test()
+    if show_dir:
+        runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
+    return found
+
+
+def _run_config(
+    cfg: AnyConfig, options: Mapping[str, Any] | None, work_dir: str | Path | None
+) -> Config:
+    cfg = read_config(cfg, options, work_dir)
+    if cfg.get('work_dir') is None:
+        raise UsageError('the config is of no file and has no work_dir: give work_dir')
+    return cfg
+
+
+def _runner(cfg: Config) -> Runner:
+    number = next(_RUNS)
+    if number and cfg.get('visualizer'):  # by its old name mmengine would give the last run's again
+        cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    check_channels(runner.model)
+    return runner
+
+
+# ---------------------------------------------------------------------- counting
+def count(
+    cfg: AnyConfig,
+    arch: Any = None,
+    shape: int | Sequence[int] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+) -> ModelCost:
+    """Count MACs and parameters of a config's model: backbone, neck, head, total.
+
+    Args:
+        cfg: of any segmentor or detector of this project, of mmseg and of mmdet, or of a supernet
+            in one.
+        arch: another architecture for this project's backbone, in any form that ``Space.arch``
+            takes (of a supernet: the largest).
+        shape: side or (height, width) of the image that the network sees, in pixels; None: as of
+            :func:`input_size`.
+        options: as of :func:`train`.
+
+    Raises:
+        UsageError: a config of no dense model, or something that is no architecture of its space.
+    """
+    cfg = _with_arch(standalone(read_config(cfg, options)), arch)
+    return count_model(build_model(cfg), input_size(cfg, shape))
+
+
+def _with_arch(cfg: Config, arch: Any) -> Config:
+    check_model(cfg)
+    if 'backbone' not in cfg.model:
+        raise UsageError(
+            f'{config_name(cfg)} is of a {cfg.model.type}, no dense model; '
+            'nasvit_mm.cost.count gives the cost of a classifier'
+        )
+    supernet = cfg.model.backbone.get('arch') == 'supernet'
+    if arch is None and not supernet:
+        return cfg
+    task, _ = read_task(cfg)
+    try:
+        return task.config(arch or 'largest')
+    except ArchitectureError as error:
+        raise UsageError(f'--arch: {error}') from error
+
+
+def check_model(cfg: Config) -> None:
+    """Check that a config is of a model.
+
+    Raises:
+        UsageError: one without, as a search's is.
+    """
+    if cfg.get('model') is None:
+        hint = f', whose task is {cfg.task}' if isinstance(cfg.get('task'), str) else ''
+        raise UsageError(
+            f'{config_name(cfg)} has no model{": it is of a search" + hint if hint else ""}'
+        )
+
+
+def input_size(cfg: Config, shape: int | Sequence[int] | None = None) -> tuple[int, int]:
+    """Return height and width of the image that a config's model sees.
+
+    Args:
+        cfg: of a dense model.
+        shape: a side or both, in pixels; None: the config's training crop, or of a detector the
+            wide image that its test pipeline makes, padded.
+
+    Raises:
+        UsageError: no size, or one below 32 pixels.
+    """
+    shape = (
+        shape
+        or cfg.model.get('data_preprocessor', {}).get('size')
+        or cfg.get('crop_size')
+        or _test_size(cfg)
+    )
+    if shape is None:
+        raise UsageError(
+            'the config names no input size: give --shape H W, for example --shape 512 512'
+        )
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if len(shape) not in (1, 2) or min(shape) < 32:
+        raise UsageError(
+            f'--shape {" ".join(map(str, shape))}: expected H W, or one number for '
+            'both, of at least 32 pixels'
+        )
+    return shape[0], shape[-1]
+
+
+def _test_size(cfg: Config) -> tuple[int, int] | None:
+    divisor = cfg.model.get('data_preprocessor', {}).get('pad_size_divisor', 1)
+    for step in cfg.get('test_pipeline', ()):
+        if step.get('type') == 'Resize' and step.get('keep_ratio') and step.get('scale'):
+            return tuple(-(-side // divisor) * divisor for side in sorted(step.scale))
+    return None
+
+
+# ---------------------------------------------------------------------- searching
+def run_search(
+    cfg: AnyConfig,
+    work_dir: str | Path | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    *,
+    dask: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> Search:
+    """Search architectures for a task, under the cost of the whole dense model.
+
+    Args:
+        cfg: as those of ``configs/search/``, see :func:`nasvit_mm.search.read_search`.
+        work_dir: where the archive and the report go (of a file ``work_dirs/<its name>``).
+        resume: resume the archive in the work dir: nothing that was evaluated is evaluated
+            again; none yet: a fresh start.
+        workers: processes of this machine that evaluate; 1: this one.
+        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``.
+        options: overrides by dotted key: ``{'algorithm.generations': 4}``.
+        quiet: show nothing: no progress bar, no table of the front.
+
+    Raises:
+        UsageError: a mistake in the config or the evaluator, an archive of another search, or one
+            that is there without ``resume``.
+    """
+    cfg = _run_config(cfg, options, work_dir)
+    plan = read_search(cfg, cfg.filename)
+    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask) as where:
+        console = Console(quiet=quiet or not is_first())  # known once the launcher has spoken
+        archive = open_archive(cfg, plan, resume, where)
+        if archive.lines:
+            console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
+        timed = plan.evaluators and is_first()
+        clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
+        with SearchBar(plan, console, clock) as bar:
+            records = search(plan.problem, plan.algorithm, archive, plan.evaluators, where, bar)
+        ended = records[-1]['generation'] + 1
+        if ended < plan.algorithm.generations:
+            console.print(
+                f'After generation {ended} of {plan.algorithm.generations} no new '
+                'candidates were found within the constraints.'
+            )
+        found = Search(Path(cfg.work_dir), plan.identity, records)
+        if is_first():
+            best, title = found.front(), f'{config_name(cfg)}: {plan.problem.space.name}'
+            written = write_report(cfg.work_dir, plan.problem, records, best, title, plan.identity)
+            console.print(front_table(plan.problem, best))
+            console.print('\n'.join(map(str, [archive.path, *written])))
+        if isinstance(where, OverRanks):
+            where.meet('end')  # the store lives in one of them
+    return found
+
+
+# ---------------------------------------------------------------------- handing over
+def export(
+    cfg: AnyConfig,
+    out: str | Path | None = None,
+    *,
+    candidate: int | None = None,
+    best: str | None = None,
+    arch: Any = None,
+    checkpoint: str | Path | None = None,
+    from_scratch: bool = False,
+    num_calibration: int | None = None,
+    phase: int | None = None,
+    shape: int | Sequence[int] | None = None,
+    force: bool = False,
+    work_dir: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Exported:
+    """Hand a searched backbone over to training: weights, architecture, config, model card.
+
+    Args:
+        cfg: the search's, with a task.
+        out: folder to write; None: ``export_N`` in the search's work dir.
+        candidate: number in the archive.
+        best: the objective by which the front's best is chosen; None: the first one.
+        arch: an architecture instead, searched or not, in any form that ``Space.arch`` takes.
+        checkpoint: of the supernet that weights are sliced out of; None: the search's.
+        from_scratch: write no weights.
+        num_calibration: batches of the task's training images for batch norms; 0: none; None: as
+            many as the papers have, of a whole model as in the search.
+        phase: of the weight sharing; None: the search's.
+        shape: size at which the card's costs count, side or (height, width); None: the search's.
+        force: write over an export of something else.
+        work_dir: the search's.
+        options: overrides of the search's config, as of :func:`run_search`.
+
+    Returns:
+        The files that were written, what their batch norms are, what was measured of a whole model.
+
+    Raises:
+        UsageError: a search without a task, no such candidate, objective or architecture, no
+            supernet, or a folder that holds another export.
+    """
+    cfg = _run_config(cfg, options, work_dir)
+    plan, name = read_search(cfg, cfg.filename), config_name(cfg)
+    task = plan.problem.task
+    if task is None:
+        raise UsageError(
+            f'{name} names no task, whose training the backbone would '
+            'be handed to: give it by --cfg-options task=CONFIG'
+        )
+    if num_calibration is not None and num_calibration < 0:
+        raise UsageError(f'--num-calibration {num_calibration}: expected at least 0')
+    choice = choose(plan, cfg.work_dir, name, candidate=candidate, best=best, arch=arch)
+    out = Path(cfg.work_dir, f'export_{choice.name}') if out is None else Path(out)
+    size = input_size(task.cfg, shape) if shape else plan.problem.input_size
+    with disk_errors(str(out)):
+        return export_choice(
+            plan,
+            choice,
+            out,
+            size,
+            checkpoint=None if checkpoint is None else str(checkpoint),
+            from_scratch=from_scratch,
+            num_calibration=num_calibration,
+            phase=phase,
+            force=force,
+        )

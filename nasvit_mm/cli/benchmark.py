@@ -1,0 +1,229 @@
+"""Measure latency and peak memory of a config's model, by PyTorch and by onnxruntime.
+
+    nasvit-mm benchmark configs/seg/nasvit_ade20k.py [--shape 512 512] [--threads 2]
+
+For any segmentor and detector of this project, of mmseg and of mmdet; of a detector what its heads
+say, before boxes are chosen.  Both run the same network on the same image, and their logits are
+compared.  On a GPU PyTorch only.
+
+    nasvit-mm benchmark configs/search/nasvit_ade20k_5g.py --build-table latency.json
+
+measures, once on this device, the blocks of a whole search space inside the task's model (CONFIG: a
+search's, or a segmentation config with a backbone of this project), and says how well the table
+predicts networks it has not seen, and how well their measurement repeats itself.  A search with
+latency = 'latency.json' in its config then has the metric 'latency', in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from nasvit_mm.apis import check_model, input_size
+from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.cli import common
+from nasvit_mm.dense import build_model, count_model, load_weights
+from nasvit_mm.deploy import BACKENDS, benchmark_model, build_latency_table
+from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import disk_errors
+from nasvit_mm.search import read_task
+
+UNSEEN = 30  # networks to check a latency table by
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', help='file of configs/')
+    parser.add_argument('--checkpoint', help='weights; speed does not depend on them')
+    common.add_shape(parser)
+    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument(
+        '--backends',
+        nargs='+',
+        choices=BACKENDS,
+        help='what to run (pytorch and, on a CPU, onnxruntime)',
+    )
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--threads', type=int, help='CPU threads (torch decides)')
+    parser.add_argument('--rounds', type=int, default=20, help='timed calls (%(default)s)')
+    parser.add_argument('--channels-last', action='store_true', help="PyTorch's memory format")
+    parser.add_argument('--half', action='store_true', help='half precision, on a GPU')
+    parser.add_argument('--onnx', metavar='FILE', help='keep the exported graph there')
+    parser.add_argument('--build-table', metavar='FILE', help='a latency table for searches')
+    parser.add_argument(
+        '--networks',
+        type=int,
+        default=64,
+        metavar='N',
+        help='that the table is built from (%(default)s)',
+    )
+    parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    common.add_cfg_options(parser)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = common.parse(__doc__, add_arguments, argv)
+    check(args)
+    cfg = common.load_config(args)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    if args.build_table:
+        build_table(args, cfg)
+        return
+    check_model(cfg)
+    size = input_size(cfg, args.shape)
+    model = build_model(cfg)
+    if args.checkpoint:
+        check_checkpoint_exists(args.checkpoint)
+        load_weights(model, args.checkpoint, cfg)
+    cost = count_model(model, size)
+    measured = benchmark_model(
+        model,
+        size,
+        args.backends,
+        batch_size=args.batch_size,
+        rounds=args.rounds,
+        device=args.device,
+        channels_last=args.channels_last,
+        half=args.half,
+        onnx=args.onnx,
+    )
+    report = dict(
+        config=args.config,
+        input_size=size,
+        batch_size=args.batch_size,
+        device=device_name(args),
+        threads=torch.get_num_threads(),
+        total_macs=cost.total_macs,
+        total_params=cost.total_params,
+        **measured,
+    )
+    show(report, args)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Check the arguments, and choose the backends.
+
+    Raises:
+        UsageError: names the flag.
+    """
+    on_gpu = args.device.startswith('cuda')
+    if on_gpu and not torch.cuda.is_available():
+        raise UsageError(f'--device {args.device}: torch sees no GPU here')
+    if args.half and not on_gpu:
+        raise UsageError('--half needs a GPU')
+    for name in ('batch_size', 'rounds', 'networks', 'threads'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise UsageError(f'--{name.replace("_", "-")} {value}: expected at least 1')
+    if args.build_table:
+        for name in ('half', 'channels_last', 'backends', 'json', 'onnx', 'checkpoint'):
+            if getattr(args, name):
+                raise UsageError(
+                    f'--{name.replace("_", "-")} does not go with '
+                    '--build-table, which times blocks by PyTorch in float32'
+                )
+        check_writable(args.build_table)
+        return
+    if args.backends is None:
+        args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
+    elif on_gpu and 'onnxruntime' in args.backends:
+        raise UsageError('onnxruntime is measured on a CPU only: --device cpu')
+    if 'onnxruntime' in args.backends:
+        try:
+            import onnx  # noqa: F401
+            import onnxruntime  # noqa: F401
+            import onnxscript  # noqa: F401
+        except ImportError as error:
+            raise UsageError(
+                f'{error.name} is missing: pip install "nasvit_mm[export]", or leave it out with '
+                '--backends pytorch'
+            ) from error
+
+
+def check_writable(path: str) -> None:
+    """Check that a table can be written, before minutes of measuring."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if Path(path).is_dir():
+            raise IsADirectoryError(f'{path} is a folder')
+        with tempfile.TemporaryFile(dir=Path(path).parent):
+            pass
+    except OSError as error:
+        raise UsageError(f'--build-table {path}: cannot be written: {error}') from error
+
+
+def build_table(args: argparse.Namespace, cfg: Config) -> None:
+    """Measure the blocks of a space, write the table, say how good it is."""
+    task, size = read_task(cfg, args.config)
+    if args.shape or size is None:
+        size = input_size(task.cfg, args.shape)
+    with Progress(console=Console(stderr=True)) as bar:
+        shown = bar.add_task('networks')
+        table = build_latency_table(
+            task,
+            size,
+            args.device,
+            args.networks,
+            UNSEEN,
+            args.rounds,
+            args.batch_size,
+            lambda done, of: bar.update(shown, completed=done, total=of),
+        )
+    with disk_errors(str(Path(args.build_table).parent)):
+        table.save(args.build_table)
+    print(
+        f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
+        f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads'
+    )
+    if not table.check:
+        print('The space has no network that the table has not seen: nothing to check it by')
+        return
+    print(
+        f'{table.check["networks"]} networks it has not seen: Kendall tau '
+        f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}; of two '
+        f'measurements of them, {table.check["repeat_tau"]:.2f} and '
+        f'{table.check["repeat_error"]:.1%}'
+    )
+
+
+def device_name(args: argparse.Namespace) -> str:
+    if args.device.startswith('cuda'):
+        return torch.cuda.get_device_name(args.device)
+    return 'cpu'
+
+
+def show(report: dict, args: argparse.Namespace) -> None:
+    if args.json:
+        print(json.dumps(report))
+        return
+    height, width = report['input_size']
+    out = Table(
+        title=f'{args.config}, {args.batch_size} x {height} x {width}, '
+        f'{report["device"]}, {report["threads"]} threads'
+    )
+    for column in ('backend', 'median', '10 to 90 %', 'peak memory'):
+        out.add_column(column, justify='left' if column == 'backend' else 'right')
+    for name, row in report['backends'].items():
+        out.add_row(
+            name,
+            f'{row["median_ms"]:.1f} ms',
+            f'{row["p10_ms"]:.1f} to {row["p90_ms"]:.1f} ms',
+            f'{row["peak_memory_mib"]:.0f} MiB',
+        )
+    console = Console()
+    console.print(out)
+    console.print(
+        f'{report["total_macs"] / 1e9:.2f} GMACs, {report["total_params"] / 1e6:.2f} M '
+        f'parameters, {args.rounds} rounds; memory above the loaded model'
+    )
+    if report['difference'] is not None:
+        console.print(f'largest difference of logits over their spread: {report["difference"]:.1e}')

@@ -1,0 +1,107 @@
+"""What the commands share: arguments, reading a config, and one line for a mistake."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+
+from mmengine.config import Config, DictAction
+
+import nasvit_mm.compat  # noqa: F401 (before mmcv and mmseg: serves mmcv._ext)
+from nasvit_mm.errors import DataError, UsageError
+from nasvit_mm.runtime import end_processes, is_first, read_config
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Run a command; a mistake of the user becomes one line on stderr and the exit code 2."""
+    try:
+        code = main()
+        end_processes()
+    except UsageError as error:
+        # One line, not one of every process; what is wrong with a batch only one of them knows.
+        if isinstance(error, DataError) or is_first():
+            print(f'error: {_message(error)}', file=sys.stderr)
+        sys.exit(2)
+    if code:
+        sys.exit(code)
+
+
+def _message(error: UsageError) -> str:
+    """Return its own text: in a worker of a data loader torch makes it the end of a traceback."""
+    text = str(error)
+    if 'DataLoader worker process' in text and 'Original Traceback' in text:
+        text = re.split(rf'^[\w.]*{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
+        text = ' '.join(text.strip().splitlines())
+    return text
+
+
+def parse(
+    doc: str | None,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    argv: Sequence[str] | None = None,
+) -> argparse.Namespace:
+    """Parse the arguments of a command.
+
+    Args:
+        doc: the docstring of its module, which ``--help`` prints.
+        add_arguments: its own.
+        argv: arguments; None: of the command line.
+    """
+    parser = argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    return parser.parse_args(argv)
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that every OpenMMLab command has."""
+    parser.add_argument(
+        '--work-dir', help='folder of logs and checkpoints (work_dirs/<name of the config>)'
+    )
+    add_cfg_options(parser)
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='what started the processes; without a GPU they talk through gloo',
+    )
+    # torch.distributed.launch passes it; torchrun sets the variable itself.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options``."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override the config: model.backbone.arch=nasvit_min "some.list=[1,2]"',
+    )
+
+
+def add_shape(parser: argparse.ArgumentParser) -> None:
+    """Add ``--shape``."""
+    parser.add_argument(
+        '--shape',
+        type=int,
+        nargs='+',
+        metavar=('H', 'W'),
+        help='size of the image that the network sees, one number for a square '
+        "(the config's training crop, or of a detector its test size)",
+    )
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config that the arguments name, with their overrides."""
+    if hasattr(args, 'local_rank'):
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    # custom_imports of a config finds modules of the folder the command is started in.
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    launcher = getattr(args, 'launcher', 'none')
+    return read_config(args.config, args.cfg_options, getattr(args, 'work_dir', None), launcher)

@@ -1,0 +1,45 @@
+"""Search architectures for a task, under the cost of the whole dense model.
+
+    nasvit-mm search configs/search/nasvit_ade20k_5g.py [--work-dir DIR] [--resume]
+    nasvit-mm search CONFIG --workers 4                  # processes of this machine
+    nasvit-mm search CONFIG --dask tcp://HOST:8786       # workers of a Dask cluster
+    tools/dist_search.sh CONFIG 8                        # GPUs, one candidate each at a time
+
+Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), front.json,
+front.png and report.html.  A search that was killed resumes with --resume: nothing that was
+evaluated is evaluated again.  Then nasvit-mm export hands a candidate to training.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from nasvit_mm import apis
+from nasvit_mm.cli import common
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', help='file of configs/search/')
+    parser.add_argument(
+        '--resume',
+        action='store_true',
+        help='resume the archive in the work dir; none yet: a fresh start',
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        '--workers',
+        type=int,
+        default=1,
+        metavar='N',
+        help='number of worker processes (1: this process), each of as many threads as '
+        'OMP_NUM_THREADS says',
+    )
+    where.add_argument('--dask', metavar='ADDRESS', help='evaluate on a Dask cluster')
+    common.add_run_arguments(parser)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = common.parse(__doc__, add_arguments, argv)
+    cfg = common.load_config(args)
+    apis.run_search(cfg, resume=args.resume, workers=args.workers, dask=args.dask)

@@ -1,0 +1,109 @@
+"""What is told of a search while it runs: a bar, and how long its candidates took."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nasvit_mm.search.config import SearchPlan
+from nasvit_mm.search.record.front import record_values
+
+
+class SearchBar:
+    """A bar over all generations, with the best value of the first objective so far.
+
+    Shown inside its ``with`` block.
+
+    Args:
+        clock: told of every candidate too; None: nobody.
+    """
+
+    def __init__(self, plan: SearchPlan, console: Console, clock: Clock | None = None) -> None:
+        self.bar = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self.goal, self.total = plan.problem.objectives[0], plan.algorithm.generations
+        self.clock, self.generation = clock, 0
+        self.best, self.number, self.failed = None, 0, 0
+        self.task = self.bar.add_task('search', total=None)
+
+    def __enter__(self) -> SearchBar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def begin(self, generation: int, size: int) -> None:
+        """Guess from a generation's size how many candidates there will be."""
+        self.generation = generation
+        self.bar.update(self.task, total=self.number + size * (self.total - generation))
+        self._show()
+        if self.clock:
+            self.clock.begin()
+
+    def done(self, record: Mapping[str, Any]) -> None:
+        """Move on by a candidate."""
+        self.number += 1
+        if 'failed' in record:
+            self._fail(record)
+        else:
+            value = record_values(record)[self.goal.metric]
+            if self.best is None or self.goal.sign * value < self.goal.sign * self.best:
+                self.best = value
+        self._show()
+        if self.clock:
+            self.clock.done(record)
+
+    def _fail(self, record: Mapping[str, Any]) -> None:
+        if not self.failed:
+            self.bar.console.print(
+                f'candidate {record["index"]} failed: {record["failed"]}', markup=False
+            )
+        self.failed += 1
+
+    def _show(self) -> None:
+        parts = [f'generation {self.generation + 1} of {self.total}']
+        if self.failed:
+            parts.append(f'{self.failed} failed')
+        if self.best is not None:
+            parts.append(f'best {self.goal.metric} {self.best:.6g}')
+        self.bar.update(self.task, completed=self.number, description=', '.join(parts))
+
+
+class Clock:
+    """Seconds from one evaluated candidate to the next, a line each in ``timings.jsonl``: together
+    what the search took.
+
+    They are not in the archive, whose bytes are a function of the search.
+
+    Args:
+        folder: of the search.
+        known: number of candidates that the archive had before.
+    """
+
+    def __init__(self, folder: str | Path, known: int) -> None:
+        self.path, self.known, self.last = Path(folder, 'timings.jsonl'), known, time.perf_counter()
+
+    def begin(self) -> None:
+        """Leave out what came before: the algorithm's own time."""
+        self.last = time.perf_counter()
+
+    def done(self, record: Mapping[str, Any]) -> None:
+        """Write a candidate's line, unless the archive had it."""
+        now = time.perf_counter()
+        if record['index'] >= self.known:
+            line = dict(index=record['index'], seconds=round(now - self.last, 3))
+            with self.path.open('a') as file:
+                file.write(json.dumps(line) + '\n')
+        self.last = now
