@@ -26,20 +26,20 @@ from mmengine.runner import Runner
 from rich.console import Console
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
-from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.config import add_own_hooks, type_name
 from nasvit_mm.data import check_data
 from nasvit_mm.dense import (
-    ModelCost,
-    build_model,
     check_backbone_fits,
     check_channels,
     check_checkpoint_fits,
+    check_model,
     check_pretrained,
-    count_model,
-    standalone,
+    count,
+    input_size,
+    write_results,
 )
-from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     augment_tests,
     check_schedule,
@@ -54,7 +54,6 @@ from nasvit_mm.runtime import (
     show_predictions,
     start_processes,
     without_moving_average,
-    write_predictions,
 )
 from nasvit_mm.search import (
     Clock,
@@ -68,7 +67,6 @@ from nasvit_mm.search import (
     front_table,
     open_archive,
     read_search,
-    read_task,
     search,
     write_report,
 )
@@ -141,7 +139,7 @@ def train(
     check_data(cfg, 'train', 'val')
     start_processes(cfg)
 
-    with disk_errors(cfg.work_dir):
+    with disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
         if resume:
             check_checkpoint_fits(runner.model, str(resume), cfg)
@@ -194,14 +192,15 @@ def evaluate(
     if tta:
         augment_tests(cfg)
     if out:
-        write_predictions(cfg, out)
+        write_results(cfg, str(out))
     cfg.load_from, cfg.resume = None, False
     start_processes(cfg)
 
-    runner = _runner(cfg)
-    check_checkpoint_fits(runner.model, weights, cfg)
-    runner.load_checkpoint(weights)
-    found = runner.test()
+    with weights_only():
+        runner = _runner(cfg)
+        check_checkpoint_fits(runner.model, weights, cfg)
+        runner.load_checkpoint(weights)
+        found = runner.test()
     if show_dir:
         runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
     return found
@@ -223,100 +222,6 @@ def _runner(cfg: Config) -> Runner:
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     check_channels(runner.model)
     return runner
-
-
-# ---------------------------------------------------------------------- counting
-def count(
-    cfg: AnyConfig,
-    arch: Any = None,
-    shape: int | Sequence[int] | None = None,
-    *,
-    options: Mapping[str, Any] | None = None,
-) -> ModelCost:
-    """Count MACs and parameters of a config's model: backbone, neck, head, total.
-
-    Args:
-        cfg: of any segmentor or detector of this project, of mmseg and of mmdet, or of a supernet
-            in one.
-        arch: another architecture for this project's backbone, in any form that ``Space.arch``
-            takes (of a supernet: the largest).
-        shape: side or (height, width) of the image that the network sees, in pixels; None: as of
-            :func:`input_size`.
-        options: as of :func:`train`.
-
-    Raises:
-        UsageError: a config of no dense model, or something that is no architecture of its space.
-    """
-    cfg = _with_arch(standalone(read_config(cfg, options)), arch)
-    return count_model(build_model(cfg), input_size(cfg, shape))
-
-
-def _with_arch(cfg: Config, arch: Any) -> Config:
-    check_model(cfg)
-    if 'backbone' not in cfg.model:
-        raise UsageError(
-            f'{config_name(cfg)} is of a {cfg.model.type}, no dense model; '
-            'nasvit_mm.cost.count gives the cost of a classifier'
-        )
-    supernet = cfg.model.backbone.get('arch') == 'supernet'
-    if arch is None and not supernet:
-        return cfg
-    task, _ = read_task(cfg)
-    try:
-        return task.config(arch or 'largest')
-    except ArchitectureError as error:
-        raise UsageError(f'--arch: {error}') from error
-
-
-def check_model(cfg: Config) -> None:
-    """Check that a config is of a model.
-
-    Raises:
-        UsageError: one without, as a search's is.
-    """
-    if cfg.get('model') is None:
-        hint = f', whose task is {cfg.task}' if isinstance(cfg.get('task'), str) else ''
-        raise UsageError(
-            f'{config_name(cfg)} has no model{": it is of a search" + hint if hint else ""}'
-        )
-
-
-def input_size(cfg: Config, shape: int | Sequence[int] | None = None) -> tuple[int, int]:
-    """Return height and width of the image that a config's model sees.
-
-    Args:
-        cfg: of a dense model.
-        shape: a side or both, in pixels; None: the config's training crop, or of a detector the
-            wide image that its test pipeline makes, padded.
-
-    Raises:
-        UsageError: no size, or one below 32 pixels.
-    """
-    shape = (
-        shape
-        or cfg.model.get('data_preprocessor', {}).get('size')
-        or cfg.get('crop_size')
-        or _test_size(cfg)
-    )
-    if shape is None:
-        raise UsageError(
-            'the config names no input size: give --shape H W, for example --shape 512 512'
-        )
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if len(shape) not in (1, 2) or min(shape) < 32:
-        raise UsageError(
-            f'--shape {" ".join(map(str, shape))}: expected H W, or one number for '
-            'both, of at least 32 pixels'
-        )
-    return shape[0], shape[-1]
-
-
-def _test_size(cfg: Config) -> tuple[int, int] | None:
-    divisor = cfg.model.get('data_preprocessor', {}).get('pad_size_divisor', 1)
-    for step in cfg.get('test_pipeline', ()):
-        if step.get('type') == 'Resize' and step.get('keep_ratio') and step.get('scale'):
-            return tuple(-(-side // divisor) * divisor for side in sorted(step.scale))
-    return None
 
 
 # ---------------------------------------------------------------------- searching

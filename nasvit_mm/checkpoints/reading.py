@@ -5,12 +5,14 @@ No code in a file is executed: classes that are not on a short list are refused 
 
 from __future__ import annotations
 
-import os
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, NamedTuple
+from unittest import mock
 
 import numpy as np
 import torch
@@ -23,7 +25,18 @@ from nasvit_mm.errors import UsageError, first_line, shown_path
 # hold training options that nothing here needs), and numpy's scalars and arrays, which scores,
 # losses and mmengine's log history may be made of.
 _SCALAR = np.float64(0).__reduce__()[0]
+
+
+def _statistic(owner: Any, name: str) -> Any:
+    """Stand in for ``getattr``, by which a log history names its own methods, and no others."""
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise UnpicklingError(f'GLOBAL getattr of {owner!r}')
+    return getattr(owner, name)
+
+
 HARMLESS = [
+    (_statistic, 'builtins.getattr'),
+    (_statistic, '__builtin__.getattr'),
     (OrderedDict, 'yacs.config.CfgNode'),
     (_SCALAR, 'numpy.core.multiarray.scalar'),
     (_SCALAR, 'numpy._core.multiarray.scalar'),
@@ -34,7 +47,7 @@ HARMLESS = [
     np.dtype,
     *(getattr(np.dtypes, f'{name}DType') for name in ('Float32', 'Float64', 'Int64', 'Bool')),
 ]
-FORCED = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'  # torch.load obeys it, whatever its caller passes
+FORBIDDEN = re.compile(r'(?:GLOBAL|class|function) ([\w.]+)')  # in torch's message
 
 
 class Checkpoint(NamedTuple):
@@ -53,17 +66,41 @@ class Checkpoint(NamedTuple):
 
 @contextmanager
 def weights_only() -> Iterator[None]:
-    """Make every ``torch.load`` inside, mmengine's too, load tensors and plain values only."""
-    before = os.environ.get(FORCED)
-    os.environ[FORCED] = '1'
+    """Make every ``torch.load`` inside, mmengine's too, load tensors and plain values only.
+
+    mmengine tries it by a list of its own, which holds ``getattr``, and then loads whatever the
+    file says.
+    """
+    with mock.patch('torch.load', _load_weights_only):
+        yield
+
+
+_load = torch.load
+
+
+def _load_weights_only(file: Any, *args: Any, **kwargs: Any) -> Any:
+    """Load as ``torch.load`` does, by the short list alone.
+
+    Raises:
+        UsageError: the file holds an object of another class; the message names it.
+    """
+    others = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(HARMLESS)
     try:
-        with torch.serialization.safe_globals(HARMLESS):
-            yield
+        return _load(file, *args, **dict(kwargs, weights_only=True))
+    except UnpicklingError as error:
+        found = FORBIDDEN.search(str(error))
+        if found is None:
+            raise
+        raise UsageError(
+            f'the file holds an object of {found[1]}, which only running code of the file would '
+            'make; if you trust it, save its weights alone where it comes from: torch.save('
+            "dict(state_dict=model.state_dict()), 'weights.pth')"
+        ) from error
     finally:
-        if before is None:
-            os.environ.pop(FORCED, None)
-        else:
-            os.environ[FORCED] = before
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(others)
 
 
 def check_checkpoint_exists(path: str | Path) -> None:
@@ -108,9 +145,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
                     str(path), map_location='cpu', logger='silent'
                 )
     except Exception as error:  # the unpickler may raise anything on a file of another kind
-        raise UsageError(
-            f'{path} cannot be read as a checkpoint ({type(error).__name__}: {first_line(error)})'
-        ) from error
+        raise UsageError(f'{path} cannot be read as a checkpoint: {_reason(error)}') from error
     if not isinstance(content, Mapping):
         raise UsageError(
             f'{path} cannot be read as a checkpoint: it holds a {type(content).__name__}, expected '
@@ -121,6 +156,12 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
     meta = content.get('meta')
     return Checkpoint(content, state, meta if isinstance(meta, Mapping) else {})
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UsageError):
+        return str(error)
+    return f'{type(error).__name__}: {first_line(error)}'
 
 
 def weights_in(content: Mapping[str, Any], *first: str) -> Mapping[str, Any]:

@@ -28,14 +28,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from nasvit_mm.apis import check_model, input_size
 from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.cli import common
-from nasvit_mm.dense import build_model, count_model, load_weights
+from nasvit_mm.dense import build_model, check_model, count_model, input_size, load_weights
 from nasvit_mm.deploy import BACKENDS, benchmark_model, build_latency_table
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import disk_errors
-from nasvit_mm.search import read_task
 
 UNSEEN = 30  # networks to check a latency table by
 
@@ -163,6 +161,8 @@ def check_writable(path: str) -> None:
 
 def build_table(args: argparse.Namespace, cfg: Config) -> None:
     """Measure the blocks of a space, write the table, say how good it is."""
+    from nasvit_mm.search import read_task  # of this one option
+
     task, size = read_task(cfg, args.config)
     if args.shape or size is None:
         size = input_size(task.cfg, args.shape)

@@ -203,12 +203,12 @@ def call(tool: str, *arguments: str | Path) -> None:
 
 
 def read_maps(folder: Path) -> dict[str, np.ndarray]:
-    """Every annotation of a folder, (H, W) values by name."""
+    """Read every annotation of a folder: name -> (H, W) values."""
     return {path.stem: np.array(Image.open(path)) for path in sorted(folder.glob('*.png'))}
 
 
 def label_prior(maps: Iterable[np.ndarray]) -> np.ndarray:
-    """The most frequent value of each pixel place, (H, W)."""
+    """Return the most frequent value of each pixel place, (H, W)."""
     maps = list(maps)
     values = [v for v in np.unique(maps) if v != UNLABELLED]
     votes = [np.sum([m == value for m in maps], axis=0) for value in values]

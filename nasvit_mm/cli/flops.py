@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from nasvit_mm import apis
 from nasvit_mm.cli import common
-from nasvit_mm.dense import ModelCost
+from nasvit_mm.dense import ModelCost, count
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
-    cost = apis.count(common.load_config(args), args.arch, args.shape)
+    cost = count(common.load_config(args), args.arch, args.shape)
     if args.json:
         print(
             json.dumps(

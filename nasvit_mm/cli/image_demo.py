@@ -12,14 +12,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config
-from mmengine.registry import DATASETS
-
-from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.cli import common
-from nasvit_mm.dense import build_model, check_checkpoint_fits
+from nasvit_mm.dense import build_model, check_checkpoint_fits, kind_of_config
 from nasvit_mm.errors import UsageError
 
 
@@ -43,45 +39,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_cfg_options(parser)
 
 
-def class_names(cfg: Config) -> dict[str, Any]:
-    """Return names and colours of the classes; the inferencers do not read them in the config."""
-    dataset = cfg.test_dataloader.dataset
-    scoped = dataset.type if '.' in dataset.type else f'{cfg.default_scope}.{dataset.type}'
-    meta = {**DATASETS.get(scoped).METAINFO, **dataset.get('metainfo', {})}
-    return {key: meta[key] for key in ('classes', 'palette') if key in meta}
-
-
-def segment(args: argparse.Namespace, cfg: Config) -> str:
-    from mmseg.apis import MMSegInferencer
-
-    inferencer = MMSegInferencer(cfg, args.weights, device=args.device, **class_names(cfg))
-    inferencer(
-        args.image,
-        out_dir=args.out_dir,
-        opacity=args.opacity,
-        show=args.show,
-        with_labels=args.with_labels,
-    )
-    return f'label maps: {Path(args.out_dir, "pred")}'
-
-
-def detect(args: argparse.Namespace, cfg: Config) -> str:
-    from mmdet.apis import DetInferencer
-
-    inferencer = DetInferencer(cfg, args.weights, device=args.device)
-    inferencer.model.dataset_meta.update(class_names(cfg))  # weights alone say nothing of them
-    inferencer.visualizer.dataset_meta = inferencer.model.dataset_meta
-    inferencer(
-        args.image,
-        out_dir=args.out_dir,
-        pred_score_thr=args.score,
-        show=args.show,
-        no_save_pred=False,
-        print_result=False,
-    )
-    return f'detections: {Path(args.out_dir, "preds")}'
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
     if '://' not in args.image and not Path(args.image).exists():
@@ -92,5 +49,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_checkpoint_exists(args.weights)
     # The inferencers would only warn of weights that do not fit, and draw noise.
     check_checkpoint_fits(build_model(cfg), args.weights, cfg)
-    written = (detect if cfg.get('default_scope') == 'mmdet' else segment)(args, cfg)
+    with weights_only():
+        written = kind_of_config(cfg.model).draw(
+            cfg,
+            args.weights,
+            args.image,
+            args.out_dir,
+            device=args.device,
+            opacity=args.opacity,
+            with_labels=args.with_labels,
+            score=args.score,
+            show=args.show,
+        )
     print(f'pictures: {Path(args.out_dir, "vis")}, {written}')

@@ -11,7 +11,7 @@ from nasvit_mm.data.classes import class_names
 from nasvit_mm.data.folders import check_data
 from nasvit_mm.data.image_folder import ImageFolder
 from nasvit_mm.data.seeding import (
-    Draw,
+    ImageIndex,
     SeededEpochSampler,
     SeededInfiniteSampler,
     SeedTransforms,
@@ -20,7 +20,7 @@ from nasvit_mm.data.seeding import (
 from nasvit_mm.data.split import SplitDataset
 
 __all__ = [
-    'Draw',
+    'ImageIndex',
     'ImageFolder',
     'NamedPipeline',
     'SeedTransforms',

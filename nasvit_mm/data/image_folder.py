@@ -11,7 +11,7 @@ from timm.data import create_transform
 from torchvision.datasets import ImageFolder as _ImageFolder
 from torchvision.transforms import ColorJitter, Compose
 
-from nasvit_mm.data.seeding import Draw, seed_everything
+from nasvit_mm.data.seeding import ImageIndex, seed_everything
 from nasvit_mm.errors import DataError, UsageError, shown_path
 from nasvit_mm.registry import DATASETS
 
@@ -30,8 +30,8 @@ class ImageFolder(_ImageFolder):
         num_per_class: keep the first ``n`` images of each class, or leave out the first ``n`` if
             the number is ``-n`` (``5`` and ``-5`` give a held-out set and its rest); None: all.
 
-    An image's augmentation is a function of the :class:`nasvit_mm.data.Draw` that picks it, so a
-    resumed run repeats it with any number of workers.
+    An image's augmentation is a function of the :class:`nasvit_mm.data.ImageIndex` that picks it,
+    so a resumed run repeats it with any number of workers.
 
     Raises:
         UsageError: timm does not have an argument of the transform.
@@ -64,7 +64,7 @@ class ImageFolder(_ImageFolder):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return ``dict(inputs=(3, H, W) float, labels=int)``."""
-        if isinstance(index, Draw):
+        if isinstance(index, ImageIndex):
             seed_everything(*index.key)
         path, label = self.samples[int(index)]
         try:

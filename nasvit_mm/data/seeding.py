@@ -2,8 +2,8 @@
 
 There are three parts, one for each source of random numbers in a training run:
 
-* ``SeededInfiniteSampler`` or ``SeededEpochSampler``, with ``Draw``: the order of the images is a
-  function of the epoch;
+* ``SeededInfiniteSampler`` or ``SeededEpochSampler``, with ``ImageIndex``: the order of the images
+  is a function of the epoch;
 * ``SeedTransforms``, first in the pipeline: the augmentation is a function of epoch and image;
 * ``SeedIterations``, a hook: dropout and drop path are functions of iteration and process.
 
@@ -34,7 +34,7 @@ def seed_everything(*key: int) -> None:
     torch.manual_seed(int(words[2]) << 32 | int(words[3]))
 
 
-class Draw(int):
+class ImageIndex(int):
     """An image's index that remembers the draw it comes from.
 
     It is an ordinary index to data sets, their wrappers and batch samplers; mmengine passes it on
@@ -46,7 +46,7 @@ class Draw(int):
 
     key: tuple[int, int, int]
 
-    def __new__(cls, index: int, key: tuple[int, int, int]) -> Draw:
+    def __new__(cls, index: int, key: tuple[int, int, int]) -> ImageIndex:
         draw = super().__new__(cls, index)
         draw.key = key
         return draw
@@ -54,11 +54,11 @@ class Draw(int):
     def __getnewargs__(self) -> tuple[int, tuple[int, int, int]]:
         return int(self), self.key
 
-    def __mod__(self, other: int) -> Draw:  # RepeatDataset
-        return Draw(int(self) % other, self.key)
+    def __mod__(self, other: int) -> ImageIndex:  # RepeatDataset
+        return ImageIndex(int(self) % other, self.key)
 
-    def __sub__(self, other: int) -> Draw:  # ConcatDataset
-        return Draw(int(self) - other, self.key)
+    def __sub__(self, other: int) -> ImageIndex:  # ConcatDataset
+        return ImageIndex(int(self) - other, self.key)
 
 
 @DATA_SAMPLERS.register_module()
@@ -66,7 +66,7 @@ class SeededInfiniteSampler(Sampler):
     """Endless epochs for ``IterBasedTrainLoop``, each a permutation given by (seed, epoch).
 
     Processes take turns.  Unlike mmengine's ``InfiniteSampler`` it can start anywhere at once
-    (``skip``), and its indices are ``Draw`` objects.
+    (``skip``), and its indices are ``ImageIndex`` objects.
 
     Args:
         dataset: the data set to sample from.
@@ -82,14 +82,14 @@ class SeededInfiniteSampler(Sampler):
         self.seed = sync_random_seed() if seed is None else seed
         self.start = 0  # number of draws that this process has already made
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[ImageIndex]:
         if not self.size:
             raise ValueError('the data set is empty')
         place = self.rank + self.start * self.world_size
         for epoch in itertools.count(place // self.size):
             order = self._order(epoch)
             for i in range(place - epoch * self.size, self.size, self.world_size):
-                yield Draw(order[i], (self.seed, epoch, order[i]))
+                yield ImageIndex(order[i], (self.seed, epoch, order[i]))
                 place += self.world_size
 
     def _order(self, epoch: int) -> list[int]:
@@ -114,26 +114,26 @@ class SeededInfiniteSampler(Sampler):
 
 @DATA_SAMPLERS.register_module()
 class SeededEpochSampler(DefaultSampler):
-    """mmengine's sampler for epoch-based loops, with ``Draw`` objects as indices.
+    """mmengine's sampler for epoch-based loops, with ``ImageIndex`` objects as indices.
 
     Its order is already a function of (seed, epoch).
     """
 
-    def __iter__(self) -> Iterator[Draw]:
+    def __iter__(self) -> Iterator[ImageIndex]:
         for index in super().__iter__():
-            yield Draw(index, (self.seed, self.epoch, index))
+            yield ImageIndex(index, (self.seed, self.epoch, index))
 
 
 @TRANSFORMS.register_module()
 class SeedTransforms:
-    """Seeds the transforms that follow by the ``Draw`` that picked the image; comes first.
+    """Seeds the transforms that follow by the ``ImageIndex`` that picked the image; comes first.
 
     With another sampler, whose indices are plain integers, it leaves the generators alone.
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         draw = results.get('sample_idx')
-        if isinstance(draw, Draw):
+        if isinstance(draw, ImageIndex):
             seed_everything(*draw.key)
             results['sample_idx'] = int(draw)
         return results

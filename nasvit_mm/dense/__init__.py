@@ -5,6 +5,7 @@ from nasvit_mm.dense.build import bare_model, build_model, check_channels, fit_c
 from nasvit_mm.dense.check_data import CheckData, check_labels
 from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
+from nasvit_mm.dense.counting import check_model, count, input_size
 from nasvit_mm.dense.kinds import (
     AnyDetector,
     AnySegmentor,
@@ -20,7 +21,7 @@ from nasvit_mm.dense.kinds import (
     kind_of_config,
     write_results,
 )
-from nasvit_mm.dense.searched import SearchedModel, Size
+from nasvit_mm.dense.searched import SearchedModel, Size, searched_model
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
     check_backbone_fits,
@@ -29,13 +30,10 @@ from nasvit_mm.dense.weights import (
     load_weights,
 )
 
-DenseTask = SearchedModel  # until the search room is renamed
-
 __all__ = [
     'AnyDetector',
     'AnySegmentor',
     'CheckData',
-    'DenseTask',
     'LossesOnly',
     'ModelCost',
     'ModelKind',
@@ -52,7 +50,11 @@ __all__ = [
     'check_checkpoint_fits',
     'check_labels',
     'check_pretrained',
+    'check_model',
     'check_same_model',
+    'count',
+    'input_size',
+    'searched_model',
     'count_model',
     'elastic_backbone',
     'fit_channels',

@@ -246,3 +246,21 @@ class SearchedModel:
                 maps = net(torch.empty(1, 3, *size, device='meta'))
             self._maps[size, patch] = [tuple(m.shape[2:]) for m in maps]
         return self._maps[size, patch]
+
+
+def searched_model(cfg: Config) -> SearchedModel:
+    """Return the dense model of a config as a searched one: a supernet's with the space of the
+    supernet, one of a single architecture with the whole space that the architecture is of.
+
+    Raises:
+        UsageError: the model has no backbone of this project.
+    """
+    cfg = standalone(cfg)
+    backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
+    kind = MODELS.get(type_name(backbone))
+    if not hasattr(kind, 'read_space'):
+        raise UsageError(
+            f'the backbone of the config is {backbone.get("type")!r}, none of this project'
+        )
+    space = kind.read_space(backbone.get('arch'), backbone.get('space'))
+    return SearchedModel(cfg, get_space(space.name) if space.is_single else space)

@@ -60,7 +60,7 @@ class LatencyTable:
 
     # ------------------------------------------------------------------ prediction
     def milliseconds(self, genes: np.ndarray) -> np.ndarray:
-        """Of a batch as it was measured, for a gene matrix (n, num_genes); (n,) float."""
+        """Predict milliseconds of a batch of the measured size: (n,) of genes (n, num_genes)."""
         net, out = self.task.net, np.zeros(len(genes))
         for i, arch in enumerate(self.task.space.from_genes(genes)):
             for block in net.blocks_of(arch):
@@ -88,11 +88,11 @@ class LatencyTable:
     # ------------------------------------------------------------------ file
     @property
     def digest(self) -> str:
-        """Of the times."""
+        """Content hash of the measured times."""
         return digest([self.blocks, self.rest])
 
     def save(self, path: str | Path) -> None:
-        """As JSON."""
+        """Write the table as JSON."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = dict(about=self.about, check=self.check, rest=self.rest, blocks=self.blocks)
@@ -201,7 +201,7 @@ def build_latency_table(
 
 
 def compare(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
-    """How well predictions rank and hit measurements."""
+    """Compare predictions with measurements: rank correlation and mean relative error."""
     from scipy.stats import kendalltau
 
     return dict(
@@ -345,7 +345,7 @@ def _fit_rest(
 
 # ---------------------------------------------------------------------- what it is of
 def _holds(given: Mapping[str, Any], space: Space) -> bool:
-    """Whether a space, as ``Space.to_dict`` gives it, has all choices of another one."""
+    """Return whether a space, as ``Space.to_dict`` gives it, has all choices of another one."""
     whole = get_space(dict(given))
     return whole.name == space.name and all(
         set(ours) <= set(theirs) for ours, theirs in zip(space.choices, whole.choices)
@@ -365,7 +365,7 @@ def _about(task: SearchedModel, size: Size) -> dict[str, Any]:
 
 
 def _timed(part: Any) -> Any:
-    """Of a part of a config, and all in it, what its time depends on."""
+    """Keep what the time of a part of a config depends on, and of all parts in it."""
     if isinstance(part, list):
         return [_timed(entry) for entry in part]
     if not isinstance(part, Mapping):

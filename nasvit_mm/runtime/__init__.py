@@ -3,7 +3,7 @@
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.disk import disk_errors
-from nasvit_mm.runtime.metrics import evaluated
+from nasvit_mm.runtime.metrics import evaluate_metrics
 from nasvit_mm.runtime.options import (
     augment_tests,
     enable_amp,
@@ -12,7 +12,6 @@ from nasvit_mm.runtime.options import (
     loaders_without_workers,
     show_predictions,
     without_moving_average,
-    write_predictions,
 )
 from nasvit_mm.runtime.processes import end_processes, is_first, start_processes, unwrapped
 from nasvit_mm.runtime.resume import latest_checkpoint
@@ -30,7 +29,7 @@ __all__ = [
     'enable_auto_scale_lr',
     'enable_tensorboard',
     'end_processes',
-    'evaluated',
+    'evaluate_metrics',
     'is_first',
     'kept_randomness',
     'latest_checkpoint',
@@ -42,5 +41,4 @@ __all__ = [
     'start_processes',
     'unwrapped',
     'without_moving_average',
-    'write_predictions',
 ]

@@ -11,7 +11,7 @@ COCO_ITEMS = ('mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l')
 COCO_KINDS = ('bbox', 'segm')
 
 
-def evaluated(evaluator: Evaluator, number: int) -> dict[str, float]:
+def evaluate_metrics(evaluator: Evaluator, number: int) -> dict[str, float]:
     """Return ``evaluator.evaluate(number)``, completed for a detector that finds nothing.
 
     mmdet's ``CocoMetric`` leaves its metrics out if no image has a box; they are 0.0 then.

@@ -92,26 +92,6 @@ def augment_tests(cfg: Config) -> None:
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
 
 
-def write_predictions(cfg: Config, folder: str | Path) -> None:
-    """Have the metric write label maps, or of a detector its boxes and masks in COCO's JSON.
-
-    Raises:
-        UsageError: the config is of a classifier, which has neither.
-    """
-    many = isinstance(cfg.test_evaluator, (list, tuple))
-    for evaluator in cfg.test_evaluator if many else [cfg.test_evaluator]:
-        if evaluator['type'].endswith('CocoMetric'):
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
-        elif evaluator['type'].endswith('Accuracy'):
-            raise UsageError(
-                '--out writes label maps, or detections; a classifier has '
-                'neither: leave it out, scores are in the log'
-            )
-        else:
-            evaluator['output_dir'], evaluator['keep_results'] = str(folder), True
-
-
 def without_moving_average(cfg: Config) -> None:
     """Drop the hook of a moving average, which its training's checkpoints have as weights."""
     cfg.custom_hooks = [

@@ -10,10 +10,9 @@ from typing import Any
 
 from mmengine.config import Config
 
-from nasvit_mm.config import plain_types, type_name
-from nasvit_mm.dense import DenseTask, Size, check_same_model, standalone
+from nasvit_mm.config import plain_types
+from nasvit_mm.dense import SearchedModel, Size, check_same_model, searched_model
 from nasvit_mm.errors import ArchitectureError, UsageError, closest
-from nasvit_mm.registry import MODELS
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
 from nasvit_mm.search.initial import read_initial
@@ -108,7 +107,7 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     return SearchPlan(problem, algorithm, evaluators, idle, identity)
 
 
-def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, Size | None]:
+def read_task(cfg: Config, path: str | Path | None = None) -> tuple[SearchedModel, Size | None]:
     """Return task and input size of a search's config, or of a dense model's: with a supernet's
     space, of one architecture with the whole space that it is of.
 
@@ -119,16 +118,8 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[DenseTask, S
         task = _task_config(cfg.get('task'), path)
         if task is None:
             raise UsageError('the search config has no task')
-        return DenseTask(task, _space(cfg.space)), read_size(plain_types(cfg.get('input_size')))
-    cfg = standalone(cfg)
-    backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
-    kind = MODELS.get(type_name(backbone))
-    if not hasattr(kind, 'read_space'):
-        raise UsageError(
-            f'the backbone of the config is {backbone.get("type")!r}, none of this project'
-        )
-    space = kind.read_space(backbone.get('arch'), backbone.get('space'))
-    return DenseTask(cfg, get_space(space.name) if space.is_single else space), None
+        return SearchedModel(task, _space(cfg.space)), read_size(plain_types(cfg.get('input_size')))
+    return searched_model(cfg), None
 
 
 def _check_keys(cfg: Config) -> None:
@@ -152,7 +143,7 @@ def _searched(cfg: Config, path: str | Path | None) -> tuple[Searched, frozenset
     task_cfg = _task_config(cfg.get('task'), path)
     if task_cfg is None:
         return Searched(space, None, size), frozenset()
-    task = DenseTask(task_cfg, space)
+    task = SearchedModel(task_cfg, space)
     if size is None:  # an error to come
         return Searched(space, task), frozenset()
     try:
@@ -162,7 +153,7 @@ def _searched(cfg: Config, path: str | Path | None) -> tuple[Searched, frozenset
     if any(name.startswith('classifier.') for name in _named_metrics(cfg)):
         return Searched(space, task, size), idle
     fewer = without_idle(space, idle)
-    return Searched(fewer, task if fewer is space else DenseTask(task_cfg, fewer), size), idle
+    return Searched(fewer, task if fewer is space else SearchedModel(task_cfg, fewer), size), idle
 
 
 def _named_metrics(cfg: Config) -> list[str]:

@@ -68,7 +68,7 @@ class Search:
 
     @cached_property
     def space(self) -> Space:
-        """The searched space."""
+        """Return the searched space."""
         return get_space(self.identity['space'])
 
     def arch(self, record: Mapping[str, Any]) -> Arch:

@@ -129,7 +129,7 @@ class Supernet(BaseModel):
             self.sampler.seed = _of_rank(seed, self.rank_draws)
 
     def _check_rank_draws(self) -> None:
-        """What the processes do together fails where each runs a subnet of its own."""
+        """Refuse what processes do together, which fails where each runs a subnet of its own."""
         if self.sampler.state_dict():
             raise UsageError(
                 f'rank_draws=True: the sampler {type(self.sampler).__name__} '
@@ -186,7 +186,7 @@ class Supernet(BaseModel):
             )
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
-        """One step over a batch; returns what is logged."""
+        """Train one step over a batch; return what is logged."""
         self.check_optimizer(optim_wrapper)
         self.step += 1
         before = self.model.backbone.arch, self.model.backbone.phase
@@ -230,7 +230,7 @@ class Supernet(BaseModel):
     def _combine(
         self, largest: list | None, epoch: int, optim_wrapper: OptimWrapper
     ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
-        """The step's gradient into the parameters; norms of what it is made of, and the logs."""
+        """Write the step's gradient to the parameters; return norms of its parts, and the logs."""
         parameters = list(self.model.parameters())
         same, logged = not self.rank_draws, {}
         subnets = mean_gradients([p.grad for p in parameters], parameters, same)
@@ -296,7 +296,7 @@ class Supernet(BaseModel):
         )
 
     def _check_gradients(self, norms: list[torch.Tensor], taken: list[Choice], data: Any) -> None:
-        """Before the step, for after it the weights are lost.
+        """Check the gradients before the step, for after it the weights are lost.
 
         Args:
             norms: of the sum of the subnets' gradients, and of the largest network's where it is
@@ -332,7 +332,7 @@ class Supernet(BaseModel):
 
 
 def _of_rank(seed: int, rank_draws: bool) -> int:
-    """A process's seed of the draws: all processes' the same, unless each draws for itself."""
+    """Return a process's seed of the draws, the same in all unless each draws for itself."""
     return seed * 1000 + get_rank() if rank_draws else seed
 
 
@@ -341,7 +341,7 @@ def _described(choice: Choice) -> dict[str, Any]:
 
 
 def _norm(gradients: list[torch.Tensor | None]) -> torch.Tensor:
-    """Of all of them together."""
+    """Return the L2 norm of all gradients together."""
     given = [g for g in gradients if g is not None]
     return torch.stack(torch._foreach_norm(given)).norm() if given else torch.zeros(())
 

@@ -19,7 +19,7 @@ from nasvit_mm.dense import bare_model, kind_of
 from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
-from nasvit_mm.runtime import evaluated, kept_randomness, share_buffers
+from nasvit_mm.runtime import evaluate_metrics, kept_randomness, share_buffers
 from nasvit_mm.spaces import Arch
 
 
@@ -194,7 +194,7 @@ class SubnetValLoop(ValLoop):
             self.runner.call_hook(
                 f'after_{self.split}_iter', batch_idx=i, data_batch=data, outputs=outputs
             )
-        return evaluated(self.evaluator, len(self.dataloader.dataset))
+        return evaluate_metrics(self.evaluator, len(self.dataloader.dataset))
 
 
 @LOOPS.register_module()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import types
+from collections import OrderedDict
 
 import pytest
 import torch
+from mmengine.runner import CheckpointLoader
 
 from nasvit_mm import create_model, get_space
-from nasvit_mm.checkpoints import convert_official, extract_subnet, read_checkpoint
+from nasvit_mm.checkpoints import convert_official, extract_subnet, read_checkpoint, weights_only
 from nasvit_mm.errors import ArchitectureError, UsageError
 
 SPACE = get_space('nasvit')
@@ -76,19 +78,51 @@ def test_file_with_ema_and_a_foreign_class(nasvit_official, tmp_path, monkeypatc
     assert torch.equal(model.backbone.stem.weight, official)
 
 
-def test_a_file_that_wants_to_run_code_is_refused(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return print, ('code ran',)
+class Evil:
+    """Runs code when it is unpickled."""
 
-    torch.save(dict(model_ema={}, config=Evil()), tmp_path / 'evil.pth')
-    with pytest.raises(ValueError, match='evil.pth'):
-        read_checkpoint(tmp_path / 'evil.pth')
+    def __reduce__(self):
+        return print, ('code ran',)
+
+
+class Reaching:
+    """Reaches for what a class on the list gives access to."""
+
+    def __reduce__(self):
+        return getattr, (OrderedDict, 'clear')
+
+
+@pytest.mark.parametrize('planted', ['print', 'getattr'])
+@pytest.mark.parametrize('load', ['read_checkpoint', 'mmengine'])
+def test_a_file_that_wants_to_run_code_is_refused(load, planted, tmp_path, capsys):
+    """By our reader, and by mmengine's own loader while a command runs."""
+    path = str(tmp_path / 'evil.pth')
+    what = Evil() if planted == 'print' else Reaching()
+    torch.save(dict(state_dict=dict(a=torch.zeros(1)), config=what), path)
+    with pytest.raises(UsageError, match=rf'object of \S*{planted}'):
+        if load == 'read_checkpoint':
+            read_checkpoint(path)
+        else:
+            with weights_only():
+                CheckpointLoader.load_checkpoint(path)
+    assert 'code ran' not in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / 'text.pth').write_text('not a checkpoint')
-    with pytest.raises(ValueError, match='text.pth'):
+    with pytest.raises(UsageError, match='text.pth'):
         read_checkpoint(tmp_path / 'text.pth')
     with pytest.raises(UsageError, match='nowhere.pth'):
         read_checkpoint(tmp_path / 'nowhere.pth')
+
+
+def test_outside_of_it_torch_loads_as_ever(tmp_path):
+    torch.save(Evil, tmp_path / 'any.pth')
+    load, allowed = torch.load, set(torch.serialization.get_safe_globals())
+    with pytest.raises(UsageError, match='Evil'), weights_only():
+        torch.load(tmp_path / 'any.pth')
+    assert torch.load is load and set(torch.serialization.get_safe_globals()) == allowed
+    assert torch.load(tmp_path / 'any.pth', weights_only=False) is Evil
 
 
 def test_prefix_and_number_of_classes(nasvit_official):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from nasvit_mm import create_model
 from nasvit_mm.classification import Accuracy, ClassificationPreprocessor, ImageClassifier
-from nasvit_mm.data import Draw, ImageFolder
+from nasvit_mm.data import ImageFolder, ImageIndex
 from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.registry import DATASETS
 from tests.commands import ROOT
@@ -85,7 +85,7 @@ def test_folder(folder):
     assert [data[i]['labels'] for i in (0, 4, 8)] == [0, 1, 2]
     assert data[0]['inputs'].shape == (3, 32, 32)
     # The augmentation belongs to the draw.
-    draws = [data[Draw(5, (0, epoch, 5))]['inputs'] for epoch in (0, 0, 1)]
+    draws = [data[ImageIndex(5, (0, epoch, 5))]['inputs'] for epoch in (0, 0, 1)]
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
 
 

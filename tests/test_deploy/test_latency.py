@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 
 from nasvit_mm.backbones import Block
-from nasvit_mm.dense import DenseTask, build_model
+from nasvit_mm.dense import SearchedModel, build_model
 from nasvit_mm.deploy import LatencyTable, build_latency_table, latency
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Problem, build_algorithm
@@ -21,8 +21,8 @@ from tests.test_search.common import TASKS
 SIZE = (64, 96)
 
 
-def task(space: str) -> DenseTask:
-    return DenseTask(Config.fromfile(ROOT / f'configs/seg/{TASKS[space]}.py'), small(space))
+def task(space: str) -> SearchedModel:
+    return SearchedModel(Config.fromfile(ROOT / f'configs/seg/{TASKS[space]}.py'), small(space))
 
 
 def block_time(block: Block) -> float:
@@ -165,10 +165,10 @@ def test_latency_as_metric(file):
 def test_a_table_of_a_detector_with_another_head(tmp_path, monkeypatch):
     monkeypatch.setattr(latency, '_Stopwatch', Device)
 
-    def detector(**head) -> DenseTask:
+    def detector(**head) -> SearchedModel:
         cfg = Config.fromfile(ROOT / 'configs/det/nasvit_coco.py')
         cfg.model.bbox_head.update(head)
-        return DenseTask(cfg, small('nasvit'))
+        return SearchedModel(cfg, small('nasvit'))
 
     build_latency_table(detector(), (128, 128), networks=3, unseen=0).save(tmp_path / 'table.json')
     LatencyTable.load(

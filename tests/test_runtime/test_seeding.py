@@ -13,13 +13,13 @@ import torch
 from mmengine.dataset import BaseDataset, ConcatDataset, RepeatDataset, pseudo_collate
 from torch.utils.data import DataLoader
 
-from nasvit_mm.data import Draw, SeededInfiniteSampler, SeedTransforms, seed_everything
+from nasvit_mm.data import ImageIndex, SeededInfiniteSampler, SeedTransforms, seed_everything
 from nasvit_mm.runtime import SeedIterations
 
 SIZE = 7
 
 
-def draws(n: int, start: int = 0, size: int = SIZE, **kwargs) -> list[Draw]:
+def draws(n: int, start: int = 0, size: int = SIZE, **kwargs) -> list[ImageIndex]:
     sampler = SeededInfiniteSampler(range(size), **{'seed': 3, **kwargs})
     sampler.skip(start)
     return list(itertools.islice(sampler, n))
@@ -67,7 +67,7 @@ class TestSampler:
 
 
 def test_a_draw_is_an_index() -> None:
-    draw = Draw(5, (1, 2, 5))
+    draw = ImageIndex(5, (1, 2, 5))
     assert draw == 5 and [*range(9)][draw] == 5
     for other, value in ((pickle.loads(pickle.dumps(draw)), 5), (draw % 3, 2), (draw - 4, 1)):
         assert other == value and other.key == draw.key
@@ -79,9 +79,9 @@ def test_transforms_are_seeded_by_the_draw() -> None:
         assert type(results['sample_idx']) is int
         return random_numbers()
 
-    one, again = after(Draw(4, (0, 1, 4))), after(Draw(4, (0, 1, 4)))
+    one, again = after(ImageIndex(4, (0, 1, 4))), after(ImageIndex(4, (0, 1, 4)))
     assert one == again
-    others = [after(Draw(4, key)) for key in ((0, 2, 4), (0, 1, 5), (1, 1, 4))]
+    others = [after(ImageIndex(4, key)) for key in ((0, 2, 4), (0, 1, 5), (1, 1, 4))]
     assert len({one, *others}) == 4
     seed_everything(9)
     undisturbed = random_numbers()

@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 
 from nasvit_mm import get_space
-from nasvit_mm.dense import DenseTask, inner_model, standalone
+from nasvit_mm.dense import SearchedModel, inner_model, standalone
 from nasvit_mm.deploy import build_latency_table, latency
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import read_search, read_task
@@ -243,7 +243,7 @@ def test_what_the_model_does_not_build_is_not_searched(monkeypatch):
     ],
 )
 def test_which_genes_are_idle(space, task, idle):
-    task = DenseTask(Config.fromfile(ROOT / f'configs/seg/{task}.py'), get_space(space))
+    task = SearchedModel(Config.fromfile(ROOT / f'configs/seg/{task}.py'), get_space(space))
     assert task.idle((64, 96)) == idle
 
 

@@ -18,7 +18,7 @@ from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.classification import ImageClassifier
 from nasvit_mm.data import seed_everything
 from nasvit_mm.demo_data import write_ade20k
-from nasvit_mm.dense import DenseTask, build_model
+from nasvit_mm.dense import SearchedModel, build_model
 from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import MODELS
@@ -36,7 +36,7 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-def task(space: str, data: Path | None = None) -> DenseTask:
+def task(space: str, data: Path | None = None) -> SearchedModel:
     cfg = Config.fromfile(ROOT / f'configs/seg/{TASKS[space]}.py')
     if space == 'vitas_twins':
         cfg.model.backbone.stage_norm = False  # the classifier has none to compare with
@@ -52,7 +52,7 @@ def task(space: str, data: Path | None = None) -> DenseTask:
             dict(type='PackSegInputs'),
         ]
         cfg.model.data_preprocessor.size = (64, 64)
-    return DenseTask(cfg, small(space))
+    return SearchedModel(cfg, small(space))
 
 
 def supernet(space: str) -> ImageClassifier:
@@ -233,7 +233,7 @@ def test_files_that_are_no_supernets(tmp_path):
 def test_to_a_detector(tmp_path):
     """Out of a classifier's supernet: the written config is of a RetinaNet with these weights."""
     net = supernet('nasvit')
-    of = DenseTask(Config.fromfile(ROOT / 'configs/demo/nasvit_detection.py'), small('nasvit'))
+    of = SearchedModel(Config.fromfile(ROOT / 'configs/demo/nasvit_detection.py'), small('nasvit'))
     arch = of.space.sample(3, 1)[0]
     done = export_subnet(tmp_path, of, arch, (64, 64), net, num_calibration=0)
     assert not done.calibrated
@@ -260,7 +260,7 @@ def test_a_phase_that_there_is_not(tmp_path):
 def test_what_the_card_says_of_the_architecture_alone(resolution, tmp_path):
     """It is a value of the backbone's arch, with the space named on the card where needed."""
     cfg = Config.fromfile(ROOT / 'configs/seg/nasvit_ade20k.py')
-    of = DenseTask(cfg, get_space('nasvit').restrict(resolution=resolution))
+    of = SearchedModel(cfg, get_space('nasvit').restrict(resolution=resolution))
     export_subnet(tmp_path, of, of.space.smallest, (64, 64))
     card = (tmp_path / 'README.md').read_text()
     named = re.search(r'value of `arch=` of the backbone(?:, with `space=(.*)`)?\.', card)

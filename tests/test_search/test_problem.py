@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from nasvit_mm import get_space, list_spaces
 from nasvit_mm.cost import count
-from nasvit_mm.dense import DenseTask, build_model, count_model
+from nasvit_mm.dense import SearchedModel, build_model, count_model
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import SLOW, Problem, build_algorithm
 from nasvit_mm.search.problem import feasible as draw
@@ -27,10 +27,10 @@ TASKS = [
 ]
 
 
-def task(name: str, space: str, **backbone) -> DenseTask:
+def task(name: str, space: str, **backbone) -> SearchedModel:
     cfg = Config.fromfile(SEG / f'{name}.py')
     cfg.model.backbone.update(backbone)
-    return DenseTask(cfg, get_space(space))
+    return SearchedModel(cfg, get_space(space))
 
 
 @pytest.mark.parametrize(('name', 'space', 'size'), TASKS)
@@ -102,7 +102,7 @@ def test_a_budget_most_of_which_the_head_takes(high):
         get_space('vitas_twins'),
         ['macs'],
         [dict(metric='macs', high=high)],
-        DenseTask(Config.fromfile(det), get_space('vitas_twins')),
+        SearchedModel(Config.fromfile(det), get_space('vitas_twins')),
         (800, 1344),
     )
     genes = next(of.rounds(np.random.default_rng(0), 64))

@@ -18,7 +18,7 @@ from nasvit_mm.demo_data import write_ade20k
 from nasvit_mm.dense import build_model, standalone
 from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import batch_norms
-from nasvit_mm.runtime import evaluated
+from nasvit_mm.runtime import evaluate_metrics
 from nasvit_mm.search import Choice, SupernetEvaluator, export_choice, read_search
 from tests.commands import ROOT
 from tests.families import randomised
@@ -231,4 +231,6 @@ def test_a_detector_that_finds_nothing_has_no_precision(kinds, tmp_path):
         data_samples=[dict(img_id=1, ori_shape=(64, 64), pred_instances=nothing)], data_batch=None
     )
     items = ['mAP', 'mAP_50', 'mAP_75', 'mAP_s', 'mAP_m', 'mAP_l']
-    assert evaluated(metric, 1) == {f'coco/{kind}_{item}': 0.0 for kind in kinds for item in items}
+    assert evaluate_metrics(metric, 1) == {
+        f'coco/{kind}_{item}': 0.0 for kind in kinds for item in items
+    }

@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from nasvit_mm.cli.image_demo import class_names
+from nasvit_mm.data import class_names
 from tests.commands import ROOT, begin, error_line, start
 
 RETINANET, MASK = 'configs/demo/nasvit_detection.py', 'configs/det/nasvit_coco_mask.py'
@@ -287,7 +287,7 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
     from nasvit_mm import get_space
     from nasvit_mm.classification import ImageClassifier
     from nasvit_mm.data import seed_everything
-    from nasvit_mm.dense import DenseTask
+    from nasvit_mm.dense import SearchedModel
     from nasvit_mm.search import export_subnet
     from tests.commands import ROOT
 
@@ -302,7 +302,7 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
         }
     )
     cfg.merge_from_dict({f'{loader}.persistent_workers': False for loader in LOADERS})
-    task = DenseTask(cfg, get_space('nasvit'))
+    task = SearchedModel(cfg, get_space('nasvit'))
     done = export_subnet(
         tmp_path,
         task,

@@ -361,7 +361,7 @@ class ViTAS(SharedWeightBackbone):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Map (N, 3, H, W) to a tuple of one map per output."""
-        taps = facts.tap_depths(len(self.plan.blocks), len(self.out_indices))
+        taps = facts.output_depths(len(self.plan.blocks), len(self.out_indices))
         states, grid = self._encode(x, taps)
         channels, maps = self.plan.channels, []
         for i, tokens, stride in zip(self.out_indices, states, self.out_strides):

@@ -139,7 +139,7 @@ def grid_sizes(side: Any, patch_size: Any) -> Any:
     return -(-side // patch_size)
 
 
-def tap_depths(depth: int, outputs: int) -> tuple[int, ...]:
+def output_depths(depth: int, outputs: int) -> tuple[int, ...]:
     """Return after how many of ``depth`` blocks each output is taken.
 
     They are spaced evenly, the last after the last block.

@@ -24,7 +24,7 @@ from nasvit_mm.dense import inner_model
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import sha256
 from nasvit_mm.registry import SUBNET_EVALUATORS
-from nasvit_mm.runtime import evaluated
+from nasvit_mm.runtime import evaluate_metrics
 from nasvit_mm.search.evaluators.base import SubnetEvaluator
 from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.supernet import (
@@ -191,7 +191,7 @@ class SupernetEvaluator(SubnetEvaluator):
             images += len(outputs)
             evaluator.process(data_samples=outputs, data_batch=batch)
         with _quiet():
-            return evaluated(evaluator, images)
+            return evaluate_metrics(evaluator, images)
 
 
 def _supernet_config(

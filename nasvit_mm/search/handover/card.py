@@ -9,16 +9,15 @@ from typing import Any
 
 import torch
 
-from nasvit_mm.dense import DenseTask, Size
+from nasvit_mm.dense import SearchedModel, Size, head_types
 from nasvit_mm.spaces import Arch, get_space
 from nasvit_mm.version import __version__
 
 WEIGHTS, ARCH, CONFIG, CARD = 'weights.pth', 'arch.json', 'config.py', 'README.md'
-TAKERS = ('neck', 'decode_head', 'rpn_head', 'bbox_head', 'roi_head')  # named on the card
 
 
 def card_text(
-    folder: Path, task: DenseTask, arch: Arch, size: Size, norms: str, origin: Mapping[str, Any]
+    folder: Path, task: SearchedModel, arch: Arch, size: Size, norms: str, origin: Mapping[str, Any]
 ) -> str:
     """Write the card.
 
@@ -38,12 +37,6 @@ def card_text(
         )
     }
     model = task.cfg.model
-    takers = [
-        part.type
-        for name in TAKERS
-        if model.get(name)
-        for part in (model[name] if isinstance(model[name], list) else [model[name]])
-    ]
     lines = [
         f'# {model.type} with a searched backbone of {arch.space}',
         '',
@@ -60,7 +53,7 @@ def card_text(
     ]
     lines += [
         '',
-        f'Neck and head: {", ".join(takers)}. MACs: multiply-adds, with attention.',
+        f'Neck and head: {", ".join(head_types(model))}. MACs: multiply-adds, with attention.',
         '',
         '## Weights',
         '',
@@ -87,7 +80,7 @@ def card_text(
     return '\n'.join(lines)
 
 
-def _beside(task: DenseTask, arch: Arch) -> str:
+def _beside(task: SearchedModel, arch: Arch) -> str:
     """Say what the backbone needs besides an architecture that the whole space does not have."""
     space = get_space(arch.space)
     if arch.to_dict() in space:

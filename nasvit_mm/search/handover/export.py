@@ -14,7 +14,7 @@ from torch import nn
 
 from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.config import type_name
-from nasvit_mm.dense import DenseTask, Size, build_model, load_weights
+from nasvit_mm.dense import SearchedModel, Size, build_model, load_weights
 from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.files import write_text
 from nasvit_mm.nn import batch_norms
@@ -54,7 +54,7 @@ class Exported(NamedTuple):
 
 def export_subnet(
     folder: str | Path,
-    task: DenseTask,
+    task: SearchedModel,
     arch: Any,
     size: Size,
     supernet: nn.Module | None = None,
@@ -111,7 +111,7 @@ def export_subnet(
 
 def export_model(
     folder: str | Path,
-    task: DenseTask,
+    task: SearchedModel,
     arch: Any,
     size: Size,
     evaluator: SupernetEvaluator,
@@ -206,7 +206,7 @@ def check_folder(folder: str | Path, arch: Arch, origin: Mapping[str, Any]) -> N
 
 def _describe(
     folder: Path,
-    task: DenseTask,
+    task: SearchedModel,
     cfg: Config,
     arch: Arch,
     size: Size,

@@ -20,7 +20,7 @@ def without_idle(space: Space, idle: Collection[str]) -> Space:
     says which layer scales a dense model takes over.
 
     Args:
-        idle: labels, of :meth:`DenseTask.idle`.
+        idle: labels, of :meth:`SearchedModel.idle`.
     """
     fixed, kept = [], {}
     for field in space.fields:

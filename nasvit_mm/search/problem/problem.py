@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasvit_mm.cost import Cost
-from nasvit_mm.dense import DenseTask
+from nasvit_mm.dense import SearchedModel
 from nasvit_mm.deploy import LatencyTable
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.search.problem.costs import Costs
@@ -59,7 +59,7 @@ class Problem:
         space: Space,
         objectives: Sequence[Any] | Mapping | str,
         constraints: Sequence[Any] | Mapping = (),
-        task: DenseTask | None = None,
+        task: SearchedModel | None = None,
         input_size: int | Sequence[int] | None = None,
         latency: LatencyTable | None = None,
         costs: Mapping[str, Any] | None = None,

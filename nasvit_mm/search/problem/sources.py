@@ -31,7 +31,7 @@ import numpy as np
 
 from nasvit_mm.config import type_name
 from nasvit_mm.cost import WindowSampler
-from nasvit_mm.dense import DenseTask, Size
+from nasvit_mm.dense import SearchedModel, Size
 from nasvit_mm.deploy import LatencyTable
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.registry import COSTS
@@ -48,7 +48,7 @@ class Searched(NamedTuple):
     """
 
     space: Space
-    task: DenseTask | None = None
+    task: SearchedModel | None = None
     input_size: Size | None = None
 
 

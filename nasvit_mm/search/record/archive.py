@@ -137,7 +137,7 @@ class Archive:
     # ------------------------------------------------------------------ lines
     @property
     def records(self) -> list[dict[str, Any]]:
-        """All that is known: the lines, then results that came before their turn."""
+        """Return all that is known: the lines, then results that came before their turn."""
         return [*self.lines, *self._ahead.values()]
 
     def stored(self, index: int, arch: Mapping[str, Any]) -> dict[str, Any] | None:
