@@ -83,3 +83,20 @@ def test_docstrings_of_functions_are_sentences() -> None:
                 text = ast.get_docstring(node) or 'Return nothing.'
                 sentence = text[0].isupper() and not re.match(rf'(?:{CONTINUATIONS})\b', text)
                 assert sentence, f'{place}:{node.lineno}: {text.splitlines()[0]}'
+
+
+def test_no_files_need_each_other() -> None:
+    """Two files that import each other, over whatever detour, are one idea cut wrongly."""
+    files = {'.'.join(p.relative_to(ROOT).with_suffix('').parts): p for p in PACKAGE.rglob('*.py')}
+    arrows: dict[str, set[str]] = {}
+    for name, path in files.items():
+        if path.name == '__init__.py':
+            continue  # a door hands names on
+        tree = ast.parse(path.read_text(encoding='utf-8'))
+        modules = [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module]
+        arrows[name] = {module for module in modules if module in files}
+    left = dict(arrows)
+    while ends := [name for name, to in left.items() if not to & set(left)]:
+        for name in ends:
+            del left[name]
+    assert not left, f'files that import each other: {", ".join(sorted(left))}'

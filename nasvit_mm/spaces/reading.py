@@ -1,10 +1,10 @@
-"""The forms in which an architecture can be given: a name, a file, its printed form, a mapping."""
+"""The forms in which an architecture is given: a name, a file, what was printed, its fields."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,69 +12,65 @@ from nasvit_mm.errors import ArchitectureError, closest
 from nasvit_mm.spaces.arch import Arch, Value, load_arch_file, parsed_text
 from nasvit_mm.spaces.field import RESOLUTION, Field
 
-if TYPE_CHECKING:
-    from nasvit_mm.spaces.space import Space
-
 FILES = ('.json', '.yaml', '.yml')
+Fields = Sequence[Field]
 
 
-def given_mapping(space: Space, x: Any) -> Any:
-    """Return an architecture's fields by name, or the authors' own form if that was given."""
-    if isinstance(x, Arch):
-        _check_space(space, x.space)
-        return {f.name: x[f.name] for f in space.fields}
-    return _from_text(space, str(x)) if isinstance(x, (str, Path)) else x
+def from_text(space: str, fields: Fields, members: Mapping[str, Any], text: str) -> Any:
+    """Read a name, a file's path, or the printed form of an architecture.
 
-
-def _from_text(space: Space, text: str) -> Any:
-    """Read a name, a file's path, the authors' string, or the printed form of an architecture."""
-    if text in ('smallest', 'largest'):
-        return getattr(space, text).to_dict()
-    if text in space.zoo:
-        return space.zoo[text]['arch']
-    native = space.from_text(text)
-    if native is not None:
-        return native
+    Args:
+        space: name of the space.
+        fields: its fields.
+        members: its named architectures, in any form.
+    """
+    if text in members:
+        return members[text]
     if Path(text).suffix.lower() in FILES:
         if not Path(text).is_file():
             raise ArchitectureError(f'architecture file not found: {text}')
         return load_arch_file(text)
-    printed = parsed_text(text, space.fields)
+    printed = parsed_text(text, fields)
     if printed is not None:
         return printed
-    if text.startswith(f'{space.name}:'):
+    if text.startswith(f'{space}:'):
+        example = next(iter(members.values()))
         raise ArchitectureError(
-            f'{text!r} is no whole architecture; what is printed of one is {space.smallest}'
+            f'{text!r} is no whole architecture; what is printed of one is {example}'
         )
-    names = ['smallest', 'largest', *space.zoo]
     raise ArchitectureError(
-        f'unknown {space.name} architecture {text!r}{closest(text, names)}; '
-        f'named ones: {", ".join(names)}; a .json / .yaml file, a mapping or the '
+        f'unknown {space} architecture {text!r}{closest(text, members)}; '
+        f'named ones: {", ".join(members)}; a .json / .yaml file, a mapping or the '
         'printed form of one is accepted too'
     )
 
 
-def from_mapping(space: Space, mapping: Mapping) -> Arch:
-    """Read an architecture from its fields: exactly the space's, each value one of its choices."""
+def check_space(space: str, given: Any) -> None:
+    """Check that an architecture is of a space, both by name."""
+    if given != space:
+        raise ArchitectureError(f'architecture of space {given!r} given to space {space!r}')
+
+
+def from_mapping(space: str, fields: Fields, min_size: int, mapping: Mapping) -> Arch:
+    """Read an architecture from its fields: exactly the space's, each value one of its choices.
+
+    Args:
+        min_size: smallest resolution that a restriction of the space takes, which errors name.
+    """
     given = dict(mapping)
-    _check_space(space, given.pop('space', space.name))
-    names = [f.name for f in space.fields]
+    check_space(space, given.pop('space', space))
+    names = [f.name for f in fields]
     missing, unknown = [n for n in names if n not in given], sorted(set(given) - set(names))
     if missing or unknown:
         raise ArchitectureError(
-            f'a {space.name} architecture has the fields {names}; '
+            f'a {space} architecture has the fields {names}; '
             + (f'missing: {missing} ' if missing else '')
             + (f'unknown: {unknown}' if unknown else '')
         )
-    return Arch(space.name, {f.name: _read_field(space, f, given[f.name]) for f in space.fields})
+    return Arch(space, {f.name: _read_field(space, f, min_size, given[f.name]) for f in fields})
 
 
-def _check_space(space: Space, name: Any) -> None:
-    if name != space.name:
-        raise ArchitectureError(f'architecture of space {name!r} given to space {space.name!r}')
-
-
-def _read_field(space: Space, field: Field, value: Any) -> Value:
+def _read_field(space: str, field: Field, min_size: int, value: Any) -> Value:
     values = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value]
     if (
         isinstance(value, str)
@@ -86,15 +82,15 @@ def _read_field(space: Space, field: Field, value: Any) -> Value:
             if field.positions
             else 'one number'
         )
-        raise ArchitectureError(f'{space.name}: {field.name} = {value!r}, expected {shape}')
+        raise ArchitectureError(f'{space}: {field.name} = {value!r}, expected {shape}')
     out = []
     for label, v, choices in zip(field.labels, values, field.choices):
         if isinstance(v, bool) or v not in choices:
             remedy = ''
-            if field.role == RESOLUTION and isinstance(v, int) and v >= space.min_size:
+            if field.role == RESOLUTION and isinstance(v, int) and v >= min_size:
                 remedy = f'; a restriction has it: restrict=dict({field.name}=[{v}])'
             raise ArchitectureError(
-                f'{space.name}: {label} = {v!r} is not in the space; '
+                f'{space}: {label} = {v!r} is not in the space; '
                 f'choices: {", ".join(map(str, choices))}{remedy}'
             )
         out.append(int(v))

@@ -16,8 +16,8 @@ from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.spaces.arch import Arch
 from nasvit_mm.spaces.field import Field
 from nasvit_mm.spaces.links import Forest, Link
-from nasvit_mm.spaces.reading import from_mapping, given_mapping
-from nasvit_mm.spaces.restriction import restricted
+from nasvit_mm.spaces.reading import check_space, from_mapping, from_text
+from nasvit_mm.spaces.restriction import restricted, without_impossible
 
 
 class Space:
@@ -115,10 +115,6 @@ class Space:
     def _forest(self) -> Forest:
         return Forest([len(c) for c in self.choices], self.links)
 
-    def possible_choices(self) -> list[np.ndarray]:
-        """Return per gene, as bool, which of its choices occur in a vector that obeys the rules."""
-        return self._forest.possible()
-
     @property
     def num_architectures(self) -> int:
         """Return the number of gene vectors that obey all rules."""
@@ -165,7 +161,8 @@ class Space:
                 unknown or missing, a value is outside the space (the gene, the value and its
                 choices are named), or ``x`` is not an architecture at all.
         """
-        return self._check(from_mapping(self, self.mapping(x)))
+        fields = self.mapping(x)
+        return self._check(from_mapping(self.name, self.fields, self.min_size, fields))
 
     def mapping(self, x: Arch | str | Path | Mapping | Sequence) -> Mapping:
         """Return an architecture's fields without checking their values.
@@ -173,8 +170,22 @@ class Space:
         Args:
             x: any form that :meth:`arch` takes.
         """
-        mapping = given_mapping(self, x)
+        mapping: Any = x
+        if isinstance(x, Arch):
+            check_space(self.name, x.space)
+            mapping = {f.name: x[f.name] for f in self.fields}
+        elif isinstance(x, (str, Path)):
+            mapping = self.from_text(str(x))
+            if mapping is None:
+                mapping = from_text(self.name, self.fields, self._members(), str(x))
+        if isinstance(mapping, Arch):
+            return self.mapping(mapping)
         return mapping if isinstance(mapping, Mapping) else self.from_native(mapping)
+
+    def _members(self) -> dict[str, Any]:
+        """Return the architectures that have names, in any form."""
+        ends = dict(smallest=self.smallest, largest=self.largest)
+        return ends | {name: entry['arch'] for name, entry in self.zoo.items()}
 
     def from_native(self, x: Any) -> Mapping:
         """Read the authors' own form, if it is not a mapping."""
@@ -396,7 +407,20 @@ class Space:
         Raises:
             ArchitectureError: the space lacks a field, a position or a choice.
         """
-        return restricted(self, fields)
+        kept = restricted(self.name, self.fields, fields, self.min_size)
+        derived = type(self)(kept)
+        if derived.links:
+            if not derived.num_architectures:
+                raise ArchitectureError(
+                    f'{self.name}: this restriction leaves no architecture: '
+                    + '; '.join(sorted({link.rule for link in derived.links}))
+                )
+            kept = without_impossible(kept, derived._forest.possible())
+        full = {f.name: f.choices for f in self.table}
+        restriction = {
+            f.name: [list(c) for c in f.choices] for f in kept if f.choices != full[f.name]
+        }
+        return type(self)(kept, restriction)
 
     def only(self, arch: Any) -> Space:
         """Return the space whose one member is ``arch``: a subnet is a supernet with one choice."""
