@@ -198,7 +198,7 @@ def test_command(tmp_path, capsys):
     assert all(name in printed for name in CLASSES)
     for bad, message in (
         (['--height', '16'], 'height = 16'),
-        (['--num-val', '-3'], 'num_val=-3'),
+        (['--num-val', '-3'], 'num_val = -3'),
         (['--layout', 'voc'], 'ade20k'),
         (['--out', str(Path(ade20k.__file__).parent)], 'not demo data'),
     ):
