@@ -9,6 +9,7 @@ from mmengine.registry import Registry
 
 __all__ = [
     'ALGORITHMS',
+    'CONFLICT_RULES',
     'COSTS',
     'DATASETS',
     'DATA_SAMPLERS',
@@ -19,6 +20,7 @@ __all__ = [
     'MODELS',
     'MODEL_WRAPPERS',
     'OPERATORS',
+    'SAMPLERS',
     'SUBNET_EVALUATORS',
     'TRANSFORMS',
     'WEIGHT_INITIALIZERS',
@@ -50,6 +52,9 @@ KINDS = Registry(
 # What is known of a candidate of a search, and what measures it; OpenMMLab has no such registries.
 COSTS = Registry('cost', scope='nasvit_mm', locations=['nasvit_mm.search'])
 SUBNET_EVALUATORS = Registry('subnet evaluator', scope='nasvit_mm', locations=['nasvit_mm.search'])
+# Which subnets a training step of a supernet takes, and how their gradients become one.
+SAMPLERS = Registry('subnet sampler', scope='nasvit_mm', locations=['nasvit_mm.supernet'])
+CONFLICT_RULES = Registry('conflict rule', scope='nasvit_mm', locations=['nasvit_mm.supernet'])
 # What asks for candidates of a search, and what makes children of them.
 ALGORITHMS = Registry('search algorithm', scope='nasvit_mm', locations=['nasvit_mm.search'])
 OPERATORS = Registry('search operators', scope='nasvit_mm', locations=['nasvit_mm.search'])

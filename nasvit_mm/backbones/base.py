@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nasvit_mm.backbones.block import Block
 from nasvit_mm.config import plain_types
-from nasvit_mm.errors import ArchitectureError
+from nasvit_mm.errors import ArchitectureError, unknown
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
     ElasticConv2d,
@@ -112,7 +112,7 @@ class ElasticBackbone(BaseModule):
         self.space = self.read_space(arch, space)
         self.out_indices = self._read_indices(out_indices)
         if attention not in ATTENTION_MODES:
-            raise ValueError(f'attention = {attention!r}, allowed: {ATTENTION_MODES}')
+            raise ValueError(unknown('attention', attention, ATTENTION_MODES))
         if not 0 <= drop_path_rate < 1:
             raise ValueError(f'drop_path_rate = {drop_path_rate}, allowed: 0 <= rate < 1')
         if not -1 <= frozen_stages <= len(self.stage_names):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nasvit_mm.errors import unknown
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import RESOLUTION, Space, get_space, is_many
 from nasvit_mm.spaces.geometry import ATTENTION_MODES
@@ -82,9 +83,9 @@ def count(
     space = get_space(space)
     family = FAMILIES[space.name].part('cost')
     if part not in PARTS:
-        raise ValueError(f'part = {part!r}, allowed: {PARTS}')
+        raise ValueError(unknown('part', part, PARTS))
     if attention not in ATTENTION_MODES:
-        raise ValueError(f'attention = {attention!r}, allowed: {ATTENTION_MODES}')
+        raise ValueError(unknown('attention', attention, ATTENTION_MODES))
     genes, many = _genes(space, archs)
     fields = space.columns(genes)
     resolution = space.role(RESOLUTION)
@@ -106,7 +107,7 @@ def count(
     elif out_indices is not None or out_width is not None:
         raise ValueError("out_indices and out_width belong to part='backbone'")
     if counter not in COUNTERS:
-        raise ValueError(f'counter = {counter!r}, allowed: {COUNTERS}')
+        raise ValueError(unknown('counter', counter, COUNTERS))
     if counter == 'authors' and (part != 'classifier' or family.authors_macs is None):
         having = [name for name, f in FAMILIES.items() if f.part('cost').authors_macs is not None]
         raise ValueError(

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasvit_mm.cost.count import Cost, count
+from nasvit_mm.errors import unknown
 from nasvit_mm.spaces import Space, get_space
 
 CELLS = 200  # least number of grid cells within the window
@@ -99,7 +100,7 @@ class WindowSampler:
         **count_args: Any,
     ) -> None:
         if kind not in KINDS:
-            raise ValueError(f'kind = {kind!r}, allowed: {", ".join(KINDS)}')
+            raise ValueError(unknown('kind', kind, KINDS))
         self.space, self.low, self.high, self.kind = get_space(space), low, high, kind
         self._cost = cost or partial(count, self.space, **count_args)
         if not low <= high:

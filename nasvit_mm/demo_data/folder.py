@@ -14,8 +14,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from nasvit_mm.errors import check_number
+
 from .classes import CLASSES
-from .scenes import Scene, check_at_least, check_scene_arguments, render_scene
+from .scenes import Scene, check_scene_arguments, render_scene
 
 MARKER = 'nasvit_mm_demo_data.json'
 
@@ -74,8 +76,8 @@ class DemoFolder:
         width: int,
         seed: int,
     ):
-        check_at_least('num_train', num_train, 1)
-        check_at_least('num_val', num_val, 1)
+        check_number('num_train', num_train, low=1, whole=True)
+        check_number('num_val', num_val, low=1, whole=True)
         check_scene_arguments(seed, height, width)
         self.root = Path(root).expanduser()
         self.patterns = patterns

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from nasvit_mm.errors import check_number
+
 from . import sprites
 from .backdrop import (
     Camera,
@@ -76,15 +78,10 @@ def render_scene(seed: int, height: int = 192, width: int = 288) -> Scene:
 
 
 def check_scene_arguments(seed: int, height: int, width: int) -> None:
-    """Raise the ValueError of ``render_scene``, without drawing."""
-    check_at_least('seed', seed, 0)
-    check_at_least('height', height, SMALLEST)
-    check_at_least('width', width, SMALLEST)
-
-
-def check_at_least(name: str, value: int, least: int) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f'{name}={value!r}: an integer >= {least} is needed')
+    """Raise the UsageError of ``render_scene``, without drawing."""
+    check_number('seed', seed, low=0, whole=True)
+    check_number('height', height, low=SMALLEST, whole=True)
+    check_number('width', width, low=SMALLEST, whole=True)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate
 
+from nasvit_mm.errors import unknown
 from nasvit_mm.nn.span import Span
 
 SHARING = ('ordinal', 'bilateral', 'cyclic')
@@ -48,7 +49,7 @@ def shared_span(rule: str, widths: Sequence[int], index: int, phase: int = 0) ->
         ValueError: the rule is unknown.
     """
     if rule not in SHARING:
-        raise ValueError(f'sharing = {rule!r}, allowed: {", ".join(SHARING)}')
+        raise ValueError(unknown('sharing', rule, SHARING))
     size, width = max(widths), widths[index]
     if rule == 'ordinal':
         start = 0

@@ -1,5 +1,6 @@
 """Training a supernet: which subnets, which losses, and how their gradients are combined."""
 
+from nasvit_mm.registry import SAMPLERS
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
 from nasvit_mm.supernet.distill import Distillation
 from nasvit_mm.supernet.hooks import SupernetState
@@ -7,9 +8,8 @@ from nasvit_mm.supernet.loading import load_supernet, read_supernet_config
 from nasvit_mm.supernet.losses import adaptive_alpha_divergence, mixed_teachers, soft_cross_entropy
 from nasvit_mm.supernet.model import NonFiniteLoss, Supernet
 from nasvit_mm.supernet.parallel import SupernetParallel
-from nasvit_mm.supernet.samplers import SAMPLERS
 from nasvit_mm.supernet.samplers.bank import BankSampler, MemoryBank
-from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST
+from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST, Choice, SubnetSampler
 from nasvit_mm.supernet.samplers.levels import LevelSampler
 from nasvit_mm.supernet.samplers.plain import (
     SandwichSampler,
@@ -27,6 +27,7 @@ from nasvit_mm.supernet.validation import (
 __all__ = [
     'SAMPLERS',
     'BankSampler',
+    'Choice',
     'Conflict',
     'Distillation',
     'LARGEST',
@@ -37,6 +38,7 @@ __all__ = [
     'SMALLEST',
     'SandwichSampler',
     'SinglePathSampler',
+    'SubnetSampler',
     'SubnetTestLoop',
     'SubnetValLoop',
     'Supernet',

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 
 import torch
 
+from nasvit_mm.errors import unknown
+from nasvit_mm.registry import CONFLICT_RULES
+
 SCOPES = ('tensor', 'global')
 EPS, LARGEST_COEFFICIENT = 1e-6, 2.0
 
 Gradients = Sequence[torch.Tensor | None]
 
 
+@CONFLICT_RULES.register_module(name='project')
 def project_conflict(
     sub: Gradients, sup: Gradients, *, scope: str = 'tensor', inplace: bool = False
 ) -> list[torch.Tensor | None]:
@@ -43,7 +47,7 @@ def project_conflict(
     if len(sub) != len(sup):
         raise ValueError(f'{len(sub)} gradients of subnets and {len(sup)} of the largest network')
     if scope not in SCOPES:
-        raise ValueError(f'scope = {scope!r}, allowed: {", ".join(SCOPES)}')
+        raise ValueError(unknown('scope', scope, SCOPES))
     pairs = [(a, b) for a, b in zip(sub, sup) if a is not None and b is not None]
     coefficients: list[torch.Tensor] = []
     if pairs:
@@ -54,6 +58,7 @@ def project_conflict(
     return _combined(sub, sup, iter(coefficients), inplace)
 
 
+@CONFLICT_RULES.register_module(name='sum')
 def sum_gradients(
     sub: Gradients, sup: Gradients, *, scope: str = 'tensor', inplace: bool = False
 ) -> list[torch.Tensor | None]:
@@ -97,7 +102,6 @@ def _combined(
 
 
 # By the names used in configs: ``rule(sub, sup, scope=, inplace=)``.
-RULES = {'sum': sum_gradients, 'project': project_conflict}
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,8 @@ class Conflict:
     """A rule with its schedule.
 
     Args:
-        rule: ``'project'``, ``'sum'`` or another name of :data:`RULES`.
+        rule: ``'project'``, ``'sum'`` or another name in ``CONFLICT_RULES``, called as
+            ``rule(sub, sup, scope=, inplace=)``.
         scope: scope of the projection, see :func:`project_conflict`.
         start_epoch: first epoch (counted from 0) of the rule; earlier ones add the gradients.
             NASViT's code projects from epoch 101 on.
@@ -119,12 +124,12 @@ class Conflict:
     start_epoch: int = 0
 
     def __post_init__(self) -> None:
-        if self.rule not in RULES:
-            raise ValueError(f'conflict rule = {self.rule!r}, allowed: {", ".join(RULES)}')
+        if CONFLICT_RULES.get(str(self.rule)) is None:
+            raise ValueError(unknown('conflict rule', self.rule, CONFLICT_RULES.module_dict))
         if self.scope not in SCOPES:
-            raise ValueError(f'scope = {self.scope!r}, allowed: {", ".join(SCOPES)}')
+            raise ValueError(unknown('scope', self.scope, SCOPES))
 
     def __call__(self, sub: Gradients, sup: Gradients, epoch: int) -> list[torch.Tensor | None]:
         """Return the combined gradients of a step, written into those of ``sub``."""
-        rule = RULES['sum' if epoch < self.start_epoch else self.rule]
+        rule = CONFLICT_RULES.get('sum' if epoch < self.start_epoch else self.rule)
         return rule(sub, sup, scope=self.scope, inplace=True)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasvit_mm.dense import ModelKind, StepOutput
+from nasvit_mm.errors import unknown
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
     focal_mean,
@@ -53,7 +54,7 @@ class Distillation:
         self.sources = {LARGEST: largest, SAMPLED: sampled, SMALLEST: smallest}
         for role, source in self.sources.items():
             if source not in SOURCES[role]:
-                raise ValueError(f'{role} = {source!r}, allowed: {", ".join(SOURCES[role])}')
+                raise ValueError(unknown(role, source, SOURCES[role]))
         if temperature <= 0:
             raise ValueError(f'temperature = {temperature}, must be above 0')
         self.temperature = temperature

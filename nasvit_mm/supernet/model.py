@@ -15,13 +15,12 @@ from timm.utils.agc import adaptive_clip_grad
 
 from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.dense import elastic_backbone, kind_of
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
-from nasvit_mm.registry import MODELS
+from nasvit_mm.registry import MODELS, SAMPLERS
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
-from nasvit_mm.supernet.samplers import SAMPLERS
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
 
 
@@ -117,11 +116,12 @@ class Supernet(BaseModel):
     @staticmethod
     def _build_sampler(cfg: dict, backbone: ElasticBackbone, rank_draws: bool) -> SubnetSampler:
         name = cfg.pop('type', None)
-        if name not in SAMPLERS:
-            raise ValueError(f'sampler type = {name!r}, allowed: {", ".join(SAMPLERS)}')
+        kind = SAMPLERS.get(str(name))
+        if kind is None:
+            raise ValueError(unknown('sampler type', name, SAMPLERS.module_dict))
         cfg.setdefault('phases', backbone.phases)
         cfg['seed'] = _of_rank(cfg.get('seed', 0), rank_draws)
-        return SAMPLERS[name](backbone.space, **cfg)
+        return kind(backbone.space, **cfg)
 
     def seed_draws(self, seed: int) -> None:
         """Draw subnets by the run's seed, where the sampler's config has none of its own."""

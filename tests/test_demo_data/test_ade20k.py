@@ -166,7 +166,7 @@ def test_another_layout_is_left_alone(tmp_path):
     'name, value', [('num_train', 0), ('num_val', -1), ('height', 31), ('seed', -1)]
 )
 def test_bad_arguments_touch_nothing(tmp_path, name, value):
-    with pytest.raises(ValueError, match=f'{name}={value}'):
+    with pytest.raises(ValueError, match=f'{name} = {value}'):
         write_ade20k(tmp_path / 'new', **SMALL | {name: value})
     assert not (tmp_path / 'new').exists()
 
@@ -197,8 +197,8 @@ def test_command(tmp_path, capsys):
     assert str(tmp_path / 'ade') in printed and 'synthetic' in printed
     assert all(name in printed for name in CLASSES)
     for bad, message in (
-        (['--height', '16'], 'height=16'),
-        (['--num-val', '-3'], 'num_val=-3'),
+        (['--height', '16'], 'height = 16'),
+        (['--num-val', '-3'], 'num_val = -3'),
         (['--layout', 'voc'], 'ade20k'),
         (['--out', str(Path(ade20k.__file__).parent)], 'not demo data'),
     ):

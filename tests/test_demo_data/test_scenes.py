@@ -52,11 +52,11 @@ def test_any_size(size):
 @pytest.mark.parametrize(
     'arguments, message',
     [
-        ((-1, 64, 64), r'seed=-1.*>= 0'),
-        ((0, 31, 64), r'height=31.*>= 32'),
-        ((0, 64, 0), r'width=0.*>= 32'),
-        ((0, 64.0, 64), r'height=64\.0.*integer'),
-        (('a', 64, 64), r"seed='a'.*integer"),
+        ((-1, 64, 64), r'seed = -1.*at least 0'),
+        ((0, 31, 64), r'height = 31.*at least 32'),
+        ((0, 64, 0), r'width = 0.*at least 32'),
+        ((0, 64.0, 64), r'height = 64\.0.*whole number'),
+        (('a', 64, 64), r"seed = 'a'.*whole number"),
     ],
 )
 def test_bad_arguments(arguments, message):

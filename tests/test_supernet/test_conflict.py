@@ -96,7 +96,7 @@ def test_schedule_and_mistakes():
     assert torch.equal(conflict([sub.clone()], [sup], epoch=100)[0], sub + sup)
     assert not torch.equal(conflict([sub.clone()], [sup], epoch=101)[0], sub + sup)
     for arguments, message in (
-        (('add',), "'add', allowed: sum, project"),
+        (('add',), "'add', allowed: project, sum"),
         (('project', 'layer'), "'layer', allowed: tensor, global"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -221,7 +221,9 @@ def test_an_overflow_skips_the_step_and_lowers_the_scale(role, monkeypatch):
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
 
 
-@pytest.mark.parametrize(('name', 'space'), list(zip(sorted(SAMPLERS), itertools.cycle(NETWORKS))))
+@pytest.mark.parametrize(
+    ('name', 'space'), list(zip(sorted(SAMPLERS.module_dict), itertools.cycle(NETWORKS)))
+)
 def test_two_steps_of_every_sampler(name, space):
     sampler = dict(type=name)
     if name in ('levels', 'bank'):

@@ -15,7 +15,6 @@ from nasvit_mm.supernet.samplers.plain import (
 __all__ = [
     'LARGEST',
     'SAMPLED',
-    'SAMPLERS',
     'SMALLEST',
     'BankSampler',
     'Choice',
@@ -27,12 +26,3 @@ __all__ = [
     'UniformSampler',
     'find_identity_probability',
 ]
-
-# By the names used in configs.
-SAMPLERS = {
-    'sandwich': SandwichSampler,
-    'uniform': UniformSampler,
-    'levels': LevelSampler,
-    'bank': BankSampler,
-    'single_path': SinglePathSampler,
-}

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.cost import count
+from nasvit_mm.errors import check_number
+from nasvit_mm.registry import SAMPLERS
 from nasvit_mm.spaces import Arch
-from nasvit_mm.supernet.samplers.base import Choice, at_least
+from nasvit_mm.supernet.samplers.base import Choice
 from nasvit_mm.supernet.samplers.levels import LevelSampler
 
 
@@ -66,6 +68,7 @@ class MemoryBank:
         return len(self.entries[level]) >= self.capacities[level] // 2
 
 
+@SAMPLERS.register_module(name='bank')
 class BankSampler(LevelSampler):
     """Complexity-aware sampling that prefers architectures that have scored well.
 
@@ -104,14 +107,15 @@ class BankSampler(LevelSampler):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        at_least(
-            1,
+        for name, value in dict(
             capacity=capacity,
             capacity_large=capacity_large,
             exploit_every=exploit_every,
             candidates=candidates,
-        )
-        at_least(0, exploit=exploit, exploit_step=exploit_step)
+        ).items():
+            check_number(name, value, low=1, whole=True)
+        check_number('exploit', exploit, low=0)
+        check_number('exploit_step', exploit_step, low=0)
         self.bank = MemoryBank(
             [capacity if level < large_from else capacity_large for level in self.levels],
             duplicates,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from nasvit_mm.errors import check_number
 from nasvit_mm.spaces import Arch, Space, get_space
 
 LARGEST, SMALLEST, SAMPLED = 'largest', 'smallest', 'sampled'
@@ -31,17 +32,6 @@ class Choice(NamedTuple):
     level: int | None = None
 
 
-def at_least(least: float, **values: float) -> None:
-    """Check that arguments are not below a bound.
-
-    Raises:
-        ValueError: an argument is below ``least`` or NaN; the message names it.
-    """
-    for name, value in values.items():
-        if not value >= least:
-            raise ValueError(f'{name} = {value!r}, must be {least} or more')
-
-
 class SubnetSampler:
     """Base: draws the subnets of a step as a function of (seed, step) and of what it observed.
 
@@ -56,8 +46,8 @@ class SubnetSampler:
     roles: ClassVar[tuple[str, ...]]  # roles of a step's subnets, in order
 
     def __init__(self, space: str | Mapping | Space, seed: int = 0, phases: int = 1) -> None:
-        at_least(0, seed=seed)
-        at_least(1, phases=phases)
+        check_number('seed', seed, low=0, whole=True)
+        check_number('phases', phases, low=1, whole=True)
         self.space, self.seed, self.phases = get_space(space), seed, phases
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:

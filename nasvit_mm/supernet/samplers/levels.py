@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.cost import WindowSampler, count
+from nasvit_mm.errors import check_number
+from nasvit_mm.registry import SAMPLERS
 from nasvit_mm.spaces import Arch, Space
-from nasvit_mm.supernet.samplers.base import SAMPLED, SMALLEST, Choice, SubnetSampler, at_least
+from nasvit_mm.supernet.samplers.base import SAMPLED, SMALLEST, Choice, SubnetSampler
 
 LEVELS = tuple(1e6 * m for m in (100, 200, 300, 400, 500, 700, 900, 1200))
 
 
+@SAMPLERS.register_module(name='levels')
 class LevelSampler(SubnetSampler):
     """Draws a step's subnets from one level of MACs; the level moves to a neighbour or stays.
 
@@ -55,8 +58,8 @@ class LevelSampler(SubnetSampler):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        at_least(0, tolerance=tolerance)
-        at_least(1, num=num)
+        check_number('tolerance', tolerance, low=0)
+        check_number('num', num, low=1, whole=True)
         self.levels, self.tolerance, self.num = tuple(levels), tolerance, num
         if list(self.levels) != sorted(set(self.levels)) or not self.levels:
             raise ValueError(f'levels = {levels!r}, expected ascending MACs')

@@ -8,17 +8,13 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.cost import count
+from nasvit_mm.errors import check_number
+from nasvit_mm.registry import SAMPLERS
 from nasvit_mm.spaces import SlotSpace, Space, get_space
-from nasvit_mm.supernet.samplers.base import (
-    LARGEST,
-    SAMPLED,
-    SMALLEST,
-    Choice,
-    SubnetSampler,
-    at_least,
-)
+from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST, Choice, SubnetSampler
 
 
+@SAMPLERS.register_module(name='sandwich')
 class SandwichSampler(SubnetSampler):
     """Draws the largest, the smallest and some random subnets, in that order.
 
@@ -30,7 +26,7 @@ class SandwichSampler(SubnetSampler):
 
     def __init__(self, *args: Any, num_random: int = 2, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        at_least(0, num_random=num_random)
+        check_number('num_random', num_random, low=0, whole=True)
         self.num_random = num_random
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
@@ -41,6 +37,7 @@ class SandwichSampler(SubnetSampler):
             yield Choice(arch, phase)
 
 
+@SAMPLERS.register_module(name='uniform')
 class UniformSampler(SubnetSampler):
     """Draws random subnets only.
 
@@ -52,7 +49,7 @@ class UniformSampler(SubnetSampler):
 
     def __init__(self, *args: Any, num_random: int = 1, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        at_least(1, num_random=num_random)
+        check_number('num_random', num_random, low=1, whole=True)
         self.num_random = num_random
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
@@ -60,6 +57,7 @@ class UniformSampler(SubnetSampler):
             yield Choice(arch, self.phase(step))
 
 
+@SAMPLERS.register_module(name='single_path')
 class SinglePathSampler(SubnetSampler):
     """Draws one random path per step, in one phase of the weight sharing or in all (ViTAS).
 
