@@ -101,9 +101,6 @@ def _combined(
     return out
 
 
-# By the names used in configs: ``rule(sub, sup, scope=, inplace=)``.
-
-
 @dataclass(frozen=True)
 class Conflict:
     """A rule with its schedule.
