@@ -292,7 +292,7 @@ def test_output_arguments(space):
         (dict(out_indices=(3, 1)), 'ascending'),
         (dict(out_indices=(0, 9)), 'ascending'),
         (dict(out_width=(8, 8)), 'out_width'),
-        (dict(attention='local'), "'auto', 'global', 'window'"),
+        (dict(attention='local'), 'allowed: auto, global, window'),
         (dict(norm_cfg=dict(type='GN')), 'norm_cfg'),
         (dict(frozen_stages=99), 'frozen_stages = 99'),
         (dict(drop_path_rate=1.5), 'drop_path_rate = 1.5'),
