@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,18 +60,32 @@ def metrics_of(cfg: Config, split: str) -> list[Any]:
     return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
-def check_evaluator(cfg: Config, split: str, one: CocoSet) -> None:
+def datasets_in(dataset: Any, where: str) -> Iterator[tuple[str, Mapping]]:
+    """Yield a data set and those inside its wrappers (RepeatDataset, ConcatDataset) with keys."""
+    if not isinstance(dataset, Mapping):
+        return
+    yield where, dataset
+    yield from datasets_in(dataset.get('dataset'), f'{where}.dataset')
+    for i, inner in enumerate(dataset.get('datasets') or ()):
+        yield from datasets_in(inner, f'{where}.datasets.{i}')
+
+
+def check_evaluator(cfg: Config, split: str) -> None:
     """Check that the metric reads the annotations of the images that are predicted.
+
+    Several data sets in one loader have a file in common that only their author knows.
 
     Raises:
         DataError: names both files.
     """
-    for metric in metrics_of(cfg, split):
+    loader = cfg.get(f'{split}_dataloader') or {}
+    sets = coco_sets(datasets_in(loader.get('dataset'), f'{split}_dataloader.dataset'), ())
+    for metric in metrics_of(cfg, split) if len(sets) == 1 else ():
         file = metric.get('ann_file') if isinstance(metric, Mapping) else None
-        if isinstance(file, str) and os.path.realpath(file) != os.path.realpath(one.ann_file):
+        if isinstance(file, str) and os.path.realpath(file) != os.path.realpath(sets[0].ann_file):
             raise DataError(
-                f'{split}_evaluator.ann_file is {file}, while {one.where} reads {one.ann_file}: '
-                f'set {split}_evaluator.ann_file={one.ann_file}'
+                f'{split}_evaluator.ann_file is {file}, while {sets[0].where}.ann_file is '
+                f'{sets[0].ann_file}: set {split}_evaluator.ann_file={sets[0].ann_file}'
             )
 
 

@@ -47,7 +47,7 @@ def read_coco(path: str | Path, annotated: bool = True) -> Content:
     except UnicodeDecodeError as error:
         raise DataError(f'{shown} is no text, expected COCO JSON: {error}') from error
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip()) - 1
+        cut = not text.rstrip().endswith('}')
         raise DataError(
             f'{shown} is no whole JSON: {error}{" (it ends too early)" * cut}; copy or write it '
             'again'
@@ -173,15 +173,16 @@ def _check_references(
 # ---------------------------------------------------------------------- numbers
 def _check_sizes(images: Iterable[Content], here: str, problems: Problems) -> None:
     for image in images:
-        for key in ('width', 'height'):
-            value = image.get(key)
-            if not (_is_number(value) and value == int(value) and value > 0):
-                found = f'{key} = {_shown(value)}' if key in image else f'no {key}'
-                problems.add(
-                    f'images {here} without a size in pixels',
-                    f'image {_name(image)}: {found}',
-                    "Give each image 'width' and 'height', as its file has them.",
-                )
+        if not _has_size(image):
+            found = ', '.join(
+                f'{key} = {_shown(image[key])}' if key in image else f'no {key}'
+                for key in ('width', 'height')
+            )
+            problems.add(
+                f'images {here} without a size in pixels',
+                f'image {_name(image)}: {found}',
+                "Give each image 'width' and 'height', as its file has them.",
+            )
 
 
 def _check_values(one: Content, here: str, problems: Problems) -> bool:
@@ -231,9 +232,9 @@ def _check_boxes(
     if big and all(max(b[0] + b[2], b[1] + b[3]) <= 1.01 for _, b, _ in big):
         one, box, image = big[0]
         problems.add(
-            f'annotation files with boxes from 0 to 1, {here},',
+            f'boxes {here} that are all between 0 and 1',
             f'annotation {one["id"]}: bbox = {_shown(box)} in {image["file_name"]} of '
-            f'{image["width"]} x {image["height"]}, and all others',
+            f'{image["width"]} x {image["height"]}',
             'A bbox is in pixels: multiply x and width by the image width, y and height by its '
             'height; the area by both.',
         )
@@ -367,11 +368,14 @@ def _is_id(value: Any) -> bool:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (Integral, Real)):
         return False
-    return math.isfinite(value)
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond all floats
+        return False
 
 
 def _has_size(image: Content) -> bool:
-    return all(_is_number(image.get(key)) for key in ('width', 'height'))
+    return all(_is_id(image.get(key)) and image[key] > 0 for key in ('width', 'height'))
 
 
 def _name(item: Content, place: int | None = None) -> str:

@@ -6,8 +6,7 @@ import os
 
 from mmengine.config import Config
 
-from nasvit_mm.data.coco_files import check_coco_set, coco_sets, metrics_of
-from nasvit_mm.data.folders import datasets_in
+from nasvit_mm.data.coco_files import check_coco_set, coco_sets, datasets_in, metrics_of
 from nasvit_mm.data.pass_cache import PassCache
 from nasvit_mm.data.report import Problems
 

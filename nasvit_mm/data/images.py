@@ -28,7 +28,7 @@ class ImageHeader(NamedTuple):
 
     @property
     def upright(self) -> tuple[int, int]:
-        """(width, height) once it is turned as EXIF says; 5 to 8 lie on their side."""
+        """Return (width, height) once turned as EXIF says; 5 to 8 lie on their side."""
         return self.stored[::-1] if self.orientation >= 5 else self.stored
 
     @property

@@ -1,10 +1,13 @@
-"""Label maps of more than 8 bits: mmseg's loader casts them, and label 259 becomes class 3."""
+"""Label maps of more than 8 bits: mmseg casts what it loads and writes, and 259 becomes 3."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from nasvit_mm.errors import DataError
 
@@ -13,15 +16,18 @@ LARGEST = 65535
 
 
 def keep_wide_labels() -> None:
-    """Have mmseg's ``LoadAnnotations`` keep labels of 16 bits; those of 8 bits are as before.
+    """Have mmseg load and write label maps of 16 bits; those of 8 bits are as before.
 
-    mmseg's configs name that transform, so it is changed in place.
+    Configs name mmseg's ``LoadAnnotations`` and ``IoUMetric``, so these are changed in place.
     """
     try:
         from mmseg.datasets.transforms.loading import LoadAnnotations
+        from mmseg.evaluation.metrics import IoUMetric
     except ImportError:
         return  # a classifier or a detector needs no mmseg
     LoadAnnotations._load_seg_map = _load_seg_map
+    if not getattr(IoUMetric.process, 'wide', False):
+        IoUMetric.process = _writing_wide(IoUMetric.process)
 
 
 def _load_seg_map(self: Any, results: dict[str, Any]) -> None:
@@ -58,3 +64,26 @@ def _load_seg_map(self: Any, results: dict[str, Any]) -> None:
             labels[read == old] = new
     results['gt_seg_map'] = labels
     results['seg_fields'].append('gt_seg_map')
+
+
+def _writing_wide(process: Callable) -> Callable:
+    """Return ``IoUMetric.process`` with label maps of more than 255 classes as PNG of 16 bits."""
+
+    def process_wide(self: Any, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        folder = self.output_dir
+        if folder is None or len(self.dataset_meta['classes']) <= IGNORED:
+            process(self, data_batch, data_samples)
+            return
+        self.output_dir = None
+        try:
+            process(self, data_batch, data_samples)
+        finally:
+            self.output_dir = folder
+        for sample in data_samples:
+            labels = sample['pred_sem_seg']['data'].squeeze().cpu().numpy()
+            labels = labels + bool(sample.get('reduce_zero_label'))  # as the files have them
+            name = Path(sample['img_path']).with_suffix('.png').name
+            Image.fromarray(labels.astype(np.uint16)).save(Path(folder, name))
+
+    process_wide.wide = True
+    return process_wide
