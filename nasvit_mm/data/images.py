@@ -37,7 +37,7 @@ class ImageHeader(NamedTuple):
 
     @property
     def tells_by_size(self) -> bool:
-        """Whether the size alone tells if annotations are of the turned image."""
+        """Return whether the size alone tells if annotations are of the turned image."""
         return self.stored != self.upright
 
 

@@ -228,7 +228,7 @@ def load(folder: Path, labels: np.ndarray, **kwargs: Any) -> np.ndarray:
 
 
 def test_wide_labels_are_loaded_as_they_are(folder: Path) -> None:
-    wide = np.where(LABELS == 2, 259, LABELS).astype(np.uint16)
+    wide = np.where(LABELS == 2, 259, LABELS.astype(np.uint16))
     assert np.array_equal(load(folder, wide), wide)
 
 
@@ -254,7 +254,7 @@ def test_predictions_are_written_as_wide_as_they_are(
     keep_wide_labels()
     metric = IoUMetric(output_dir=str(tmp_path))
     metric.dataset_meta = dict(classes=list(range(number)))
-    labels = torch.from_numpy(np.where(LABELS == 2, number - 1, LABELS).astype(np.int64))[None]
+    labels = torch.from_numpy(np.where(LABELS == 2, number - 1, LABELS.astype(np.int64)))[None]
     sample = dict(
         pred_sem_seg=dict(data=labels), gt_sem_seg=dict(data=labels), img_path='img/a.jpg'
     )
