@@ -28,7 +28,7 @@ from rich.console import Console
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
 from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.config import add_own_hooks, type_name
-from nasvit_mm.data import check_data
+from nasvit_mm.data import check_contents, check_data, predict_unlabelled
 from nasvit_mm.dense import (
     check_backbone_fits,
     check_channels,
@@ -97,6 +97,7 @@ def train(
     amp: bool = False,
     auto_scale_lr: bool = False,
     tensorboard: bool = False,
+    skip_data_check: bool = False,
 ) -> Runner:
     """Train the model of a config.
 
@@ -110,6 +111,7 @@ def train(
         auto_scale_lr: scale the learning rate by the batch size over the config's
             ``base_batch_size``.
         tensorboard: also log for TensorBoard.
+        skip_data_check: do not look at what annotations and masks hold.
 
     Returns:
         mmengine's runner, with the trained ``model``.
@@ -137,6 +139,7 @@ def train(
     add_own_hooks(cfg)
     check_pretrained(cfg)
     check_data(cfg, 'train', 'val')
+    check_contents(cfg, 'train', 'val', skip=skip_data_check)
     start_processes(cfg)
 
     with disk_errors(cfg.work_dir), weights_only():
@@ -160,6 +163,7 @@ def evaluate(
     show_dir: str | Path | None = None,
     wait_time: float = 2.0,
     tta: bool = False,
+    skip_data_check: bool = False,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test data of a config.
 
@@ -173,6 +177,7 @@ def evaluate(
         show: show predictions in windows, each ``wait_time`` seconds.
         show_dir: draw annotation | prediction of every image to ``SHOW_DIR/vis_data/vis_image``.
         tta: test-time augmentation, as the config says.
+        skip_data_check: as of :func:`train`.
 
     Returns:
         The metrics by name: ``{'aAcc': 71.2, 'mIoU': 38.3, ...}`` in percent for a
@@ -183,7 +188,10 @@ def evaluate(
     """
     cfg, weights = _run_config(cfg, options, work_dir), str(weights)
     check_checkpoint_exists(weights)
+    if out:
+        predict_unlabelled(cfg)
     check_data(cfg, 'test')
+    check_contents(cfg, 'test', skip=skip_data_check)
     if type_name(cfg.model) == 'Supernet':
         cfg.model.teachers = None  # only training asks them
     without_moving_average(cfg)

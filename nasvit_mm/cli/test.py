@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--wait-time', type=float, default=2, help='seconds per window of --show')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation')
+    parser.add_argument(
+        '--skip-data-check',
+        action='store_true',
+        help='do not look at what annotations and masks hold before the run',
+    )
     common.add_run_arguments(parser)
 
 
@@ -45,4 +50,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         show_dir=args.show_dir,
         wait_time=args.wait_time,
         tta=args.tta,
+        skip_data_check=args.skip_data_check,
     )

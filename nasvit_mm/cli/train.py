@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tensorboard', action='store_true', help='also log for TensorBoard, to the work dir'
     )
+    parser.add_argument(
+        '--skip-data-check',
+        action='store_true',
+        help='do not look at what annotations and masks hold before the run',
+    )
     common.add_run_arguments(parser)
 
 
@@ -45,4 +50,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,
         tensorboard=args.tensorboard,
+        skip_data_check=args.skip_data_check,
     )

@@ -8,8 +8,17 @@ from nasvit_mm.data.checks import (
     inner_datasets,
 )
 from nasvit_mm.data.classes import class_names
+from nasvit_mm.data.contents import check_contents
 from nasvit_mm.data.folders import check_data
 from nasvit_mm.data.image_folder import ImageFolder
+from nasvit_mm.data.label_maps import (
+    LabelCounts,
+    check_masks_without_images,
+    look_at_label_maps,
+    mask_loader,
+)
+from nasvit_mm.data.pass_cache import PassCache
+from nasvit_mm.data.report import Problems, some
 from nasvit_mm.data.seeding import (
     ImageIndex,
     SeededEpochSampler,
@@ -17,21 +26,35 @@ from nasvit_mm.data.seeding import (
     SeedTransforms,
     seed_everything,
 )
+from nasvit_mm.data.shared_images import SharedImages
 from nasvit_mm.data.split import SplitDataset
+from nasvit_mm.data.unlabelled import predict_unlabelled
+from nasvit_mm.data.wide_labels import keep_wide_labels
 
 __all__ = [
-    'ImageIndex',
     'ImageFolder',
+    'ImageIndex',
+    'LabelCounts',
     'NamedPipeline',
+    'PassCache',
+    'Problems',
     'SeedTransforms',
     'SeededEpochSampler',
     'SeededInfiniteSampler',
+    'SharedImages',
     'SplitDataset',
     'check_categories',
+    'check_contents',
     'check_data',
     'check_files',
+    'check_masks_without_images',
     'check_same_classes',
     'class_names',
     'inner_datasets',
+    'keep_wide_labels',
+    'look_at_label_maps',
+    'mask_loader',
+    'predict_unlabelled',
     'seed_everything',
+    'some',
 ]

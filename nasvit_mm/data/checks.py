@@ -72,33 +72,62 @@ def check_same_classes(dataset: Any, split: str, first: dict[str, tuple]) -> Non
         )
 
 
-def check_files(dataset: Any, split: str) -> None:
+def check_files(dataset: Any, split: str) -> list[str]:
+    """Check that every image has its annotation, or every annotation its image.
+
+    Returns:
+        The files of the images.
+
+    Raises:
+        DataError: the data set is empty, or files are missing.
+    """
     if getattr(dataset, 'backend_args', None):
-        return  # not on this machine's disk
+        return []  # not on this machine's disk
     kind = type(dataset).__name__
     if not hasattr(dataset, 'get_data_info'):
-        return  # a folder of images per class
+        return []  # a folder of images per class
     if not len(dataset):
         raise DataError(
             f'the {split} data set ({kind}) has no image with annotations; classes: '
             f'{", ".join(dataset.metainfo.get("classes", ()))}'
         )
-    missing = []
+    images, missing, lost = [], [], []
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
+        if not info.get('img_path'):
+            continue
+        images.append(info['img_path'])
         if info.get('seg_map_path') and not Path(info['seg_map_path']).is_file():
             missing.append(info)
-        elif 'instances' in info and not Path(info['img_path']).is_file():
-            raise DataError(
-                f'{info["img_path"]} does not exist, though the annotations of the '
-                f'{split} data set ({kind}, {dataset.ann_file}) name it'
-            )
+        elif not Path(info['img_path']).is_file():
+            lost.append(info['img_path'])
+    _check_listed(dataset, split, lost + [info['img_path'] for info in missing])
+    if lost:
+        raise DataError(
+            f'{lost[0]} does not exist, though the annotations of the '
+            f'{split} data set ({kind}, {dataset.ann_file}) name it; {len(lost)} of {len(dataset)} '
+            'are missing: put them there, or remove them from that file'
+        )
     if missing:
         raise DataError(
             f'{len(missing)} of {len(dataset)} images of the {split} data set ({kind}) have no '
             f'annotation, the first: {missing[0]["img_path"]} needs {missing[0]["seg_map_path"]}. '
             f'Put it there, remove the image, or set seg_map_suffix (now '
             f'{dataset.seg_map_suffix!r}) in {split}_dataloader.dataset'
+        )
+    return images
+
+
+def _check_listed(dataset: Any, split: str, lacking: list[str]) -> None:
+    """Check that a list of mmseg names images without their suffix, which it appends."""
+    suffix = getattr(dataset, 'img_suffix', '')
+    twice = [path for path in lacking if suffix and path.endswith(suffix * 2)]
+    if twice and getattr(dataset, 'ann_file', ''):
+        name = Path(twice[0]).name.removesuffix(suffix)
+        raise DataError(
+            f'{dataset.ann_file} (ann_file of the {split} data set) names {len(twice)} images with '
+            f'their suffix, to which {suffix!r} is appended: write {name.removesuffix(suffix)} '
+            f'instead of {name}, a name without suffix on each line'
         )
 
 

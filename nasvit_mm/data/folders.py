@@ -5,30 +5,40 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
+from nasvit_mm.data.coco_complete import complete_coco
+from nasvit_mm.data.coco_files import check_evaluator, datasets_in
+from nasvit_mm.data.wide_labels import keep_wide_labels
 from nasvit_mm.errors import UsageError, shown_path
 
 
 def check_data(cfg: Config, *splits: str) -> None:
     """Check that the data sets' folders and lists exist and are not empty.
 
+    What the data sets hold is another pass, :func:`nasvit_mm.data.check_contents`.
+
     Raises:
-        UsageError: a path is missing; the message names it, the dataloader and the remedy.
+        UsageError: a path is missing; the message names it, the dataloader and the remedy.  The
+            metric reads other annotations than the data loader.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
+    complete_coco()
+    keep_wide_labels()
     for split in splits:
         key = f'{split}_dataloader'
         if cfg.get(key) is None:
             continue
-        for where, dataset in _datasets(cfg[key].get('dataset'), f'{key}.dataset'):
+        found = list(datasets_in(cfg[key].get('dataset'), f'{key}.dataset'))
+        for where, dataset in found:
             _check_dataset(where, dataset)
         _check_metric(cfg, split)
+    for split in ('train', 'val', 'test'):  # what a later test will read, too
+        check_evaluator(cfg, split)
 
 
 def _check_metric(cfg: Config, split: str) -> None:
@@ -42,16 +52,6 @@ def _check_metric(cfg: Config, split: str) -> None:
                 f'{metric.type}): name the annotations of '
                 f'{split}_dataloader.dataset there'
             )
-
-
-def _datasets(dataset: Any, where: str) -> Iterator[tuple[str, Mapping]]:
-    """Yield a data set and those inside its wrappers (RepeatDataset, ConcatDataset) with keys."""
-    if not isinstance(dataset, Mapping):
-        return
-    yield where, dataset
-    yield from _datasets(dataset.get('dataset'), f'{where}.dataset')
-    for i, inner in enumerate(dataset.get('datasets') or ()):
-        yield from _datasets(inner, f'{where}.datasets.{i}')
 
 
 def _check_dataset(where: str, dataset: Mapping) -> None:
@@ -74,7 +74,7 @@ def _check_dataset(where: str, dataset: Mapping) -> None:
             raise UsageError(
                 f'{shown_path(path)} does not exist ({where}.{name}), though {root} '
                 f'does: another layout than {dataset.get("type")} reads. '
-                f'{_remedy(where, root)}'
+                f'{_remedy(where, root)}{_without_masks(where, name)}'
             )
         if path.is_dir() and not any(path.iterdir()):
             raise UsageError(
@@ -114,3 +114,9 @@ def _remedy(where: str, root: str) -> str:
         f'Put the data set there, link it (ln -s /its/real/place {root}), or name its place: '
         f'--cfg-options {where}.data_root=/its/real/place. To try all without data: make demo'
     )
+
+
+def _without_masks(where: str, name: str) -> str:
+    if not where.startswith('test_') or name != 'data_prefix.seg_map_path':
+        return ''
+    return '. Without annotations images can be predicted and not evaluated: test --out DIR'

@@ -11,12 +11,19 @@ from torch import nn
 
 from nasvit_mm.data import (
     NamedPipeline,
+    PassCache,
+    Problems,
+    SharedImages,
     check_categories,
     check_files,
+    check_masks_without_images,
     check_same_classes,
     inner_datasets,
+    keep_wide_labels,
+    look_at_label_maps,
 )
 from nasvit_mm.dense.build import bare_model
+from nasvit_mm.dense.check_labels import check_one_class, compare_with_head
 from nasvit_mm.dense.kinds import kind_of
 from nasvit_mm.errors import DataError
 from nasvit_mm.registry import HOOKS
@@ -32,14 +39,23 @@ class CheckData(Hook):
     as many.  With every batch: all labels are classes of the head or ignored.  torch's own message
     for a wrong label is an index assertion on the GPU, and mmseg's metric counts it in silence.
 
+    Args:
+        contents: whether a sample of the masks is looked at before the run.
+
     Raises:
         DataError: names what is wrong, and what to do.
     """
 
     priority = 'VERY_HIGH'
 
+    def __init__(self, contents: bool = True) -> None:
+        self.contents = contents
+
     def before_run(self, runner: Any) -> None:
+        keep_wide_labels()
         first: dict[str, tuple] = {}
+        problems, shared = Problems(), SharedImages()
+        cache = PassCache(getattr(runner, 'work_dir', None))
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')
             if hasattr(loop, 'dataloader'):  # else a config: this run does not use it
@@ -47,9 +63,18 @@ class CheckData(Hook):
                     _check_classes(dataset, split, runner.model)
                     check_same_classes(dataset, split, first)
                     if is_main_process():  # one process reads the folders of all
-                        check_files(dataset, split)
+                        shared.add(split, check_files(dataset, split))
+                        if self.contents:
+                            _check_masks(dataset, split, runner.model, problems, cache)
                     if hasattr(dataset, 'pipeline'):
+                        _check_crop(dataset, split, runner.model, problems)
                         dataset.pipeline = NamedPipeline(dataset.pipeline)
+        shared.warn(problems)
+        problems.log_warnings()
+        problems.raise_if_any()
+        found = _head(runner.model)
+        if found:
+            check_one_class(found[1], found[0])
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         check_labels(data_batch, runner.model)
@@ -83,6 +108,34 @@ def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
         )
     if hasattr(dataset, 'cat_ids') and not getattr(dataset, 'backend_args', None):
         check_categories(dataset, list(classes), f'the {split} data set ({kind})', name)
+
+
+def _check_masks(
+    dataset: Any, split: str, model: nn.Module, problems: Problems, cache: PassCache
+) -> None:
+    """Look at a segmentation set's masks, and compare their labels with the head."""
+    check_masks_without_images(dataset, split, problems)
+    counts, found = look_at_label_maps(dataset, split, problems, cache), _head(model)
+    if counts is None or found is None:
+        return
+    name, head = found
+    check_one_class(head, name, counts)
+    if hasattr(head, 'ignore_index'):
+        compare_with_head(counts, dataset.metainfo, head, name, problems)
+
+
+def _check_crop(dataset: Any, split: str, model: nn.Module, problems: Problems) -> None:
+    """Warn where images are cropped to another size than batches are padded to."""
+    size = getattr(getattr(bare_model(model), 'data_preprocessor', None), 'size', None)
+    for step in getattr(dataset.pipeline, 'transforms', ()):
+        crop = getattr(step, 'crop_size', None)
+        if split == 'train' and type(step).__name__ == 'RandomCrop' and size and crop:
+            if tuple(crop) != tuple(size):
+                problems.warn(
+                    f'the training images are cropped to {tuple(crop)} (height, width), and '
+                    f'batches padded to {tuple(size)}: set model.data_preprocessor.size='
+                    f'{tuple(crop)}'
+                )
 
 
 def check_labels(batch: Any, model: nn.Module) -> None:

@@ -166,3 +166,55 @@ class TestClasses:
     def test_their_number(self, pictures: Path) -> None:
         with pytest.raises(DataError, match='3 classes, the head num_classes=4; set model.num_cl'):
             self.check(pictures, 4)
+
+
+class TestMasks:
+    """Masks are looked at before the run, and said to be wrong all at once."""
+
+    @staticmethod
+    def data(folder: Path):
+        return dataset(
+            folder,
+            pipeline=[dict(type='mmseg.LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')],
+        )
+
+    @staticmethod
+    def head(num_classes: int = 3) -> Model:
+        model = Model(num_classes)
+        model.decode_head.loss_decode = nn.CrossEntropyLoss()
+        return model
+
+    def test_mistakes_of_all_kinds_are_one_error(self, folder: Path) -> None:
+        Image.fromarray(np.full((4, 4), 9, np.uint8)).save(folder / 'ann/a.png')
+        Image.fromarray(np.zeros((4, 3, 3), np.uint8)).save(folder / 'ann/b.png')
+        with pytest.raises(DataError) as error:
+            check(self.data(folder), self.head())
+        kinds = str(error.value).splitlines()
+        assert len(kinds) == 3
+        assert 'ann/b.png (3 x 4) of' in kinds[0]
+        assert 'ann/b.png (3 channels' in kinds[1]
+        assert kinds[2].startswith('labels that are no class: 9 in 2 of 2 masks')
+
+    def test_they_can_be_left_alone(self, folder: Path) -> None:
+        Image.fromarray(np.full((4, 4), 9, np.uint8)).save(folder / 'ann/a.png')
+        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=self.data(folder)))
+        loops = dict(_train_loop=loop, _val_loop=None, _test_loop=None)
+        CheckData(contents=False).before_run(SimpleNamespace(model=self.head(), **loops))
+
+    def test_crop_and_padding_differ(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines: list[str] = []
+        monkeypatch.setattr(
+            'nasvit_mm.data.report.print_log', lambda line, *a, **k: lines.append(line)
+        )
+        Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4) % 3).save(folder / 'ann/a.png')
+        steps = [dict(type='mmseg.RandomCrop', crop_size=(2, 2))]
+        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset(folder, pipeline=steps)))
+        model = self.head()
+        model.data_preprocessor = nn.Identity()
+        loops = dict(_train_loop=loop, _val_loop=None, _test_loop=None)
+        for size in ((2, 2), (4, 4)):
+            model.data_preprocessor.size = size
+            CheckData().before_run(SimpleNamespace(model=model, **loops))
+            loop.dataloader.dataset = dataset(folder, pipeline=steps)
+        (line,) = lines
+        assert '(2, 2)' in line and 'padded to (4, 4)' in line

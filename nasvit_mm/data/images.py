@@ -1,0 +1,77 @@
+"""How an image file is read: its size, its EXIF orientation, its channels; pixels stay on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from PIL import Image, ImageMode
+
+ORIENTATION = 0x0112  # EXIF's tag
+TURNING = ('color', 'grayscale')  # color_type of mmcv's loader that heeds the orientation
+
+
+class ImageHeader(NamedTuple):
+    """What the first bytes of an image file say.
+
+    Attributes:
+        stored: (width, height) of the pixels in the file.
+        orientation: EXIF's, 1 (upright) to 8.
+        format: Pillow's name, e.g. ``'PNG'``.
+        mode: Pillow's, e.g. ``'L'``.
+    """
+
+    stored: tuple[int, int]
+    orientation: int
+    format: str
+    mode: str
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Return (width, height) once turned as EXIF says; 5 to 8 lie on their side."""
+        return self.stored[::-1] if self.orientation >= 5 else self.stored
+
+    @property
+    def channels(self) -> int:
+        return len(ImageMode.getmode(self.mode).bands)
+
+    @property
+    def tells_by_size(self) -> bool:
+        """Return whether the size alone tells if annotations are of the turned image."""
+        return self.stored != self.upright
+
+
+def read_header(path: str) -> ImageHeader:
+    """Return what an image file says of itself.
+
+    Raises:
+        OSError: there is no such file, or it is no image.
+    """
+    with Image.open(path) as image:
+        try:
+            orientation = image.getexif().get(ORIENTATION, 1)
+        except (SyntaxError, ValueError, KeyError):  # of a broken EXIF block, which cv2 skips too
+            orientation = 1
+        if orientation not in range(1, 9):
+            orientation = 1
+        return ImageHeader(image.size, orientation, image.format or '', image.mode)
+
+
+def size_text(size: tuple[int, int]) -> str:
+    return f'{size[0]} x {size[1]}'
+
+
+def transforms_of(dataset: Any) -> Iterator[Any]:
+    """Yield the transforms of a data set's pipeline."""
+    pipeline = getattr(dataset, 'pipeline', None)
+    yield from getattr(pipeline, 'transforms', None) or ()
+
+
+def turns_images(transforms: Iterator[Any]) -> bool:
+    """Return whether a pipeline's loader turns images as EXIF says; mmcv's does by default."""
+    for step in transforms:
+        get = step.get if isinstance(step, dict) else lambda key, d=None, s=step: getattr(s, key, d)
+        name = step.get('type', '') if isinstance(step, dict) else type(step).__name__
+        if str(name).rpartition('.')[2] == 'LoadImageFromFile':
+            return get('color_type', 'color') in TURNING
+    return True

@@ -1,0 +1,227 @@
+"""Label maps of a segmentation data set: what they hold, and whether each fits its image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from nasvit_mm.data.images import ImageHeader, read_header, size_text, transforms_of, turns_images
+from nasvit_mm.data.pass_cache import PassCache, fingerprint, sample
+from nasvit_mm.data.report import Problems, with_progress
+
+ONE_CHANNEL = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'I;16L')
+LOSSY = ('JPEG', 'MPO', 'JPEG2000', 'WEBP')
+
+
+@dataclass
+class LabelCounts:
+    """Labels as the files hold them, before any cast or mapping.
+
+    Attributes:
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        looked: number of masks that were looked at.
+        total: number of masks there are.
+        pixels: number of pixels by label.
+        first: the first file with a label.
+    """
+
+    split: str
+    looked: int
+    total: int
+    pixels: Counter = field(default_factory=Counter)
+    first: dict[int, str] = field(default_factory=dict)
+
+    def add(self, path: str, labels: np.ndarray) -> None:
+        values, numbers = np.unique(labels, return_counts=True)
+        for value, number in zip(values.tolist(), numbers.tolist()):
+            self.pixels[value] += number
+            self.first.setdefault(value, path)
+
+
+def mask_loader(dataset: Any) -> Any:
+    """Return mmseg's own loader of label maps in the pipeline.
+
+    None where there is none: another loader may read whatever its author meant.
+    """
+    for step in transforms_of(dataset):
+        kind = type(step)
+        if kind.__name__ == 'LoadAnnotations' and kind.__module__.startswith('mmseg.'):
+            return step
+    return None
+
+
+def look_at_label_maps(
+    dataset: Any, split: str, problems: Problems, cache: PassCache
+) -> LabelCounts | None:
+    """Count labels and compare masks with images, over all files or a large sample.
+
+    Args:
+        dataset: of mmseg, initialized.
+        split: its name in messages.
+        problems: takes what is wrong.
+        cache: keeps the counts of a pass that found nothing wrong.
+
+    Returns:
+        The counts; None for data that have no label maps in files on this machine.
+    """
+    loader = mask_loader(dataset)
+    if loader is None or getattr(dataset, 'backend_args', None):
+        return None
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    pairs = [(i['img_path'], i['seg_map_path']) for i in infos if i.get('seg_map_path')]
+    if not pairs:
+        return None
+    turned = turns_images(transforms_of(dataset))
+    config = ('label maps', split, turned, loader.imdecode_backend)
+    key = fingerprint(config, (name for pair in pairs for name in pair))
+    kept = cache.get(key)
+    if kept:
+        return LabelCounts(
+            split,
+            kept['looked'],
+            len(pairs),
+            Counter({int(k): v for k, v in kept['pixels'].items()}),
+            {int(k): v for k, v in kept['first'].items()},
+        )
+    chosen, before = sample(pairs), bool(problems)
+    counts = LabelCounts(split, len(chosen), len(pairs))
+    for image, mask in with_progress(chosen, f'checking the {split} data, image and mask'):
+        _look_at(image, mask, split, loader, turned, counts, problems)
+    if not before and not problems:
+        cache.put(key, dict(looked=counts.looked, pixels=counts.pixels, first=counts.first))
+    return counts
+
+
+def _look_at(
+    image: str,
+    mask: str,
+    split: str,
+    loader: Any,
+    turned: bool,
+    counts: LabelCounts,
+    problems: Problems,
+) -> None:
+    headers = []
+    for path in (image, mask):
+        try:
+            headers.append(read_header(path))
+        except (OSError, SyntaxError, ValueError) as error:
+            problems.add(
+                f'files of the {split} data set that cannot be read',
+                f'{path} ({error})',
+                'Replace them, or remove image and mask from the data set.',
+            )
+            return
+    _check_sizes(image, mask, split, *headers, turned, problems)
+    header = headers[1]
+    if header.format in LOSSY:
+        problems.add(
+            f'masks of the {split} data set in a lossy format, whose labels are not those that '
+            'were written',
+            f'{mask} ({header.format})',
+            'Write masks as PNG from their source, and set seg_map_suffix=.png; '
+            'converting these files does not bring the labels back.',
+        )
+    palette = header.mode == 'P' and loader.imdecode_backend != 'pillow'
+    if header.mode not in ONE_CHANNEL or palette:
+        problems.add(
+            f'masks of the {split} data set with more than one channel',
+            f'{mask} ({3 if palette else header.channels} channels, mode {header.mode})',
+            'A label map has one channel, with a class number in each pixel: write colours as '
+            'numbers (numpy.uint8, mode L or P), in the order of metainfo.classes'
+            + (", or read palettes by imdecode_backend='pillow'." if palette else '.'),
+        )
+        return
+    try:
+        with Image.open(mask) as opened:
+            counts.add(mask, np.array(opened))
+    except (OSError, SyntaxError, ValueError) as error:
+        problems.add(
+            f'files of the {split} data set that cannot be read',
+            f'{mask} ({error})',
+            'Replace them, or remove image and mask from the data set.',
+        )
+
+
+def _check_sizes(
+    image: str,
+    mask: str,
+    split: str,
+    of_image: ImageHeader,
+    of_mask: ImageHeader,
+    turned: bool,
+    problems: Problems,
+) -> None:
+    read = of_image.upright if turned else of_image.stored
+    turned = turned and of_image.orientation != 1
+    pair = f'{mask} ({size_text(of_mask.stored)}) of {image} ({size_text(read)})'
+    if of_mask.stored == read and (not turned or of_image.tells_by_size):
+        return
+    if turned and of_mask.stored == of_image.stored:
+        problems.add(
+            f'images of the {split} data set that are turned as their EXIF orientation says, '
+            'while their masks are not',
+            f'{image} (orientation {of_image.orientation}, read as {size_text(read)}; its mask '
+            f'{mask}: {size_text(of_mask.stored)})',
+            "If the masks are of the images as stored, set color_type='color_ignore_orientation' "
+            'in LoadImageFromFile of all pipelines; if of the turned images, write those upright: '
+            'mogrify -auto-orient FILES.',
+        )
+    else:
+        problems.add(
+            f'masks of the {split} data set of another size than their image (width x height)',
+            pair,
+            'Write each mask at the size of its image: resize it by nearest neighbour, or take '
+            'the image that it was drawn on.',
+        )
+
+
+def check_masks_without_images(dataset: Any, split: str, problems: Problems) -> None:
+    """Find masks in the folder that no image of the data set takes.
+
+    mmseg takes the images with the suffix as it is written, and others are left out in silence.
+    """
+    folders = getattr(dataset, 'data_prefix', None) or {}
+    images, masks = folders.get('img_path'), folders.get('seg_map_path')
+    if (
+        mask_loader(dataset) is None
+        or getattr(dataset, 'backend_args', None)
+        or getattr(dataset, 'ann_file', None)
+        or getattr(dataset, '_indices', None) is not None
+        or not (images and masks and Path(masks).is_dir())
+    ):
+        return  # a list, or a part of the data, leaves masks over by intent
+    suffix = dataset.img_suffix
+    taken = _stems(images, suffix)
+    left = sorted(_stems(masks, dataset.seg_map_suffix) - taken)
+    if not left:
+        return
+    other = {
+        str(p.relative_to(images).with_suffix('')): p.suffix
+        for p in Path(images).rglob('*')
+        if p.suffix
+    }
+    first = Path(masks, left[0] + dataset.seg_map_suffix)
+    line = (
+        f'{len(left)} of {len(left) + len(taken)} masks in {masks} have no image with the suffix '
+        f'{suffix!r} in {images}, the first: {first}'
+    )
+    cased = [s for s in left if other.get(s, '').lower() == suffix.lower()]
+    if cased:
+        problems.add(
+            f'masks of the {split} data set whose image has the suffix {suffix!r} in other letters',
+            f'{line} (there is {cased[0]}{other[cased[0]]})',
+            f'Rename those images to {suffix}, or read them as a second data set with '
+            f'img_suffix={other[cased[0]]!r} in a ConcatDataset.',
+        )
+    else:
+        problems.warn(f'{line}; those are not used in {split}')
+
+
+def _stems(folder: str, suffix: str) -> set[str]:
+    return {str(p.relative_to(folder))[: -len(suffix)] for p in Path(folder).rglob(f'*{suffix}')}
