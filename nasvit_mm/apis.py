@@ -26,6 +26,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
+from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.config import add_own_hooks, type_name
 from nasvit_mm.data import check_data
@@ -42,7 +43,9 @@ from nasvit_mm.dense import (
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     augment_tests,
+    check_has_model,
     check_schedule,
+    check_trains,
     config_name,
     disk_errors,
     enable_amp,
@@ -119,6 +122,8 @@ def train(
             where it can be seen by then; no space left to write.
     """
     cfg = _run_config(cfg, options, work_dir)
+    check_has_model(cfg)
+    check_trains(cfg)
     check_schedule(cfg)
     if amp:
         enable_amp(cfg)
@@ -139,7 +144,7 @@ def train(
     check_data(cfg, 'train', 'val')
     start_processes(cfg)
 
-    with disk_errors(cfg.work_dir), weights_only():
+    with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
         if resume:
             check_checkpoint_fits(runner.model, str(resume), cfg)
@@ -182,6 +187,7 @@ def evaluate(
         UsageError: as of :func:`train`.
     """
     cfg, weights = _run_config(cfg, options, work_dir), str(weights)
+    check_has_model(cfg)
     check_checkpoint_exists(weights)
     check_data(cfg, 'test')
     if type_name(cfg.model) == 'Supernet':
@@ -196,7 +202,7 @@ def evaluate(
     cfg.load_from, cfg.resume = None, False
     start_processes(cfg)
 
-    with weights_only():
+    with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
         check_checkpoint_fits(runner.model, weights, cfg)
         runner.load_checkpoint(weights)

@@ -6,21 +6,36 @@ import argparse
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from mmengine.config import Config, DictAction
 
 import nasvit_mm.compat  # noqa: F401 (before mmcv and mmseg: serves mmcv._ext)
+from nasvit_mm.config import parsed_value
 from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.runtime import end_processes, is_first, read_config
 
+DEBUG = 'NASVIT_MM_DEBUG'  # the variable that --debug sets
+_RESUME = ': the same command with --resume goes on from what was saved last'
+
 
 def run(main: Callable[[], int | None]) -> None:
-    """Run a command; a mistake of the user becomes one line on stderr and the exit code 2."""
+    """Run a command; a mistake of the user becomes one line on stderr and the exit code 2.
+
+    With ``--debug``, or NASVIT_MM_DEBUG=1, its traceback is printed before that line.
+    """
     try:
         code = main()
         end_processes()
+    except KeyboardInterrupt:
+        if is_first():
+            print(f'interrupted{_RESUME}', file=sys.stderr)
+        sys.exit(130)
     except UsageError as error:
+        if os.environ.get(DEBUG, '0') not in ('', '0'):
+            traceback.print_exc()
         # One line, not one of every process; what is wrong with a batch only one of them knows.
         if isinstance(error, DataError) or is_first():
             print(f'error: {_message(error)}', file=sys.stderr)
@@ -54,7 +69,13 @@ def parse(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_arguments(parser)
-    return parser.parse_args(argv)
+    parser.add_argument(
+        '--debug', action='store_true', help='show the traceback of a mistake (NASVIT_MM_DEBUG=1)'
+    )
+    args = parser.parse_args(argv)
+    if args.debug:
+        os.environ[DEBUG] = '1'
+    return args
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,12 +94,38 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+class Overrides(DictAction):
+    """KEY=VALUE pairs as mmengine reads them, and values with dicts in them as Python does."""
+
+    def __call__(
+        self, parser: Any, namespace: Any, values: Any, option_string: str | None = None
+    ) -> None:
+        given = dict(getattr(namespace, self.dest, None) or {})
+        for pair in values:
+            key, equals, text = pair.partition('=')
+            if not equals or not key.strip('.'):
+                raise UsageError(f'--cfg-options {pair}: expected KEY=VALUE')
+            try:
+                dicts = '{' in text or 'dict(' in text
+                _check_brackets(text)
+                given[key] = parsed_value(text) if dicts else self._parse_iterable(text)
+            except (ValueError, AssertionError) as error:  # ours too
+                raise UsageError(f'--cfg-options {pair}: {error}') from error
+        setattr(namespace, self.dest, given)
+
+
+def _check_brackets(text: str) -> None:
+    for left, right in ('()', '[]', '{}'):
+        if text.count(left) != text.count(right):
+            raise UsageError(f'{left} and {right} do not match')
+
+
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options``."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Overrides,
         metavar='KEY=VALUE',
         help='override the config: model.backbone.arch=nasvit_min "some.list=[1,2]"',
     )

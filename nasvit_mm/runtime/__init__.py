@@ -3,6 +3,7 @@
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.disk import disk_errors
+from nasvit_mm.runtime.keys import check_has_model, check_trains, is_search
 from nasvit_mm.runtime.metrics import evaluate_metrics
 from nasvit_mm.runtime.options import (
     augment_tests,
@@ -22,7 +23,9 @@ __all__ = [
     'SeedIterations',
     'ShareBuffers',
     'augment_tests',
+    'check_has_model',
     'check_schedule',
+    'check_trains',
     'config_name',
     'disk_errors',
     'enable_amp',
@@ -31,6 +34,7 @@ __all__ = [
     'end_processes',
     'evaluate_metrics',
     'is_first',
+    'is_search',
     'kept_randomness',
     'latest_checkpoint',
     'loaders_without_workers',

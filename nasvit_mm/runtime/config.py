@@ -9,8 +9,10 @@ from typing import Any
 
 from mmengine.config import Config
 
+from nasvit_mm.building import read_file
 from nasvit_mm.config import check_architectures
 from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level
 from nasvit_mm.runtime.options import loaders_without_workers
 from nasvit_mm.runtime.schedule import set_steps_per_epoch
 
@@ -39,7 +41,7 @@ def read_config(
     if isinstance(cfg, (str, Path)):
         if not Path(cfg).is_file():
             raise UsageError(f'config {cfg} does not exist{_nearby_configs()}')
-        cfg = Config.fromfile(cfg)
+        cfg = read_file(cfg)
     elif isinstance(cfg, Config):
         cfg = copy.deepcopy(cfg)
     elif isinstance(cfg, Mapping):
@@ -48,8 +50,11 @@ def read_config(
         raise UsageError(
             f'config = {cfg!r} ({type(cfg).__name__}), expected a file, a mapping or a Config'
         )
-    if options is not None:
+    if options:
+        check_overrides(cfg, options)
         _override(cfg, options)
+    check_top_level(cfg)
+    check_parts(cfg)
     loaders_without_workers(cfg)
     check_architectures(cfg)
     cfg.launcher = launcher or cfg.get('launcher') or 'none'

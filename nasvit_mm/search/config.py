@@ -10,6 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from nasvit_mm.building import read_file
 from nasvit_mm.config import plain_types
 from nasvit_mm.dense import SearchedModel, Size, check_same_model, searched_model
 from nasvit_mm.errors import ArchitectureError, UsageError, closest
@@ -180,7 +181,7 @@ def _task_config(given: Any, path: str | Path | None) -> Config | None:
         raise UsageError(f'task = {given!r}, expected a config file or a mapping')
     for folder in ([Path(path).parent] if path else []) + [Path()]:
         if (folder / given).is_file():
-            return Config.fromfile(folder / given)
+            return read_file(folder / given)
     raise UsageError(f'task: the config {given} does not exist')
 
 
