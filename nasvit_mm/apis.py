@@ -43,6 +43,7 @@ from nasvit_mm.dense import (
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     augment_tests,
+    check_epochs,
     check_has_model,
     check_schedule,
     check_trains,
@@ -100,6 +101,7 @@ def train(
     amp: bool = False,
     auto_scale_lr: bool = False,
     tensorboard: bool = False,
+    fit_schedule: bool = False,
 ) -> Runner:
     """Train the model of a config.
 
@@ -113,6 +115,7 @@ def train(
         auto_scale_lr: scale the learning rate by the batch size over the config's
             ``base_batch_size``.
         tensorboard: also log for TensorBoard.
+        fit_schedule: scale warm-up, milestones and ends of the schedule to the length of training.
 
     Returns:
         mmengine's runner, with the trained ``model``.
@@ -121,7 +124,7 @@ def train(
         UsageError: a mistake in the config, the data or a checkpoint, before the model is built
             where it can be seen by then; no space left to write.
     """
-    cfg = _run_config(cfg, options, work_dir)
+    cfg = _run_config(cfg, options, work_dir, fit_schedule)
     check_has_model(cfg)
     check_trains(cfg)
     check_schedule(cfg)
@@ -146,6 +149,7 @@ def train(
 
     with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
+        check_epochs(runner, fit_schedule)
         if resume:
             check_checkpoint_fits(runner.model, str(resume), cfg)
         elif cfg.get('load_from'):
@@ -213,9 +217,12 @@ def evaluate(
 
 
 def _run_config(
-    cfg: AnyConfig, options: Mapping[str, Any] | None, work_dir: str | Path | None
+    cfg: AnyConfig,
+    options: Mapping[str, Any] | None,
+    work_dir: str | Path | None,
+    fit: bool = False,
 ) -> Config:
-    cfg = read_config(cfg, options, work_dir)
+    cfg = read_config(cfg, options, work_dir, fit=fit)
     if cfg.get('work_dir') is None:
         raise UsageError('the config is of no file and has no work_dir: give work_dir')
     return cfg

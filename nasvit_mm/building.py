@@ -202,7 +202,7 @@ def _words(error: Exception) -> str:
     text = re.sub(r'\s+', ' ', str(error)).strip()
     for pattern, words in (
         (
-            r".*'(\w+)' object has no attribute '(?:get|pop|items|keys|copy|setdefault|update|type)'",
+            r".*'(\w+)' object has no attribute '(?:get|pop|items|keys|copy|update|type)'",
             r'a value of type \1 stands where dict(...) is expected',
         ),
         (

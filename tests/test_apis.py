@@ -34,8 +34,6 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     options = {
         'train_cfg.max_iters': 2,
         'train_cfg.val_interval': 2,
-        'param_scheduler.0.end': 1,
-        'param_scheduler.1.begin': 1,
         'train_dataloader.batch_size': 2,
     }
     for split in ('train', 'val', 'test'):
@@ -48,7 +46,7 @@ def test_train_and_evaluate(task: dict[str, Any], tmp_path: Path) -> None:
     """The checkpoint is what was trained, and a Config that is given stays as it was."""
     cfg = Config.fromfile(ROOT / CONFIG)
     before = cfg.pretty_text
-    runner = apis.train(cfg, work_dir=tmp_path / 'train', options=task)
+    runner = apis.train(cfg, work_dir=tmp_path / 'train', options=task, fit_schedule=True)
     found = apis.evaluate(
         cfg,
         tmp_path / 'train/iter_2.pth',

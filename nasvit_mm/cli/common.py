@@ -151,4 +151,5 @@ def load_config(args: argparse.Namespace) -> Config:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     launcher = getattr(args, 'launcher', 'none')
-    return read_config(args.config, args.cfg_options, getattr(args, 'work_dir', None), launcher)
+    fit, work_dir = getattr(args, 'fit_schedule', False), getattr(args, 'work_dir', None)
+    return read_config(args.config, args.cfg_options, work_dir, launcher, fit)

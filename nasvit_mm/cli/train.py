@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tensorboard', action='store_true', help='also log for TensorBoard, to the work dir'
     )
+    parser.add_argument(
+        '--fit-schedule',
+        action='store_true',
+        help='scale warm-up, milestones and ends of the schedule to the length of training',
+    )
     common.add_run_arguments(parser)
 
 
@@ -45,4 +50,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,
         tensorboard=args.tensorboard,
+        fit_schedule=args.fit_schedule,
     )

@@ -16,13 +16,20 @@ from nasvit_mm.runtime.options import (
 )
 from nasvit_mm.runtime.processes import end_processes, is_first, start_processes, unwrapped
 from nasvit_mm.runtime.resume import latest_checkpoint
-from nasvit_mm.runtime.schedule import check_schedule, set_steps_per_epoch
+from nasvit_mm.runtime.schedule import (
+    check_epochs,
+    check_schedule,
+    fit_schedule,
+    run_length,
+    set_steps_per_epoch,
+)
 from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 
 __all__ = [
     'SeedIterations',
     'ShareBuffers',
     'augment_tests',
+    'check_epochs',
     'check_has_model',
     'check_schedule',
     'check_trains',
@@ -33,12 +40,14 @@ __all__ = [
     'enable_tensorboard',
     'end_processes',
     'evaluate_metrics',
+    'fit_schedule',
     'is_first',
     'is_search',
     'kept_randomness',
     'latest_checkpoint',
     'loaders_without_workers',
     'read_config',
+    'run_length',
     'set_steps_per_epoch',
     'share_buffers',
     'show_predictions',

@@ -14,7 +14,7 @@ from nasvit_mm.config import check_architectures
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level
 from nasvit_mm.runtime.options import loaders_without_workers
-from nasvit_mm.runtime.schedule import set_steps_per_epoch
+from nasvit_mm.runtime.schedule import fit_schedule, run_length, set_steps_per_epoch
 
 
 def read_config(
@@ -22,6 +22,7 @@ def read_config(
     options: Mapping[str, Any] | None = None,
     work_dir: str | Path | None = None,
     launcher: str | None = None,
+    fit: bool = False,
 ) -> Config:
     """Read a config as the commands do; what is given stays as it is.
 
@@ -33,6 +34,7 @@ def read_config(
             ``work_dirs/<its name>``.
         launcher: what started the processes: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``;
             None: what the config says, else ``'none'``.
+        fit: scale the schedule to the length of training, see :func:`fit_schedule`.
 
     Raises:
         UsageError: no such file (those in ``configs/`` are named), an override that does not fit,
@@ -50,11 +52,14 @@ def read_config(
         raise UsageError(
             f'config = {cfg!r} ({type(cfg).__name__}), expected a file, a mapping or a Config'
         )
+    before = run_length(cfg) if fit else None
     if options:
         check_overrides(cfg, options)
         _override(cfg, options)
     check_top_level(cfg)
     check_parts(cfg)
+    if fit:
+        fit_schedule(cfg, before)
     loaders_without_workers(cfg)
     check_architectures(cfg)
     cfg.launcher = launcher or cfg.get('launcher') or 'none'
