@@ -42,12 +42,15 @@ from nasvit_mm.dense import (
 )
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
+    RefitSchedule,
     augment_tests,
     check_epochs,
     check_has_model,
+    check_resumed,
     check_schedule,
     check_trains,
     config_name,
+    differences_table,
     disk_errors,
     enable_amp,
     enable_auto_scale_lr,
@@ -137,8 +140,10 @@ def train(
 
     if resume in (True, 'auto'):
         resume = latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
+    differing = []
     if resume:
         check_checkpoint_exists(str(resume))
+        differing = check_resumed(cfg, str(resume), fit_schedule)
         cfg.load_from, cfg.resume = str(resume), True
     elif cfg.get('load_from'):
         check_checkpoint_exists(cfg.load_from)
@@ -152,6 +157,10 @@ def train(
         check_epochs(runner, fit_schedule)
         if resume:
             check_checkpoint_fits(runner.model, str(resume), cfg)
+            if differing:
+                runner.logger.warning(differences_table(differing, str(resume), fit_schedule))
+            if fit_schedule and cfg.get('param_scheduler'):
+                runner.register_hook(RefitSchedule(runner.cfg.param_scheduler))
         elif cfg.get('load_from'):
             check_backbone_fits(runner.model, cfg.load_from, cfg)
         runner.train()

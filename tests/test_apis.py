@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,23 @@ def test_train_and_evaluate(task: dict[str, Any], tmp_path: Path) -> None:
     assert cfg.pretty_text == before
     # A second run in one process has a visualizer of its own.
     assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 2
+
+
+def test_a_run_is_made_longer(task: dict[str, Any], tmp_path: Path) -> None:
+    """By a schedule of the new length, from where it was; never by the one that has ended."""
+    more = {'optim_wrapper.optimizer.lr': 1e-3, 'default_hooks.logger.interval': 1}
+    given = dict(work_dir=tmp_path, options=task | more)
+    apis.train(ROOT / CONFIG, fit_schedule=True, **given)
+    given['options'] |= {'train_cfg.max_iters': 6, 'optim_wrapper.optimizer.lr': 1e-2}
+    with pytest.raises(UsageError, match='6 iterations: give --fit-schedule'):
+        apis.train(ROOT / CONFIG, resume=True, **given)
+    runner = apis.train(ROOT / CONFIG, resume=True, fit_schedule=True, **given)
+    said = '\n'.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert re.search(r"optimizer\.lr +0\.001 +0\.01 +the checkpoint's", said)
+    assert runner.iter == 6
+    found = re.findall(r'Iter\(train\) \[(\d)/6\] .*? lr: ([\d.e+-]+)', said)
+    rates = {int(place): float(rate) for place, rate in found}
+    assert list(rates) == [3, 4, 5, 6] and rates[3] == 1e-3 > rates[4] > rates[5] > 1e-4
 
 
 @pytest.fixture(scope='module')

@@ -15,7 +15,12 @@ from nasvit_mm.runtime.options import (
     without_moving_average,
 )
 from nasvit_mm.runtime.processes import end_processes, is_first, start_processes, unwrapped
-from nasvit_mm.runtime.resume import latest_checkpoint
+from nasvit_mm.runtime.resume import (
+    RefitSchedule,
+    check_resumed,
+    differences_table,
+    latest_checkpoint,
+)
 from nasvit_mm.runtime.schedule import (
     check_epochs,
     check_schedule,
@@ -26,14 +31,17 @@ from nasvit_mm.runtime.schedule import (
 from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 
 __all__ = [
+    'RefitSchedule',
     'SeedIterations',
     'ShareBuffers',
     'augment_tests',
     'check_epochs',
     'check_has_model',
+    'check_resumed',
     'check_schedule',
     'check_trains',
     'config_name',
+    'differences_table',
     'disk_errors',
     'enable_amp',
     'enable_auto_scale_lr',
