@@ -20,6 +20,7 @@ from nasvit_mm.search.initial import read_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
 from nasvit_mm.search.problem.sources import Searched
+from nasvit_mm.search.record.archive import CONTENT_KEY
 from nasvit_mm.spaces import Space, get_space
 
 KEYS = {
@@ -37,8 +38,6 @@ KEYS = {
     'seed',
 }
 OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
-# Of an identity: under it stands what the evaluators' metrics depend on, the content of files.
-CONTENT_KEY = 'supernet'
 
 
 @dataclass(frozen=True)
