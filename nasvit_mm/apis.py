@@ -45,6 +45,7 @@ from nasvit_mm.runtime import (
     RefitSchedule,
     augment_tests,
     check_epochs,
+    check_folder,
     check_has_model,
     check_resumed,
     check_schedule,
@@ -202,6 +203,9 @@ def evaluate(
     cfg, weights = _run_config(cfg, options, work_dir), str(weights)
     check_has_model(cfg)
     check_checkpoint_exists(weights)
+    for folder, option in ((out, '--out'), (show_dir, '--show-dir')):
+        if folder:
+            check_folder(folder, option)
     check_data(cfg, 'test')
     if type_name(cfg.model) == 'Supernet':
         cfg.model.teachers = None  # only training asks them
@@ -232,8 +236,9 @@ def _run_config(
     fit: bool = False,
 ) -> Config:
     cfg = read_config(cfg, options, work_dir, fit=fit)
-    if cfg.get('work_dir') is None:
+    if not cfg.get('work_dir'):
         raise UsageError('the config is of no file and has no work_dir: give work_dir')
+    check_folder(cfg.work_dir, 'work dir')
     return cfg
 
 
@@ -355,6 +360,7 @@ def export(
         raise UsageError(f'--num-calibration {num_calibration}: expected at least 0')
     choice = choose(plan, cfg.work_dir, name, candidate=candidate, best=best, arch=arch)
     out = Path(cfg.work_dir, f'export_{choice.name}') if out is None else Path(out)
+    check_folder(out, '--out')
     size = input_size(task.cfg, shape) if shape else plan.problem.input_size
     with disk_errors(str(out)):
         return export_choice(

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from mmengine.config import Config, DictAction
 
 import nasvit_mm.compat  # noqa: F401 (before mmcv and mmseg: serves mmcv._ext)
@@ -17,8 +18,9 @@ from nasvit_mm.config import parsed_value
 from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.runtime import end_processes, is_first, read_config
 
+LARGEST_SIDE = 65536  # of an image
 DEBUG = 'NASVIT_MM_DEBUG'  # the variable that --debug sets
-_RESUME = ': the same command with --resume goes on from what was saved last'
+RESUMABLE = ('train', 'search')
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -31,7 +33,7 @@ def run(main: Callable[[], int | None]) -> None:
         end_processes()
     except KeyboardInterrupt:
         if is_first():
-            print(f'interrupted{_RESUME}', file=sys.stderr)
+            print(f'interrupted{_how_to_resume()}', file=sys.stderr)
         sys.exit(130)
     except UsageError as error:
         if os.environ.get(DEBUG, '0') not in ('', '0'):
@@ -42,6 +44,12 @@ def run(main: Callable[[], int | None]) -> None:
         sys.exit(2)
     if code:
         sys.exit(code)
+
+
+def _how_to_resume() -> str:
+    if any(name in sys.argv[0] for name in RESUMABLE):
+        return ': the same command with --resume goes on from what was saved last'
+    return ''
 
 
 def _message(error: UsageError) -> str:
@@ -135,12 +143,40 @@ def add_shape(parser: argparse.ArgumentParser) -> None:
     """Add ``--shape``."""
     parser.add_argument(
         '--shape',
-        type=int,
+        type=_side,
         nargs='+',
         metavar=('H', 'W'),
         help='size of the image that the network sees, one number for a square '
         "(the config's training crop, or of a detector its test size)",
     )
+
+
+def _side(text: str) -> int:
+    if text.isdigit() and 0 < int(text) <= LARGEST_SIDE:
+        return int(text)
+    raise argparse.ArgumentTypeError(
+        f'{text!r}: expected one or two numbers of pixels, 1 to {LARGEST_SIDE}, as in '
+        '--shape 512 1024'
+    )
+
+
+def check_device(name: str | None) -> None:
+    """Check the name of a device.
+
+    Raises:
+        UsageError: torch knows no such device, or sees none here.
+    """
+    if name is None:
+        return
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f'--device {name}: expected cpu, cuda or cuda:N') from error
+    if device.type not in ('cpu', 'cuda'):
+        raise UsageError(f'--device {name}: expected cpu, cuda or cuda:N')
+    there = torch.cuda.device_count()
+    if device.type == 'cuda' and (device.index or 0) >= there:
+        raise UsageError(f'--device {name}: torch sees {there or "no"} GPU{"s"[: there > 1]} here')
 
 
 def load_config(args: argparse.Namespace) -> Config:

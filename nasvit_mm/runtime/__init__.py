@@ -2,8 +2,8 @@
 
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.config import config_name, read_config
-from nasvit_mm.runtime.disk import disk_errors
-from nasvit_mm.runtime.keys import check_has_model, check_trains, is_search
+from nasvit_mm.runtime.disk import check_folder, disk_errors
+from nasvit_mm.runtime.keys import RUNNER_KEYS, check_has_model, check_trains, is_search
 from nasvit_mm.runtime.metrics import evaluate_metrics
 from nasvit_mm.runtime.options import (
     augment_tests,
@@ -31,11 +31,13 @@ from nasvit_mm.runtime.schedule import (
 from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 
 __all__ = [
+    'RUNNER_KEYS',
     'RefitSchedule',
     'SeedIterations',
     'ShareBuffers',
     'augment_tests',
     'check_epochs',
+    'check_folder',
     'check_has_model',
     'check_resumed',
     'check_schedule',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,14 @@ def read_config(
         fit: scale the schedule to the length of training, see :func:`fit_schedule`.
 
     Raises:
-        UsageError: no such file (those in ``configs/`` are named), an override that does not fit,
-            or a mistake in an architecture.
+        UsageError: no such file (the nearest in ``configs/`` are named), an override that does not
+            fit, a key that nothing reads, or a mistake in an architecture.
     """
     if isinstance(cfg, (str, Path)):
+        if Path(cfg).is_dir():
+            raise UsageError(f'config {cfg} is a folder, expected a file{_nearby_configs(cfg)}')
         if not Path(cfg).is_file():
-            raise UsageError(f'config {cfg} does not exist{_nearby_configs()}')
+            raise UsageError(f'config {cfg} does not exist{_nearby_configs(cfg)}')
         cfg = read_file(cfg)
     elif isinstance(cfg, Config):
         cfg = copy.deepcopy(cfg)
@@ -85,8 +88,15 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
         set_steps_per_epoch(cfg, steps, options)
 
 
-def _nearby_configs() -> str:
+def _nearby_configs(given: str | Path) -> str:
+    """Return the three configs below ``configs/`` that a name is nearest to."""
     found = sorted(str(path) for path in Path('configs').glob('[a-z]*/*.py'))
-    if found:
-        return f' (from {Path.cwd()}); there are: {", ".join(found)}'
-    return f' (from {Path.cwd()}); start the command in the folder that holds configs/'
+    if not found:
+        return f' (from {Path.cwd()}); start the command in the folder that holds configs/'
+    by_stem = {Path(path).stem: path for path in found}
+    near = difflib.get_close_matches(str(given), found, n=3, cutoff=0.6) or [
+        by_stem[stem] for stem in difflib.get_close_matches(Path(given).stem, by_stem, n=3)
+    ]
+    if near:
+        return f' (from {Path.cwd()}); did you mean {", ".join(near)}?'
+    return f' (from {Path.cwd()}); configs/ holds {len(found)}, README.md lists them'

@@ -14,6 +14,7 @@ from nasvit_mm.building import read_file
 from nasvit_mm.config import plain_types
 from nasvit_mm.dense import SearchedModel, Size, check_same_model, searched_model
 from nasvit_mm.errors import ArchitectureError, UsageError, closest
+from nasvit_mm.runtime import RUNNER_KEYS, config_name
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
 from nasvit_mm.search.initial import read_initial
@@ -123,7 +124,19 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[SearchedMode
 
 
 def _check_keys(cfg: Config) -> None:
+    if 'model' in cfg and not {'space', 'objectives'} & set(cfg):
+        raise UsageError(
+            f'{config_name(cfg)} is the config of a model, which nasvit-mm train takes; expected '
+            "a search's, as in configs/search/"
+        )
     unknown = sorted(set(cfg.keys()) - KEYS - OTHERS)
+    inner = [key for key in unknown if key in RUNNER_KEYS]
+    if inner:
+        raise UsageError(
+            f'{inner[0]} is no key of a search; in the config that the evaluator reads it is '
+            f'changed by evaluator.cfg_options.{inner[0]}, in the task by task = dict(...) or a '
+            'config of its own'
+        )
     if unknown:
         raise UsageError(
             f'unknown key {", ".join(unknown)} in the search config'
