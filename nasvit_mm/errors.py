@@ -74,6 +74,10 @@ def check_number(
         UsageError: names the option, the value and what is allowed.
     """
     fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    try:
+        float(value) if fits else None
+    except OverflowError:  # an integer beyond all floats
+        fits, value = False, f'{str(value)[:20]}... ({len(str(value))} digits)'
     if (
         fits
         and math.isfinite(value)

@@ -3,7 +3,13 @@
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.disk import check_folder, disk_errors
-from nasvit_mm.runtime.keys import RUNNER_KEYS, check_has_model, check_trains, is_search
+from nasvit_mm.runtime.keys import (
+    RUNNER_KEYS,
+    check_has_model,
+    check_overrides,
+    check_trains,
+    is_search,
+)
 from nasvit_mm.runtime.metrics import evaluate_metrics
 from nasvit_mm.runtime.options import (
     augment_tests,
@@ -39,6 +45,7 @@ __all__ = [
     'check_epochs',
     'check_folder',
     'check_has_model',
+    'check_overrides',
     'check_resumed',
     'check_schedule',
     'check_trains',

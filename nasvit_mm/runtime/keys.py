@@ -117,8 +117,11 @@ def check_trains(cfg: Config) -> None:
 
 
 # ---------------------------------------------------------------------- keys that nothing reads
-def check_overrides(cfg: Config, options: Mapping[str, Any]) -> None:
+def check_overrides(cfg: Config, options: Mapping[str, Any], name: str = '--cfg-options') -> None:
     """Check that something reads the keys of overrides; ``cfg`` is still without them.
+
+    Args:
+        name: what gives them.
 
     Raises:
         UsageError: a key that nothing reads; names the nearest ones, or where its value went.
@@ -131,7 +134,7 @@ def check_overrides(cfg: Config, options: Mapping[str, Any]) -> None:
             continue
         if first not in cfg:
             raise UsageError(
-                f'--cfg-options {key}: nothing reads {first or "an empty key"}'
+                f'{name} {key}: nothing reads {first or "an empty key"}'
                 f'{closest(first, _names(cfg))}'
             )
         places = list(_places(cfg, cfg[first]))
@@ -140,12 +143,12 @@ def check_overrides(cfg: Config, options: Mapping[str, Any]) -> None:
             shown = ' '.join(f'{place}={value}' for place in places[:4])
             more = f' (and {len(places) - 4} more)' if len(places) > 4 else ''
             raise UsageError(
-                f'--cfg-options {key}: {first} is used while the file is read, and by nothing '
-                f'afterwards; its value stands in other keys: --cfg-options {shown}{more}'
+                f'{name} {key}: {first} is used while the file is read, and by nothing '
+                f'afterwards; its value stands in other keys: {name} {shown}{more}'
             )
         if not _imports_others(cfg):
             raise UsageError(
-                f'--cfg-options {key}: {first} is used while the file is read, and by nothing '
+                f'{name} {key}: {first} is used while the file is read, and by nothing '
                 f'afterwards; change it in {cfg.filename or "the config"}, or give what is '
                 'computed from it'
             )

@@ -157,7 +157,8 @@ def evaluator_type(cfg: Any) -> type[SubnetEvaluator]:
     """
     if not isinstance(cfg, Mapping):
         raise UsageError(f'evaluator = {cfg!r}, expected dict(type=name, ...)')
-    kind = SUBNET_EVALUATORS.get(type_name(cfg)) if cfg.get('type') else None
+    named = isinstance(cfg.get('type'), str) and cfg['type']
+    kind = SUBNET_EVALUATORS.get(type_name(cfg)) if named else None
     if kind is None:
         allowed = sorted(SUBNET_EVALUATORS.module_dict)
         raise UsageError(
