@@ -59,6 +59,7 @@ from nasvit_mm.runtime import (
     is_first,
     latest_checkpoint,
     read_config,
+    short_console,
     show_predictions,
     start_processes,
     without_moving_average,
@@ -246,7 +247,10 @@ def _runner(cfg: Config) -> Runner:
     number = next(_RUNS)
     if number and cfg.get('visualizer'):  # by its old name mmengine would give the last run's again
         cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with short_console():
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    log = Path(runner.log_dir, f'{runner.timestamp}.log')
+    runner.logger.info(f'environment, config, hooks and options of parameters: {log}')
     check_channels(runner.model)
     return runner
 

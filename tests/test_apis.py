@@ -65,11 +65,16 @@ def test_train_and_evaluate(task: dict[str, Any], tmp_path: Path) -> None:
     assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 2
 
 
-def test_a_run_is_made_longer(task: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_is_made_longer(
+    task: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     """By a schedule of the new length, from where it was; never by the one that has ended."""
     more = {'optim_wrapper.optimizer.lr': 1e-3, 'default_hooks.logger.interval': 1}
     given = dict(work_dir=tmp_path, options=task | more)
     apis.train(ROOT / CONFIG, fit_schedule=True, **given)
+    shown = capsys.readouterr().out.splitlines()
+    first = next(i for i, line in enumerate(shown) if 'Iter(train)' in line)
+    assert first < 60, 'what is long is in the file alone'
     given['options'] |= {'train_cfg.max_iters': 6, 'optim_wrapper.optimizer.lr': 1e-2}
     with pytest.raises(UsageError, match='6 iterations: give --fit-schedule'):
         apis.train(ROOT / CONFIG, resume=True, **given)

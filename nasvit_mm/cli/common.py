@@ -16,7 +16,7 @@ from mmengine.config import Config, DictAction
 import nasvit_mm.compat  # noqa: F401 (before mmcv and mmseg: serves mmcv._ext)
 from nasvit_mm.config import parsed_value
 from nasvit_mm.errors import DataError, UsageError
-from nasvit_mm.runtime import end_processes, is_first, read_config
+from nasvit_mm.runtime import end_processes, hide_debug_prints, is_first, read_config
 
 LARGEST_SIDE = 65536  # of an image
 DEBUG = 'NASVIT_MM_DEBUG'  # the variable that --debug sets
@@ -28,6 +28,7 @@ def run(main: Callable[[], int | None]) -> None:
 
     With ``--debug``, or NASVIT_MM_DEBUG=1, its traceback is printed before that line.
     """
+    hide_debug_prints()
     try:
         code = main()
         end_processes()

@@ -2,6 +2,7 @@
 
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.config import config_name, read_config
+from nasvit_mm.runtime.console import hide_debug_prints, short_console
 from nasvit_mm.runtime.disk import check_folder, disk_errors
 from nasvit_mm.runtime.keys import (
     RUNNER_KEYS,
@@ -58,6 +59,7 @@ __all__ = [
     'end_processes',
     'evaluate_metrics',
     'fit_schedule',
+    'hide_debug_prints',
     'is_first',
     'is_search',
     'kept_randomness',
@@ -67,6 +69,7 @@ __all__ = [
     'run_length',
     'set_steps_per_epoch',
     'share_buffers',
+    'short_console',
     'show_predictions',
     'start_processes',
     'unwrapped',
