@@ -26,6 +26,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
+from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.config import add_own_hooks, type_name
 from nasvit_mm.data import check_contents, check_data, predict_unlabelled
@@ -41,9 +42,16 @@ from nasvit_mm.dense import (
 )
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
+    RefitSchedule,
     augment_tests,
+    check_epochs,
+    check_folder,
+    check_has_model,
+    check_resumed,
     check_schedule,
+    check_trains,
     config_name,
+    differences_table,
     disk_errors,
     enable_amp,
     enable_auto_scale_lr,
@@ -51,6 +59,7 @@ from nasvit_mm.runtime import (
     is_first,
     latest_checkpoint,
     read_config,
+    short_console,
     show_predictions,
     start_processes,
     without_moving_average,
@@ -98,6 +107,7 @@ def train(
     auto_scale_lr: bool = False,
     tensorboard: bool = False,
     skip_data_check: bool = False,
+    fit_schedule: bool = False,
 ) -> Runner:
     """Train the model of a config.
 
@@ -112,6 +122,7 @@ def train(
             ``base_batch_size``.
         tensorboard: also log for TensorBoard.
         skip_data_check: do not look at what annotations and masks hold.
+        fit_schedule: scale warm-up, milestones and ends of the schedule to the length of training.
 
     Returns:
         mmengine's runner, with the trained ``model``.
@@ -120,7 +131,9 @@ def train(
         UsageError: a mistake in the config, the data or a checkpoint, before the model is built
             where it can be seen by then; no space left to write.
     """
-    cfg = _run_config(cfg, options, work_dir)
+    cfg = _run_config(cfg, options, work_dir, fit_schedule)
+    check_has_model(cfg)
+    check_trains(cfg)
     check_schedule(cfg)
     if amp:
         enable_amp(cfg)
@@ -131,8 +144,10 @@ def train(
 
     if resume in (True, 'auto'):
         resume = latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
+    differing = []
     if resume:
         check_checkpoint_exists(str(resume))
+        differing = check_resumed(cfg, str(resume), fit_schedule)
         cfg.load_from, cfg.resume = str(resume), True
     elif cfg.get('load_from'):
         check_checkpoint_exists(cfg.load_from)
@@ -142,10 +157,15 @@ def train(
     check_contents(cfg, 'train', 'val', skip=skip_data_check)
     start_processes(cfg)
 
-    with disk_errors(cfg.work_dir), weights_only():
+    with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
+        check_epochs(runner, fit_schedule)
         if resume:
             check_checkpoint_fits(runner.model, str(resume), cfg)
+            if differing:
+                runner.logger.warning(differences_table(differing, str(resume), fit_schedule))
+            if fit_schedule and cfg.get('param_scheduler'):
+                runner.register_hook(RefitSchedule(runner.cfg.param_scheduler))
         elif cfg.get('load_from'):
             check_backbone_fits(runner.model, cfg.load_from, cfg)
         runner.train()
@@ -187,9 +207,13 @@ def evaluate(
         UsageError: as of :func:`train`.
     """
     cfg, weights = _run_config(cfg, options, work_dir), str(weights)
+    check_has_model(cfg)
     check_checkpoint_exists(weights)
     if out:
         predict_unlabelled(cfg)
+    for folder, option in ((out, '--out'), (show_dir, '--show-dir')):
+        if folder:
+            check_folder(folder, option)
     check_data(cfg, 'test')
     check_contents(cfg, 'test', skip=skip_data_check)
     if type_name(cfg.model) == 'Supernet':
@@ -204,7 +228,7 @@ def evaluate(
     cfg.load_from, cfg.resume = None, False
     start_processes(cfg)
 
-    with weights_only():
+    with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
         check_checkpoint_fits(runner.model, weights, cfg)
         runner.load_checkpoint(weights)
@@ -215,11 +239,15 @@ def evaluate(
 
 
 def _run_config(
-    cfg: AnyConfig, options: Mapping[str, Any] | None, work_dir: str | Path | None
+    cfg: AnyConfig,
+    options: Mapping[str, Any] | None,
+    work_dir: str | Path | None,
+    fit: bool = False,
 ) -> Config:
-    cfg = read_config(cfg, options, work_dir)
-    if cfg.get('work_dir') is None:
+    cfg = read_config(cfg, options, work_dir, fit=fit)
+    if not cfg.get('work_dir'):
         raise UsageError('the config is of no file and has no work_dir: give work_dir')
+    check_folder(cfg.work_dir, 'work dir')
     return cfg
 
 
@@ -227,7 +255,10 @@ def _runner(cfg: Config) -> Runner:
     number = next(_RUNS)
     if number and cfg.get('visualizer'):  # by its old name mmengine would give the last run's again
         cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    with short_console():
+        runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    log = Path(runner.log_dir, f'{runner.timestamp}.log')
+    runner.logger.info(f'environment, config, hooks and options of parameters: {log}')
     check_channels(runner.model)
     return runner
 
@@ -341,6 +372,7 @@ def export(
         raise UsageError(f'--num-calibration {num_calibration}: expected at least 0')
     choice = choose(plan, cfg.work_dir, name, candidate=candidate, best=best, arch=arch)
     out = Path(cfg.work_dir, f'export_{choice.name}') if out is None else Path(out)
+    check_folder(out, '--out')
     size = input_size(task.cfg, shape) if shape else plan.problem.input_size
     with disk_errors(str(out)):
         return export_choice(

@@ -99,6 +99,19 @@ def parsed_config(text: str) -> Config:
     return Config(out)
 
 
+def parsed_value(text: str) -> Any:
+    """Read a value of plain Python: literals, and ``dict(...)`` of them.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    try:
+        node = ast.parse(text.strip(), mode='eval').body
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise UsageError(f'{text!r} is no value: {first_line(error)}') from error
+    return _literal(node)
+
+
 def _literal(node: ast.expr) -> Any:
     """Evaluate a literal, where dicts may be written as ``dict(...)``."""
     if isinstance(node, ast.Dict) and None not in node.keys:

@@ -37,9 +37,9 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def closest(name: object, names: Iterable[object]) -> str:
-    """Return `` (did you mean a, b?)``, or an empty string if no name is close."""
-    found = difflib.get_close_matches(str(name), list(map(str, names)), n=3, cutoff=0.5)
+def closest(name: object, names: Iterable[object], cutoff: float = 0.5) -> str:
+    """Return `` (did you mean a, b?)``, or an empty string if no name is as close as ``cutoff``."""
+    found = difflib.get_close_matches(str(name), list(map(str, names)), n=3, cutoff=cutoff)
     return f' (did you mean {", ".join(found)}?)' if found else ''
 
 
@@ -74,6 +74,10 @@ def check_number(
         UsageError: names the option, the value and what is allowed.
     """
     fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    try:
+        float(value) if fits else None
+    except OverflowError:  # an integer beyond all floats
+        fits, value = False, f'{str(value)[:20]}... ({len(str(value))} digits)'
     if (
         fits
         and math.isfinite(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,6 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     options = {
         'train_cfg.max_iters': 2,
         'train_cfg.val_interval': 2,
-        'param_scheduler.0.end': 1,
-        'param_scheduler.1.begin': 1,
         'train_dataloader.batch_size': 2,
     }
     for split in ('train', 'val', 'test'):
@@ -48,7 +47,7 @@ def test_train_and_evaluate(task: dict[str, Any], tmp_path: Path) -> None:
     """The checkpoint is what was trained, and a Config that is given stays as it was."""
     cfg = Config.fromfile(ROOT / CONFIG)
     before = cfg.pretty_text
-    runner = apis.train(cfg, work_dir=tmp_path / 'train', options=task)
+    runner = apis.train(cfg, work_dir=tmp_path / 'train', options=task, fit_schedule=True)
     found = apis.evaluate(
         cfg,
         tmp_path / 'train/iter_2.pth',
@@ -64,6 +63,28 @@ def test_train_and_evaluate(task: dict[str, Any], tmp_path: Path) -> None:
     assert cfg.pretty_text == before
     # A second run in one process has a visualizer of its own.
     assert len(list((tmp_path / 'shown/vis_data/vis_image').glob('*.png'))) == 2
+
+
+def test_a_run_is_made_longer(
+    task: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """By a schedule of the new length, from where it was; never by the one that has ended."""
+    more = {'optim_wrapper.optimizer.lr': 1e-3, 'default_hooks.logger.interval': 1}
+    given = dict(work_dir=tmp_path, options=task | more)
+    apis.train(ROOT / CONFIG, fit_schedule=True, **given)
+    shown = capsys.readouterr().out.splitlines()
+    first = next(i for i, line in enumerate(shown) if 'Iter(train)' in line)
+    assert first < 60, 'what is long is in the file alone'
+    given['options'] |= {'train_cfg.max_iters': 6, 'optim_wrapper.optimizer.lr': 1e-2}
+    with pytest.raises(UsageError, match='6 iterations: give --fit-schedule'):
+        apis.train(ROOT / CONFIG, resume=True, **given)
+    runner = apis.train(ROOT / CONFIG, resume=True, fit_schedule=True, **given)
+    said = '\n'.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert re.search(r"optimizer\.lr +0\.001 +0\.01 +the checkpoint's", said)
+    assert runner.iter == 6
+    found = re.findall(r'Iter\(train\) \[(\d)/6\] .*? lr: ([\d.e+-]+)', said)
+    rates = {int(place): float(rate) for place, rate in found}
+    assert list(rates) == [3, 4, 5, 6] and rates[3] == 1e-3 > rates[4] > rates[5] > 1e-4
 
 
 @pytest.fixture(scope='module')

@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,8 +35,9 @@ from nasvit_mm.cli import common
 from nasvit_mm.dense import build_model, check_model, count_model, input_size, load_weights
 from nasvit_mm.deploy import BACKENDS, benchmark_model, build_latency_table
 from nasvit_mm.errors import UsageError
-from nasvit_mm.runtime import disk_errors
+from nasvit_mm.runtime import check_folder, disk_errors
 
+MOST_THREADS = 4  # a core
 UNSEEN = 30  # networks to check a latency table by
 
 
@@ -83,17 +86,18 @@ def main(argv: Sequence[str] | None = None) -> None:
         check_checkpoint_exists(args.checkpoint)
         load_weights(model, args.checkpoint, cfg)
     cost = count_model(model, size)
-    measured = benchmark_model(
-        model,
-        size,
-        args.backends,
-        batch_size=args.batch_size,
-        rounds=args.rounds,
-        device=args.device,
-        channels_last=args.channels_last,
-        half=args.half,
-        onnx=args.onnx,
-    )
+    with memory_errors(args.batch_size, size):
+        measured = benchmark_model(
+            model,
+            size,
+            args.backends,
+            batch_size=args.batch_size,
+            rounds=args.rounds,
+            device=args.device,
+            channels_last=args.channels_last,
+            half=args.half,
+            onnx=args.onnx,
+        )
     report = dict(
         config=args.config,
         input_size=size,
@@ -113,15 +117,22 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         UsageError: names the flag.
     """
+    common.check_device(args.device)
     on_gpu = args.device.startswith('cuda')
-    if on_gpu and not torch.cuda.is_available():
-        raise UsageError(f'--device {args.device}: torch sees no GPU here')
     if args.half and not on_gpu:
         raise UsageError('--half needs a GPU')
     for name in ('batch_size', 'rounds', 'networks', 'threads'):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise UsageError(f'--{name.replace("_", "-")} {value}: expected at least 1')
+    cores = os.cpu_count() or 1
+    if args.threads and args.threads > MOST_THREADS * cores:
+        raise UsageError(
+            f'--threads {args.threads}: this machine has {cores} cores, expected at most '
+            f'{MOST_THREADS * cores}'
+        )
+    if args.onnx:
+        check_writable(args.onnx, '--onnx')
     if args.build_table:
         for name in ('half', 'channels_last', 'backends', 'json', 'onnx', 'checkpoint'):
             if getattr(args, name):
@@ -129,7 +140,7 @@ def check(args: argparse.Namespace) -> None:
                     f'--{name.replace("_", "-")} does not go with '
                     '--build-table, which times blocks by PyTorch in float32'
                 )
-        check_writable(args.build_table)
+        check_writable(args.build_table, '--build-table')
         return
     if args.backends is None:
         args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
@@ -147,8 +158,32 @@ def check(args: argparse.Namespace) -> None:
             ) from error
 
 
-def check_writable(path: str) -> None:
-    """Check that a table can be written, before minutes of measuring."""
+@contextmanager
+def memory_errors(batch_size: int, size: tuple[int, int]) -> Iterator[None]:
+    """Turn a lack of memory into an error that names the batch.
+
+    Raises:
+        UsageError: torch could not allocate what the batch needs.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        text = str(error)
+        if isinstance(error, RuntimeError) and not ('memory' in text and 'alloc' in text):
+            raise
+        raise UsageError(
+            f'a batch of {batch_size} images of {size[0]} x {size[1]} does not fit into memory: '
+            'give a smaller --batch-size or --shape'
+        ) from error
+
+
+def check_writable(path: str, option: str) -> None:
+    """Check that a file can be written, before minutes of measuring.
+
+    Raises:
+        UsageError: it cannot; names the option.
+    """
+    check_folder(Path(path).parent, option)
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         if Path(path).is_dir():
@@ -156,7 +191,7 @@ def check_writable(path: str) -> None:
         with tempfile.TemporaryFile(dir=Path(path).parent):
             pass
     except OSError as error:
-        raise UsageError(f'--build-table {path}: cannot be written: {error}') from error
+        raise UsageError(f'{option} {path}: cannot be written: {error}') from error
 
 
 def build_table(args: argparse.Namespace, cfg: Config) -> None:

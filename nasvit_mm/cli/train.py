@@ -39,6 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='do not look at what annotations and masks hold before the run',
     )
+    parser.add_argument(
+        '--fit-schedule',
+        action='store_true',
+        help='scale warm-up, milestones and ends of the schedule to the length of training',
+    )
     common.add_run_arguments(parser)
 
 
@@ -51,4 +56,5 @@ def main(argv: Sequence[str] | None = None) -> None:
         auto_scale_lr=args.auto_scale_lr,
         tensorboard=args.tensorboard,
         skip_data_check=args.skip_data_check,
+        fit_schedule=args.fit_schedule,
     )

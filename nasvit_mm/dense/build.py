@@ -13,8 +13,9 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from nasvit_mm.building import building
 from nasvit_mm.dense.kinds import kind_of, kind_of_config
-from nasvit_mm.errors import UsageError, first_line
+from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import unwrapped
 
 
@@ -33,11 +34,9 @@ def build_model(cfg: Config) -> nn.Module:
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     if 'pretrained' in cfg.model:
         cfg.model.pretrained = None  # mmseg's configs would download weights here
-    try:
-        with contextlib.redirect_stdout(sys.stderr):  # OneDL's mmseg prints what it did not find
-            model = revert_sync_batchnorm(MMENGINE_MODELS.build(cfg.model)).eval()
-    except (KeyError, ImportError) as error:
-        raise UsageError(f'the model cannot be built: {first_line(error)}') from error
+    # OneDL's mmseg prints what it did not find.
+    with building(cfg), contextlib.redirect_stdout(sys.stderr):
+        model = revert_sync_batchnorm(MMENGINE_MODELS.build(cfg.model)).eval()
     check_channels(model)
     return model
 

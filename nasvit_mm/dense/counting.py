@@ -13,7 +13,7 @@ from nasvit_mm.dense.config import standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.searched import searched_model
 from nasvit_mm.errors import ArchitectureError, UsageError
-from nasvit_mm.runtime import config_name, read_config
+from nasvit_mm.runtime import check_has_model, config_name, read_config
 
 
 def count(
@@ -63,11 +63,7 @@ def check_model(cfg: Config) -> None:
     Raises:
         UsageError: one without, as a search's is.
     """
-    if cfg.get('model') is None:
-        hint = f', whose task is {cfg.task}' if isinstance(cfg.get('task'), str) else ''
-        raise UsageError(
-            f'{config_name(cfg)} has no model{": it is of a search" + hint if hint else ""}'
-        )
+    check_has_model(cfg)
 
 
 def input_size(cfg: Config, shape: int | Sequence[int] | None = None) -> tuple[int, int]:

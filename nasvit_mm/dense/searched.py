@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from nasvit_mm.building import building
 from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.cost import Cost, count
 from nasvit_mm.dense.build import build_model, fit_channels
@@ -106,7 +107,7 @@ class SearchedModel:
         options = dict(
             plain_types(self.cfg.model.backbone), arch='supernet', space=self.space, init_cfg=None
         )
-        with torch.device('meta'):
+        with building(self.cfg, 'task.'), torch.device('meta'):
             return MODELS.build(options).eval()
 
     def idle(self, size: Size) -> frozenset[str]:

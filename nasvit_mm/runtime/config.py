@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
+from nasvit_mm.building import read_file
 from nasvit_mm.config import check_architectures
 from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level
 from nasvit_mm.runtime.options import loaders_without_workers
-from nasvit_mm.runtime.schedule import set_steps_per_epoch
+from nasvit_mm.runtime.schedule import fit_schedule, run_length, set_steps_per_epoch
 
 
 def read_config(
@@ -20,6 +23,7 @@ def read_config(
     options: Mapping[str, Any] | None = None,
     work_dir: str | Path | None = None,
     launcher: str | None = None,
+    fit: bool = False,
 ) -> Config:
     """Read a config as the commands do; what is given stays as it is.
 
@@ -31,15 +35,18 @@ def read_config(
             ``work_dirs/<its name>``.
         launcher: what started the processes: ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``;
             None: what the config says, else ``'none'``.
+        fit: scale the schedule to the length of training, see :func:`fit_schedule`.
 
     Raises:
-        UsageError: no such file (those in ``configs/`` are named), an override that does not fit,
-            or a mistake in an architecture.
+        UsageError: no such file (the nearest in ``configs/`` are named), an override that does not
+            fit, a key that nothing reads, or a mistake in an architecture.
     """
     if isinstance(cfg, (str, Path)):
+        if Path(cfg).is_dir():
+            raise UsageError(f'config {cfg} is a folder, expected a file{_nearby_configs(cfg)}')
         if not Path(cfg).is_file():
-            raise UsageError(f'config {cfg} does not exist{_nearby_configs()}')
-        cfg = Config.fromfile(cfg)
+            raise UsageError(f'config {cfg} does not exist{_nearby_configs(cfg)}')
+        cfg = read_file(cfg)
     elif isinstance(cfg, Config):
         cfg = copy.deepcopy(cfg)
     elif isinstance(cfg, Mapping):
@@ -48,8 +55,14 @@ def read_config(
         raise UsageError(
             f'config = {cfg!r} ({type(cfg).__name__}), expected a file, a mapping or a Config'
         )
-    if options is not None:
+    before = run_length(cfg) if fit else None
+    if options:
+        check_overrides(cfg, options)
         _override(cfg, options)
+    check_top_level(cfg)
+    check_parts(cfg)
+    if fit:
+        fit_schedule(cfg, before)
     loaders_without_workers(cfg)
     check_architectures(cfg)
     cfg.launcher = launcher or cfg.get('launcher') or 'none'
@@ -75,8 +88,15 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
         set_steps_per_epoch(cfg, steps, options)
 
 
-def _nearby_configs() -> str:
+def _nearby_configs(given: str | Path) -> str:
+    """Return the three configs below ``configs/`` that a name is nearest to."""
     found = sorted(str(path) for path in Path('configs').glob('[a-z]*/*.py'))
-    if found:
-        return f' (from {Path.cwd()}); there are: {", ".join(found)}'
-    return f' (from {Path.cwd()}); start the command in the folder that holds configs/'
+    if not found:
+        return f' (from {Path.cwd()}); start the command in the folder that holds configs/'
+    by_stem = {Path(path).stem: path for path in found}
+    near = difflib.get_close_matches(str(given), found, n=3, cutoff=0.6) or [
+        by_stem[stem] for stem in difflib.get_close_matches(Path(given).stem, by_stem, n=3)
+    ]
+    if near:
+        return f' (from {Path.cwd()}); did you mean {", ".join(near)}?'
+    return f' (from {Path.cwd()}); configs/ holds {len(found)}, README.md lists them'

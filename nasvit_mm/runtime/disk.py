@@ -1,9 +1,10 @@
-"""A full disk: one error that names the folder and the newest complete checkpoint."""
+"""Folders that cannot be written, and full disks: one error that says which, and how to resume."""
 
 from __future__ import annotations
 
 import errno
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,14 @@ def disk_errors(work_dir: str) -> Iterator[None]:
     """Turn a write that fails for lack of space into an error that says where, and how to resume.
 
     Raises:
-        UsageError: the disk is full; the message names the folder, its free space and the newest
-            complete checkpoint.
+        UsageError: the disk is full, where the message names the folder, its free space and the
+            newest complete checkpoint; or the folder cannot be written.
     """
     try:
         yield
     except OSError as error:
         if error.errno not in FULL:
+            check_folder(work_dir, 'work dir')
             raise
         free = shutil.disk_usage(work_dir).free / 2**20
         newest = latest_checkpoint(work_dir)
@@ -38,4 +40,31 @@ def disk_errors(work_dir: str) -> Iterator[None]:
         raise UsageError(
             f'no space left to write {error.filename or shown_path(work_dir)} '
             f'({error.strerror}; {free:.0f} MiB are free): {whole}'
+        ) from error
+
+
+def check_folder(path: str | Path, name: str) -> None:
+    """Check that a folder is there or can be made, and that files can be written to it.
+
+    Args:
+        name: what it is called in the message: an option, or what it stands for.
+
+    Raises:
+        UsageError: names the folder and what the system says.
+    """
+    folder = Path(path)
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            below = '' if part == folder else f', {part}'
+            raise UsageError(f'{name} {shown_path(path)}{below} is a file, expected a folder')
+    try:
+        made = [part for part in (folder, *folder.parents) if not part.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        for part in made:  # nothing is left where something else stops the command
+            part.rmdir()
+    except OSError as error:
+        raise UsageError(
+            f'{name} {shown_path(path)} cannot be written ({error.strerror}): give another folder'
         ) from error

@@ -10,15 +10,18 @@ from typing import Any
 
 from mmengine.config import Config
 
+from nasvit_mm.building import building, read_file
 from nasvit_mm.config import plain_types
-from nasvit_mm.dense import SearchedModel, Size, check_same_model, searched_model
-from nasvit_mm.errors import ArchitectureError, UsageError, closest
+from nasvit_mm.dense import SearchedModel, Size, check_same_model, inner_model, searched_model
+from nasvit_mm.errors import ArchitectureError, UsageError, check_number, closest
+from nasvit_mm.runtime import RUNNER_KEYS, check_has_model, config_name
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
 from nasvit_mm.search.initial import read_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
 from nasvit_mm.search.problem.sources import Searched
+from nasvit_mm.search.record.archive import CONTENT_KEY
 from nasvit_mm.spaces import Space, get_space
 
 KEYS = {
@@ -35,9 +38,8 @@ KEYS = {
     'latency',
     'seed',
 }
+LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
-# Of an identity: under it stands what the evaluators' metrics depend on, the content of files.
-CONTENT_KEY = 'supernet'
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,11 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     Raises:
         UsageError: names the key, the value and what is allowed.
     """
+    with building(cfg):
+        return _read_search(cfg, path)
+
+
+def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
     _check_keys(cfg)
     searched, idle = _searched(cfg, path)
     problem = Problem(
@@ -86,7 +93,8 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
         searched.input_size,
         costs=_costs(cfg),
     )
-    options, seed = plain_types(cfg.algorithm), cfg.get('seed', 0)
+    options = plain_types(cfg.algorithm)
+    seed = check_number('seed', cfg.get('seed', 0), low=0, high=LARGEST_SEED, whole=True)
     initial = read_initial(cfg.get('initial'), problem.space, idle)
     algorithm = build_algorithm(options, problem, seed, initial)
     evaluators, contents = _evaluators(cfg, problem) if problem.needed_metrics else ((), [])
@@ -123,7 +131,19 @@ def read_task(cfg: Config, path: str | Path | None = None) -> tuple[SearchedMode
 
 
 def _check_keys(cfg: Config) -> None:
+    if 'model' in cfg and not {'space', 'objectives'} & set(cfg):
+        raise UsageError(
+            f'{config_name(cfg)} is the config of a model, which nasvit-mm train takes; expected '
+            "a search's, as in configs/search/"
+        )
     unknown = sorted(set(cfg.keys()) - KEYS - OTHERS)
+    inner = [key for key in unknown if key in RUNNER_KEYS]
+    if inner:
+        raise UsageError(
+            f'{inner[0]} is no key of a search; in the config that the evaluator reads it is '
+            f'changed by evaluator.cfg_options.{inner[0]}, in the task by task = dict(...) or a '
+            'config of its own'
+        )
     if unknown:
         raise UsageError(
             f'unknown key {", ".join(unknown)} in the search config'
@@ -175,13 +195,23 @@ def _space(given: Any) -> Space:
 
 def _task_config(given: Any, path: str | Path | None) -> Config | None:
     if given is None or isinstance(given, Mapping):
-        return given if given is None else Config(plain_types(given))
+        return given if given is None else _checked_task(Config(plain_types(given)))
     if not isinstance(given, str):
         raise UsageError(f'task = {given!r}, expected a config file or a mapping')
     for folder in ([Path(path).parent] if path else []) + [Path()]:
         if (folder / given).is_file():
-            return Config.fromfile(folder / given)
+            return _checked_task(read_file(folder / given))
     raise UsageError(f'task: the config {given} does not exist')
+
+
+def _checked_task(task: Config) -> Config:
+    check_has_model(task)
+    model = inner_model(task) if isinstance(task.model, Mapping) else None
+    if not isinstance(model, Mapping) or not isinstance(model.get('backbone', {}), Mapping):
+        raise UsageError(
+            'task: expected a config with model = dict(type=..., backbone=dict(type=...), ...)'
+        )
+    return task
 
 
 # ---------------------------------------------------------------------- costs
@@ -192,6 +222,8 @@ def _costs(cfg: Config) -> dict[str, Any]:
         raise UsageError(f'costs = {given!r}, expected dict(name=dict(type=...), ...)')
     if table is None:
         return dict(given)
+    if not isinstance(table, str):
+        raise UsageError(f'latency = {table!r}, expected the file of a latency table')
     if 'latency' in given:
         raise UsageError('latency is given twice: as latency = FILE, and in costs; leave one out')
     return dict(given, latency=dict(type='LatencyCost', table=table))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nasvit_mm.search.config import SearchPlan
-from nasvit_mm.search.record.front import record_values
+from nasvit_mm.search.record.front import front, record_values
+
+EVERY = 30  # seconds between two lines where there is no terminal
 
 
 class SearchBar:
     """A bar over all generations, with the best value of the first objective so far.
 
-    Shown inside its ``with`` block.
+    Shown inside its ``with`` block; where the console is no terminal, as a line every some seconds.
 
     Args:
         clock: told of every candidate too; None: nobody.
+        every: seconds between two lines.
     """
 
-    def __init__(self, plan: SearchPlan, console: Console, clock: Clock | None = None) -> None:
+    def __init__(
+        self, plan: SearchPlan, console: Console, clock: Clock | None = None, every: float = EVERY
+    ) -> None:
         self.bar = Progress(
             TextColumn('{task.description}'),
             BarColumn(),
@@ -36,9 +42,13 @@ class SearchBar:
         self.clock, self.generation = clock, 0
         self.best, self.number, self.failed = None, 0, 0
         self.task = self.bar.add_task('search', total=None)
+        self.plan, self.every, self.told = plan, every, []
+        self.began = self.last = time.monotonic()
+        self.lines = not console.is_terminal
 
     def __enter__(self) -> SearchBar:
-        self.bar.start()
+        if not self.lines:
+            self.bar.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -62,8 +72,21 @@ class SearchBar:
             if self.best is None or self.goal.sign * value < self.goal.sign * self.best:
                 self.best = value
         self._show()
+        if self.lines and 'failed' not in record:
+            self.told.append(record)
+        if self.lines and time.monotonic() - self.last >= self.every:
+            self.bar.console.print(self.line(), markup=False, highlight=False, soft_wrap=True)
+            self.last = time.monotonic()
         if self.clock:
             self.clock.done(record)
+
+    def line(self) -> str:
+        """Return how far the search is: done, best, size of the front, time left."""
+        task = self.bar.tasks[0]
+        parts = [f'{self.number} of {task.total:.0f} candidates', task.description]
+        parts.append(f'{len(front(self.plan.problem, self.told))} on the front')
+        seconds = (time.monotonic() - self.began) / self.number * (task.total - self.number)
+        return f'{", ".join(parts)}, {timedelta(seconds=round(max(0, seconds)))} left'
 
     def _fail(self, record: Mapping[str, Any]) -> None:
         if not self.failed:

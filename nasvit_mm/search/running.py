@@ -15,6 +15,8 @@ from nasvit_mm.search.evaluators.execute import Backend, InProcess, OnExecutor
 from nasvit_mm.search.evaluators.ranks import OverRanks
 from nasvit_mm.search.record.archive import Archive
 
+PATIENCE = 60  # seconds to wait for a worker of Dask
+
 
 @contextmanager
 def chosen_backend(cfg: Config, workers: int = 1, dask: str | None = None) -> Iterator[Backend]:
@@ -35,6 +37,8 @@ def chosen_backend(cfg: Config, workers: int = 1, dask: str | None = None) -> It
     elif dask:
         with _dask_client(dask) as client:
             from distributed import KilledWorker
+
+            await_workers(client, dask)
 
             # Pure, a candidate whose worker died would be its error for good.
             yield OnExecutor(client.get_executor(pure=False), [KilledWorker])
@@ -58,6 +62,25 @@ def _dask_client(address: str) -> Any:
         raise UsageError(
             f'--dask {address}: no scheduler of Dask answers there ({error}); '
             'expected tcp://HOST:PORT'
+        ) from error
+
+
+def await_workers(client: Any, address: str, seconds: float = PATIENCE) -> None:
+    """Wait until a Dask cluster has a worker, and say so.
+
+    Raises:
+        UsageError: it has none after so many seconds.
+    """
+    if client.scheduler_info()['workers']:
+        return
+    if is_first():
+        print(f'waiting for workers of {address}, {seconds:.0f} s at most', flush=True)
+    try:
+        client.wait_for_workers(1, timeout=seconds)
+    except TimeoutError as error:
+        raise UsageError(
+            f'--dask {address}: the scheduler has no worker after {seconds:.0f} s; start some: '
+            f'dask worker {address}'
         ) from error
 
 

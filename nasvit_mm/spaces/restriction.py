@@ -10,6 +10,8 @@ import numpy as np
 from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.spaces.field import RESOLUTION, Field
 
+LARGEST = 65536  # resolution, in pixels
+
 
 def restricted(
     space: str, fields: Sequence[Field], given: Mapping[str, Any], min_size: int
@@ -76,4 +78,4 @@ def _restricted(space: str, field: Field, wanted: Any, min_size: int) -> Field:
 def _allowed(field: Field, value: Any, choices: tuple[int, ...], min_size: int) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         return False
-    return value >= min_size if field.role == RESOLUTION else value in choices
+    return min_size <= value <= LARGEST if field.role == RESOLUTION else value in choices

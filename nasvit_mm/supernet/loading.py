@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from nasvit_mm.building import building, read_file
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint
 from nasvit_mm.config import parsed_config
 from nasvit_mm.dense import elastic_backbone, inner_model, load_weights
@@ -30,7 +31,7 @@ def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
         return _carried(checkpoint)
     if not Path(config).is_file():
         raise UsageError(f"the supernet's config {config} does not exist")
-    return Config.fromfile(config)
+    return read_file(config)
 
 
 def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
@@ -49,7 +50,8 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     cfg = cfg or read_supernet_config(checkpoint)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     cfg = Config(dict(model=inner_model(cfg)))
-    model = MODELS.build(cfg.model)
+    with building(cfg):
+        model = MODELS.build(cfg.model)
     try:
         elastic_backbone(model)
     except UsageError as error:

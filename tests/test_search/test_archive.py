@@ -277,3 +277,40 @@ def test_loose_keys_may_differ(tmp_path):
         Archive.read(tmp_path, other)
     archive = Archive.read(tmp_path, other, loose=['supernet'])
     assert archive.differing == ['supernet'] and len(archive.lines) == 36
+
+
+def of_files(folder: str, weights: str = 'abc', **more: object) -> dict:
+    """The identity of a search by a supernet's files in a folder."""
+    spec = dict(type='SupernetEvaluator', config=f'{folder}/c.py', checkpoint=f'{folder}/w.pth')
+    content = dict(checkpoint=weights, model=dict(type='EncoderDecoder'))
+    return dict(evaluator=dict(spec, **more), supernet=content)
+
+
+@pytest.mark.parametrize('several', [False, True])
+def test_a_search_whose_project_was_moved_is_the_same(several, tmp_path):
+    there, here = of_files('/there'), of_files('/here')
+    if several:
+        there, here = ({key: [value, value] for key, value in one.items()} for one in (there, here))
+    written = Archive.open(tmp_path, there)
+    written.append(dict(index=0, generation=0, arch={}, costs={}, metrics={}))
+    written.close()
+    before = bytes_of(tmp_path)
+    again = Archive.open(tmp_path, here, resume=True)
+    again.close()
+    assert len(again.lines) == 1 and bytes_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ('now', 'said'),
+    [
+        (of_files('/here', 'xyz'), 'supernet'),
+        (of_files('/here', phase=1), 'evaluator'),
+        (dict(of_files('/here'), supernet=dict(missing='no file')), 'evaluator, supernet'),
+    ],
+)
+def test_a_moved_search_with_other_content_is_another(now, said, tmp_path):
+    written = Archive.open(tmp_path, of_files('/there'))
+    written.append(dict(index=0, generation=0, arch={}, costs={}, metrics={}))
+    written.close()
+    with pytest.raises(UsageError, match=f'is of another search: {said} differ'):
+        Archive.open(tmp_path, now, resume=True)

@@ -315,6 +315,7 @@ def test_an_exported_backbone_trains(data: Path, tmp_path: Path) -> None:
     run = start(
         'train',
         tmp_path / 'config.py',
+        '--fit-schedule',
         '--cfg-options',
         'train_cfg.max_epochs=1',
         'train_cfg.val_interval=1',

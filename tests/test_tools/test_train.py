@@ -284,7 +284,7 @@ class TestMistakes:
     def test_shorter_than_its_warm_up(self, refused, data: Path) -> None:
         given = [o for o in options(data) if not o.startswith('param_scheduler')]
         message = refused('train', CONFIG, *given)
-        assert 'max_iters = 4' in message and 'param_scheduler.1.begin=1' in message
+        assert 'the run is of 4 iterations: give --fit-schedule' in message
 
     def test_launcher_without_its_variables(self, refused, data: Path, monkeypatch) -> None:
         monkeypatch.delenv('WORLD_SIZE', raising=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -167,7 +167,7 @@ class ModelKind:
         cls,
         cfg: Config,
         weights: str,
-        images: str,
+        images: str | Sequence[str],
         out_dir: str,
         *,
         device: str | None = None,
@@ -179,7 +179,7 @@ class ModelKind:
         """Draw what a trained model predicts for images to ``OUT_DIR/vis``.
 
         Args:
-            images: file, folder or URL.
+            images: files or URLs, or one folder.
             device: ``'cuda:0'``, ``'cpu'``; None: what there is.
             opacity: of the drawn classes, 0 to 1.
             with_labels: write the names of classes.

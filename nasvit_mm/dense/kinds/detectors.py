@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class AnyDetector(ModelKind):
         cls,
         cfg: Config,
         weights: str,
-        images: str,
+        images: str | Sequence[str],
         out_dir: str,
         *,
         device: str | None = None,

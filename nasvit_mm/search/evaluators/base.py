@@ -157,7 +157,8 @@ def evaluator_type(cfg: Any) -> type[SubnetEvaluator]:
     """
     if not isinstance(cfg, Mapping):
         raise UsageError(f'evaluator = {cfg!r}, expected dict(type=name, ...)')
-    kind = registered(SUBNET_EVALUATORS, type_name(cfg))
+    named = isinstance(cfg.get('type'), str)
+    kind = registered(SUBNET_EVALUATORS, type_name(cfg)) if named else None
     if kind is None:
         allowed = sorted(SUBNET_EVALUATORS.module_dict)
         raise UsageError(

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
+from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.config import check_architectures, plain_types
 from nasvit_mm.data import check_data, seed_everything
@@ -24,7 +25,7 @@ from nasvit_mm.dense import inner_model
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import sha256
 from nasvit_mm.registry import SUBNET_EVALUATORS
-from nasvit_mm.runtime import evaluate_metrics
+from nasvit_mm.runtime import check_overrides, evaluate_metrics
 from nasvit_mm.search.evaluators.base import SubnetEvaluator
 from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.supernet import (
@@ -205,8 +206,18 @@ def _supernet_config(
     """Return the config of a supernet's training with the changes of :class:`SupernetEvaluator`,
     and the split that it takes.
     """
+    changes = dict(
+        dataloader=dataloader,
+        calibration_dataloader=calibration_dataloader,
+        cfg_options=cfg_options,
+    )
+    for name, change in changes.items():
+        if change is not None and not isinstance(change, Mapping):
+            raise UsageError(f'evaluator.{name} = {change!r}, expected dict(...)')
     cfg = read_supernet_config(checkpoint, config)
-    cfg.merge_from_dict(dict(cfg_options or {}))
+    with building(cfg, 'evaluator.cfg_options.'):
+        check_overrides(cfg, cfg_options or {}, 'evaluator.cfg_options')
+        cfg.merge_from_dict(dict(cfg_options or {}))
     if split is None:
         split = 'held_out' if cfg.get('held_out_dataloader') else 'val'
     images = f'{split}_dataloader'

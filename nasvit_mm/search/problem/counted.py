@@ -9,9 +9,10 @@ import numpy as np
 
 from nasvit_mm.cost import Cost, WindowSampler, count
 from nasvit_mm.dense import Size
-from nasvit_mm.errors import UsageError, unknown
+from nasvit_mm.errors import UsageError, check_number, unknown
 from nasvit_mm.search.problem.sources import CostSource, Searched
 
+LARGEST = 65536  # pixels of a side
 PARTS = ('total', 'backbone', 'head', 'classifier')
 UNITS = {'macs': 'MACs', 'params': 'params'}  # of both kinds
 FORMS = '[total.|backbone.|head.|classifier.]macs|params[@HEIGHTxWIDTH]'
@@ -53,7 +54,10 @@ class Counted(NamedTuple):
                 f'metric {name!r} is a cost of a task, and the search has none: give '
                 'task, a config with a model'
             )
-        return cls(part, match[2], (int(match[3]), int(match[4])) if match[3] else None)
+        sides = [int(side[:9]) for side in match.groups()[2:] if side]
+        for side in sides:
+            check_number(f'metric {name[:60]!r}: a side', side, low=1, high=LARGEST, whole=True)
+        return cls(part, match[2], tuple(sides) or None)
 
 
 class CountedCost(CostSource):

@@ -12,6 +12,7 @@ from nasvit_mm.dense import SearchedModel
 from nasvit_mm.deploy import LatencyTable
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.search.problem.costs import Costs
+from nasvit_mm.search.problem.counted import LARGEST
 from nasvit_mm.search.problem.feasible import Constraint, Feasible
 from nasvit_mm.search.problem.sources import CostSource, LatencyCost, Searched
 from nasvit_mm.spaces import Arch, Space
@@ -78,6 +79,10 @@ class Problem:
         self.metrics: dict[str, CostSource | None] = {}
         self.objectives = [self._objective(o) for o in _listed('objectives', objectives)]
         self.constraints = [self._constraint(c) for c in _listed('constraints', constraints)]
+        named = [o.metric for o in self.objectives]
+        twice = [name for name in dict.fromkeys(named) if named.count(name) > 1]
+        if twice:
+            raise UsageError(f'objectives: {twice[0]!r} is given twice, leave one out')
         if not self.objectives:
             raise UsageError('the search has no objectives')
         self.costs(self.probes[:1])  # a source that fails does so now
@@ -193,7 +198,8 @@ def read_size(given: Any) -> tuple[int, int] | None:
     if isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2:
         raise UsageError(f'input_size = {given!r}, expected a side or (height, width)')
     return tuple(
-        check_number(f'input_size = {given!r}: a side', side, low=1, whole=True) for side in sides
+        check_number(f'input_size = {given!r}: a side', side, low=1, high=LARGEST, whole=True)
+        for side in sides
     )
 
 

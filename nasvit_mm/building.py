@@ -1,0 +1,276 @@
+"""Reading a config file and building what it says: one sentence for whatever goes wrong.
+
+What is raised far inside OpenMMLab's ``build`` says what is wrong, but not where in the config; the
+frames of the traceback know which part was being built.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import linecache
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+from mmengine.runner import BaseLoop
+
+from nasvit_mm.config import config_parts
+from nasvit_mm.errors import UsageError, closest
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no mistake in a config
+RUNNER_KEYS = {  # methods of mmengine's runner -> the key of the config that they read
+    'set_randomness': 'randomness',
+    'setup_env': 'env_cfg',
+    'build_logger': 'log_level',
+    'build_visualizer': 'visualizer',
+    'register_hooks': 'default_hooks',
+    'register_default_hooks': 'default_hooks',
+    'register_custom_hooks': 'custom_hooks',
+    'build_log_processor': 'log_processor',
+    'build_train_loop': 'train_cfg',
+    'build_val_loop': 'val_cfg',
+    'build_test_loop': 'test_cfg',
+    'build_optim_wrapper': 'optim_wrapper',
+    'scale_lr': 'auto_scale_lr',
+    'build_param_scheduler': 'param_scheduler',
+    'load_or_resume': 'load_from',
+}
+LONGEST = 400  # characters of a foreign message
+
+
+# ---------------------------------------------------------------------- reading
+def read_file(path: str | Path) -> Config:
+    """Read a config file.
+
+    Raises:
+        UsageError: whatever goes wrong in it, in a sentence that names the file, and the line where
+            it is known.
+    """
+    try:
+        return Config.fromfile(path)
+    except UsageError:
+        raise
+    except Exception as error:  # a config is a program: it may raise anything
+        where = _line_of_config(error.__traceback__, Path(path))
+        raise UsageError(f'config {path}{where}: {_what_is_read(error, path)}') from error
+
+
+def _line_of_config(tb: TracebackType | None, path: Path) -> str:
+    """Return where in the config, or in one that it inherits, the error was raised."""
+    found = ''
+    while tb is not None:
+        name = Path(tb.tb_frame.f_code.co_filename)
+        if (
+            name.suffix == path.suffix
+            and name.is_file()
+            and tb.tb_frame.f_code.co_name == '<module>'
+        ):
+            inherited = '' if name.resolve() == path.resolve() else f'{name} '
+            found = f' ({inherited}line {tb.tb_lineno})'
+        tb = tb.tb_next
+    return found
+
+
+def _what_is_read(error: Exception, path: str | Path) -> str:
+    if isinstance(error, RecursionError):
+        return 'it is its own _base_, or a value holds itself'
+    if isinstance(error, UnicodeDecodeError):
+        return f'it is no text ({error.reason} at byte {error.start}); expected Python in UTF-8'
+    if isinstance(error, OSError) and 'type are supported' in str(error):
+        return f'{Path(path).suffix or "no suffix"}: expected a .py, .yml, .yaml or .json file'
+    if type(error).__name__ == 'JSONDecodeError':
+        return f'it is no JSON: {error}'
+    return _words(error)
+
+
+# ---------------------------------------------------------------------- building
+@contextmanager
+def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None]:
+    """Turn what goes wrong while a config is built into one sentence.
+
+    What a loop raises while it runs passes: training is no building.
+
+    Args:
+        cfg: what is built.
+        prefix: what its keys begin with in what the user wrote.
+
+    Raises:
+        UsageError: names the key of the config, what is wrong, and what is allowed where that is
+            known.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        frames = [frame for frame in _frames(error.__traceback__)]
+        full = isinstance(error, OSError) and error.errno in FULL
+        if full or _is_running(frames) or type(error).__name__ == 'OutOfMemoryError':
+            raise
+        where, frame = _part(cfg, frames)
+        name = getattr(cfg, 'filename', None)
+        places = [str(name)] if name else []
+        places += [f'{prefix}{where}'] if where else []
+        text = _what_is_built(error, frame)
+        raise UsageError(': '.join([*places, text]) if places else text) from error
+
+
+def _frames(tb: TracebackType | None) -> Iterator[FrameType]:
+    while tb is not None:
+        yield tb.tb_frame
+        tb = tb.tb_next
+
+
+def _is_running(frames: list[FrameType]) -> bool:
+    return any(
+        frame.f_code.co_name == 'run' and isinstance(frame.f_locals.get('self'), BaseLoop)
+        for frame in frames
+    )
+
+
+def _part(cfg: Any, frames: list[FrameType]) -> tuple[str, FrameType | None]:
+    """Return the dotted key of the innermost part that was being built, and the frame of it."""
+    builder = None
+    for frame in reversed(frames):
+        name, here = frame.f_code.co_name, frame.f_locals
+        if name in ('build_from_cfg', 'build_scheduler_from_cfg'):
+            builder = builder or frame
+            where = _key_of(cfg, here.get('cfg'))
+            if where:
+                return where, builder
+        elif name == 'build_dataloader':
+            where = _key_of(cfg, here.get('dataloader'))
+            if where:
+                return where, builder
+        elif name in RUNNER_KEYS and hasattr(here.get('self'), 'work_dir'):
+            return RUNNER_KEYS[name], builder
+    return '', builder
+
+
+def _key_of(cfg: Any, part: Any) -> str:
+    """Return the dotted key under which a config has a part: an equal one, or the most alike."""
+    if not isinstance(part, Mapping):
+        return ''
+    best, found = 0, ''
+    for where, node in config_parts(dict(cfg.items()), ''):
+        if node is part:
+            return where.removeprefix('.')
+        if not where or node.get('type') != part.get('type'):
+            continue
+        try:
+            same = sum(node[key] == part[key] for key in node if key in part)
+            alike = same / max(len(node), 1)
+        except (ValueError, RuntimeError):  # arrays have no truth value
+            continue
+        if alike > best:
+            best, found = alike, where.removeprefix('.')
+    return found if best >= 0.5 else ''
+
+
+def _what_is_built(error: Exception, frame: FrameType | None) -> str:
+    text, here = str(error), frame.f_locals if frame else {}
+    miss = re.match(r"['\"]?(.+?) is not in the (?:\w+::)?([\w ]+) registry", text)
+    if isinstance(error, KeyError) and miss:
+        names = _names(here.get('registry'))
+        return (
+            f'type = {miss[1]!r}{closest(miss[1], names)}: no {miss[2]} is registered by '
+            'that name; custom_imports names the module of one of your own'
+        )
+    if isinstance(error, KeyError) and 'must contain the key "type"' in text:
+        return 'it has no type, expected dict(type=NAME, ...)'
+    kind = here.get('obj_cls')
+    extra = re.match(r"([\w.]+)\(\) got an unexpected keyword argument '(\w+)'", text)
+    if isinstance(error, TypeError) and extra:
+        allowed = _arguments(kind) if kind else []
+        named = f'; it takes {", ".join(allowed)}' if allowed else ''
+        whose = getattr(kind, '__name__', extra[1].removesuffix('.__init__'))
+        return f'{whose} has no argument {extra[2]}{closest(extra[2], allowed)}{named}'
+    lacking = re.search(r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)', text)
+    if isinstance(error, TypeError) and lacking:
+        return f'{getattr(kind, "__name__", "it")} needs {lacking[1]}'
+    return _words(error)
+
+
+def _words(error: Exception) -> str:
+    """Say in plain words what Python says of a value of the wrong type; else what it says."""
+    text = re.sub(r'\s+', ' ', str(error)).strip()
+    for pattern, words in (
+        (
+            r".*'(\w+)' object has no attribute '(?:get|pop|items|keys|copy|update|type)'",
+            r'a value of type \1 stands where dict(...) is expected',
+        ),
+        (
+            r'.*argument after \*\* must be a mapping, not (\w+)',
+            r'a value of type \1 stands where dict(...) is expected',
+        ),
+        (
+            r"'\S+' not supported between instances of '(\w+)' and '(\w+)'",
+            r'a \1 and a \2 cannot be compared: check the types of its values',
+        ),
+        (
+            r"argument of type '(\w+)' is not (?:iterable|a container or iterable)",
+            r'a value of type \1 stands where a text or list is expected',
+        ),
+        (r"'(\w+)' object is not iterable", r'a value of type \1 stands where a list is expected'),
+        (r'dictionary update sequence element .*', 'a text stands where dict(...) is expected'),
+        (
+            r'.*\{.*\} in the child config but is of type <class .(\w+).> in base config.*',
+            r'a dict stands where the inherited config has a value of type \1: add _delete_=True '
+            'to the dict, so that it replaces the value',
+        ),
+    ):
+        if re.fullmatch(pattern, text):
+            return re.sub(pattern, words, text)
+    if isinstance(error, KeyError):
+        return f'{text} is missing' if len(text) < 60 else text[:LONGEST]
+    if isinstance(error, RecursionError):
+        return 'a value holds itself'
+    if isinstance(error, AssertionError) and not text:
+        tb = error.__traceback__
+        while tb is not None and tb.tb_next is not None:
+            tb = tb.tb_next
+        line = linecache.getline(tb.tb_frame.f_code.co_filename, tb.tb_lineno).strip() if tb else ''
+        return f'expected {line.removeprefix("assert ")}' if line else 'a check failed'
+    text = re.split(r'\.? (?:Please check whether|More details can)', text)[0]
+    text = text if len(text) <= LONGEST else f'{text[: LONGEST - 3]}...'
+    known = isinstance(error, (ValueError, AssertionError, ImportError, SyntaxError, RuntimeError))
+    return text if known and text else f'{type(error).__name__}: {text}'.removesuffix(': ')
+
+
+def _names(registry: Any) -> list[str]:
+    """Return the names that a registry finds, those of other scopes with their scope."""
+    if not isinstance(registry, Registry):
+        return []
+    registry.import_from_location()
+    out, above = [], registry
+    while above is not None:
+        out += above.module_dict
+        root, above = above, above.parent
+    waiting = list(root.children.values())
+    while waiting:
+        below = waiting.pop()
+        out += [f'{below.scope}.{name}' for name in below.module_dict]
+        waiting += below.children.values()
+    return out
+
+
+def _arguments(kind: type) -> list[str]:
+    """Return the names of the arguments of a class, also of those that it hands to its bases."""
+    out: dict[str, None] = {}
+    for base in getattr(kind, '__mro__', (kind,)):
+        init = base.__dict__.get('__init__') if isinstance(base, type) else base
+        if init is None or base is object:
+            continue
+        parameters = list(inspect.signature(init).parameters.values())[isinstance(base, type) :]
+        out.update(
+            (p.name, None) for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        )
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return list(out)

@@ -1,0 +1,62 @@
+"""A console that one can read: what is long goes to the log file alone."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import mmengine.logging
+from mmengine.runner import Runner
+
+# Beginnings of mmengine's messages of hundreds of lines.
+LONG = re.compile(
+    r'\s*(paramwise_options --|Config:\n|-{20,}\nSystem environment:|Hooks will be executed)'
+)
+
+
+_print_log = mmengine.logging.print_log
+
+
+def _print_what_matters(msg: Any, logger: Any = None, level: int = logging.INFO) -> None:
+    if logger is None and level <= logging.DEBUG:
+        return
+    _print_log(msg, logger, level)
+
+
+def hide_debug_prints() -> None:
+    """Print no debug messages without a logger: OneDL's mmseg and mmdet say what they did not find.
+
+    To be called before they are imported; mmengine prints such messages whatever their level is.
+    """
+    mmengine.logging.print_log = _print_what_matters
+
+
+class Short(logging.Filter):
+    """Lets pass what is not long."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is shown."""
+        return not LONG.match(record.getMessage())
+
+
+@contextmanager
+def short_console() -> Iterator[None]:
+    """Keep environment, config, hooks and options of every parameter off the console.
+
+    They are in the log file of the runners that are built inside the block.
+    """
+    build = Runner.build_logger
+
+    def build_logger(self: Runner, *args: Any, **kwargs: Any) -> Any:
+        logger = build(self, *args, **kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(Short())
+        return logger
+
+    with mock.patch.object(Runner, 'build_logger', build_logger):
+        yield

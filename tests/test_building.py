@@ -1,0 +1,68 @@
+"""What goes wrong while a config is read or built is one sentence that says where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from nasvit_mm.building import read_file
+from nasvit_mm.dense import build_model
+from nasvit_mm.errors import UsageError
+from tests.commands import CONFIG, ROOT
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'said'),
+    [
+        ('a.py', 'model = dict(', r"a\.py: .*'\(' was never closed"),
+        ('a.py', 'x = 1\ny = 1 / 0', r'line 2\): ZeroDivisionError'),
+        ('a.py', "custom_imports = dict(imports=['no_such_module'])", 'no_such_module'),
+        ('a.py', "_base_ = './a.py'", 'its own _base_'),
+        ('a.py', b'\xd2\x00', 'it is no text'),
+        ('a.py', 'x = "\0"', 'null bytes'),
+        ('a.json', '{garbage', 'it is no JSON'),
+        ('a.txt', 'model = 1', r'\.txt: expected a \.py'),
+    ],
+)
+def test_a_file_that_cannot_be_read(
+    name: str, text: str | bytes, said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=said) as caught:
+        read_file(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'model.backbone.out_indices': (5,)}, r'model\.backbone: out_indices = '),
+        ({'model.backbone.out_indices': 'x'}, r'model\.backbone: '),
+        ({'model.backbone.drop_path_rate': 'x'}, r'model\.backbone: '),
+        ({'model.backbone.drop_path_rat': 0.1}, r'has no argument drop_path_rat .*drop_path_rate'),
+        (
+            {'model.backbone.type': 'nasvit_mm.NASVit'},
+            r'model\.backbone: type = .*nasvit_mm\.NASViT',
+        ),
+        ({'model.backbone.type': None}, r'model\.backbone: '),
+        ({'model.decode_head.type': 'SegformerHed'}, r'model\.decode_head: .*SegformerHead'),
+        (
+            {'model.decode_head.loss_decode.type': 'CrossEntropyLos'},
+            r'loss_decode.*CrossEntropyLoss',
+        ),
+        ({'model.decode_head.dropout_ratio': 2}, r'model\.decode_head: dropout probability'),
+        ({'model.decode_head.num_classes': 'x'}, r'model\.decode_head: '),
+        ({'model.type': 'EncoderDecode'}, r'model: .*EncoderDecoder'),
+    ],
+    ids=str,
+)
+def test_a_model_that_cannot_be_built(options: dict, said: str) -> None:
+    cfg = Config.fromfile(ROOT / CONFIG)
+    cfg.merge_from_dict(options)
+    with pytest.raises(UsageError, match=said) as caught:
+        build_model(cfg)
+    message = str(caught.value)
+    assert '\n' not in message and 'More details' not in message and len(message) < 1000, message
