@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from nasvit_mm.errors import ArchitectureError, UsageError, first_line
-from nasvit_mm.registry import MODELS
+from nasvit_mm.registry import MODELS, registered
 
 SCOPE = 'nasvit_mm.'
 # What a config of a stranger may build: classes of these scopes' registries. A type with more
@@ -51,7 +51,7 @@ def is_own(node: Mapping) -> bool:
 
 def own_kind(node: Mapping) -> type | None:
     """Return the class of the module that a config part describes; None if it is not ours."""
-    return MODELS.get(type_name(node)) if is_own(node) else None
+    return registered(MODELS, type_name(node)) if is_own(node) else None
 
 
 def check_architectures(cfg: Config) -> None:

@@ -4,6 +4,9 @@
 imports the rooms named in ``locations``: no ``custom_imports`` is needed.
 """
 
+import inspect
+from typing import Any
+
 from mmengine import registry as mmengine_registry
 from mmengine.registry import Registry
 
@@ -24,6 +27,7 @@ __all__ = [
     'SUBNET_EVALUATORS',
     'TRANSFORMS',
     'WEIGHT_INITIALIZERS',
+    'registered',
 ]
 
 
@@ -58,3 +62,13 @@ CONFLICT_RULES = Registry('conflict rule', scope='nasvit_mm', locations=['nasvit
 # What asks for candidates of a search, and what makes children of them.
 ALGORITHMS = Registry('search algorithm', scope='nasvit_mm', locations=['nasvit_mm.search'])
 OPERATORS = Registry('search operators', scope='nasvit_mm', locations=['nasvit_mm.search'])
+
+
+def registered(registry: Registry, name: object) -> Any:
+    """Return the class or function of a name, None where there is none.
+
+    ``Registry.get`` takes what it does not know for a Python object, so that ``'random'`` would be
+    the standard library's module.
+    """
+    found = registry.get(str(name)) if name else None
+    return found if inspect.isclass(found) or inspect.isfunction(found) else None

@@ -314,6 +314,9 @@ class ElasticBackbone(BaseModule):
         if isinstance(arch, (Arch, Mapping)):
             name = arch.space if isinstance(arch, Arch) else arch.get('space')
             return cls.spaces[0] if name is None else name
+        printed = str(arch).partition(':')[0]  # str(architecture) begins with its space
+        if printed in cls.spaces:
+            return printed
         having = [s for s in cls.spaces if isinstance(arch, str) and arch in get_space(s).zoo]
         return [*having, cls.spaces[0]][0]
 

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('out', help='file to write')
     parser.add_argument(
         '--arch',
-        help="name, JSON or YAML file, or ViTAS's net_id, of an "
+        help="name, JSON or YAML file, printed form, or ViTAS's net_id, of an "
         'architecture to slice out; of whole networks: of theirs',
     )
     parser.add_argument(

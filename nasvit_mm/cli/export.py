@@ -35,7 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='METRIC',
         help='best candidate of the front by a metric (the first objective)',
     )
-    which.add_argument('--arch', help='an architecture, searched or not: name, JSON or YAML file')
+    which.add_argument(
+        '--arch',
+        help='an architecture, searched or not: name, JSON or YAML file, or what is printed of one',
+    )
     parser.add_argument(
         '--out', type=Path, help='folder to write (WORK_DIR/export_N, of --arch export_NAME)'
     )

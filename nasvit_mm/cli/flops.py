@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--arch',
         help="another architecture for this project's backbone: name, "
-        "'smallest', 'largest', JSON or YAML file (of a supernet: largest)",
+        "'smallest', 'largest', JSON or YAML file, its printed form (of a supernet: largest)",
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     common.add_cfg_options(parser)

@@ -19,7 +19,7 @@ from nasvit_mm.dense.config import standalone
 from nasvit_mm.dense.cost import count_model
 from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
-from nasvit_mm.registry import MODELS
+from nasvit_mm.registry import MODELS, registered
 from nasvit_mm.spaces import PATCH, RESOLUTION, Space, get_space
 
 PROBES = 64  # random candidates that tell how wide the outputs can be
@@ -77,7 +77,7 @@ class SearchedModel:
     def __init__(self, cfg: Config, space: Space) -> None:
         self.cfg, self.space = copy.deepcopy(standalone(cfg)), space
         backbone = (self.cfg.get('model') or {}).get('backbone') or {}
-        kind = MODELS.get(type_name(backbone))
+        kind = registered(MODELS, type_name(backbone))
         if space.name not in getattr(kind, 'spaces', ()):
             raise UsageError(
                 f'the backbone of the task is {backbone.get("type")!r}, which does '
@@ -257,7 +257,7 @@ def searched_model(cfg: Config) -> SearchedModel:
     """
     cfg = standalone(cfg)
     backbone = plain_types((cfg.get('model') or {}).get('backbone') or {})
-    kind = MODELS.get(type_name(backbone))
+    kind = registered(MODELS, type_name(backbone))
     if not hasattr(kind, 'read_space'):
         raise UsageError(
             f'the backbone of the config is {backbone.get("type")!r}, none of this project'

@@ -2,7 +2,7 @@
 
 from nasvit_mm.registry import SAMPLERS
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
-from nasvit_mm.supernet.distill import Distillation
+from nasvit_mm.supernet.distill import Distillation, Teachers
 from nasvit_mm.supernet.hooks import SupernetState
 from nasvit_mm.supernet.loading import load_supernet, read_supernet_config
 from nasvit_mm.supernet.losses import adaptive_alpha_divergence, mixed_teachers, soft_cross_entropy
@@ -14,6 +14,7 @@ from nasvit_mm.supernet.samplers.levels import LevelSampler
 from nasvit_mm.supernet.samplers.plain import (
     SandwichSampler,
     SinglePathSampler,
+    UniformSampler,
     find_identity_probability,
 )
 from nasvit_mm.supernet.validation import (
@@ -44,6 +45,8 @@ __all__ = [
     'Supernet',
     'SupernetParallel',
     'SupernetState',
+    'Teachers',
+    'UniformSampler',
     'adaptive_alpha_divergence',
     'calibrated',
     'check_phase',

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from nasvit_mm.errors import unknown
-from nasvit_mm.registry import CONFLICT_RULES
+from nasvit_mm.registry import CONFLICT_RULES, registered
 
 SCOPES = ('tensor', 'global')
 EPS, LARGEST_COEFFICIENT = 1e-6, 2.0
@@ -101,9 +101,6 @@ def _combined(
     return out
 
 
-# By the names used in configs: ``rule(sub, sup, scope=, inplace=)``.
-
-
 @dataclass(frozen=True)
 class Conflict:
     """A rule with its schedule.
@@ -124,12 +121,12 @@ class Conflict:
     start_epoch: int = 0
 
     def __post_init__(self) -> None:
-        if CONFLICT_RULES.get(str(self.rule)) is None:
+        if registered(CONFLICT_RULES, self.rule) is None:
             raise ValueError(unknown('conflict rule', self.rule, CONFLICT_RULES.module_dict))
         if self.scope not in SCOPES:
             raise ValueError(unknown('scope', self.scope, SCOPES))
 
     def __call__(self, sub: Gradients, sup: Gradients, epoch: int) -> list[torch.Tensor | None]:
         """Return the combined gradients of a step, written into those of ``sub``."""
-        rule = CONFLICT_RULES.get('sum' if epoch < self.start_epoch else self.rule)
+        rule = registered(CONFLICT_RULES, 'sum' if epoch < self.start_epoch else self.rule)
         return rule(sub, sup, scope=self.scope, inplace=True)

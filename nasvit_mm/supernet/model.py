@@ -17,7 +17,7 @@ from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.dense import elastic_backbone, kind_of
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
-from nasvit_mm.registry import MODELS, SAMPLERS
+from nasvit_mm.registry import MODELS, SAMPLERS, registered
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
@@ -116,7 +116,7 @@ class Supernet(BaseModel):
     @staticmethod
     def _build_sampler(cfg: dict, backbone: ElasticBackbone, rank_draws: bool) -> SubnetSampler:
         name = cfg.pop('type', None)
-        kind = SAMPLERS.get(str(name))
+        kind = registered(SAMPLERS, name)
         if kind is None:
             raise ValueError(unknown('sampler type', name, SAMPLERS.module_dict))
         cfg.setdefault('phases', backbone.phases)

@@ -11,7 +11,7 @@ from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.nn import ElasticBatchNorm2d
 from nasvit_mm.spaces import SlotSpace
-from tests.families import NAMED, NETWORKS, backbone, classifier, poison, sampled, small
+from tests.families import NAMED, NETWORKS, SPACES, backbone, classifier, poison, sampled, small
 
 CASES = [(space, i) for space in NETWORKS for i in range(3)]  # smallest, largest, a random one
 
@@ -37,6 +37,13 @@ def test_named_architectures_run(space, name):
     side = model.arch.resolution
     with torch.inference_mode():
         assert model(picture(side, side, batch=1)).shape == (1, 7)
+
+
+@pytest.mark.parametrize('space', SPACES)
+def test_what_is_printed_of_an_architecture_is_one_for_a_backbone(space):
+    arch = get_space(space).smallest
+    kind = FAMILIES[space].part('backbone')
+    assert kind.read_space(str(arch), None) == get_space(space).only(arch)
 
 
 def test_subnet_equals_supernet(case):
@@ -285,7 +292,7 @@ def test_output_arguments(space):
         (dict(out_indices=(3, 1)), 'ascending'),
         (dict(out_indices=(0, 9)), 'ascending'),
         (dict(out_width=(8, 8)), 'out_width'),
-        (dict(attention='local'), "'auto', 'global', 'window'"),
+        (dict(attention='local'), 'allowed: auto, global, window'),
         (dict(norm_cfg=dict(type='GN')), 'norm_cfg'),
         (dict(frozen_stages=99), 'frozen_stages = 99'),
         (dict(drop_path_rate=1.5), 'drop_path_rate = 1.5'),

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from nasvit_mm.config import type_name
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.files import digest
-from nasvit_mm.registry import SUBNET_EVALUATORS
+from nasvit_mm.registry import SUBNET_EVALUATORS, registered
 from nasvit_mm.spaces import Arch, Space, get_space
 
 
@@ -157,7 +157,7 @@ def evaluator_type(cfg: Any) -> type[SubnetEvaluator]:
     """
     if not isinstance(cfg, Mapping):
         raise UsageError(f'evaluator = {cfg!r}, expected dict(type=name, ...)')
-    kind = SUBNET_EVALUATORS.get(type_name(cfg)) if cfg.get('type') else None
+    kind = registered(SUBNET_EVALUATORS, type_name(cfg))
     if kind is None:
         allowed = sorted(SUBNET_EVALUATORS.module_dict)
         raise UsageError(

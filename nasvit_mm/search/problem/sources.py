@@ -34,7 +34,7 @@ from nasvit_mm.cost import WindowSampler
 from nasvit_mm.dense import SearchedModel, Size
 from nasvit_mm.deploy import LatencyTable
 from nasvit_mm.errors import UsageError, unknown
-from nasvit_mm.registry import COSTS
+from nasvit_mm.registry import COSTS, registered
 from nasvit_mm.spaces import Space
 
 
@@ -175,7 +175,7 @@ def build_cost(name: str, given: Any, searched: Searched) -> CostSource:
         return FunctionCost(name, searched, given)
     if not isinstance(given, Mapping):
         raise UsageError(f'costs.{name} = {given!r}, expected dict(type=name, ...) or a function')
-    kind = COSTS.get(type_name(given)) if given.get('type') else None
+    kind = registered(COSTS, type_name(given))
     if kind is None:
         raise UsageError(
             unknown(f'costs.{name} type', given.get('type'), sorted(COSTS.module_dict))
