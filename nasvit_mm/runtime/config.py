@@ -33,13 +33,14 @@ def read_config(
             None: what the config says, else ``'none'``.
 
     Raises:
-        UsageError: no such file (those in ``configs/`` are named), an override that does not fit,
-            or a mistake in an architecture.
+        UsageError: no such file (those in ``configs/`` are named), one that is no config, a module
+            of its ``custom_imports`` that is not found, an override that does not fit, or a mistake
+            in an architecture.
     """
     if isinstance(cfg, (str, Path)):
         if not Path(cfg).is_file():
             raise UsageError(f'config {cfg} does not exist{_nearby_configs()}')
-        cfg = Config.fromfile(cfg)
+        cfg = _from_file(cfg)
     elif isinstance(cfg, Config):
         cfg = copy.deepcopy(cfg)
     elif isinstance(cfg, Mapping):
@@ -58,6 +59,24 @@ def read_config(
     elif cfg.get('work_dir') is None and cfg.filename:
         cfg.work_dir = str(Path('work_dirs', Path(cfg.filename).stem))
     return cfg
+
+
+def _from_file(path: str | Path) -> Config:
+    try:
+        return Config.fromfile(path)
+    except (OSError, SyntaxError) as error:  # a _base_ that is not there, another kind of file
+        raise UsageError(f'config {path} cannot be read: {error}') from error
+    except ImportError as error:
+        root: BaseException = error
+        while root.__context__ is not None:
+            root = root.__context__
+        # What fails inside a module that was found is its own mistake: the traceback is shown.
+        if not isinstance(root, ModuleNotFoundError) or f"'{root.name}" not in str(error):
+            raise
+        raise UsageError(
+            f'custom_imports of config {path}: {root}; start the command in the folder that holds '
+            'the module, or name that folder in PYTHONPATH'
+        ) from error
 
 
 def config_name(cfg: Config) -> str:
