@@ -119,6 +119,7 @@ def train(
             where it can be seen by then; no space left to write.
     """
     cfg = _run_config(cfg, options, work_dir)
+    check_model(cfg)
     check_schedule(cfg)
     if amp:
         enable_amp(cfg)
@@ -182,6 +183,7 @@ def evaluate(
         UsageError: as of :func:`train`.
     """
     cfg, weights = _run_config(cfg, options, work_dir), str(weights)
+    check_model(cfg)
     check_checkpoint_exists(weights)
     check_data(cfg, 'test')
     if type_name(cfg.model) == 'Supernet':

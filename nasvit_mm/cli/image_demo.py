@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.cli import common
-from nasvit_mm.dense import build_model, check_checkpoint_fits, kind_of_config
+from nasvit_mm.dense import build_model, check_checkpoint_fits, check_model, kind_of_config
 from nasvit_mm.errors import UsageError
 
 
@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not 0 < args.opacity <= 1:
         raise UsageError(f'--opacity {args.opacity}: expected a number in (0, 1]')
     cfg = common.load_config(args)
+    check_model(cfg)
     check_checkpoint_exists(args.weights)
     # The inferencers would only warn of weights that do not fit, and draw noise.
     check_checkpoint_fits(build_model(cfg), args.weights, cfg)
