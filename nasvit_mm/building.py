@@ -21,7 +21,7 @@ from mmengine.registry import Registry
 from mmengine.runner import BaseLoop
 
 from nasvit_mm.config import config_parts
-from nasvit_mm.errors import UsageError, closest
+from nasvit_mm.errors import UsageError, closest, first_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no mistake in a config
 RUNNER_KEYS = {  # methods of mmengine's runner -> the key of the config that they read
@@ -86,7 +86,23 @@ def _what_is_read(error: Exception, path: str | Path) -> str:
         return f'{Path(path).suffix or "no suffix"}: expected a .py, .yml, .yaml or .json file'
     if type(error).__name__ == 'JSONDecodeError':
         return f'it is no JSON: {error}'
+    if isinstance(error, ImportError):
+        return _what_is_imported(error)
     return _words(error)
+
+
+def _what_is_imported(error: ImportError) -> str:
+    """Tell a module that is not found from one that is, and fails."""
+    root: BaseException = error
+    while root.__context__ is not None:
+        root = root.__context__
+    if isinstance(root, ModuleNotFoundError) and f"'{root.name}" in str(error):
+        return (
+            f'{root}; start the command in the folder that holds the module, or name that folder '
+            'in PYTHONPATH'
+        )
+    where = '' if root is error else f': {type(root).__name__}: {first_line(root)}'
+    return f'{_words(error)}{where}'
 
 
 # ---------------------------------------------------------------------- building

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,10 @@ from nasvit_mm.errors import ArchitectureError, UsageError, first_line
 from nasvit_mm.registry import MODELS, registered
 
 SCOPE = 'nasvit_mm.'
+# What a config of a stranger may build: classes of these scopes' registries. A type with more
+# dots, or a lower case name after the dot, mmengine would import: any function of any module.
+SCOPES = {'mmengine', 'mmcv', 'mmseg', 'mmdet', 'mmpretrain', 'nasvit_mm'}
+REGISTERED = re.compile(r'(?:(\w+)\.(?=[A-Z]))?\w+')
 
 
 def plain_types(x: Any) -> Any:
@@ -76,13 +81,15 @@ def add_own_hooks(cfg: Config) -> None:
 
 
 def parsed_config(text: str) -> Config:
-    """Read a config's dumped text (``Config.pretty_text``) as data: nothing in it is run.
+    """Read a config's dumped text (``Config.pretty_text``) as data: nothing in it is run, and what
+    is built by it is of a registry.
 
     Args:
         text: assignments of literals, and ``dict(...)`` of them, as checkpoints carry it.
 
     Raises:
-        UsageError: the text holds anything else; names the line.
+        UsageError: the text holds anything else, names the line; or a type or scope that would make
+            mmengine import a module.
     """
     try:
         body = ast.parse(text).body
@@ -96,6 +103,7 @@ def parsed_config(text: str) -> Config:
         if not isinstance(target, ast.Name) or len(node.targets) > 1:
             raise UsageError(f'line {node.lineno} of the config text is no plain assignment')
         out[target.id] = _literal(node.value)
+    _check_types(out)
     return Config(out)
 
 
@@ -110,6 +118,24 @@ def parsed_value(text: str) -> Any:
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UsageError(f'{text!r} is no value: {first_line(error)}') from error
     return _literal(node)
+
+
+def _check_types(cfg: Mapping[str, Any]) -> None:
+    """Check that types and scopes name registries' classes: mmengine imports what others name."""
+    for _, node in config_parts(cfg, ''):
+        for key in ('default_scope', '_scope_'):
+            if node.get(key) is not None and node[key] not in SCOPES:
+                raise UsageError(
+                    f'the config text has {key} = {node[key]!r}, allowed: '
+                    f'{", ".join(sorted(SCOPES))}; give the config as a file'
+                )
+        kind = node.get('type')
+        found = REGISTERED.fullmatch(kind) if isinstance(kind, str) else None
+        if isinstance(kind, str) and (found is None or found[1] not in {None, *SCOPES}):
+            raise UsageError(
+                f'the config text has type = {kind!r}, expected the name of a class in a registry; '
+                'give the config as a file'
+            )
 
 
 def _literal(node: ast.expr) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
@@ -35,6 +36,16 @@ def shown_path(path: str | Path) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the error's type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+_VALUES = reprlib.Repr()
+_VALUES.maxlist = _VALUES.maxtuple = _VALUES.maxdict = 60
+_VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 300
+
+
+def shown_value(value: object) -> str:
+    """Return ``repr(value)`` in one line, long ones with their middle left out."""
+    return ' '.join(_VALUES.repr(value).split())
 
 
 def closest(name: object, names: Iterable[object], cutoff: float = 0.5) -> str:

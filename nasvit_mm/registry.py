@@ -67,8 +67,10 @@ OPERATORS = Registry('search operators', scope='nasvit_mm', locations=['nasvit_m
 def registered(registry: Registry, name: object) -> Any:
     """Return the class or function of a name, None where there is none.
 
-    ``Registry.get`` takes what it does not know for a Python object, so that ``'random'`` would be
-    the standard library's module.
+    ``Registry.get`` imports what it does not know as a Python object: ``'random'`` would be the
+    standard library's module.  Only names with a dot, as of a class of the user's, may be that.
     """
-    found = registry.get(str(name)) if name else None
+    name = str(name or '')
+    registry.import_from_location()
+    found = registry.get(name) if '.' in name else registry.module_dict.get(name)
     return found if inspect.isclass(found) or inspect.isfunction(found) else None

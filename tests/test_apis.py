@@ -156,6 +156,12 @@ def test_no_config(given: Any) -> None:
         apis.count(given)
 
 
+@pytest.mark.parametrize('verb', [apis.train, lambda cfg: apis.evaluate(cfg, CONFIG)])
+def test_a_search_is_no_model(verb: Any) -> None:
+    with pytest.raises(UsageError, match='is the config of a search, .* its task is'):
+        verb(ROOT / 'configs/search/nasvit_ade20k_5g.py')
+
+
 def test_export_without_weights(found: apis.Search, tmp_path: Path) -> None:
     """The chosen candidate is in the config, which a training would take."""
     done = apis.export(

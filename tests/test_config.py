@@ -40,3 +40,18 @@ def test_what_is_not_data_is_refused(text, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match='config text'):
         parsed_config(text)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        "model = dict(type='subprocess.getoutput', cmd='touch here')",
+        "model = dict(heads=[dict(type='mmengine.load', file='some.pkl')])",
+        "model = dict(type='mmengine.config.Config')",
+        "default_scope = 'somewhere'",
+        "model = dict(_scope_='somewhere', type='SegformerHead')",
+    ],
+)
+def test_a_type_that_mmengine_would_import_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r'config text has (type|default_scope|_scope_) = '):
+        parsed_config(text)

@@ -93,8 +93,9 @@ def _load_weights_only(file: Any, *args: Any, **kwargs: Any) -> Any:
         found = FORBIDDEN.search(str(error))
         if found is None:
             raise
+        name = file if isinstance(file, (str, Path)) else 'the file'
         raise UsageError(
-            f'the file holds an object of {found[1]}, which only running code of the file would '
+            f'{name} holds an object of {found[1]}, which only running code of the file would '
             'make; if you trust it, save its weights alone where it comes from: torch.save('
             "dict(state_dict=model.state_dict()), 'weights.pth')"
         ) from error
@@ -144,8 +145,12 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
                 content = CheckpointLoader.load_checkpoint(
                     str(path), map_location='cpu', logger='silent'
                 )
+    except UsageError:
+        raise
     except Exception as error:  # the unpickler may raise anything on a file of another kind
-        raise UsageError(f'{path} cannot be read as a checkpoint: {_reason(error)}') from error
+        raise UsageError(
+            f'{path} cannot be read as a checkpoint: {type(error).__name__}: {first_line(error)}'
+        ) from error
     if not isinstance(content, Mapping):
         raise UsageError(
             f'{path} cannot be read as a checkpoint: it holds a {type(content).__name__}, expected '
@@ -156,12 +161,6 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
     meta = content.get('meta')
     return Checkpoint(content, state, meta if isinstance(meta, Mapping) else {})
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UsageError):
-        return str(error)
-    return f'{type(error).__name__}: {first_line(error)}'
 
 
 def weights_in(content: Mapping[str, Any], *first: str) -> Mapping[str, Any]:

@@ -134,7 +134,8 @@ def load_arch_file(path: str | Path) -> dict[str, Any]:
             content = json.loads(text)
     except Exception as error:
         raise ArchitectureError(
-            f'architecture file {path} is not valid {path.suffix.lstrip(".") or "json"}: {error}'
+            f'architecture file {path} is not valid {path.suffix.lstrip(".") or "json"}: '
+            f'{" ".join(str(error).split())}'  # YAML's errors are several lines
         ) from error
     if not isinstance(content, (dict, list)):
         raise ArchitectureError(

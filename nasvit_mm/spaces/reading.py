@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasvit_mm.errors import ArchitectureError, closest
+from nasvit_mm.errors import ArchitectureError, closest, shown_value
 from nasvit_mm.spaces.arch import Arch, Value, load_arch_file, parsed_text
 from nasvit_mm.spaces.field import RESOLUTION, Field
 
@@ -27,8 +28,8 @@ def from_text(space: str, fields: Fields, members: Mapping[str, Any], text: str)
     if text in members:
         return members[text]
     if Path(text).suffix.lower() in FILES:
-        if not Path(text).is_file():
-            raise ArchitectureError(f'architecture file not found: {text}')
+        if not os.path.isfile(text):  # False, too, of what cannot be a path
+            raise ArchitectureError(f'architecture file not found: {shown_value(text)}')
         return load_arch_file(text)
     printed = parsed_text(text, fields)
     if printed is not None:
@@ -36,10 +37,10 @@ def from_text(space: str, fields: Fields, members: Mapping[str, Any], text: str)
     if text.startswith(f'{space}:'):
         example = next(iter(members.values()))
         raise ArchitectureError(
-            f'{text!r} is no whole architecture; what is printed of one is {example}'
+            f'{shown_value(text)} is no whole architecture; what is printed of one is {example}'
         )
     raise ArchitectureError(
-        f'unknown {space} architecture {text!r}{closest(text, members)}; '
+        f'unknown {space} architecture {shown_value(text)}{closest(text[:100], members)}; '
         f'named ones: {", ".join(members)}; a .json / .yaml file, a mapping or the '
         'printed form of one is accepted too'
     )
@@ -48,7 +49,9 @@ def from_text(space: str, fields: Fields, members: Mapping[str, Any], text: str)
 def check_space(space: str, given: Any) -> None:
     """Check that an architecture is of a space, both by name."""
     if given != space:
-        raise ArchitectureError(f'architecture of space {given!r} given to space {space!r}')
+        raise ArchitectureError(
+            f'architecture of space {shown_value(given)} given to space {space!r}'
+        )
 
 
 def from_mapping(space: str, fields: Fields, min_size: int, mapping: Mapping) -> Arch:
@@ -82,7 +85,7 @@ def _read_field(space: str, field: Field, min_size: int, value: Any) -> Value:
             if field.positions
             else 'one number'
         )
-        raise ArchitectureError(f'{space}: {field.name} = {value!r}, expected {shape}')
+        raise ArchitectureError(f'{space}: {field.name} = {shown_value(value)}, expected {shape}')
     out = []
     for label, v, choices in zip(field.labels, values, field.choices):
         if isinstance(v, bool) or v not in choices:
@@ -90,7 +93,7 @@ def _read_field(space: str, field: Field, min_size: int, value: Any) -> Value:
             if field.role == RESOLUTION and isinstance(v, int) and v >= min_size:
                 remedy = f'; a restriction has it: restrict=dict({field.name}=[{v}])'
             raise ArchitectureError(
-                f'{space}: {label} = {v!r} is not in the space; '
+                f'{space}: {label} = {shown_value(v)} is not in the space; '
                 f'choices: {", ".join(map(str, choices))}{remedy}'
             )
         out.append(int(v))

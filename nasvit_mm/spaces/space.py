@@ -180,7 +180,17 @@ class Space:
                 mapping = from_text(self.name, self.fields, self._members(), str(x))
         if isinstance(mapping, Arch):
             return self.mapping(mapping)
-        return mapping if isinstance(mapping, Mapping) else self.from_native(mapping)
+        if isinstance(mapping, Mapping):
+            return mapping
+        try:
+            return self.from_native(mapping)
+        except ArchitectureError:
+            raise
+        except (TypeError, ValueError, OverflowError) as error:  # another nesting, no numbers
+            raise ArchitectureError(
+                f'{type(mapping).__name__} is not a {self.name} architecture in the form of its '
+                f'authors: {error}'
+            ) from error
 
     def _members(self) -> dict[str, Any]:
         """Return the architectures that have names, in any form."""

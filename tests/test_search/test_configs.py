@@ -67,6 +67,7 @@ def test_it_asks_for_what_its_task_can_be(name, tmp_path, monkeypatch):
         ),
         (dict(evaluator=dict(type='SupernetEvaluator')), 'SupernetEvaluator: .*checkpoint'),
         (dict(evaluator=dict(type='Oracle')), "evaluator type = 'Oracle', allowed: .*Supernet"),
+        (dict(evaluator=dict(type='json.dumps')), "'json.dumps' is no subclass of SubnetEval"),
         (dict(algorithm='nsga2'), r"algorithm = 'nsga2', expected dict\(type=name"),
         (dict(task=5), 'task = 5, expected a config file or a mapping'),
         (dict(initial=dict(resolution=192)), 'initial = .*, expected a list of architectures'),

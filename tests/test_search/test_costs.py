@@ -129,6 +129,7 @@ def test_what_is_no_cost(function, message):
         (dict(own=dict(type='FunctionCost')), 'costs.own .FunctionCost.: .*function'),
         (dict(own=dict(type='FunctionCost', function='nowhere:f')), "'nowhere:f', expected 'modu"),
         (dict(own=dict(type='FunctionCost', function='channels')), "'channels', expected 'module"),
+        ({1: channels}, 'costs: 1 is no name'),
         (dict(macs=channels), 'costs.macs: macs is a built-in cost'),
         (dict(latency=dict(type='LatencyCost', table='t.json')), 'latency is of a task at its'),
     ],

@@ -144,6 +144,24 @@ def test_malformed_architectures(space):
         space.from_genes(bad[:-1])
 
 
+@pytest.mark.parametrize(
+    'given',
+    [[None] * 10, [['a']], [float('inf')], np.zeros((2, 2)), np.array('x'), 'x' * 5000 + '.json'],
+    ids=['none', 'nested', 'infinite', 'matrix', 'scalar', 'long'],
+)
+def test_what_is_no_architecture_at_all_is_told_in_a_line(space, given):
+    with pytest.raises(ArchitectureError) as error:
+        space.arch(given)
+    assert len(str(error.value)) < 1000 and '\n' not in str(error.value)
+
+
+def test_a_yaml_tag_is_refused_in_a_line(space, tmp_path):
+    (tmp_path / 'arch.yaml').write_text(f'!!python/object/apply:os.mkdir [{tmp_path}/made]')
+    with pytest.raises(ArchitectureError, match=r'not valid yaml: [^\n]*os\.mkdir[^\n]*$'):
+        space.arch(tmp_path / 'arch.yaml')
+    assert not (tmp_path / 'made').exists()
+
+
 def test_restrict(space):
     small = space.restrict(resolution=(64, 80, 96))
     assert small.largest['resolution'] == 96 and small.smallest['resolution'] == 64

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasvit_mm.errors import ArchitectureError
+from nasvit_mm.errors import ArchitectureError, shown_value
 from nasvit_mm.spaces import DEPTH, RESOLUTION, WIDTH, Field, Link, Space
 
 
@@ -134,8 +134,8 @@ class ElasticViTSpace(Space):
     def from_native(self, x: Any) -> Mapping:
         if not isinstance(x, (Sequence, np.ndarray)) or isinstance(x, str) or len(x) != 10:
             raise ArchitectureError(
-                f'{x!r} is not a {self.name} architecture; give a name, a mapping of fields, an '
-                "Arch, a file or the authors' tuple of ten"
+                f'{shown_value(x)} is not a {self.name} architecture; give a name, a mapping of '
+                "fields, an Arch, a file or the authors' tuple of ten"
             )
         resolution, width, depth, expand, kernel, mlp, _, window, scale, v = x  # heads: width // 16
         if len(width) != 7 or len(depth) != 7:

@@ -165,6 +165,8 @@ def evaluator_type(cfg: Any) -> type[SubnetEvaluator]:
             unknown('evaluator type', cfg.get('type'), allowed)
             + '; custom_imports names the module of one of your own'
         )
+    if not (isinstance(kind, type) and issubclass(kind, SubnetEvaluator)):
+        raise UsageError(f'evaluator type = {cfg["type"]!r} is no subclass of SubnetEvaluator')
     return kind
 
 

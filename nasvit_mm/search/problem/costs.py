@@ -36,6 +36,8 @@ class Costs:
         self.searched, self.space = searched, searched.space
         self.own: dict[str, CostSource] = {}
         for name, given in (own or {}).items():
+            if not isinstance(name, str) or not name:
+                raise UsageError(f'costs: {name!r} is no name')
             if Counted.read(name, True) is not None:
                 raise UsageError(f'costs.{name}: {name} is a built-in cost, call yours otherwise')
             self.own[name] = build_cost(name, given, searched)
