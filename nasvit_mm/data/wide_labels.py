@@ -34,8 +34,8 @@ def _load_seg_map(self: Any, results: dict[str, Any]) -> None:
     """Read a label map as (H, W), uint8 or uint16, in place of mmseg's method.
 
     Raises:
-        DataError: the file has more than one channel, or a label that no class can have; the
-            loader and the data set differ on ``reduce_zero_label``.
+        DataError: the file has more than one channel, a label that no class can have, or another
+            size than its image; the loader and the data set differ on ``reduce_zero_label``.
     """
     import mmcv
     from mmengine import fileio
@@ -52,6 +52,12 @@ def _load_seg_map(self: Any, results: dict[str, Any]) -> None:
         raise DataError(
             f'{path} holds values of shape {labels.shape}, {labels.min()} to {labels.max()}; a '
             f'label map has one channel of class numbers, 0 to {LARGEST}: write it again'
+        )
+    expected = results.get('ori_shape', labels.shape)[:2]
+    if labels.shape != expected:
+        raise DataError(
+            f'{path} is {labels.shape[1]} x {labels.shape[0]}, its image {results.get("img_path")} '
+            f'{expected[1]} x {expected[0]}: write the mask at the size of its image'
         )
     # 16 bits, which OpenCV resizes and warps, unlike 32.
     labels = labels.astype(np.uint8 if labels.max() <= 255 else np.uint16)

@@ -75,6 +75,11 @@ class CheckData(Hook):
         found = _head(runner.model)
         if found:
             check_one_class(found[1], found[0])
+            if found[1].num_classes == 1 and kind_of(bare_model(runner.model)).classifies:
+                raise DataError(
+                    f'{found[0]}.num_classes=1: a softmax of one class is always 1, so nothing is '
+                    'learnt; give the images of at least two classes a folder each'
+                )
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         check_labels(data_batch, runner.model)

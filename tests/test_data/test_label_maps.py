@@ -240,6 +240,11 @@ def test_zero_is_ignored_by_reduce_zero_label(folder: Path, kind: type) -> None:
     assert loaded[0].tolist() == [255, 0, 1, 149, 253, 255] and loaded.dtype == np.uint8
 
 
+def test_another_size_is_refused_when_it_is_loaded(folder: Path) -> None:
+    with pytest.raises(DataError, match=r'ann/a.png is 8 x 4, its image .*img/a.jpg 8 x 6'):
+        load(folder, LABELS[:4].copy())
+
+
 def test_colours_are_refused_when_they_are_loaded(folder: Path) -> None:
     with pytest.raises(DataError, match=r'ann/a.png holds values of shape \(6, 8, 3\)'):
         load(folder, np.dstack([LABELS] * 3))

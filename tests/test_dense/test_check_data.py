@@ -167,6 +167,20 @@ class TestClasses:
         with pytest.raises(DataError, match='3 classes, the head num_classes=4; set model.num_cl'):
             self.check(pictures, 4)
 
+    def test_one_class_is_nothing_to_learn(self, pictures: Path) -> None:
+        from nasvit_mm.classification import ImageClassifier
+
+        for split in ('train', 'val'):
+            for name in 'bc':
+                (pictures / split / name / '0.png').unlink()
+                (pictures / split / name).rmdir()
+        model = ImageClassifier('nasvit', 'nasvit_min', num_classes=1)
+        data = ImageFolder(str(pictures), 'train', dict(input_size=8))
+        loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=data))
+        loops = dict(_train_loop=loop, _val_loop=None, _test_loop=None)
+        with pytest.raises(DataError, match='num_classes=1: a softmax of one class'):
+            CheckData().before_run(SimpleNamespace(model=model, **loops))
+
 
 class TestMasks:
     """Masks are looked at before the run, and said to be wrong all at once."""
