@@ -341,7 +341,8 @@ def _as_json(packages: list[Package], capabilities: list[Capability]) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Print the report; return 0 when segmentation works, else 1."""
     parser = argparse.ArgumentParser(
-        prog='python -m nasvit_mm.doctor', description=(__doc__ or '').splitlines()[0]
+        prog=None if sys.argv[0].startswith('nasvit-mm') else 'python -m nasvit_mm.doctor',
+        description=(__doc__ or '').splitlines()[0],
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     options = parser.parse_args(argv)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from nasvit_mm.errors import unknown
 from nasvit_mm.version import __version__
 
 COMMANDS = {  # name: module with main(argv), what it does
@@ -40,8 +41,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--version', action='version', version=__version__)
-    parser.add_argument('command', choices=COMMANDS, metavar='COMMAND', help='one of those above')
+    parser.add_argument('command', metavar='COMMAND', help='one of those above')
     name = parser.parse_args(argv[:1]).command
+    if name not in COMMANDS:
+        parser.error(unknown('COMMAND', name, COMMANDS))
 
     from nasvit_mm.cli.common import run
 

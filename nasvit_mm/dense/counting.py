@@ -52,7 +52,7 @@ def _with_arch(cfg: Config, arch: Any) -> Config:
     if arch is None and not supernet:
         return cfg
     try:
-        return searched_model(cfg).config(arch or 'largest')
+        return searched_model(cfg).config('largest' if arch is None else arch)
     except ArchitectureError as error:
         raise UsageError(f'--arch: {error}') from error
 

@@ -104,9 +104,11 @@ def parsed_text(text: str, fields: Sequence[Field]) -> dict[str, Any] | None:
     if not colon or not all(PART.fullmatch(part) for part in parts):
         return None
     out: dict[str, Any] = {'space': space}
-    if [part[0] for part in parts] != [field.name[0] for field in fields]:
-        return out  # of another space, or cut off: the error names what is missing
+    if len(parts) > len(fields):
+        return out  # of another space: the error names what is expected
     for part, field in zip(parts, fields):
+        if part[0] != field.name[0]:
+            break  # of another space, or cut: the error names what is missing
         values: list[int] = []
         for run in part[1:].split('.'):
             value, _, times = run.partition('x')

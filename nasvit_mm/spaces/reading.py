@@ -66,9 +66,9 @@ def from_mapping(space: str, fields: Fields, min_size: int, mapping: Mapping) ->
     missing, unknown = [n for n in names if n not in given], sorted(set(given) - set(names))
     if missing or unknown:
         raise ArchitectureError(
-            f'a {space} architecture has the fields {names}; '
-            + (f'missing: {missing} ' if missing else '')
-            + (f'unknown: {unknown}' if unknown else '')
+            f'a {space} architecture has the fields {names}'
+            + (f'; missing: {missing}' if missing else '')
+            + (f'; unknown: {unknown}' if unknown else '')
         )
     return Arch(space, {f.name: _read_field(space, f, min_size, given[f.name]) for f in fields})
 

@@ -72,6 +72,10 @@ def test_what_is_printed_is_read_back(space):
             space.arch(text)
     with pytest.raises(ArchitectureError, match="of space 'other'"):
         space.arch(printed.replace(space.name, 'other'))
+    cut = printed.rpartition('-')[0].rpartition('-')[0]
+    first, last = space.fields[0].name, space.fields[-1].name
+    with pytest.raises(ArchitectureError, match=f"missing: (?!.*'{first}').*'{last}'.$"):
+        space.arch(cut)
 
 
 def test_a_resolution_that_only_a_restriction_has_is_explained(space):
