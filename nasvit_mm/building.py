@@ -86,7 +86,7 @@ def _what_is_read(error: Exception, path: str | Path) -> str:
         return f'{Path(path).suffix or "no suffix"}: expected a .py, .yml, .yaml or .json file'
     if type(error).__name__ == 'JSONDecodeError':
         return f'it is no JSON: {error}'
-    return plain_words(error)
+    return _words(error)
 
 
 # ---------------------------------------------------------------------- building
@@ -201,10 +201,10 @@ def _what_is_built(error: Exception, frame: FrameType | None) -> str:
     lacking = re.search(r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)', text)
     if isinstance(error, TypeError) and lacking:
         return f'{getattr(kind, "__name__", "it")} needs {lacking[1]}'
-    return plain_words(error)
+    return _words(error)
 
 
-def plain_words(error: Exception) -> str:
+def _words(error: Exception) -> str:
     """Say in plain words what Python says of a value of the wrong type; else what it says."""
     text = re.sub(r'\s+', ' ', str(error)).strip()
     for pattern, words in (
@@ -281,3 +281,8 @@ def _arguments(kind: type) -> list[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return list(out)
+
+
+def plain_words(error: Exception) -> str:
+    """Return what an error says in one line, and in plain words where Python speaks of types."""
+    return _words(error)
