@@ -126,10 +126,17 @@ def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None
         raise
     except Exception as error:
         frames = [frame for frame in _frames(error.__traceback__)]
+        if 'Expected more than 1 value per channel when training' in str(error):
+            raise UsageError(
+                f'batch norm needs more than one value a channel ({error}): give '
+                'train_dataloader.batch_size=2 or more, or keep norms as they are by norm_eval=True'
+            ) from error
         full = isinstance(error, OSError) and error.errno in FULL
         if full or _is_running(frames) or type(error).__name__ == 'OutOfMemoryError':
             raise
         where, frame = _part(cfg, frames)
+        method = re.search(r'\bRunner\.(\w+)\(\)', str(error))
+        where = where or RUNNER_KEYS.get(method[1] if method else '', '')
         name = getattr(cfg, 'filename', None)
         places = [str(name)] if name else []
         places += [f'{prefix}{where}'] if where else []
@@ -290,3 +297,8 @@ def _arguments(kind: type) -> list[str]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return list(out)
+
+
+def plain_words(error: Exception) -> str:
+    """Return what an error says in one line, and in plain words where Python speaks of types."""
+    return _words(error)

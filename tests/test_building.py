@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.runner import BaseLoop, Runner
 
-from nasvit_mm.building import read_file
+from nasvit_mm.building import building, read_file
 from nasvit_mm.dense import build_model
 from nasvit_mm.errors import UsageError
 from tests.commands import CONFIG, ROOT
@@ -40,8 +42,13 @@ def test_a_file_that_cannot_be_read(
     ('options', 'said'),
     [
         ({'model.backbone.out_indices': (5,)}, r'model\.backbone: out_indices = '),
-        ({'model.backbone.out_indices': 'x'}, r'model\.backbone: '),
-        ({'model.backbone.drop_path_rate': 'x'}, r'model\.backbone: '),
+        ({'model.backbone.out_indices': 'x'}, r"model\.backbone: out_indices = 'x'"),
+        ({'model.backbone.out_indices': None}, r'model\.backbone: out_indices = None'),
+        ({'model.backbone.out_indices': (0.5,)}, r'model\.backbone: out_indices = \(0\.5'),
+        ({'model.backbone.drop_path_rate': 'x'}, r"model\.backbone: drop_path_rate = 'x'"),
+        ({'model.backbone.frozen_stages': 'x'}, r"model\.backbone: frozen_stages = 'x'"),
+        ({'model.backbone.out_width': 0.5}, r'model\.backbone: out_width = 0\.5'),
+        ({'model.backbone.norm_cfg': 'GN'}, r'model\.backbone: '),
         ({'model.backbone.drop_path_rat': 0.1}, r'has no argument drop_path_rat .*drop_path_rate'),
         (
             {'model.backbone.type': 'nasvit_mm.NASVit'},
@@ -66,3 +73,39 @@ def test_a_model_that_cannot_be_built(options: dict, said: str) -> None:
         build_model(cfg)
     message = str(caught.value)
     assert '\n' not in message and 'More details' not in message and len(message) < 1000, message
+
+
+def test_a_batch_of_one() -> None:
+    with pytest.raises(UsageError, match='train_dataloader.batch_size=2'), building(Config()):
+        torch.nn.BatchNorm2d(2)(torch.zeros(1, 2, 1, 1))
+
+
+def test_training_is_no_building() -> None:
+    class Loop(BaseLoop):
+        def __init__(self) -> None:
+            pass
+
+        def run(self) -> None:
+            raise ValueError('a bug')
+
+    with pytest.raises(ValueError, match='a bug') as caught, building(Config()):
+        Loop().run()
+    assert not isinstance(caught.value, UsageError)
+
+
+@pytest.mark.parametrize(
+    ('options', 'said'),
+    [
+        ({'randomness.seed': 'x'}, 'randomness: '),
+        ({'randomness.foo': 1}, 'randomness: .*foo'),
+        ({'default_hooks.foo.type': 'Foo'}, r'default_hooks\.foo: type = .Foo.'),
+        ({'custom_hooks': [{}]}, 'custom_hooks: .*no type'),
+        ({'visualizer.type': 'Visualizr'}, 'visualizer: .*did you mean Visualizer'),
+    ],
+    ids=str,
+)
+def test_a_runner_that_cannot_be_built(options: dict, said: str, tmp_path: Path) -> None:
+    cfg = Config(dict(model=dict(type='BaseDataPreprocessor'), work_dir=str(tmp_path)))
+    cfg.merge_from_dict({'visualizer.type': 'Visualizer', 'randomness.seed': 1, **options})
+    with pytest.raises(UsageError, match=said), building(cfg):
+        Runner.from_cfg(cfg)

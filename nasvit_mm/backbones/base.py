@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from numbers import Real
 from typing import Any, ClassVar
 
 import torch
@@ -113,11 +114,12 @@ class ElasticBackbone(BaseModule):
         self.out_indices = self._read_indices(out_indices)
         if attention not in ATTENTION_MODES:
             raise ValueError(unknown('attention', attention, ATTENTION_MODES))
-        if not 0 <= drop_path_rate < 1:
-            raise ValueError(f'drop_path_rate = {drop_path_rate}, allowed: 0 <= rate < 1')
-        if not -1 <= frozen_stages <= len(self.stage_names):
+        if not isinstance(drop_path_rate, Real) or not 0 <= drop_path_rate < 1:
+            raise ValueError(f'drop_path_rate = {drop_path_rate!r}, allowed: 0 <= rate < 1')
+        whole = isinstance(frozen_stages, int)
+        if not whole or not -1 <= frozen_stages <= len(self.stage_names):
             raise ValueError(
-                f'frozen_stages = {frozen_stages}, allowed: -1 (none), 0 (stem) to '
+                f'frozen_stages = {frozen_stages!r}, allowed: -1 (none), 0 (stem) to '
                 f'{len(self.stage_names)} ({self.stage_names[-1]})'
             )
         self.attention, self.drop_path_rate = attention, drop_path_rate
@@ -246,7 +248,8 @@ class ElasticBackbone(BaseModule):
         if out_width is None:
             return None
         count = len(self.out_indices)
-        widths = [out_width] * count if isinstance(out_width, int) else list(out_width)
+        listed = isinstance(out_width, Sequence) and not isinstance(out_width, str)
+        widths = list(out_width) if listed else [out_width] * count
         if len(widths) != count or not all(isinstance(w, int) and w > 0 for w in widths):
             raise ValueError(
                 f'out_width = {out_width!r}, expected a positive int or {count} of '
@@ -324,6 +327,7 @@ class ElasticBackbone(BaseModule):
         indices = tuple(out_indices) if isinstance(out_indices, Sequence) else (out_indices,)
         if (
             not indices
+            or not all(isinstance(i, int) for i in indices)
             or list(indices) != sorted(set(indices))
             or not all(0 <= i < len(self.strides) for i in indices)
         ):

@@ -10,8 +10,12 @@ import torch
 from nasvit_mm.backbones import create_model
 from nasvit_mm.checkpoints.extract import extract_state
 from nasvit_mm.checkpoints.reading import weights_in
+from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import Space, get_space
+
+EMAS = ('model_ema', 'state_dict_ema', 'ema_state_dict')  # averaged weights, by who wrote them
+WRAPPERS = ('module.', '_orig_mod.', 'model.')
 
 
 def convert_official(
@@ -23,7 +27,7 @@ def convert_official(
         space_name: the checkpoint's space; for a restricted space only the weights it needs are
             kept.
         state_dict: an official checkpoint as loaded (its EMA weights are used, as the authors'
-            loader does), or the bare state dict; a ``module.`` prefix is removed.
+            loader does), or the bare state dict; prefixes of wrappers are removed.
         arch: None for the supernet, else the architecture whose subnet is sliced out.  A subnet
             extracted by the authors' code is accepted too, together with its architecture.
         phase: phase of the weight sharing, for slicing a subnet out of a supernet.
@@ -61,6 +65,26 @@ def convert_official(
 
 
 def bare_weights(content: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Return a checkpoint's tensors: its EMA if it has one, else its model, else its content."""
-    weights = weights_in(content, 'model_ema')
-    return {k.removeprefix('module.'): v for k, v in weights.items() if torch.is_tensor(v)}
+    """Return a checkpoint's tensors: its EMA if it has one, else its model, else its content.
+
+    What wrappers put before all keys (DataParallel, ``torch.compile``, a model in a model) goes.
+
+    Raises:
+        UsageError: weights that are no numbers; names the first.
+    """
+    weights = {k: v for k, v in weights_in(content, *EMAS).items() if torch.is_tensor(v)}
+    while before := next((p for p in WRAPPERS if weights and _all_begin(weights, p)), None):
+        weights = {k.removeprefix(before): v for k, v in weights.items()}
+    weights = {k.removeprefix('module.'): v for k, v in weights.items()}
+    broken = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
+    if broken:
+        raise UsageError(
+            f'{len(broken)} of {len(weights)} tensors of the checkpoint hold NaN or infinite '
+            f'values, the first: {", ".join(broken[:3])}; the training that wrote it diverged, or '
+            'the file is damaged'
+        )
+    return weights
+
+
+def _all_begin(weights: Mapping[str, Any], prefix: str) -> bool:
+    return all(key.startswith(prefix) for key in weights)

@@ -5,6 +5,7 @@ No code in a file is executed: classes that are not on a short list are refused 
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -35,6 +36,7 @@ def _statistic(owner: Any, name: str) -> Any:
 
 
 HARMLESS = [
+    argparse.Namespace,  # nothing but attributes: options of the training
     (_statistic, 'builtins.getattr'),
     (_statistic, '__builtin__.getattr'),
     (OrderedDict, 'yacs.config.CfgNode'),

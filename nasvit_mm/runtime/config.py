@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from nasvit_mm.building import read_file
+from nasvit_mm.building import plain_words, read_file
 from nasvit_mm.config import check_architectures
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level
@@ -82,8 +82,10 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
     steps = cfg.get('steps_per_epoch')
     try:
         cfg.merge_from_dict(dict(options))
-    except (KeyError, TypeError) as error:
-        raise UsageError(f'--cfg-options does not fit {config_name(cfg)}: {error}') from error
+    except (KeyError, IndexError, TypeError, ValueError, AssertionError) as error:
+        raise UsageError(
+            f'--cfg-options does not fit {config_name(cfg)}: {plain_words(error)}'
+        ) from error
     if steps and 'steps_per_epoch' in options:
         set_steps_per_epoch(cfg, steps, options)
 

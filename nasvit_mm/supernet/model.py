@@ -88,6 +88,7 @@ class Supernet(BaseModel):
         try:
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
             self._has_seed = 'seed' in sampler
+            self._explained = False
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
             if self.distill.needs_teachers and teachers is None:
@@ -224,8 +225,23 @@ class Supernet(BaseModel):
             self._check_gradients(norms, taken, data)
         optim_wrapper.step()
         optim_wrapper.zero_grad()
+        self._explain_negative(losses)
         logs = {f'loss_{role}': torch.stack(values).mean() for role, values in losses.items()}
         return dict(logs, loss=sum(torch.stack(v).sum() for v in losses.values()), **logged)
+
+    def _explain_negative(self, losses: Mapping[str, list[torch.Tensor]]) -> None:
+        """Say once, where the first loss below 0 is printed, that it is no mistake."""
+        if self._explained:
+            return
+        below = [role for role, values in losses.items() if any(v < 0 for v in values)]
+        if below:
+            self._explained = True
+            print_log(
+                f'loss_{below[0]} is below 0, as it may be: the adaptive alpha-divergence to a '
+                'teacher (AlphaNet) is written so that its gradient is right, and its value means '
+                'nothing. Follow loss_largest, and the metrics of the validation',
+                logger='current',
+            )
 
     def _combine(
         self, largest: list | None, epoch: int, optim_wrapper: OptimWrapper

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from mmengine.evaluator import Evaluator
+from mmengine.logging import print_log
 from mmengine.runner import Runner, ValLoop
 from mmengine.runner.amp import autocast
 from torch import nn
@@ -165,6 +166,8 @@ class SubnetValLoop(ValLoop):
         metrics: dict[str, float] = {}
         with kept_randomness():
             for name, arch in self.subnets.items():
+                # Metrics print tables of classes, which do not say of what.
+                print_log(f'{self.split}: what follows is of the subnet {name}', 'current')
                 metrics.update({f'{name}/{k}': v for k, v in self._metrics(arch).items()})
         self.runner.call_hook(f'after_{self.split}_epoch', metrics=metrics)
         self.runner.call_hook(f'after_{self.split}')

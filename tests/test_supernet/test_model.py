@@ -417,3 +417,13 @@ def test_only_the_layer_scales_of_the_subnets_move(rule):
     counts = [(w != old).any(-1).sum().item() for w, old in zip(scales, before)]
     assert max(counts) == 2 and min(counts) >= 1  # of the largest, and where it has it the smallest
     assert any(w.shape[0] * w.shape[1] > 2 for w in scales)
+
+
+def test_a_loss_below_zero_is_explained_once(monkeypatch):
+    model, said = build('nasvit'), []
+    monkeypatch.setattr(
+        'nasvit_mm.supernet.model.print_log', lambda text, **options: said.append(text)
+    )
+    for value in (1.0, -0.5, -0.5):
+        model._explain_negative({'random': [torch.tensor(value)]})
+    assert len(said) == 1 and 'loss_random is below 0, as it may be' in said[0]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
 from nasvit_mm import create_model
-from nasvit_mm.checkpoints import convert_official
+from nasvit_mm.checkpoints import convert_official, read_checkpoint
+from nasvit_mm.checkpoints.convert import bare_weights
+from nasvit_mm.errors import UsageError
 from nasvit_mm.families.vitas.network import ViTAS
 from nasvit_mm.families.vitas_twins.network import TwinsViTAS
 from tests.commands import error_line, start
@@ -82,3 +86,22 @@ def test_mistakes(arguments, message, tmp_path):
         'convert_checkpoint', *[str(tmp_path / 'file.pth') if a == 'FILE' else a for a in arguments]
     )
     assert message in error_line(done.returncode, done.stderr)
+
+
+@pytest.mark.parametrize('prefix', ['module.', 'module.module.', 'model.', '_orig_mod.module.'])
+@pytest.mark.parametrize('container', [None, 'model', 'state_dict', 'state_dict_ema'])
+def test_prefixes_and_containers(prefix, container, tmp_path):
+    weights = {'blocks.0.weight': torch.ones(2), 'head.bias': torch.zeros(1)}
+    state = {prefix + key: value for key, value in weights.items()}
+    content = {container: state, 'args': argparse.Namespace(lr=0.1)} if container else state
+    if container == 'state_dict_ema':
+        content['state_dict'] = {key: value + 1 for key, value in state.items()}
+    torch.save(content, tmp_path / 'file.pth')
+    found = bare_weights(read_checkpoint(tmp_path / 'file.pth').content)
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[key], weights[key]) for key in weights)
+
+
+def test_weights_that_are_no_numbers():
+    with pytest.raises(UsageError, match='1 of 2 tensors .* the first: head.bias'):
+        bare_weights({'a': torch.ones(1), 'head.bias': torch.tensor([1.0, float('nan')])})
