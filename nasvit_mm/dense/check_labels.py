@@ -96,10 +96,11 @@ def compare_with_head(
     where = f'{counts.looked} of {counts.total} masks of the {counts.split} data set'
 
     if wrong:
+        reduced = ' (less 1, by reduce_zero_label)' * bool(meta.get('reduce_zero_label'))
         problems.add(
             'labels that are no class',
-            f'{some(wrong)} in {where}, the first in {counts.first[wrong[0]]}; the head knows 0 to '
-            f'{number - 1}, and {ignored} is ignored; there are labels {occurring}',
+            f'{some(wrong)}{reduced} in {where}, the first in {counts.first[wrong[0]]}; the head '
+            f'knows 0 to {number - 1}, and {ignored} is ignored; there are labels {occurring}',
             _remedy_for(wrong, counts, meta, number),
         )
     if not there and not wrong:

@@ -165,7 +165,7 @@ class TestRuns:
             Image.new('L', (64, 64), 151).save(path)
         run = start('train', CONFIG, '--work-dir', tmp_path, *options(tmp_path / 'data'))
         message = error_line(run.returncode, run.stderr)
-        assert 'annotations/training/' in message and 'label 150' in message
+        assert 'annotations/training/' in message and '151 (less 1, by reduce_zero' in message
         assert 'the head knows 0 to 149' in message
 
     def test_image_demo(self, trained: tuple, data: Path, tmp_path: Path) -> None:
