@@ -241,7 +241,7 @@ def test_unknown_sampler(data, tmp_path):
         'model.sampler.type=sandwitch',
     )
     line = error_line(done.returncode, done.stderr)
-    assert "sampler type = 'sandwitch', allowed: sandwich, uniform" in line
+    assert "sampler type = 'sandwitch' (did you mean sandwich?), allowed: " in line
 
 
 def test_evaluation_needs_no_teachers(data, tmp_path):
