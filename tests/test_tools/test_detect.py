@@ -189,6 +189,7 @@ class TestRuns:
             MASK,
             '--work-dir',
             tmp_path,
+            '--fit-schedule',
             *options(
                 data,
                 1,
