@@ -215,6 +215,7 @@ def _fit(schedulers: list[Any], length: int, written: int | None) -> None:
             return
         old = last * SHARE
     if old == length:
+        _fit_late_milestones(schedulers, length, written)
         return
     moved = {bound: min(length, max(1, round(bound * length / old))) for bound in bounds}
     for warm_up in filter(_is_warm_up, schedulers):
@@ -223,6 +224,16 @@ def _fit(schedulers: list[Any], length: int, written: int | None) -> None:
             moved[end] = moved.get(begin, 0) + SHORTEST
     for scheduler in schedulers:
         _move(scheduler, moved, length, length / old)
+
+
+def _fit_late_milestones(schedulers: list[Any], length: int, written: int | None) -> None:
+    """Scale milestones that lie after the end of their scheduler: only the end was overridden."""
+    for scheduler in schedulers:
+        milestones = scheduler.get('milestones') or ()
+        if any(m >= length for m in milestones):
+            factor = length / written if written else 1
+            scaled = {max(1, round(m * factor)) for m in milestones}
+            scheduler['milestones'] = sorted(m for m in scaled if m < length)
 
 
 def _move(scheduler: Any, moved: Mapping[int, int], length: int, factor: float) -> None:

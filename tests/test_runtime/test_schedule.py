@@ -121,6 +121,16 @@ def test_the_share_of_the_warm_up_is_kept() -> None:
     assert rates(cfg)[25] == pytest.approx(RATE)
 
 
+def test_milestones_after_an_end_that_was_overridden() -> None:
+    cfg = read_config(
+        ROOT / 'configs/det/nasvit_coco_mask.py',
+        {'train_cfg.max_epochs': 6, 'param_scheduler.1.end': 6},
+        fit=True,
+    )
+    check_schedule(cfg)
+    assert cfg.param_scheduler[1].milestones == [4]  # 8 and 11 of 12; 5.5 is the end
+
+
 def test_what_fits_is_left_alone() -> None:
     for schedulers, train_cfg in ((ITERS, dict(max_iters=2000)), (STEPS, dict(max_epochs=12))):
         cfg = config(schedulers, **train_cfg)
