@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nasvit_mm.nn import Span
+
 # A part of a key, and the weights that have it, to tell the user what a wrong file looks like.
 LOOKS = (
     ('feature_exactor', 'an official ElasticViT checkpoint'),
@@ -58,3 +60,28 @@ def check_keys(weights: Mapping[str, Any], family: str, needed: Sequence[str]) -
         + f', with {len(weights)} tensors, the first: {list(weights)[:3]}; expected keys that '
         + f'begin with {", ".join(missing)}'
     )
+
+
+def held_spans(key: str, official: Sequence[int], held: Sequence[int]) -> list[Span]:
+    """Return the spans of an official tensor that a supernet holds, one an axis.
+
+    They are the leading entries, and of the kernel of a depthwise convolution those in its centre.
+
+    Args:
+        key: our name of the tensor.
+        official: its shape.
+        held: shape of the part that the supernet holds.
+
+    Raises:
+        ValueError: the official tensor is too small.
+    """
+    if len(official) != len(held) or any(n < m for n, m in zip(official, held)):
+        raise ValueError(
+            f'official tensor for {key} has the shape {tuple(official)}, expected '
+            f'at least {tuple(held)}'
+        )
+    centred = '.depthwise.' in key
+    return [
+        Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
+        for axis, (m, n) in enumerate(zip(held, official))
+    ]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 
 from nasvit_mm.families.elasticvit import space as facts
-from nasvit_mm.families.official import Converter, check_keys
+from nasvit_mm.families.official import Converter, check_keys, held_spans
 from nasvit_mm.nn import Span, take
 from nasvit_mm.spaces import Space
 
@@ -120,16 +120,7 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
         tensor = tensor.flatten(1)  # (cout, cin): a 1x1 convolution of a vector is linear here
     if len(shape) == 4 and tensor.ndim == 2:
         tensor = tensor[:, :, None, None]  # the head's linear layer over tokens is a 1x1 here
-    if tensor.ndim != len(shape) or any(n < m for n, m in zip(tensor.shape, shape)):
-        raise ValueError(
-            f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
-            f'at least {tuple(shape)}'
-        )
-    centred = '.depthwise.' in key
-    spans = [
-        Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
-        for axis, (m, n) in enumerate(zip(shape, tensor.shape))
-    ]
+    spans = held_spans(key, tensor.shape, shape)
     if key.endswith('.attn.qkv.weight'):
         (rows, width), (of_rows, of_width) = shape, tensor.shape
         spans[0] = (

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 
 from nasvit_mm.families.nasvit import space as facts
 from nasvit_mm.families.nasvit.space import NASViTSpace
-from nasvit_mm.families.official import Converter, check_keys
-from nasvit_mm.nn import Span, take
+from nasvit_mm.families.official import Converter, check_keys, held_spans
+from nasvit_mm.nn import take
 from nasvit_mm.spaces import Space
 
 # Official name (with the levels collapsed that differ in an extracted subnet) -> our name.
@@ -107,17 +107,7 @@ def fit(key: str, tensor: torch.Tensor, shape: torch.Size, space: Space) -> torc
         tensor = _scale_rows(tensor, int(key.split('.')[2]), space)
     if len(shape) == 2 and tensor.shape[2:] == (1, 1):
         tensor = tensor.flatten(1)  # (cout, cin): a 1x1 convolution of a vector is linear here
-    if tensor.ndim != len(shape) or any(n < m for n, m in zip(tensor.shape, shape)):
-        raise ValueError(
-            f'official tensor for {key} has the shape {tuple(tensor.shape)}, expected '
-            f'at least {tuple(shape)}'
-        )
-    centred = '.depthwise.' in key
-    spans = [
-        Span.centre(m, n) if centred and axis >= 2 else Span(0, m, n)
-        for axis, (m, n) in enumerate(zip(shape, tensor.shape))
-    ]
-    return take(tensor, *spans).detach().clone()
+    return take(tensor, *held_spans(key, tensor.shape, shape)).detach().clone()
 
 
 def _scale_rows(table: torch.Tensor, stage: int, space: Space) -> torch.Tensor:
