@@ -24,7 +24,7 @@ from nasvit_mm.config import config_parts
 from nasvit_mm.errors import UsageError, closest, first_line
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no mistake in a config
-RUNNER_KEYS = {  # methods of mmengine's runner -> the key of the config that they read
+READ_BY = {  # methods of mmengine's runner -> the key of the config that they read
     'set_randomness': 'randomness',
     'setup_env': 'env_cfg',
     'build_logger': 'log_level',
@@ -125,7 +125,7 @@ def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None
     except UsageError:
         raise
     except Exception as error:
-        frames = [frame for frame in _frames(error.__traceback__)]
+        frames = list(_frames(error.__traceback__))
         if 'Expected more than 1 value per channel when training' in str(error):
             raise UsageError(
                 f'batch norm needs more than one value a channel ({error}): give '
@@ -136,7 +136,7 @@ def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None
             raise
         where, frame = _part(cfg, frames)
         method = re.search(r'\bRunner\.(\w+)\(\)', str(error))
-        where = where or RUNNER_KEYS.get(method[1] if method else '', '')
+        where = where or READ_BY.get(method[1] if method else '', '')
         name = getattr(cfg, 'filename', None)
         places = [str(name)] if name else []
         places += [f'{prefix}{where}'] if where else []
@@ -171,8 +171,8 @@ def _part(cfg: Any, frames: list[FrameType]) -> tuple[str, FrameType | None]:
             where = _key_of(cfg, here.get('dataloader'))
             if where:
                 return where, builder
-        elif name in RUNNER_KEYS and hasattr(here.get('self'), 'work_dir'):
-            return RUNNER_KEYS[name], builder
+        elif name in READ_BY and hasattr(here.get('self'), 'work_dir'):
+            return READ_BY[name], builder
     return '', builder
 
 

@@ -18,12 +18,12 @@ from PIL import Image
 
 from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.cli import common
+from nasvit_mm.data import some_clauses
 from nasvit_mm.dense import build_model, check_checkpoint_fits, check_model, kind_of_config
 from nasvit_mm.errors import UsageError, first_line
 from nasvit_mm.runtime import check_folder
 
 SMALLEST = 32  # pixels of a side: the stride of the last features
-SHOWN = 5  # images left out that are named
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     check_checkpoint_exists(args.weights)
     images, bad = readable_images(args.image)
     if not images:
-        raise UsageError(f'no image of {args.image} can be read: {"; ".join(bad[:SHOWN])}')
+        raise UsageError(f'no image of {args.image} can be read: {some_clauses(bad)}')
     # The inferencers would only warn of weights that do not fit, and draw noise.
     check_checkpoint_fits(build_model(cfg), args.weights, cfg)
     with weights_only():
@@ -76,8 +76,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     print(f'pictures: {Path(args.out_dir, "vis")}, {written}')
     if bad:
-        more = f'; and {len(bad) - SHOWN} more' if len(bad) > SHOWN else ''
-        print(f'left out: {"; ".join(bad[:SHOWN])}{more}', file=sys.stderr)
+        print(f'left out: {some_clauses(bad)}', file=sys.stderr)
 
 
 def readable_images(source: str) -> tuple[list[str], list[str]]:

@@ -18,7 +18,7 @@ from nasvit_mm.data.label_maps import (
     mask_loader,
 )
 from nasvit_mm.data.pass_cache import PassCache
-from nasvit_mm.data.report import Problems, some
+from nasvit_mm.data.report import Problems, some, some_clauses
 from nasvit_mm.data.seeding import (
     ImageIndex,
     SeededEpochSampler,
@@ -57,4 +57,5 @@ __all__ = [
     'predict_unlabelled',
     'seed_everything',
     'some',
+    'some_clauses',
 ]

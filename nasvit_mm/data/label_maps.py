@@ -111,11 +111,7 @@ def _look_at(
         try:
             headers.append(read_header(path))
         except (OSError, SyntaxError, ValueError) as error:
-            problems.add(
-                f'files of the {split} data set that cannot be read',
-                f'{path} ({error})',
-                'Replace them, or remove image and mask from the data set.',
-            )
+            _add_unreadable(problems, split, path, error)
             return
     _check_sizes(image, mask, split, *headers, turned, problems)
     header = headers[1]
@@ -141,11 +137,15 @@ def _look_at(
         with Image.open(mask) as opened:
             counts.add(mask, np.array(opened))
     except (OSError, SyntaxError, ValueError) as error:
-        problems.add(
-            f'files of the {split} data set that cannot be read',
-            f'{mask} ({error})',
-            'Replace them, or remove image and mask from the data set.',
-        )
+        _add_unreadable(problems, split, mask, error)
+
+
+def _add_unreadable(problems: Problems, split: str, path: str, error: Exception) -> None:
+    problems.add(
+        f'files of the {split} data set that cannot be read',
+        f'{path} ({error})',
+        'Replace them, or remove image and mask from the data set.',
+    )
 
 
 def _check_sizes(

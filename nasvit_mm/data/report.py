@@ -20,6 +20,12 @@ def some(items: Sequence[Any], shown: int = SHOWN) -> str:
     return ', '.join(map(str, items[:shown])) + (f' and {rest} more' if rest > 0 else '')
 
 
+def some_clauses(items: Sequence[str]) -> str:
+    """Return the first items with semicolons between them, and the number of the rest."""
+    rest = [f'and {len(items) - SHOWN} more'] if len(items) > SHOWN else []
+    return '; '.join([*items[:SHOWN], *rest])
+
+
 class Problems:
     """Mistakes by kind, for one error that names the first five of each, and warnings.
 
@@ -74,8 +80,7 @@ class Problems:
             raise DataError(
                 '\n'.join(
                     f'{kind}{f" ({len(found)})" if len(found) > 1 else ""}: '
-                    f'{"; ".join(found[:SHOWN])}'
-                    f'{f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""}. {remedy}'
+                    f'{some_clauses(found)}. {remedy}'
                     for kind, (remedy, found) in self._kinds.items()
                 )
             )

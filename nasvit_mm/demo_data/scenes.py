@@ -31,7 +31,6 @@ from .classes import THINGS, VOID, Label
 SMALLEST = 32
 """Least height and width of a scene, in pixels."""
 
-_GROUND = frozenset({Label.GRASS, Label.ROAD, Label.SIDEWALK, Label.WATER})
 _FLAT = frozenset({Label.GRASS, Label.SIDEWALK})
 
 

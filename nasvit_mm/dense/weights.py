@@ -49,6 +49,13 @@ def check_checkpoint_fits(
     Raises:
         UsageError: says what differs, and which backbone the file was trained with if it tells.
     """
+    return _read_fitting(model, path, cfg, prefixes)[0]
+
+
+def _read_fitting(
+    model: nn.Module, path: str, cfg: Config, prefixes: str
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """Return a checkpoint that fits, and its weights without prefixes."""
     found, state = _read(path, prefixes)
     wanted = unwrapped(model, BaseTTAModel).state_dict()
     missing, shapes = _differences(wanted, state)
@@ -60,7 +67,7 @@ def check_checkpoint_fits(
             f'{_trained_with(found)}. Give the config it was trained with (the copy beside the '
             'checkpoint), or another checkpoint'
         )
-    return found
+    return found, state
 
 
 def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
@@ -131,8 +138,7 @@ def load_weights(
     model: nn.Module, path: str, cfg: Config, prefixes: str = r'module\.'
 ) -> Checkpoint:
     """Load a checkpoint that must fit; arguments of :func:`check_checkpoint_fits`."""
-    found = check_checkpoint_fits(model, path, cfg, prefixes)
-    state = {re.sub(f'^{prefixes}', '', key): value for key, value in found.state.items()}
+    found, state = _read_fitting(model, path, cfg, prefixes)
     unwrapped(model).load_state_dict(state, strict=False)  # counters of batches may be absent
     return found
 

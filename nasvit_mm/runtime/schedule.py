@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -170,10 +171,10 @@ def check_epochs(runner: Any, fit: bool = False) -> None:
         return
     epoch_length = len(runner.train_dataloader)
     if fit:
-        before = cfg.pretty_text
+        before = copy.deepcopy(cfg.param_scheduler)
         fit_schedule(cfg, epoch_length=epoch_length)
         runner.param_schedulers = cfg.param_scheduler
-        if cfg.pretty_text != before:
+        if cfg.param_scheduler != before:
             runner.dump_config()
     check_schedule(cfg, epoch_length)
 
