@@ -19,7 +19,7 @@ from PIL import Image
 from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.cli import common
 from nasvit_mm.data import some_clauses
-from nasvit_mm.dense import build_model, check_checkpoint_fits, check_model, kind_of_config
+from nasvit_mm.dense import Drawing, build_model, check_checkpoint_fits, check_model, kind_of_config
 from nasvit_mm.errors import UsageError, first_line
 from nasvit_mm.runtime import check_folder
 
@@ -68,11 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             args.weights,
             images,
             args.out_dir,
-            device=args.device,
-            opacity=args.opacity,
-            with_labels=args.with_labels,
-            score=args.score,
-            show=args.show,
+            Drawing(args.device, args.opacity, args.with_labels, args.score, args.show),
         )
     print(f'pictures: {Path(args.out_dir, "vis")}, {written}')
     if bad:

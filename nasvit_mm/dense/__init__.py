@@ -9,6 +9,7 @@ from nasvit_mm.dense.counting import check_model, count, input_size
 from nasvit_mm.dense.kinds import (
     AnyDetector,
     AnySegmentor,
+    Drawing,
     LossesOnly,
     ModelKind,
     OneStage,
@@ -34,6 +35,7 @@ __all__ = [
     'AnyDetector',
     'AnySegmentor',
     'CheckData',
+    'Drawing',
     'LossesOnly',
     'ModelCost',
     'ModelKind',

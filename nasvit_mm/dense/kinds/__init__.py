@@ -1,6 +1,6 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
-from nasvit_mm.dense.kinds.base import ModelKind, StepOutput
+from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput
 from nasvit_mm.dense.kinds.detectors import AnyDetector, OneStage, TwoStage
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
@@ -15,6 +15,7 @@ from nasvit_mm.dense.kinds.segmentors import AnySegmentor, Segmentor
 __all__ = [
     'AnyDetector',
     'AnySegmentor',
+    'Drawing',
     'LossesOnly',
     'ModelKind',
     'OneStage',

@@ -37,6 +37,24 @@ class StepOutput(NamedTuple):
     rare: bool = False
 
 
+class Drawing(NamedTuple):
+    """How predictions are drawn.
+
+    Attributes:
+        device: ``'cuda:0'``, ``'cpu'``; None: what there is.
+        opacity: of the drawn classes, 0 to 1.
+        with_labels: write the names of classes.
+        score: smallest score of a box that is drawn.
+        show: show the images in windows too.
+    """
+
+    device: str | None = None
+    opacity: float = 0.6
+    with_labels: bool = False
+    score: float = 0.3
+    show: bool = False
+
+
 class ModelKind:
     """One kind of mmengine model: how it is trained, counted, checked and used.
 
@@ -164,27 +182,12 @@ class ModelKind:
 
     @classmethod
     def draw(
-        cls,
-        cfg: Config,
-        weights: str,
-        images: str | Sequence[str],
-        out_dir: str,
-        *,
-        device: str | None = None,
-        opacity: float = 0.6,
-        with_labels: bool = False,
-        score: float = 0.3,
-        show: bool = False,
+        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
     ) -> str:
         """Draw what a trained model predicts for images to ``OUT_DIR/vis``.
 
         Args:
             images: files or URLs, or one folder.
-            device: ``'cuda:0'``, ``'cpu'``; None: what there is.
-            opacity: of the drawn classes, 0 to 1.
-            with_labels: write the names of classes.
-            score: smallest score of a box that is drawn.
-            show: show the images in windows too.
 
         Returns:
             What else was written, and where, in a few words.

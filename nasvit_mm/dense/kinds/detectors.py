@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from nasvit_mm.data import class_names
-from nasvit_mm.dense.kinds.base import Forward, ModelKind, StepOutput, derives, summed
+from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, StepOutput, derives, summed
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
 
@@ -40,29 +40,19 @@ class AnyDetector(ModelKind):
 
     @classmethod
     def draw(
-        cls,
-        cfg: Config,
-        weights: str,
-        images: str | Sequence[str],
-        out_dir: str,
-        *,
-        device: str | None = None,
-        opacity: float = 0.6,
-        with_labels: bool = False,
-        score: float = 0.3,
-        show: bool = False,
+        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
     ) -> str:
         """Draw boxes by mmdet's ``DetInferencer``; see the base."""
         from mmdet.apis import DetInferencer
 
-        inferencer = DetInferencer(cfg, weights, device=device)
+        inferencer = DetInferencer(cfg, weights, device=how.device)
         inferencer.model.dataset_meta.update(class_names(cfg))  # weights alone say nothing of them
         inferencer.visualizer.dataset_meta = inferencer.model.dataset_meta
         inferencer(
             images,
             out_dir=out_dir,
-            pred_score_thr=score,
-            show=show,
+            pred_score_thr=how.score,
+            show=how.show,
             no_save_pred=False,
             print_result=False,
         )

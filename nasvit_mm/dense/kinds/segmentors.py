@@ -10,7 +10,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from nasvit_mm.data import class_names
-from nasvit_mm.dense.kinds.base import Forward, ModelKind, StepOutput, image_meta, summed
+from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, StepOutput, image_meta, summed
 from nasvit_mm.registry import KINDS
 
 
@@ -41,23 +41,15 @@ class AnySegmentor(ModelKind):
 
     @classmethod
     def draw(
-        cls,
-        cfg: Config,
-        weights: str,
-        images: str | Sequence[str],
-        out_dir: str,
-        *,
-        device: str | None = None,
-        opacity: float = 0.6,
-        with_labels: bool = False,
-        score: float = 0.3,
-        show: bool = False,
+        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
     ) -> str:
         """Draw classes by mmseg's ``MMSegInferencer``; see the base."""
         from mmseg.apis import MMSegInferencer
 
-        inferencer = MMSegInferencer(cfg, weights, device=device, **class_names(cfg))
-        inferencer(images, out_dir=out_dir, opacity=opacity, show=show, with_labels=with_labels)
+        inferencer = MMSegInferencer(cfg, weights, device=how.device, **class_names(cfg))
+        inferencer(
+            images, out_dir=out_dir, opacity=how.opacity, show=how.show, with_labels=how.with_labels
+        )
         return f'label maps: {Path(out_dir, "pred")}'
 
 
