@@ -1,7 +1,7 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
 from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput
-from nasvit_mm.dense.kinds.detectors import AnyDetector, OneStage, TwoStage
+from nasvit_mm.dense.kinds.detectors import AnyDetector
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
     elastic_backbone,
@@ -10,7 +10,9 @@ from nasvit_mm.dense.kinds.lookup import (
     kind_of_config,
     write_results,
 )
+from nasvit_mm.dense.kinds.one_stage import OneStage
 from nasvit_mm.dense.kinds.segmentors import AnySegmentor, Segmentor
+from nasvit_mm.dense.kinds.two_stage import TwoStage
 
 __all__ = [
     'AnyDetector',
