@@ -1,6 +1,6 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
-from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput
+from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput, child
 from nasvit_mm.dense.kinds.detectors import AnyDetector
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
@@ -24,6 +24,7 @@ __all__ = [
     'Segmentor',
     'StepOutput',
     'TwoStage',
+    'child',
     'elastic_backbone',
     'head_types',
     'kind_of',

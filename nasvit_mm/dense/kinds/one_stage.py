@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nasvit_mm.dense.kinds.base import Forward, StepOutput, summed
+from nasvit_mm.dense.kinds.base import StepOutput, summed
 from nasvit_mm.dense.kinds.detectors import AnyDetector
 from nasvit_mm.registry import KINDS
 
@@ -53,6 +53,3 @@ class OneStage(AnyDetector):
             loss - classes,
             rare=True,
         )
-
-    def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
-        return lambda model, images: model(images, mode='tensor')
