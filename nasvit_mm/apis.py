@@ -38,8 +38,10 @@ from nasvit_mm.dense import (
     check_pretrained,
     count,
     input_size,
+    standalone,
     write_results,
 )
+from nasvit_mm.deploy import DESCRIPTION, Artefact, Predictor, make_artefact
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     RefitSchedule,
@@ -81,9 +83,11 @@ from nasvit_mm.search import (
 )
 
 __all__ = [
+    'Predictor',
     'Search',
     'check_model',
     'count',
+    'deploy',
     'evaluate',
     'export',
     'input_size',
@@ -208,7 +212,8 @@ def evaluate(
     """
     cfg, weights = _run_config(cfg, options, work_dir), str(weights)
     check_has_model(cfg)
-    check_checkpoint_exists(weights)
+    if not Path(weights).is_dir():
+        check_checkpoint_exists(weights)
     if out:
         predict_unlabelled(cfg)
     for folder, option in ((out, '--out'), (show_dir, '--show-dir')):
@@ -219,6 +224,9 @@ def evaluate(
     if type_name(cfg.model) == 'Supernet':
         cfg.model.teachers = None  # only training asks them
     without_moving_average(cfg)
+    artefact = Path(weights, DESCRIPTION).is_file()
+    if artefact:
+        cfg.model = dict(type='nasvit_mm.ArtefactModel', folder=weights)
     if show or show_dir:
         show_predictions(cfg, show, show_dir, wait_time)
     if tta:
@@ -230,8 +238,9 @@ def evaluate(
 
     with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
-        check_checkpoint_fits(runner.model, weights, cfg)
-        runner.load_checkpoint(weights)
+        if not artefact:
+            check_checkpoint_fits(runner.model, weights, cfg)
+            runner.load_checkpoint(weights)
         found = runner.test()
     if show_dir:
         runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
@@ -384,5 +393,62 @@ def export(
             from_scratch=from_scratch,
             num_calibration=num_calibration,
             phase=phase,
+            force=force,
+        )
+
+
+def deploy(
+    cfg: AnyConfig,
+    weights: str | Path,
+    out: str | Path,
+    *,
+    to: str,
+    shape: int | Sequence[int] | None = None,
+    precision: str = 'fp32',
+    num_calibration: int = 128,
+    keep_float: Sequence[str] = (),
+    batch: int | None = 1,
+    logits: bool = False,
+    force: bool = False,
+    options: Mapping[str, Any] | None = None,
+) -> Artefact:
+    """Make an artefact of a trained model, and compare it with the model.
+
+    Args:
+        cfg: of a segmentor, a detector or a classifier; of a supernet the model in it.
+        weights: checkpoint that fits it.
+        out: folder to write.
+        to: runtime: ``'onnx'``, ``'openvino'``, ``'litert'`` or ``'torch'``.
+        shape: side or (height, width) in pixels of the images that the graph takes; None: as of
+            :func:`input_size`.
+        precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
+        num_calibration: training images by which int8 ranges are chosen.
+        keep_float: names of the graph's operations that stay in float in int8.
+        batch: images at once; None: any number.
+        logits: of a segmentor, give logits instead of a label map.
+        force: write over another artefact.
+        options: overrides by dotted key, as of :func:`train`.
+
+    Raises:
+        UsageError: the model has no such form, the weights do not fit, a package is missing, or
+            the folder holds something else.
+    """
+    cfg = standalone(read_config(cfg, options))
+    check_has_model(cfg)
+    check_checkpoint_exists(str(weights))
+    check_folder(out, '--out')
+    with building(cfg), disk_errors(str(out)), weights_only():
+        return make_artefact(
+            cfg,
+            str(weights),
+            out,
+            to,
+            input_size(cfg, shape),
+            name=config_name(cfg),
+            precision=precision,
+            num_calibration=num_calibration,
+            batch=batch,
+            logits=logits,
+            keep_float=tuple(keep_float),
             force=force,
         )

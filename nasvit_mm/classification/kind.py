@@ -22,6 +22,7 @@ class Classifier(ModelKind):
 
     distils = True
     classifies = True
+    predicts = 'classes'
 
     @classmethod
     def fits(cls, model: nn.Module) -> bool:

@@ -19,6 +19,7 @@ COMMANDS = {  # name: module with main(argv), what it does
     'test': ('nasvit_mm.cli.test', 'evaluate a checkpoint on the test data of a config'),
     'search': ('nasvit_mm.cli.search', 'search architectures for a task, under its whole cost'),
     'export': ('nasvit_mm.cli.export', 'hand a searched backbone over to training'),
+    'deploy': ('nasvit_mm.cli.deploy', 'make an artefact that a device runs'),
     'convert': ('nasvit_mm.cli.convert', 'turn an official checkpoint into one of this package'),
     'flops': ('nasvit_mm.cli.flops', "count MACs and parameters of a config's model"),
     'benchmark': ('nasvit_mm.cli.benchmark', "measure latency and memory of a config's model"),

@@ -1,17 +1,54 @@
-"""A trained model as an artefact: plain logits, ONNX, what it takes in time and memory."""
+"""A trained model as an artefact that a device runs: graph, runtimes, int8, what it takes in time.
 
-from nasvit_mm.deploy.benchmark import BACKENDS, benchmark_model
-from nasvit_mm.deploy.latency import LatencyTable, build_latency_table
-from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
-from nasvit_mm.deploy.onnx import Logits, export_onnx
+Its names load what they need when they are asked for: ``Predictor`` and ``Artefact`` need neither
+torch nor the OpenMMLab packages.
+"""
 
-__all__ = [
-    'BACKENDS',
-    'LatencyTable',
-    'Logits',
-    'PeakMemory',
-    'benchmark_model',
-    'build_latency_table',
-    'export_onnx',
-    'measure_seconds',
-]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nasvit_mm.deploy.artefact import DESCRIPTION, PRECISIONS, Artefact
+    from nasvit_mm.deploy.benchmark import BACKENDS, benchmark_model
+    from nasvit_mm.deploy.latency import LatencyTable, build_latency_table
+    from nasvit_mm.deploy.make import make_artefact
+    from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
+    from nasvit_mm.deploy.model import ArtefactModel
+    from nasvit_mm.deploy.onnx import Logits, export_onnx
+    from nasvit_mm.deploy.predictor import Boxes, Predictor, open_artefact
+    from nasvit_mm.deploy.runtimes import RUNTIMES, Session, get_runtime
+
+_HOME = {
+    'Artefact': 'artefact',
+    'ArtefactModel': 'model',
+    'BACKENDS': 'benchmark',
+    'Boxes': 'predictor',
+    'DESCRIPTION': 'artefact',
+    'LatencyTable': 'latency',
+    'Logits': 'onnx',
+    'PRECISIONS': 'artefact',
+    'PeakMemory': 'measure',
+    'Predictor': 'predictor',
+    'RUNTIMES': 'runtimes',
+    'Session': 'runtimes',
+    'benchmark_model': 'benchmark',
+    'build_latency_table': 'latency',
+    'export_onnx': 'onnx',
+    'get_runtime': 'runtimes',
+    'make_artefact': 'make',
+    'measure_seconds': 'measure',
+    'open_artefact': 'predictor',
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'{__name__}.{_HOME[name]}'), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

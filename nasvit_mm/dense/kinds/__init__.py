@@ -1,6 +1,6 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
-from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput, child
+from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput, child, image_meta
 from nasvit_mm.dense.kinds.detectors import AnyDetector
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
@@ -27,6 +27,7 @@ __all__ = [
     'child',
     'elastic_backbone',
     'head_types',
+    'image_meta',
     'kind_of',
     'kind_of_config',
     'write_results',

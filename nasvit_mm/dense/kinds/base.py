@@ -66,6 +66,8 @@ class ModelKind:
     Attributes:
         distils: whether one subnet can learn from another's logits.
         classifies: whether its logits are those of a classifier, which external teachers are.
+        predicts: what a deployed model of it gives, ``'label map'``, ``'boxes'`` or ``'classes'``;
+            None: it cannot be deployed.
         parts: keys of a model's config, any of which tells the kind before the model is built.
         takes: keys of the parts that take the backbone's maps where there is no neck.
         class_heads: dotted names of the children that know the number of classes, the first that
@@ -76,6 +78,7 @@ class ModelKind:
 
     distils: ClassVar[bool] = False
     classifies: ClassVar[bool] = False
+    predicts: ClassVar[str | None] = None
     parts: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[str, ...]] = ()
     class_heads: ClassVar[tuple[str, ...]] = ()

@@ -24,6 +24,7 @@ class AnyDetector(ModelKind):
     most (see `choosing.py`).
     """
 
+    predicts = 'boxes'
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
     class_heads = ('bbox_head',)
     trains_only = ModelKind.trains_only | {

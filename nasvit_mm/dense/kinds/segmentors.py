@@ -36,6 +36,7 @@ class _Metas(Sequence):
 class AnySegmentor(ModelKind):
     """Whatever has mmseg's ``encode_decode`` (OCRNet, PointRend, Mask2Former): labels only."""
 
+    predicts = 'label map'
     parts = ('decode_head',)
     takes = ('decode_head', 'auxiliary_head')
     class_heads = ('decode_head',)

@@ -149,6 +149,10 @@ def _talk(
 ) -> torch.Tensor:
     """Apply a linear layer over the head axis of (N, h, rows, L), its bias times ``spread``."""
     weight, bias = take(linear.weight, heads, heads), take(linear.bias, heads)
+    if torch.compiler.is_exporting():
+        # Runtimes fuse, and quantise, a 1x1 convolution over the heads; a product with expanded
+        # weights they do not.
+        return F.conv2d(scores, weight[:, :, None, None]) + bias[:, None, None] * spread
     n, h, rows, tokens = scores.shape
     scores = scores.flatten(2)  # (N, h, rows * L)
     mixed = torch.baddbmm(bias[None, :, None] * spread, weight.expand(n, h, h), scores)

@@ -1,0 +1,140 @@
+"""An artefact: a folder with the model file that a device runs, and what is known of it.
+
+Standard library only: a device needs no torch to read it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nasvit_mm.errors import UsageError, first_line, shown_path
+from nasvit_mm.files import sha256, write_text
+
+DESCRIPTION, CARD = 'deploy.json', 'README.md'
+FORMAT = 1  # of the description
+LABEL_MAP, BOXES, CLASSES = 'label map', 'boxes', 'classes'
+TASKS = (LABEL_MAP, BOXES, CLASSES)
+STRETCH, PAD = 'stretch', 'pad'  # how an image is brought to the input's size
+PRECISIONS = ('fp32', 'bf16', 'int8')
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What ``deploy.json`` says.
+
+    Attributes:
+        folder: where the files are.
+        task: what is predicted: ``'label map'``, ``'boxes'`` or ``'classes'``.
+        runtime: what runs it, one of :data:`nasvit_mm.deploy.RUNTIMES`.
+        version: of that runtime, when it was made.
+        precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
+        input: ``name``, ``shape`` [N, H, W, 3] (N None: any), ``dtype``, ``layout``, ``colour``.
+        outputs: name -> ``shape`` (None: as of the batch) and ``dtype``.
+        mean, std: what the graph subtracts and divides by, RGB, of values of 0 to 255.
+        fit: how images are brought to the input's size: ``'stretch'``, or ``'pad'``, which keeps
+            their shape and fills right and below.
+        fill: RGB colour of the filling.
+        classes: names, in the order of the labels.
+        palette: RGB colour of each class, or empty.
+        files: name -> first digits of the SHA-256 of what it holds; the first is the model.
+        origin: config, weights and their digest, calibration, versions.
+        measured: metric and latency of these very files, as they become known.
+    """
+
+    folder: Path
+    task: str
+    runtime: str
+    version: str
+    precision: str
+    input: dict[str, Any]
+    outputs: dict[str, Any]
+    mean: list[float]
+    std: list[float]
+    fit: str
+    fill: list[int]
+    classes: list[str]
+    palette: list[list[int]]
+    files: dict[str, str]
+    origin: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Return (height, width) of the input in pixels."""
+        return tuple(self.input['shape'][1:3])
+
+    @property
+    def batch(self) -> int | None:
+        """Return the number of images that it takes at once; None: any."""
+        return self.input['shape'][0]
+
+    @property
+    def model_file(self) -> Path:
+        return self.folder / next(iter(self.files))
+
+    @property
+    def digest(self) -> str:
+        """Return the digest of the model file."""
+        return next(iter(self.files.values()))
+
+    def save(self) -> None:
+        """Write the description."""
+        content = dict(format=FORMAT, **dataclasses.asdict(self))
+        del content['folder']
+        write_text(self.folder / DESCRIPTION, json.dumps(content, indent=1) + '\n')
+
+    def with_measured(self, **measured: Any) -> Artefact:
+        """Return the artefact with more that was measured of it."""
+        return dataclasses.replace(self, measured={**self.measured, **measured})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Artefact:
+        """Read an artefact, and check that its files are those that it describes.
+
+        Raises:
+            UsageError: no artefact, one of a later version, one that is cut, or a file that
+                was changed since.
+        """
+        folder, path = Path(folder), Path(folder, DESCRIPTION)
+        if not path.is_file():
+            raise UsageError(
+                f'{shown_path(folder)} is no artefact: it has no {DESCRIPTION}; '
+                'tools/deploy.py CONFIG WEIGHTS --to RUNTIME --out DIR writes one'
+            )
+        try:
+            content = json.loads(path.read_text(encoding='utf-8'))
+            version = content.pop('format')
+            if version != FORMAT:
+                raise ValueError(f'format {version!r}, and this version reads {FORMAT}')
+            found = cls(folder=folder, **content)
+            found._check()
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UsageError(
+                f'{path} is no description of an artefact ({first_line(error)}): make it again by '
+                'tools/deploy.py'
+            ) from error
+        for name, digest in found.files.items():
+            if not (folder / name).is_file():
+                raise UsageError(f'{shown_path(folder)}: {name} is missing; make it again')
+            if sha256(folder / name) != digest:
+                raise UsageError(
+                    f'{folder / name} is not the file that {DESCRIPTION} describes: its SHA-256 is '
+                    f'another; make the artefact again'
+                )
+        return found
+
+    def _check(self) -> None:
+        shape = self.input['shape']
+        if self.task not in TASKS or self.fit not in (STRETCH, PAD):
+            raise ValueError(f'task {self.task!r}, fit {self.fit!r}')
+        if not isinstance(self.files, Mapping) or not self.files:
+            raise ValueError('files are missing')
+        if any(Path(name).name != name for name in self.files):
+            raise ValueError('a file outside of the folder')
+        if len(shape) != 4 or not all(isinstance(side, int) and side > 0 for side in shape[1:]):
+            raise ValueError(f'input shape {shape!r}')

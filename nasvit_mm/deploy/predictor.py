@@ -1,0 +1,177 @@
+"""Predictions of an artefact in Python: numpy, Pillow and the runtime, no torch, no OpenMMLab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from nasvit_mm.deploy.artefact import BOXES, LABEL_MAP, PAD, Artefact
+from nasvit_mm.deploy.runtimes import Session, get_runtime
+from nasvit_mm.errors import DataError, UsageError, first_line
+
+
+class Boxes(NamedTuple):
+    """Objects in an image, the surest first.
+
+    Attributes:
+        boxes: (M, 4) float32, x1, y1, x2, y2 in pixels of the image.
+        scores: (M,) float32.
+        labels: (M,) int32.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+
+
+def open_artefact(
+    artefact: Artefact, threads: int | None = None, device: str = 'cpu', runtime: str | None = None
+) -> Session:
+    """Load the model file of an artefact into its runtime.
+
+    Args:
+        threads: of the CPU; None: all that this process may use.
+        device: as the runtime names it.
+        runtime: another that runs the same file, as ``'torch-compile'`` does ``'torch'``'s.
+
+    Raises:
+        UsageError: the runtime is not installed, or cannot load the file.
+    """
+    kind = get_runtime(runtime or artefact.runtime)
+    session = kind(artefact.model_file, threads, artefact.precision, device)
+    session.names = list(artefact.outputs)
+    return session
+
+
+class Predictor:
+    """``predictor(image)`` gives what the model of an artefact sees in it.
+
+        predictor = Predictor('work_dirs/deployed')
+        labels = predictor('street.jpg')           # (H, W), of a segmentor
+        boxes, scores, labels = predictor('street.jpg')       # of a detector
+
+    Args:
+        folder: the artefact.
+        threads: of the CPU; None: all that this process may use.
+        device: as the runtime names it.
+
+    Attributes:
+        artefact: what its ``deploy.json`` says.
+        classes: names by label.
+
+    Raises:
+        UsageError: no artefact, or its runtime is missing.
+    """
+
+    def __init__(self, folder: str | Path, threads: int | None = None, device: str = 'cpu') -> None:
+        self.artefact = Artefact.load(folder)
+        self.session = open_artefact(self.artefact, threads, device)
+
+    @property
+    def classes(self) -> list[str]:
+        return self.artefact.classes
+
+    def __call__(self, image: str | Path | Image.Image | np.ndarray) -> np.ndarray | Boxes:
+        """Predict of one image.
+
+        Args:
+            image: a file, a Pillow image, or an RGB array (H, W, 3) of uint8.  Files are turned as
+                their EXIF orientation says.
+
+        Returns:
+            Of a segmentor the label map (H, W) of the image's size (logits (K, h, w) where the
+            graph gives them, at the input's size); of a detector :class:`Boxes`; of a classifier
+            the scores (classes,).
+
+        Raises:
+            DataError: a file that is no image.
+        """
+        given = read_image(image)
+        about = self.artefact
+        ready, scale = fitted(given, about.size, about.fit, about.fill)
+        batch = self.artefact.batch or 1
+        found = self.session.run(np.repeat(ready[None], batch, 0))
+        found = {name: value[0] for name, value in found.items()}
+        if self.artefact.task == LABEL_MAP:
+            if 'label_map' not in found:
+                return found['logits']
+            return resized_labels(found['label_map'], given.size, scale)
+        if self.artefact.task == BOXES:
+            return Boxes(*in_image(found, given.size, scale))
+        return found['scores']
+
+
+def fitted(
+    image: Image.Image, size: tuple[int, int], fit: str, fill: Sequence[int]
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Bring an image to the size of an input, (height, width).
+
+    Args:
+        fit, fill: of an :class:`Artefact`.
+
+    Returns:
+        uint8 (H, W, 3), and the factors of x and y by which the image was resized.
+    """
+    height, width = size
+    if fit == PAD:
+        factor = min(width / image.width, height / image.height)
+        new = (
+            max(1, min(width, round(image.width * factor))),
+            max(1, min(height, round(image.height * factor))),
+        )
+    else:
+        new = (width, height)
+    scale = (new[0] / image.width, new[1] / image.height)
+    if new != image.size:
+        image = image.resize(new, Image.Resampling.BILINEAR)
+    if new == (width, height):
+        return np.asarray(image), scale
+    ready = np.empty((height, width, 3), np.uint8)
+    ready[:] = fill
+    ready[: new[1], : new[0]] = np.asarray(image)
+    return ready, scale
+
+
+def resized_labels(
+    labels: np.ndarray, size: tuple[int, int], scale: tuple[float, float]
+) -> np.ndarray:
+    """Bring a label map back to an image, (width, height), by the nearest label."""
+    rows = np.minimum((np.arange(size[1]) + 0.5) * scale[1], labels.shape[0] - 1).astype(int)
+    columns = np.minimum((np.arange(size[0]) + 0.5) * scale[0], labels.shape[1] - 1).astype(int)
+    return labels[rows[:, None], columns]
+
+
+def in_image(
+    found: dict[str, np.ndarray], size: tuple[int, int], scale: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the boxes that have a score, in pixels of the image, (width, height)."""
+    kept = found['scores'] > 0
+    boxes = found['boxes'][kept] / np.array([*scale, *scale], np.float32)
+    boxes = np.clip(boxes, 0, np.array([*size, *size], np.float32))
+    return boxes, found['scores'][kept], found['labels'][kept]
+
+
+def read_image(image: str | Path | Image.Image | np.ndarray) -> Image.Image:
+    """Return an RGB image of a file (turned as its EXIF says), a Pillow image or an array.
+
+    Raises:
+        DataError: a file that is no image.
+        UsageError: an array that is none.
+    """
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise UsageError(
+                f'an image of {image.dtype} {image.shape}: expected uint8 (H, W, 3), RGB'
+            )
+        return Image.fromarray(image)
+    if isinstance(image, Image.Image):
+        return image.convert('RGB')
+    try:
+        with Image.open(image) as file:
+            return ImageOps.exif_transpose(file).convert('RGB')
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f'{image} is no image that can be read ({first_line(error)})') from error

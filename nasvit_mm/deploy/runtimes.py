@@ -1,0 +1,266 @@
+"""Runtimes: what runs the model file of an artefact.  numpy, and each runtime's own package.
+
+A runtime is a class with ``load``: see :class:`Session`.  Its package is imported when it is asked
+for; one that is missing is one sentence with the command that installs it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nasvit_mm.errors import UsageError, unknown
+
+
+class Session:
+    """A loaded model: ``run(images)`` of uint8 RGB images (N, H, W, 3) gives arrays by name.
+
+    Args:
+        path: the model file.
+        threads: of the CPU; None: all cores that this process may use.
+        precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
+        device: as the runtime names it, ``'cpu'`` or for onnxruntime a provider
+            (``'TensorrtExecutionProvider'``).
+
+    Attributes:
+        package: Python package that it is made of.
+        extra: of this project, which installs it.
+        suffix: of its model files.
+        precisions: that it runs.
+    """
+
+    name: ClassVar[str]
+    package: ClassVar[str]
+    distribution: ClassVar[str]
+    extra: ClassVar[str] = 'deploy'
+    suffix: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = ('fp32',)
+
+    def __init__(
+        self,
+        path: str | Path,
+        threads: int | None = None,
+        precision: str = 'fp32',
+        device: str = 'cpu',
+    ) -> None:
+        self.path, self.precision, self.device = Path(path), precision, device
+        self.threads = threads or available_cores()
+        self.check_precision(precision)
+        self.load(self.module())
+
+    def load(self, module: ModuleType) -> None:
+        """Load the model file with the runtime's package."""
+        raise NotImplementedError
+
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Run a batch."""
+        raise NotImplementedError
+
+    @classmethod
+    def module(cls) -> ModuleType:
+        """Import the runtime's package.
+
+        Raises:
+            UsageError: it is not installed.
+        """
+        try:
+            return importlib.import_module(cls.package)
+        except ImportError as error:
+            raise UsageError(
+                f'the runtime {cls.name} needs {cls.distribution}, which cannot be imported '
+                f'({error}): pip install "nasvit_mm[{cls.extra}]", or pip install '
+                f'{cls.distribution}'
+            ) from error
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of the package, ``'none'`` where it is not installed."""
+        try:
+            return version(cls.distribution)
+        except PackageNotFoundError:
+            return 'none'
+
+    @classmethod
+    def check_precision(cls, precision: str) -> None:
+        """Check that the runtime runs a precision here.
+
+        Raises:
+            UsageError: names those that it runs.
+        """
+        if precision not in cls.precisions:
+            raise UsageError(f'{cls.name} runs {", ".join(cls.precisions)}, not {precision}')
+
+
+class OnnxRuntime(Session):
+    """onnxruntime, on the CPU or by another of its providers."""
+
+    name = 'onnx'
+    package = distribution = 'onnxruntime'
+    suffix = '.onnx'
+    precisions = ('fp32', 'int8')
+
+    def load(self, module: ModuleType) -> None:
+        options = module.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.log_severity_level = 3
+        provider = 'CPUExecutionProvider' if self.device == 'cpu' else self.device
+        known = module.get_available_providers()
+        if provider not in known:
+            raise UsageError(
+                f'onnxruntime has no provider {provider} here, it has {", ".join(known)}; of a GPU '
+                'they come with pip install onnxruntime-gpu'
+            )
+        with readable(self.path):
+            self.session = module.InferenceSession(
+                str(self.path), options, providers=[provider, 'CPUExecutionProvider']
+            )
+        self.input = self.session.get_inputs()[0].name
+        self.outputs = [output.name for output in self.session.get_outputs()]
+
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        return dict(zip(self.outputs, self.session.run(None, {self.input: images})))
+
+
+class OpenVino(Session):
+    """OpenVINO, on the CPU or another of its devices."""
+
+    name = package = distribution = 'openvino'
+    suffix = '.xml'
+    precisions = ('fp32', 'bf16', 'int8')
+
+    def load(self, module: ModuleType) -> None:
+        core = module.Core()
+        if self.device.upper() not in core.available_devices:
+            raise UsageError(
+                f'OpenVINO has no device {self.device!r} here, it has '
+                f'{", ".join(core.available_devices)}'
+            )
+        hint = 'bf16' if self.precision == 'bf16' else 'f32'
+        options = {'INFERENCE_PRECISION_HINT': hint, 'PERFORMANCE_HINT': 'LATENCY'}
+        if self.device.upper() == 'CPU':
+            options['INFERENCE_NUM_THREADS'] = self.threads
+        with readable(self.path):
+            self.compiled = core.compile_model(str(self.path), self.device.upper(), options)
+        self.outputs = [output.get_any_name() for output in self.compiled.outputs]
+
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        found = self.compiled(images)
+        return {name: found[i] for i, name in enumerate(self.outputs)}
+
+    @classmethod
+    def check_precision(cls, precision: str) -> None:
+        super().check_precision(precision)
+        if precision == 'bf16' and not has_bf16():
+            raise UsageError(
+                'this CPU has no bfloat16 (no avx512_bf16 or amx_bf16 among its flags): OpenVINO '
+                'would compute in float32; take fp32 or int8'
+            )
+
+
+class LiteRt(Session):
+    """LiteRT, the mobile runtime that TensorFlow Lite became, by XNNPACK on the CPU."""
+
+    name = 'litert'
+    package = 'ai_edge_litert.interpreter'
+    distribution = 'ai-edge-litert'
+    extra = 'mobile'
+    suffix = '.tflite'
+
+    def load(self, module: ModuleType) -> None:
+        with readable(self.path):
+            self.interpreter = module.Interpreter(str(self.path), num_threads=self.threads)
+            self.interpreter.allocate_tensors()
+        self.input = self.interpreter.get_input_details()[0]['index']
+        details = self.interpreter.get_output_details()
+        # StatefulPartitionedCall_..., or output_0, output_1 in the order of the graph.
+        self.outputs = [d['index'] for d in sorted(details, key=lambda d: d['name'])]
+        self.names: Sequence[str] = ()  # told by the artefact
+
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        self.interpreter.set_tensor(self.input, images)
+        self.interpreter.invoke()
+        found = [self.interpreter.get_tensor(index) for index in self.outputs]
+        return dict(zip(self.names or map(str, range(len(found))), found))
+
+
+class Torch(Session):
+    """PyTorch, of a program that torch.export wrote: eager, or compiled by torch.compile."""
+
+    name = 'torch'
+    package = distribution = 'torch'
+    suffix = '.pt2'
+    compiled = False
+
+    def load(self, module: ModuleType) -> None:
+        module.set_num_threads(self.threads)
+        with readable(self.path):
+            self.model = module.export.load(str(self.path)).module().to(self.device)
+        if self.compiled:
+            self.model = module.compile(self.model)
+        self.torch, self.names = module, ()
+
+    def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        with self.torch.inference_mode():
+            found = self.model(self.torch.from_numpy(images).to(self.device))
+        found = found if isinstance(found, (list, tuple)) else [found]
+        arrays = [value.cpu().numpy() for value in found]
+        return dict(zip(self.names or map(str, range(len(arrays))), arrays))
+
+
+class TorchCompiled(Torch):
+    """PyTorch, compiled."""
+
+    name = 'torch-compile'
+    compiled = True
+
+
+RUNTIMES: Mapping[str, type[Session]] = {
+    runtime.name: runtime for runtime in (OnnxRuntime, OpenVino, LiteRt, Torch, TorchCompiled)
+}
+
+
+def get_runtime(name: str) -> type[Session]:
+    """Return a runtime by its name.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    if name not in RUNTIMES:
+        raise UsageError(unknown('runtime', name, RUNTIMES))
+    return RUNTIMES[name]
+
+
+class readable:
+    """Turn what a runtime raises of a model file into one sentence."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception) and not isinstance(error, UsageError):
+            text = ' '.join(str(error).split())[:300]
+            raise UsageError(f'{self.path} cannot be loaded: {text}') from error
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def has_bf16() -> bool:
+    """Return whether the CPU computes in bfloat16 (Linux; False where it cannot be told)."""
+    path = Path('/proc/cpuinfo')
+    flags = path.read_text() if path.exists() else ''
+    return 'avx512_bf16' in flags or 'amx_bf16' in flags
