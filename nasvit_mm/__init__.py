@@ -16,15 +16,7 @@ if TYPE_CHECKING:
     from nasvit_mm.deploy import Predictor
     from nasvit_mm.spaces import Arch, Space, get_space, list_spaces
 
-__all__ = [
-    'Arch',
-    'Predictor',
-    'Space',
-    '__version__',
-    'create_model',
-    'get_space',
-    'list_spaces',
-]
+__all__ = ['Arch', 'Predictor', 'Space', '__version__', 'create_model', 'get_space', 'list_spaces']
 
 _HOME = {
     'Arch': 'spaces',

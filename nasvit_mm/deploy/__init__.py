@@ -41,7 +41,27 @@ _HOME = {
     'measure_seconds': 'measure',
     'open_artefact': 'predictor',
 }
-__all__ = list(_HOME)
+__all__ = [
+    'Artefact',
+    'ArtefactModel',
+    'BACKENDS',
+    'Boxes',
+    'DESCRIPTION',
+    'LatencyTable',
+    'Logits',
+    'PRECISIONS',
+    'PeakMemory',
+    'Predictor',
+    'RUNTIMES',
+    'Session',
+    'benchmark_model',
+    'build_latency_table',
+    'export_onnx',
+    'get_runtime',
+    'make_artefact',
+    'measure_seconds',
+    'open_artefact',
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torchvision.ops import nms
 
@@ -73,10 +72,7 @@ def fixed_shapes(model: nn.Module) -> Iterator[None]:
                 changed = copy.deepcopy(cfg)
                 changed['min_bbox_size'] = -1  # `_batched_nms` does it, and drops nothing
                 stack.enter_context(patch.object(head, 'test_cfg', changed))
-        replaced = {
-            'filter_scores_and_topk': _best,
-            'batched_nms': partial(_batched_nms, smallest),
-        }
+        replaced = {'filter_scores_and_topk': _best, 'batched_nms': partial(_batched_nms, smallest)}
         for module in _modules_of(model):
             for name in replaced.keys() & vars(module).keys():
                 stack.enter_context(patch.object(module, name, replaced[name]))
@@ -140,4 +136,3 @@ def _batched_nms(
     places = torch.cat([kept, kept.new_zeros(number)])[:number]
     real = torch.arange(number, device=boxes.device) < kept.shape[0]
     return torch.cat([boxes[places], (scores[places] * real)[:, None]], 1), places
-

@@ -140,7 +140,8 @@ def quiet() -> Iterator[None]:
         with (
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()) if 'NASVIT_MM_DEBUG' not in os.environ
+            contextlib.redirect_stderr(io.StringIO())
+            if 'NASVIT_MM_DEBUG' not in os.environ
             else contextlib.nullcontext(sys.stderr),
         ):
             warnings.simplefilter('ignore')

@@ -37,9 +37,7 @@ class Graph(nn.Module):
         UsageError: the kind of model has no such form.
     """
 
-    def __init__(
-        self, model: nn.Module, input_size: tuple[int, int], logits: bool = False
-    ) -> None:
+    def __init__(self, model: nn.Module, input_size: tuple[int, int], logits: bool = False) -> None:
         super().__init__()
         self.model, self.size = model, tuple(input_size)
         self.kind = kind_of(model)
@@ -119,8 +117,8 @@ def normalisation(model: nn.Module) -> Normalisation:
         return Normalisation(IMAGENET_MEAN, IMAGENET_STD, True, 1)
     if not isinstance(found, ImgDataPreprocessor):
         raise UsageError(
-            f'the preprocessor {type(found).__name__} is none of images (ImgDataPreprocessor): what '
-            'it does cannot go into the graph'
+            f'the preprocessor {type(found).__name__} is none of images (an '
+            'ImgDataPreprocessor): what it does cannot go into the graph'
         )
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if found._enable_normalize:

@@ -85,11 +85,7 @@ def make_artefact(
             version=runtime.version(),
             precision=precision,
             input=dict(
-                name='images',
-                shape=[batch, *size, 3],
-                dtype='uint8',
-                layout='NHWC',
-                colour='RGB',
+                name='images', shape=[batch, *size, 3], dtype='uint8', layout='NHWC', colour='RGB'
             ),
             outputs=_outputs(graph, batch),
             mean=_rgb(graph, graph.normalisation.mean),
@@ -116,9 +112,7 @@ def make_artefact(
             palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
         )
         files = _write(graph, runtime, precision, batch, draft, images, list(keep_float), artefact)
-        artefact = dataclasses.replace(
-            artefact, files={path.name: sha256(path) for path in files}
-        )
+        artefact = dataclasses.replace(artefact, files={path.name: sha256(path) for path in files})
         artefact = artefact.with_measured(**compared(artefact, graph, images[:COMPARED]))
         artefact.save()
         write_text(draft / CARD, card_text(artefact))

@@ -1,0 +1,72 @@
+"""Small models, their configs and images, which the tests of artefacts deploy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from nasvit_mm.data import seed_everything
+from nasvit_mm.dense import build_model
+from tests.commands import ROOT
+from tests.families import randomised
+
+SIZE = (64, 96)
+CONFIGS = {'label map': 'configs/demo/nasvit_demo.py', 'boxes': 'configs/demo/nasvit_detection.py'}
+
+
+def config(task: str) -> Config:
+    """Return a config of one task, without data."""
+    if task == 'classes':
+        model = dict(
+            type='nasvit_mm.ImageClassifier', space='nasvit', arch='nasvit_min', num_classes=4
+        )
+        return Config(dict(model=model, default_scope='mmengine'))
+    cfg = Config.fromfile(ROOT / CONFIGS[task])
+    cfg.pop('train_dataloader')
+    return cfg
+
+
+def model(task: str) -> nn.Module:
+    """Return a model whose weights all matter, and whose boxes have scores apart."""
+    cfg = config(task)
+    seed_everything(0)
+    built = randomised(build_model(cfg))
+    if task == 'label map':
+        nn.init.normal_(built.decode_head.conv_seg.weight)
+    if task == 'boxes':
+        nn.init.normal_(built.bbox_head.retina_cls.weight, std=0.1)
+    return built.eval()
+
+
+def weights(task: str, folder: Path) -> str:
+    path = folder / 'weights.pth'
+    torch.save(model(task).state_dict(), path)
+    return str(path)
+
+
+def images(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Return blocks of colours, uint8 (n, H, W, 3): noise has classes that change by a rounding."""
+    blocks = np.random.default_rng(0).integers(0, 256, (number, size[0] // 16, size[1] // 16, 3))
+    return blocks.repeat(16, 1).repeat(16, 2).astype(np.uint8)
+
+
+def samples(built: nn.Module, given: np.ndarray) -> Any:
+    """Return images as OpenMMLab's pipelines give them to a model: BGR, channels first."""
+    inputs = [torch.from_numpy(i).flip(-1).permute(2, 0, 1) for i in given]
+    meta = dict(
+        img_shape=given.shape[1:3],
+        ori_shape=given.shape[1:3],
+        scale_factor=(1.0, 1.0),
+        pad_shape=given.shape[1:3],
+        batch_input_shape=given.shape[1:3],
+    )
+    if hasattr(built, 'encode_decode'):
+        from mmseg.structures import SegDataSample as Sample
+    else:
+        from mmdet.structures import DetDataSample as Sample
+    return dict(inputs=inputs, data_samples=[Sample(metainfo=meta) for _ in inputs])

@@ -1,0 +1,188 @@
+"""Artefacts: what is written is read, run by its runtime, and refused once it was changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nasvit_mm.deploy import Artefact, Predictor, make_artefact
+from nasvit_mm.deploy.graph import Graph
+from nasvit_mm.errors import DataError, UsageError
+from tests.commands import ROOT
+from tests.test_deploy.models import SIZE, config, images, model, weights
+
+onnxruntime = pytest.importorskip('onnxruntime')
+
+
+@pytest.fixture(scope='module', params=['label map', 'boxes', 'classes'])
+def deployed(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('deployed')
+    task = request.param
+    written = make_artefact(
+        config(task), weights(task, folder), folder / 'out', 'onnx', SIZE, name=task
+    )
+    return task, written
+
+
+@pytest.mark.slow
+class TestOfEveryTask:
+    def test_outputs_are_those_of_the_model(self, deployed):
+        task, artefact = deployed
+        given = images(1)
+        with torch.inference_mode():
+            wanted = Graph(model(task), SIZE).eval()(torch.from_numpy(given))
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        found = Predictor(artefact.folder, threads=1).session.run(given)
+        assert list(found) == list(artefact.outputs)
+        for value, expected in zip(found.values(), wanted, strict=True):
+            np.testing.assert_allclose(value, expected.numpy(), atol=2e-3)
+
+    def test_comparison_is_on_the_card(self, deployed):
+        _, artefact = deployed
+        text = (artefact.folder / 'README.md').read_text()
+        (name,) = artefact.measured.keys() - {'compared_images'}
+        assert f'- {name}: {artefact.measured[name]:.6g}' in text
+        assert artefact.digest in text
+
+    def test_card_runs_without_torch_and_openmmlab(self, deployed, tmp_path):
+        _, artefact = deployed
+        text = (artefact.folder / 'README.md').read_text()
+        code = text.split('```python\n')[1].split('```')[0]
+        Image.fromarray(images(1)[0]).save(tmp_path / 'a.png')
+        blocked = 'torch', 'torchvision', 'mmengine', 'mmcv', 'mmseg', 'mmdet', 'timm'
+        head = f'import sys\nfor name in {blocked!r}: sys.modules[name] = None\n'
+        done = subprocess.run(
+            [sys.executable, '-c', head + code, str(tmp_path / 'a.png')],
+            cwd=artefact.folder,
+            env={'PYTHONPATH': str(ROOT), 'PATH': ''},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+
+
+def written(folder, **changed) -> Artefact:
+    """Write an artefact without a model in it."""
+    (folder / 'model.onnx').write_bytes(b'no model')
+    from nasvit_mm.files import sha256
+
+    given = dict(
+        task='label map',
+        runtime='onnx',
+        version='1',
+        precision='fp32',
+        input=dict(name='images', shape=[1, 32, 48, 3]),
+        outputs=dict(label_map=dict(shape=[1, 32, 48], dtype='uint8')),
+        mean=[0.0] * 3,
+        std=[1.0] * 3,
+        fit='stretch',
+        fill=[0, 0, 0],
+        classes=['a'],
+        palette=[],
+        files={'model.onnx': sha256(folder / 'model.onnx')},
+    )
+    artefact = Artefact(folder=folder, **{**given, **changed})
+    artefact.save()
+    return artefact
+
+
+def test_a_description_is_read_as_it_was_written(tmp_path):
+    artefact = written(tmp_path, measured=dict(mIoU=50.0))
+    assert Artefact.load(tmp_path) == artefact
+
+
+def test_a_changed_model_file_is_refused(tmp_path):
+    written(tmp_path)
+    (tmp_path / 'model.onnx').write_bytes(b'another')
+    with pytest.raises(UsageError, match='model.onnx is not the file that deploy.json describes'):
+        Artefact.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (dict(format=99), 'format 99'),
+        (dict(task='cats'), 'cats'),
+        (dict(files={}), 'files are missing'),
+        (dict(files={'../model.onnx': '0'}), 'outside of the folder'),
+        (dict(input=dict(shape=[1, 'x', 48, 3])), 'input shape'),
+        (dict(input=None), 'no description of an artefact'),
+        (dict(more=1), 'more'),
+    ],
+)
+def test_a_malformed_description_is_refused(tmp_path, change, said):
+    written(tmp_path)
+    path = tmp_path / 'deploy.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(UsageError, match=said):
+        Artefact.load(tmp_path)
+
+
+def test_a_cut_description_is_refused(tmp_path):
+    written(tmp_path)
+    path = tmp_path / 'deploy.json'
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(UsageError, match='deploy.json is no description of an artefact'):
+        Artefact.load(tmp_path)
+
+
+def test_a_folder_without_description(tmp_path):
+    with pytest.raises(UsageError, match='is no artefact: it has no deploy.json'):
+        Predictor(tmp_path)
+
+
+def test_a_model_file_that_the_runtime_cannot_load(tmp_path):
+    written(tmp_path)
+    with pytest.raises(UsageError, match='model.onnx cannot be loaded'):
+        Predictor(tmp_path)
+
+
+def test_a_runtime_that_is_not_installed(tmp_path, monkeypatch):
+    written(tmp_path)
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(UsageError, match=r'pip install "nasvit_mm\[deploy\]"'):
+        Predictor(tmp_path)
+
+
+def test_a_provider_that_is_not_here(tmp_path):
+    written(tmp_path)
+    with pytest.raises(UsageError, match='no provider TensorrtExecutionProvider here'):
+        Predictor(tmp_path, device='TensorrtExecutionProvider')
+
+
+class TestMaking:
+    def test_a_folder_of_something_else_is_left_alone(self, tmp_path):
+        (tmp_path / 'thesis.tex').write_text('x')
+        with pytest.raises(UsageError, match='holds something else than an artefact'):
+            make_artefact(config('classes'), 'w.pth', tmp_path, 'onnx', SIZE, name='x')
+        assert (tmp_path / 'thesis.tex').read_text() == 'x'
+
+    def test_an_artefact_is_written_over_by_force_only(self, tmp_path):
+        written(tmp_path)
+        with pytest.raises(UsageError, match='--force'):
+            make_artefact(config('classes'), 'w.pth', tmp_path, 'onnx', SIZE, name='x')
+
+    def test_an_unknown_runtime(self, tmp_path):
+        with pytest.raises(UsageError, match="runtime = 'onx' .did you mean onnx?"):
+            make_artefact(config('classes'), 'w.pth', tmp_path, 'onx', SIZE, name='x')
+
+    def test_a_precision_that_the_runtime_has_not(self, tmp_path):
+        with pytest.raises(UsageError, match='onnx runs fp32, int8, not bf16'):
+            make_artefact(
+                config('classes'), 'w.pth', tmp_path, 'onnx', SIZE, name='x', precision='bf16'
+            )
+
+
+def test_an_image_that_cannot_be_read(tmp_path):
+    from nasvit_mm.deploy.predictor import read_image
+
+    (tmp_path / 'a.jpg').write_bytes(b'no image')
+    with pytest.raises(DataError, match='a.jpg is no image'):
+        read_image(tmp_path / 'a.jpg')
