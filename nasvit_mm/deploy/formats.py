@@ -10,14 +10,13 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch.export import ExportedProgram
 
 from nasvit_mm.deploy.graph import Graph
-from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, Torch
+from nasvit_mm.deploy.runtimes import LiteRt, OpenVino, Session, without_telemetry
 from nasvit_mm.errors import UsageError, first_line
 
 LARGEST_BATCH = 64  # of a graph that takes any
@@ -65,8 +64,7 @@ def write_onnx(
 def write_openvino(onnx: Path, path: Path, about: Mapping[str, str]) -> None:
     """Write an ONNX file as OpenVINO's ``.xml`` and ``.bin``."""
     openvino = OpenVino.module()
-    with quiet():
-        model = openvino.convert_model(str(onnx))
+    model = openvino.Core().read_model(str(onnx))
     for key, value in about.items():
         model.set_rt_info(value, ['nasvit_mm', key])
     openvino.save_model(model, str(path), compress_to_fp16=False)
@@ -82,7 +80,7 @@ def quantise(
         ignored: names of the graph's operations that stay in float.
     """
     try:
-        with quiet():
+        with quiet(), without_telemetry():
             import nncf
     except ImportError as error:
         raise UsageError(
@@ -149,11 +147,3 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-WRITTEN_BY: Mapping[type[Session], Any] = {
-    OnnxRuntime: write_onnx,
-    OpenVino: write_openvino,
-    LiteRt: write_litert,
-    Torch: write_torch,
-}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -71,7 +73,8 @@ class Session:
             UsageError: it is not installed.
         """
         try:
-            return importlib.import_module(cls.package)
+            with without_telemetry():
+                return importlib.import_module(cls.package)
         except ImportError as error:
             raise UsageError(
                 f'the runtime {cls.name} needs {cls.distribution}, which cannot be imported '
@@ -237,19 +240,35 @@ def get_runtime(name: str) -> type[Session]:
     return RUNTIMES[name]
 
 
-class readable:
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
     """Turn what a runtime raises of a model file into one sentence."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        text = ' '.join(str(error).split())[:300]
+        raise UsageError(f'{path} cannot be loaded: {text}') from error
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    def __enter__(self) -> None:
-        pass
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Keep OpenVINO and NNCF, imported in this block, from telling their makers what they are used
+    for.
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception) and not isinstance(error, UsageError):
-            text = ' '.join(str(error).split())[:300]
-            raise UsageError(f'{self.path} cannot be loaded: {text}') from error
+    Both ask for a package once, when they are imported, and stay silent where it is missing.
+    """
+    name = 'openvino_telemetry'
+    before = sys.modules.get(name)
+    sys.modules[name] = None
+    try:
+        yield
+    finally:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
 
 
 def available_cores() -> int:
