@@ -17,17 +17,19 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from rich.console import Console
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
 from nasvit_mm.building import building
-from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
+from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint, weights_only
 from nasvit_mm.config import add_own_hooks, type_name
 from nasvit_mm.data import check_contents, check_data, predict_unlabelled
 from nasvit_mm.dense import (
@@ -38,11 +40,13 @@ from nasvit_mm.dense import (
     check_pretrained,
     count,
     input_size,
+    load_weights,
     write_results,
 )
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     RefitSchedule,
+    StopAtNaN,
     augment_tests,
     check_epochs,
     check_folder,
@@ -52,16 +56,21 @@ from nasvit_mm.runtime import (
     check_trains,
     config_name,
     differences_table,
+    differing_processes,
     disk_errors,
     enable_amp,
     enable_auto_scale_lr,
     enable_tensorboard,
+    handed_over,
     is_first,
+    keep_checkpoints_whole,
     latest_checkpoint,
+    locked,
     read_config,
     short_console,
     show_predictions,
     start_processes,
+    whole_files,
     without_moving_average,
 )
 from nasvit_mm.search import (
@@ -143,29 +152,42 @@ def train(
         enable_tensorboard(cfg)
 
     if resume in (True, 'auto'):
-        resume = latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
-    differing = []
+        resume = latest_checkpoint(cfg.work_dir)
+        if not resume:
+            print_log(f'{cfg.work_dir} has no checkpoint yet: a fresh start', 'current')
     if resume:
-        check_checkpoint_exists(str(resume))
-        differing = check_resumed(cfg, str(resume), fit_schedule)
-        cfg.load_from, cfg.resume = str(resume), True
+        resume, checkpoint = str(resume), read_checkpoint(resume)
+        differing = check_resumed(cfg, resume, checkpoint, fit_schedule)
+        cfg.load_from, cfg.resume = resume, True
     elif cfg.get('load_from'):
         check_checkpoint_exists(cfg.load_from)
     add_own_hooks(cfg)
+    keep_checkpoints_whole(cfg)
     check_pretrained(cfg)
     check_data(cfg, 'train', 'val')
     check_contents(cfg, 'train', 'val', skip=skip_data_check)
     start_processes(cfg)
 
-    with building(cfg), disk_errors(cfg.work_dir), weights_only():
+    with (
+        locked(cfg.work_dir),
+        building(cfg),
+        disk_errors(cfg.work_dir),
+        weights_only(),
+        whole_files(),
+        ExitStack() as handing,
+    ):
         runner = _runner(cfg)
         check_epochs(runner, fit_schedule)
+        runner.register_hook(StopAtNaN())
         if resume:
-            check_checkpoint_fits(runner.model, str(resume), cfg)
+            check_checkpoint_fits(runner.model, resume, cfg, checkpoint=checkpoint)
+            differing += differing_processes(checkpoint.meta)
             if differing:
-                runner.logger.warning(differences_table(differing, str(resume), fit_schedule))
+                runner.logger.warning(differences_table(differing, resume, fit_schedule))
             if fit_schedule and cfg.get('param_scheduler'):
                 runner.register_hook(RefitSchedule(runner.cfg.param_scheduler))
+            handing.enter_context(handed_over(resume, checkpoint))
+            del checkpoint  # a training needs the memory
         elif cfg.get('load_from'):
             check_backbone_fits(runner.model, cfg.load_from, cfg)
         runner.train()
@@ -230,8 +252,7 @@ def evaluate(
 
     with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
-        check_checkpoint_fits(runner.model, weights, cfg)
-        runner.load_checkpoint(weights)
+        load_weights(runner.model, weights, cfg)
         found = runner.test()
     if show_dir:
         runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
@@ -253,8 +274,13 @@ def _run_config(
 
 def _runner(cfg: Config) -> Runner:
     number = next(_RUNS)
-    if number and cfg.get('visualizer'):  # by its old name mmengine would give the last run's again
-        cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
+    if (
+        number
+    ):  # by an old name, which has the second in it, mmengine would give the last run's again
+        name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
+        cfg.experiment_name = f'{name}_{number}'
+        if cfg.get('visualizer'):
+            cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
     with short_console():
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     log = Path(runner.log_dir, f'{runner.timestamp}.log')

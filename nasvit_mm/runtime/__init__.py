@@ -1,9 +1,11 @@
 """Additions to mmengine's training: processes, seeding, resume, options, schedules."""
 
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
+from nasvit_mm.runtime.checkpoints import WholeCheckpoints, keep_checkpoints_whole, whole_files
 from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.console import hide_debug_prints, short_console
 from nasvit_mm.runtime.disk import check_folder, disk_errors
+from nasvit_mm.runtime.finite import NonFiniteLoss, StopAtNaN
 from nasvit_mm.runtime.keys import (
     RUNNER_KEYS,
     check_has_model,
@@ -11,6 +13,7 @@ from nasvit_mm.runtime.keys import (
     check_trains,
     is_search,
 )
+from nasvit_mm.runtime.lock import locked
 from nasvit_mm.runtime.metrics import evaluate_metrics
 from nasvit_mm.runtime.options import (
     augment_tests,
@@ -26,6 +29,8 @@ from nasvit_mm.runtime.resume import (
     RefitSchedule,
     check_resumed,
     differences_table,
+    differing_processes,
+    handed_over,
     latest_checkpoint,
 )
 from nasvit_mm.runtime.schedule import (
@@ -38,10 +43,13 @@ from nasvit_mm.runtime.schedule import (
 from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 
 __all__ = [
+    'NonFiniteLoss',
     'RUNNER_KEYS',
     'RefitSchedule',
     'SeedIterations',
     'ShareBuffers',
+    'StopAtNaN',
+    'WholeCheckpoints',
     'augment_tests',
     'check_epochs',
     'check_folder',
@@ -52,6 +60,7 @@ __all__ = [
     'check_trains',
     'config_name',
     'differences_table',
+    'differing_processes',
     'disk_errors',
     'enable_amp',
     'enable_auto_scale_lr',
@@ -59,12 +68,15 @@ __all__ = [
     'end_processes',
     'evaluate_metrics',
     'fit_schedule',
+    'handed_over',
     'hide_debug_prints',
     'is_first',
     'is_search',
+    'keep_checkpoints_whole',
     'kept_randomness',
     'latest_checkpoint',
     'loaders_without_workers',
+    'locked',
     'read_config',
     'run_length',
     'set_steps_per_epoch',
@@ -73,5 +85,6 @@ __all__ = [
     'show_predictions',
     'start_processes',
     'unwrapped',
+    'whole_files',
     'without_moving_average',
 ]

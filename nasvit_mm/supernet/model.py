@@ -18,14 +18,11 @@ from nasvit_mm.dense import elastic_backbone, kind_of
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS, SAMPLERS, registered
+from nasvit_mm.runtime import NonFiniteLoss
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
-
-
-class NonFiniteLoss(RuntimeError):
-    """A loss, or a gradient, is NaN or infinite; the message names the subnets and the dump."""
 
 
 @MODELS.register_module()

@@ -54,7 +54,7 @@ def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
     for model, message in (
         (
             network(width=5),
-            r'2 entries have another shape, the first: backbone\.weight is 4x2 '
+            r'2 entries have another shape or type, the first: backbone\.weight is 4x2 '
             r"in the file, 5x2 in the model; .* expects Net 'tiny'",
         ),
         (
