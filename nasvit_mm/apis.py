@@ -62,6 +62,7 @@ from nasvit_mm.runtime import (
     enable_auto_scale_lr,
     enable_tensorboard,
     handed_over,
+    hide_debug_prints,
     is_first,
     keep_checkpoints_whole,
     latest_checkpoint,
@@ -103,6 +104,7 @@ __all__ = [
 
 AnyConfig = str | Path | Config | Mapping[str, Any]
 _RUNS = itertools.count()  # of this process
+hide_debug_prints()
 
 
 # ---------------------------------------------------------------------- training

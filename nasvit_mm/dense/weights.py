@@ -99,6 +99,12 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
             f'{_describe(_backbone(cfg))}{_trained_with(found)}. Give weights of this '
             'architecture, with keys as the model has them, or load_from=None'
         )
+    if not model.state_dict().keys() & state.keys():
+        raise UsageError(
+            f'load_from = {path}: none of its {len(state)} entries is one of the '
+            f'{len(model.state_dict())} of the model; give weights with keys as the model has '
+            'them, or load_from=None'
+        )
 
 
 def _plain_state(found: Checkpoint, prefixes: str) -> dict[str, Any]:

@@ -65,3 +65,5 @@ def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=rf'weights\.pth does not fit the backbone.*{message}'):
             check_backbone_fits(model, path, cfg)
+    with pytest.raises(UsageError, match=r'weights\.pth: none of its 4 entries is one of the 2 of'):
+        check_backbone_fits(nn.Linear(2, 3), path, cfg)  # mmengine would begin at random

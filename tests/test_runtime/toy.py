@@ -35,8 +35,9 @@ class ToyModel(BaseModel):
         nan_loss: int = -1,
         nan_gradient: int = -1,
         data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
     ) -> None:
-        super().__init__(data_preprocessor)
+        super().__init__(data_preprocessor, init_cfg)
         self.layer = nn.Linear(1, 1)
         self.norm = nn.BatchNorm1d(1)
         self.scores, self.nan_loss, self.nan_gradient = scores, nan_loss, nan_gradient
@@ -101,6 +102,9 @@ def toy_config(work_dir: Any) -> dict[str, Any]:
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=10, val_interval=2),
         val_cfg=dict(type='ValLoop'),
         val_evaluator=dict(type='nasvit_mm.ToyMetric'),
+        test_dataloader=loader('DefaultSampler', 8),
+        test_cfg=dict(type='TestLoop'),
+        test_evaluator=dict(type='nasvit_mm.ToyMetric'),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9)),
         param_scheduler=[dict(type='PolyLR', by_epoch=False, begin=0, end=10)],
         default_hooks=dict(
