@@ -71,6 +71,7 @@ from nasvit_mm.runtime import (
     short_console,
     show_predictions,
     start_processes,
+    warn_of_values,
     whole_files,
     without_moving_average,
 )
@@ -146,6 +147,7 @@ def train(
     check_has_model(cfg)
     check_trains(cfg)
     check_schedule(cfg)
+    warn_of_values(cfg)
     if amp:
         enable_amp(cfg)
     if auto_scale_lr:
@@ -153,6 +155,8 @@ def train(
     if tensorboard:
         enable_tensorboard(cfg)
 
+    if resume is None and cfg.get('resume'):
+        resume = cfg.get('load_from') or True
     if resume in (True, 'auto'):
         resume = latest_checkpoint(cfg.work_dir)
         if not resume:

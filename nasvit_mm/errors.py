@@ -103,7 +103,7 @@ def check_number(
     ):
         return value
     bounds = [
-        f'{word} {bound:g}'
+        f'{word} {bound if isinstance(bound, int) else format(bound, "g")}'
         for word, bound in (('at least', low), ('above', above), ('at most', high))
         if bound is not None
     ]

@@ -82,6 +82,8 @@ def test_a_batch_of_one() -> None:
 
 def test_training_is_no_building() -> None:
     class Loop(BaseLoop):
+        _iter = 1
+
         def __init__(self) -> None:
             pass
 

@@ -41,6 +41,7 @@ from nasvit_mm.runtime.schedule import (
     set_steps_per_epoch,
 )
 from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
+from nasvit_mm.runtime.values import warn_of_values
 
 __all__ = [
     'NonFiniteLoss',
@@ -85,6 +86,7 @@ __all__ = [
     'show_predictions',
     'start_processes',
     'unwrapped',
+    'warn_of_values',
     'whole_files',
     'without_moving_average',
 ]

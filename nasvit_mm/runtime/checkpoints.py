@@ -99,7 +99,7 @@ class WholeCheckpoints(CheckpointHook):
 
     @property
     def _best(self) -> dict[str, str | None]:
-        """The files of the best checkpoints by metric, wherever mmengine keeps them."""
+        """Return the files of the best checkpoints by metric, wherever mmengine keeps them."""
         if not self.save_best:
             return {}
         if len(self.key_indicators) == 1:

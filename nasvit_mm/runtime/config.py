@@ -16,6 +16,7 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level
 from nasvit_mm.runtime.options import loaders_without_workers
 from nasvit_mm.runtime.schedule import fit_schedule, run_length, set_steps_per_epoch
+from nasvit_mm.runtime.values import check_values
 
 
 def read_config(
@@ -60,12 +61,16 @@ def read_config(
         check_overrides(cfg, options)
         _override(cfg, options)
     check_top_level(cfg)
-    check_parts(cfg)
+    cfg.launcher = launcher or cfg.get('launcher') or 'none'
+    try:
+        check_parts(cfg)
+        check_values(cfg)
+    except UsageError as error:
+        raise UsageError(f'{config_name(cfg)}: {error}') from error
     if fit:
         fit_schedule(cfg, before)
     loaders_without_workers(cfg)
     check_architectures(cfg)
-    cfg.launcher = launcher or cfg.get('launcher') or 'none'
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None and cfg.filename:
