@@ -157,6 +157,7 @@ def train(
 
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or True
+    cfg.resume = False  # by which mmengine would follow its pointer, wherever it leads
     if resume in (True, 'auto'):
         resume = latest_checkpoint(cfg.work_dir)
         if not resume:

@@ -154,21 +154,24 @@ def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None
         raise UsageError(': '.join([*places, text]) if places else text) from error
 
 
+def _check_part(registry: Registry, cfg: Mapping[str, Any]) -> None:
+    name = cfg['type']
+    if not isinstance(name, str) and not callable(name):
+        raise ValueError(f'type = {shown_value(name)}, expected the name of a class')
+    kind = registry.get(name) if isinstance(name, str) else name
+    for key, value in cfg.items() if isinstance(kind, type) else ():
+        expected = misfit(kind, key, value)
+        if expected:
+            raise ValueError(f'{key} = {shown_value(value)}, expected {expected}')
+
+
 _build = Registry.build
 
 
 def _build_checked(registry: Registry, cfg: Any, *args: Any, **kwargs: Any) -> Any:
     """Build as ``Registry.build`` does, after a look at the types of the arguments."""
-    name = cfg.get('type') if isinstance(cfg, Mapping) and '_scope_' not in cfg else None
-    kind = registry.get(name) if isinstance(name, str) else name
-    if isinstance(kind, type):
-        for key, value in cfg.items():
-            expected = misfit(kind, key, value)
-            if expected:
-                raise ValueError(f'{key} = {shown_value(value)}, expected {expected}')
-    elif isinstance(cfg, Mapping) and 'type' in cfg and not (callable(name) or kind):
-        if not isinstance(name, str):
-            raise ValueError(f'type = {shown_value(name)}, expected the name of a class')
+    if isinstance(cfg, Mapping) and 'type' in cfg and '_scope_' not in cfg:
+        _check_part(registry, cfg)
     built = _build(registry, cfg, *args, **kwargs)
     indices = cfg.get('indices') if isinstance(cfg, Mapping) else None
     if isinstance(indices, int) and isinstance(built, Sized) and len(built) < indices:
