@@ -128,6 +128,8 @@ def _check_ranges(cfg: Config) -> None:
         for where, value in _matching(cfg, pattern):
             if isinstance(value, (list, tuple)) and pattern.endswith('indices'):
                 continue
+            if isinstance(value, float) and value.is_integer():  # as mmengine takes it
+                value = int(value)
             hint = f'; {NO_VALIDATION}' if pattern.endswith('val_interval') else ''
             try:
                 check_number(where, value, **bounds)
