@@ -26,7 +26,7 @@ from mmengine.runner import (
 from torch.distributed import Backend
 from torch.utils.data import DataLoader
 
-from nasvit_mm.arguments import check_argument, check_arguments
+from nasvit_mm.arguments import PLAIN, check_argument, check_arguments
 from nasvit_mm.config import config_parts
 from nasvit_mm.errors import UsageError, check_number, shown_value, unknown
 from nasvit_mm.runtime.keys import RUNNER_KEYS, is_search
@@ -83,9 +83,9 @@ def check_values(cfg: Config) -> None:
     for where, kind, also in _known_parts(cfg):
         check_arguments(kind, _at(cfg, where), where, also, ('self', 'parameters'))
     for where, value in _built(cfg):
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) and isinstance(value, PLAIN):
             raise UsageError(f'{where} = {shown_value(value)}, expected dict(type=NAME, ...)')
-        if 'type' not in value:
+        if isinstance(value, Mapping) and 'type' not in value:
             raise UsageError(f'{where} has no type, expected dict(type=NAME, ...)')
     _check_ranges(cfg)
     for where, allowed in CHOICES.items():
