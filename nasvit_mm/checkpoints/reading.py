@@ -6,6 +6,7 @@ No code in a file is executed: classes that are not on a short list are refused 
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import zipfile
 from collections import OrderedDict
@@ -72,13 +73,21 @@ def weights_only() -> Iterator[None]:
     """Make every ``torch.load`` inside, mmengine's too, load tensors and plain values only.
 
     mmengine tries it by a list of its own, which holds ``getattr``, and then loads whatever the
-    file says.
+    file says.  What processes of a run hand each other, as the results of a validation, is pickled,
+    and its tensors are loaded as ever.
     """
-    with mock.patch('torch.load', _load_weights_only):
+    with (
+        mock.patch('torch.load', _load_weights_only),
+        mock.patch('torch.storage._load_from_bytes', _load_pickled_storage),
+    ):
         yield
 
 
 _load = torch.load
+
+
+def _load_pickled_storage(content: bytes) -> Any:
+    return _load(io.BytesIO(content), weights_only=False)
 
 
 def _load_weights_only(file: Any, *args: Any, **kwargs: Any) -> Any:

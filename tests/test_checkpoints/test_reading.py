@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -55,6 +57,18 @@ DOORS: dict[str, Callable[[Path], Any]] = {
 }
 
 
+class Nested:
+    """Hides a file in a file, which torch would load for it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        inside = io.BytesIO()
+        torch.save(Planted(self.path), inside)
+        return torch.storage._load_from_bytes, (inside.getvalue(),)
+
+
 class Planted:
     """Runs a command where it is unpickled."""
 
@@ -83,10 +97,19 @@ def test_no_code_runs(door: str, content: Mapping, tmp_path: Path) -> None:
     except UsageError:
         pass
     assert not ran.exists()
-    torch.save({**content, 'hidden': Planted(ran)}, path)
-    with pytest.raises(UsageError, match=r'iter_10\.pth holds an object of .*mkdir'):
-        DOORS[door](path)
-    assert not ran.exists()
+    for hidden, name in ((Planted(ran), 'mkdir'), (Nested(ran), '_load_from_bytes')):
+        torch.save({**content, 'hidden': hidden}, path)
+        with pytest.raises(UsageError, match=rf'iter_10\.pth holds an object of .*{name}'):
+            DOORS[door](path)
+        assert not ran.exists()
+
+
+def test_what_processes_hand_each_other_is_loaded() -> None:
+    """The results of a validation, which mmengine pickles; no file reaches that."""
+    results = [dict(label=torch.arange(3), kind=Config)]
+    with weights_only():
+        (found,) = pickle.loads(pickle.dumps(results, protocol=2))
+    assert torch.equal(found['label'], torch.arange(3)) and found['kind'] is Config
 
 
 @pytest.mark.parametrize('size', [1, 4096])
