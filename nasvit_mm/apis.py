@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from rich.console import Console
@@ -54,6 +53,7 @@ from nasvit_mm.runtime import (
     check_resumed,
     check_schedule,
     check_trains,
+    checkpoint_to_resume,
     config_name,
     differences_table,
     differing_processes,
@@ -65,7 +65,6 @@ from nasvit_mm.runtime import (
     hide_debug_prints,
     is_first,
     keep_checkpoints_whole,
-    latest_checkpoint,
     locked,
     read_config,
     short_console,
@@ -159,9 +158,7 @@ def train(
         resume = cfg.get('load_from') or True
     cfg.resume = False  # by which mmengine would follow its pointer, wherever it leads
     if resume in (True, 'auto'):
-        resume = latest_checkpoint(cfg.work_dir)
-        if not resume:
-            print_log(f'{cfg.work_dir} has no checkpoint yet: a fresh start', 'current')
+        resume = checkpoint_to_resume(cfg.work_dir)
     if resume:
         resume, checkpoint = str(resume), read_checkpoint(resume)
         differing = check_resumed(cfg, resume, checkpoint, fit_schedule)

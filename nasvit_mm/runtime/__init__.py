@@ -28,6 +28,7 @@ from nasvit_mm.runtime.processes import end_processes, is_first, start_processes
 from nasvit_mm.runtime.resume import (
     RefitSchedule,
     check_resumed,
+    checkpoint_to_resume,
     differences_table,
     differing_processes,
     handed_over,
@@ -59,6 +60,7 @@ __all__ = [
     'check_resumed',
     'check_schedule',
     'check_trains',
+    'checkpoint_to_resume',
     'config_name',
     'differences_table',
     'differing_processes',

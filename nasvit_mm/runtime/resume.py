@@ -43,30 +43,36 @@ class Difference(NamedTuple):
 
 
 def latest_checkpoint(work_dir: str | Path) -> str | None:
-    """Return the newest checkpoint of a work dir that is whole, None if there is none at all.
+    """Return the newest checkpoint of a work dir that is whole, None if there is none.
 
     The newest is the one that mmengine's pointer names, else the one that is farthest.  A process
     killed while it writes may leave that pointer empty, and a disk may damage a checkpoint: what is
     passed over is said.  The pointer holds a whole path, which in a copied folder is of the first
     one: only its file's name counts.
-
-    Raises:
-        UsageError: none of those there are is whole.
     """
-    damaged = []
     for path in _newest_first(Path(work_dir)):
         damage = find_damage(path) if zipfile.is_zipfile(path) else 'it was not written to its end'
         if not damage:
-            for each in damaged:
-                print_log(f'passed over: {each}', 'current', logging.WARNING)
             return str(path)
-        damaged.append(f'{path} ({damage})')
-    if damaged:
-        raise UsageError(
-            f'no checkpoint in {work_dir} is whole: {"; ".join(damaged)}: give a copy that is by '
-            '--resume FILE, or begin anew without --resume'
-        )
+        print_log(f'passed over: {path} ({damage})', 'current', logging.WARNING)
     return None
+
+
+def checkpoint_to_resume(work_dir: str | Path) -> str | None:
+    """Return the newest whole checkpoint of a work dir, None if it has none yet, which is said.
+
+    Raises:
+        UsageError: there are some, and none is whole: a fresh start would write over them.
+    """
+    newest, there = latest_checkpoint(work_dir), _newest_first(Path(work_dir))
+    if newest is None and there:
+        raise UsageError(
+            f'no checkpoint in {work_dir} is whole ({", ".join(path.name for path in there)}): '
+            'give a copy that is by --resume FILE, or begin anew without --resume'
+        )
+    if newest is None:
+        print_log(f'{work_dir} has no checkpoint yet: a fresh start', 'current')
+    return newest
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -188,9 +188,17 @@ def test_a_config_that_resumes_takes_files_of_its_own_folder(
     pointer = (tmp_path / 'one/last_checkpoint').read_text()
     (tmp_path / 'two/last_checkpoint').write_text(pointer)
     lines: list[str] = []
-    monkeypatch.setattr('nasvit_mm.apis.print_log', lambda text, *_: lines.append(text))
+    monkeypatch.setattr('nasvit_mm.runtime.resume.print_log', lambda text, *_: lines.append(text))
     apis.train({**toy_config(tmp_path / 'two'), 'resume': True})
     assert lines == [f'{tmp_path}/two has no checkpoint yet: a fresh start']
+
+
+def test_the_remedy_for_no_validation(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match='to train without validation give ') as caught:
+        train('train_cfg.val_interval', -1, tmp_path)
+    remedy = str(caught.value).split('validation give ')[1].split()
+    runner = apis.train(toy_config(tmp_path), options={each[:-5]: None for each in remedy})
+    assert all(each.endswith('=None') for each in remedy) and runner.iter == 10
 
 
 # ------------------------------------------------------------------ the first step
