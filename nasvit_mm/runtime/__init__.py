@@ -2,7 +2,7 @@
 
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.config import config_name, read_config
-from nasvit_mm.runtime.console import hide_debug_prints, short_console
+from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, short_console
 from nasvit_mm.runtime.disk import check_folder, disk_errors
 from nasvit_mm.runtime.keys import (
     RUNNER_KEYS,
@@ -38,6 +38,7 @@ from nasvit_mm.runtime.schedule import (
 from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 
 __all__ = [
+    'PlainConsole',
     'RUNNER_KEYS',
     'RefitSchedule',
     'SeedIterations',
