@@ -17,11 +17,12 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from nasvit_mm import get_space
+from nasvit_mm.building import read_file
 from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.classification import ImageClassifier
 from nasvit_mm.data import seed_everything
 from nasvit_mm.demo_data import write_ade20k
-from nasvit_mm.dense import SearchedModel, build_model
+from nasvit_mm.dense import SearchedModel, build_model, check_pretrained
 from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import MODELS
@@ -267,6 +268,22 @@ def test_the_folder_is_looked_at_again_before_it_is_replaced(tmp_path):
         export_subnet(tmp_path / 'out', of, 'smallest', (64, 64), check=check)
     held = of.space.arch(json.loads((tmp_path / 'out/arch.json').read_text()))
     assert held == of.space.largest
+
+
+def test_a_folder_that_is_not_whole(tmp_path):
+    """What lacks, or was cut, is named where it is read."""
+    export_subnet(tmp_path, task('nasvit'), 'smallest', (64, 64), supernet('nasvit'), 0, 0)
+    cfg = read_file(tmp_path / 'config.py')
+    weights, text = (tmp_path / 'weights.pth').read_bytes(), (tmp_path / 'config.py').read_text()
+    (tmp_path / 'weights.pth').write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(UsageError, match=r'weights\.pth'):
+        build_model(cfg).backbone.init_weights()
+    (tmp_path / 'weights.pth').unlink()
+    with pytest.raises(UsageError, match=r'weights\.pth do not exist'):
+        check_pretrained(cfg)
+    (tmp_path / 'config.py').write_text(text[: len(text) // 2])
+    with pytest.raises(UsageError, match=r'config\.py'):
+        read_file(tmp_path / 'config.py')
 
 
 def test_an_architecture_the_supernet_does_not_hold(tmp_path):
