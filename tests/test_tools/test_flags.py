@@ -214,6 +214,7 @@ def call(places: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # the demo, on a busy machine
 @pytest.mark.parametrize('each', RUNS, ids=lambda r: f'{r.command}: {r.said}')
 def test_a_run(each: Run, call, tmp_path: Path) -> None:
     code, said = call(each.command, each.arguments, tmp_path)
