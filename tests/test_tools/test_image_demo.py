@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,23 @@ def test_none_can_be_read(model, tmp_path, monkeypatch):
     (tmp_path / 'text.jpg').write_text('no image')
     with pytest.raises(UsageError, match=r'no image can be read: .*text\.jpg: '):
         image_demo.main([str(tmp_path / 'text.jpg'), *model, '--out-dir', str(tmp_path / 'out')])
+
+
+def test_objects_of_a_small_image(tmp_path, monkeypatch):
+    """Boxes are cut back to the image, as its drawing is."""
+    monkeypatch.chdir(ROOT)
+    (tmp_path / 'cfg.py').write_text(
+        f'_base_ = {str(ROOT / "configs/demo/nasvit_detection.py")!r}\n'
+        'model = dict(test_cfg=dict(score_thr=0.0))\n'
+    )
+    torch.manual_seed(0)
+    net = build_model(Config.fromfile(tmp_path / 'cfg.py'))
+    torch.save(dict(state_dict=net.state_dict()), tmp_path / 'weights.pth')
+    given = [str(save(tmp_path / 'small.png', 20, 40)), str(tmp_path / 'cfg.py'), '--device', 'cpu']
+    given += ['--weights', str(tmp_path / 'weights.pth'), '--out-dir', str(tmp_path / 'out')]
+    assert image_demo.main(given) is None
+    found = json.loads((tmp_path / 'out/preds/small.json').read_text())
+    boxes = np.array(found['bboxes'])
+    assert len(boxes) == len(found['scores']) > 0
+    assert (boxes >= 0).all() and (boxes[:, [0, 2]] <= 20).all() and (boxes[:, [1, 3]] <= 40).all()
+    assert Image.open(tmp_path / 'out/vis/small.png').size == (20, 40)
