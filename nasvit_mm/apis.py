@@ -24,7 +24,6 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from rich.console import Console
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
 from nasvit_mm.building import building
@@ -44,6 +43,7 @@ from nasvit_mm.dense import (
 )
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
+    PlainConsole,
     RefitSchedule,
     StopAtNaN,
     augment_tests,
@@ -80,6 +80,7 @@ from nasvit_mm.search import (
     OverRanks,
     Search,
     SearchBar,
+    check_images,
     choose,
     chosen_backend,
     export_choice,
@@ -301,6 +302,7 @@ def run_search(
     workers: int = 1,
     *,
     dask: str | None = None,
+    skip_data_check: bool = False,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Search:
@@ -313,6 +315,7 @@ def run_search(
             again; none yet: a fresh start.
         workers: processes of this machine that evaluate; 1: this one.
         dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``.
+        skip_data_check: do not look at what the evaluators' images and annotations hold.
         options: overrides by dotted key: ``{'algorithm.generations': 4}``.
         quiet: show nothing: no progress bar, no table of the front.
 
@@ -322,8 +325,12 @@ def run_search(
     """
     cfg = _run_config(cfg, options, work_dir)
     plan = read_search(cfg, cfg.filename)
+    # Of workers on other machines the data may be there alone.
+    if not skip_data_check and dask is None and is_first():
+        for spec in plan.evaluators:
+            check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
     with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask) as where:
-        console = Console(quiet=quiet or not is_first())  # known once the launcher has spoken
+        console = PlainConsole(quiet=quiet or not is_first())  # known once the launcher has spoken
         archive = open_archive(cfg, plan, resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
@@ -362,6 +369,7 @@ def export(
     phase: int | None = None,
     shape: int | Sequence[int] | None = None,
     force: bool = False,
+    skip_data_check: bool = False,
     work_dir: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Exported:
@@ -380,6 +388,7 @@ def export(
         phase: of the weight sharing; None: the search's.
         shape: size at which the card's costs count, side or (height, width); None: the search's.
         force: write over an export of something else.
+        skip_data_check: do not look at what images and annotations hold that calibrate and judge.
         work_dir: the search's.
         options: overrides of the search's config, as of :func:`run_search`.
 
@@ -391,6 +400,8 @@ def export(
             supernet, or a folder that holds another export.
     """
     cfg = _run_config(cfg, options, work_dir)
+    if out is not None:
+        check_folder(out, '--out')
     plan, name = read_search(cfg, cfg.filename), config_name(cfg)
     task = plan.problem.task
     if task is None:
@@ -402,17 +413,16 @@ def export(
         raise UsageError(f'--num-calibration {num_calibration}: expected at least 0')
     choice = choose(plan, cfg.work_dir, name, candidate=candidate, best=best, arch=arch)
     out = Path(cfg.work_dir, f'export_{choice.name}') if out is None else Path(out)
-    check_folder(out, '--out')
     size = input_size(task.cfg, shape) if shape else plan.problem.input_size
-    with disk_errors(str(out)):
-        return export_choice(
-            plan,
-            choice,
-            out,
-            size,
-            checkpoint=None if checkpoint is None else str(checkpoint),
-            from_scratch=from_scratch,
-            num_calibration=num_calibration,
-            phase=phase,
-            force=force,
-        )
+    return export_choice(
+        plan,
+        choice,
+        out,
+        size,
+        checkpoint=None if checkpoint is None else str(checkpoint),
+        from_scratch=from_scratch,
+        num_calibration=num_calibration,
+        phase=phase,
+        force=force,
+        checked_in=None if skip_data_check else cfg.work_dir,
+    )

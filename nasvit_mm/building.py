@@ -6,7 +6,6 @@ frames of the traceback know which part was being built.
 
 from __future__ import annotations
 
-import errno
 import linecache
 import re
 from collections.abc import Iterator, Mapping, Sized
@@ -17,14 +16,17 @@ from typing import Any
 from unittest import mock
 
 from mmengine.config import Config
+from mmengine.fileio.handlers import yaml_handler
 from mmengine.registry import OPTIMIZERS, Registry
 from mmengine.runner import BaseLoop
+from yaml import SafeLoader
+from yaml.constructor import ConstructorError
 
 from nasvit_mm.arguments import misfit, parameters_of
 from nasvit_mm.config import config_parts
 from nasvit_mm.errors import UsageError, closest, first_line, shown_value
+from nasvit_mm.files import FULL
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no mistake in a config
 READ_BY = {  # methods of mmengine's runner -> the key of the config that they read
     'set_randomness': 'randomness',
     'setup_env': 'env_cfg',
@@ -57,7 +59,8 @@ def read_file(path: str | Path) -> Config:
             it is known.
     """
     try:
-        return Config.fromfile(path)
+        with mock.patch.object(yaml_handler, 'Loader', SafeLoader):  # mmengine's runs Python tags
+            return Config.fromfile(path)
     except UsageError:
         raise
     except Exception as error:  # a config is a program: it may raise anything
@@ -92,6 +95,12 @@ def _what_is_read(error: Exception, path: str | Path) -> str:
         return f'it is no JSON: {error}'
     if isinstance(error, ImportError):
         return _what_is_imported(error)
+    if isinstance(error, ConstructorError) and error.problem_mark:
+        tag = re.search(r"tag '(?:tag:yaml\.org,2002:)?(.+?)'", error.problem or '')
+        where = f'line {error.problem_mark.line + 1}'
+        return (
+            f'{where}: the tag {tag[1] if tag else error.problem} makes objects: write plain values'
+        )
     return _words(error)
 
 

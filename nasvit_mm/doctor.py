@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg and mmdet: serves mmcv._ext)
-from nasvit_mm.compat import tested
+from nasvit_mm.compat import import_onnxruntime, tested
 from nasvit_mm.errors import first_line
 from nasvit_mm.version import __version__
 
@@ -199,9 +199,9 @@ def _search() -> Answer:
 
 
 def _export() -> Answer:
-    import onnxruntime
     import torch
 
+    onnxruntime = import_onnxruntime()
     model, x = torch.nn.Conv2d(3, 4, 3).eval(), torch.randn(1, 3, 8, 8)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, 'conv.onnx'))

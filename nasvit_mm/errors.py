@@ -38,6 +38,16 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def printable(text: str) -> str:
+    r"""Return a text with what a terminal would obey, or not show, as Python writes it: ``\x1b``.
+
+    Line ends and tabs stay.
+    """
+    return ''.join(
+        c if c.isprintable() or c in '\n\t' else c.encode('unicode_escape').decode() for c in text
+    )
+
+
 _VALUES = reprlib.Repr()
 _VALUES.maxlist = _VALUES.maxtuple = _VALUES.maxdict = 60
 _VALUES.maxstring = _VALUES.maxother = _VALUES.maxlong = 300

@@ -26,11 +26,15 @@ from tests.commands import CONFIG, ROOT
         ('a.py', 'x = "\0"', 'null bytes'),
         ('a.json', '{garbage', 'it is no JSON'),
         ('a.txt', 'model = 1', r'\.txt: expected a \.py'),
+        ('a.yaml', 'x: 1\ny: !!python/object/apply:os.getcwd []', 'line 2: the tag python/object'),
+        ('a.yml', 'x: !!python/tuple [1]', 'line 1: the tag python/tuple'),
+        ('b.py', "_base_ = 'a.yaml'", 'the tag python/object/apply:os.getcwd'),
     ],
 )
 def test_a_file_that_cannot_be_read(
     name: str, text: str | bytes, said: str, tmp_path: Path
 ) -> None:
+    (tmp_path / 'a.yaml').write_text('x: !!python/object/apply:os.getcwd []')
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UsageError, match=said) as caught:

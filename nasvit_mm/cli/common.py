@@ -15,7 +15,7 @@ from mmengine.config import Config, DictAction
 
 import nasvit_mm.compat  # noqa: F401 (before mmcv and mmseg: serves mmcv._ext)
 from nasvit_mm.config import parsed_value
-from nasvit_mm.errors import DataError, UsageError
+from nasvit_mm.errors import DataError, UsageError, printable
 from nasvit_mm.runtime import end_processes, hide_debug_prints, is_first, read_config
 
 LARGEST_SIDE = 65536  # of an image
@@ -59,7 +59,7 @@ def _message(error: UsageError) -> str:
     if 'DataLoader worker process' in text and 'Original Traceback' in text:
         text = re.split(rf'^[\w.]*{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
         text = ' '.join(text.strip().splitlines())
-    return text
+    return printable(text)
 
 
 def parse(

@@ -36,10 +36,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'OMP_NUM_THREADS says',
     )
     where.add_argument('--dask', metavar='ADDRESS', help='evaluate on a Dask cluster')
+    parser.add_argument(
+        '--skip-data-check',
+        action='store_true',
+        help='do not look at what images and annotations hold before they are used',
+    )
     common.add_run_arguments(parser)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
     cfg = common.load_config(args)
-    apis.run_search(cfg, resume=args.resume, workers=args.workers, dask=args.dask)
+    apis.run_search(
+        cfg,
+        resume=args.resume,
+        workers=args.workers,
+        dask=args.dask,
+        skip_data_check=args.skip_data_check,
+    )

@@ -9,7 +9,15 @@ it before mmseg or mmdet.
 from nasvit_mm.compat.amp import check_amp
 from nasvit_mm.compat.distributed import init_distributed
 from nasvit_mm.compat.mmcv_ext import build_command, install, is_stand_in
+from nasvit_mm.compat.telemetry import import_onnxruntime
 
-__all__ = ['build_command', 'check_amp', 'init_distributed', 'install', 'is_stand_in']
+__all__ = [
+    'build_command',
+    'check_amp',
+    'import_onnxruntime',
+    'init_distributed',
+    'install',
+    'is_stand_in',
+]
 
 install()

@@ -22,6 +22,7 @@ from nasvit_mm.dense.kinds import (
     kind_of_config,
     write_results,
 )
+from nasvit_mm.dense.look_at_data import look_at_data
 from nasvit_mm.dense.searched import SearchedModel, Size, searched_model
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
@@ -65,6 +66,7 @@ __all__ = [
     'kind_of',
     'kind_of_config',
     'load_weights',
+    'look_at_data',
     'standalone',
     'trace',
     'write_results',

@@ -3,7 +3,7 @@
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.checkpoints import WholeCheckpoints, keep_checkpoints_whole, whole_files
 from nasvit_mm.runtime.config import config_name, read_config
-from nasvit_mm.runtime.console import hide_debug_prints, short_console
+from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, short_console
 from nasvit_mm.runtime.disk import check_folder, disk_errors
 from nasvit_mm.runtime.finite import NonFiniteLoss, StopAtNaN
 from nasvit_mm.runtime.keys import (
@@ -46,6 +46,7 @@ from nasvit_mm.runtime.values import warn_of_values
 
 __all__ = [
     'NonFiniteLoss',
+    'PlainConsole',
     'RUNNER_KEYS',
     'RefitSchedule',
     'SeedIterations',

@@ -41,7 +41,7 @@ class WholeCheckpoints(CheckpointHook):
         # The checkpoint may be of another folder, whose files are not this run's to delete.
         self._best = {key: path and self._here(Path(path).name) for key, path in self._best.items()}
         if is_main_process():
-            for draft in Path(self.out_dir).glob('*.pth.part'):  # of a run that was killed
+            for draft in Path(self.out_dir).glob('*.pth.*.part'):  # of a run that was killed
                 draft.unlink()
         if self._lacks_validation(runner):
             runner.logger.info('the validation of the checkpoint was not finished: it comes first')

@@ -21,6 +21,7 @@ from nasvit_mm.search.evaluators import (
     SubnetEvaluator,
     SupernetEvaluator,
     build_evaluator,
+    check_images,
     process_pool,
 )
 from nasvit_mm.search.handover import (
@@ -82,6 +83,7 @@ __all__ = [
     'build_algorithm',
     'build_evaluator',
     'check_folder',
+    'check_images',
     'choose',
     'chosen_backend',
     'export_choice',

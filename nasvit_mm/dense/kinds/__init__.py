@@ -1,7 +1,8 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
-from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput
+from nasvit_mm.dense.kinds.base import ModelKind, StepOutput
 from nasvit_mm.dense.kinds.detectors import AnyDetector, OneStage, TwoStage
+from nasvit_mm.dense.kinds.drawing import Drawing
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
     elastic_backbone,

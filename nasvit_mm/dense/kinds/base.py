@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.config import type_name
+from nasvit_mm.dense.kinds.drawing import Draw, Drawing
 from nasvit_mm.errors import UsageError
 
 Forward = Callable[[nn.Module, Tensor], Any]
@@ -37,24 +38,6 @@ class StepOutput(NamedTuple):
     rare: bool = False
 
 
-class Drawing(NamedTuple):
-    """How predictions are drawn.
-
-    Attributes:
-        device: ``'cuda:0'``, ``'cpu'``; None: what there is.
-        opacity: of the drawn classes, 0 to 1.
-        with_labels: write the names of classes.
-        score: smallest score of a box that is drawn.
-        show: show the images in windows too.
-    """
-
-    device: str | None = None
-    opacity: float = 0.6
-    with_labels: bool = False
-    score: float = 0.3
-    show: bool = False
-
-
 class ModelKind:
     """One kind of mmengine model: how it is trained, counted, checked and used.
 
@@ -70,6 +53,7 @@ class ModelKind:
         takes: keys of the parts that take the backbone's maps where there is no neck.
         class_heads: dotted names of the children that know the number of classes, the first that
             is there counts; after them the model itself is asked.
+        writes: what `drawer` writes, and the folder of it.
         trains_only: children, and keys of the config, that do not run in a prediction, or compute
             nothing in it.
     """
@@ -79,6 +63,7 @@ class ModelKind:
     parts: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[str, ...]] = ()
     class_heads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, str]] = ('predictions', '')
     trains_only: ClassVar[frozenset[str]] = frozenset({'auxiliary_head', 'data_preprocessor'})
 
     # ------------------------------------------------------------------ which models
@@ -181,16 +166,9 @@ class ModelKind:
         )
 
     @classmethod
-    def draw(
-        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
-    ) -> str:
-        """Draw what a trained model predicts for images to ``OUT_DIR/vis``.
-
-        Args:
-            images: files or URLs, or one folder.
-
-        Returns:
-            What else was written, and where, in a few words.
+    def drawer(cls, cfg: Config, weights: str, how: Drawing) -> Draw:
+        """Return ``draw(image, out_dir, name)``, which draws what a trained model predicts for a
+        file or URL to ``OUT_DIR/vis/NAME``, and writes it beside, as `writes` says.
 
         Raises:
             UsageError: the kind has nothing to draw.

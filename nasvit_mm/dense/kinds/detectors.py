@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,8 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from nasvit_mm.data import class_names
-from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, StepOutput, derives, summed
+from nasvit_mm.dense.kinds.base import Forward, ModelKind, StepOutput, derives, summed
+from nasvit_mm.dense.kinds.drawing import Draw, Drawing, objects
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
 
@@ -22,6 +22,7 @@ class AnyDetector(ModelKind):
 
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
     class_heads = ('bbox_head',)
+    writes = ('detections', 'preds')
 
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
@@ -39,24 +40,9 @@ class AnyDetector(ModelKind):
         evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
 
     @classmethod
-    def draw(
-        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
-    ) -> str:
-        """Draw boxes by mmdet's ``DetInferencer``; see the base."""
-        from mmdet.apis import DetInferencer
-
-        inferencer = DetInferencer(cfg, weights, device=how.device)
-        inferencer.model.dataset_meta.update(class_names(cfg))  # weights alone say nothing of them
-        inferencer.visualizer.dataset_meta = inferencer.model.dataset_meta
-        inferencer(
-            images,
-            out_dir=out_dir,
-            pred_score_thr=how.score,
-            show=how.show,
-            no_save_pred=False,
-            print_result=False,
-        )
-        return f'detections: {Path(out_dir, "preds")}'
+    def drawer(cls, cfg: Config, weights: str, how: Drawing) -> Draw:
+        """See the base."""
+        return objects(cfg, weights, how)
 
 
 @KINDS.register_module()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from nasvit_mm.data import class_names
-from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, StepOutput, image_meta, summed
+from nasvit_mm.dense.kinds.base import Forward, ModelKind, StepOutput, image_meta, summed
+from nasvit_mm.dense.kinds.drawing import Draw, Drawing, segments
 from nasvit_mm.registry import KINDS
 
 
@@ -21,6 +20,7 @@ class AnySegmentor(ModelKind):
     parts = ('decode_head',)
     takes = ('decode_head', 'auxiliary_head')
     class_heads = ('decode_head',)
+    writes = ('label maps', 'pred')
 
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
@@ -40,17 +40,9 @@ class AnySegmentor(ModelKind):
         evaluator['output_dir'], evaluator['keep_results'] = folder, True
 
     @classmethod
-    def draw(
-        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
-    ) -> str:
-        """Draw classes by mmseg's ``MMSegInferencer``; see the base."""
-        from mmseg.apis import MMSegInferencer
-
-        inferencer = MMSegInferencer(cfg, weights, device=how.device, **class_names(cfg))
-        inferencer(
-            images, out_dir=out_dir, opacity=how.opacity, show=how.show, with_labels=how.with_labels
-        )
-        return f'label maps: {Path(out_dir, "pred")}'
+    def drawer(cls, cfg: Config, weights: str, how: Drawing) -> Draw:
+        """See the base."""
+        return segments(cfg, weights, how)
 
 
 @KINDS.register_module()

@@ -5,6 +5,7 @@ from nasvit_mm.search.evaluators.base import (
     EvaluatorSpec,
     SubnetEvaluator,
     build_evaluator,
+    check_images,
     describe_evaluator,
 )
 from nasvit_mm.search.evaluators.execute import Backend, InProcess, OnExecutor, process_pool
@@ -22,6 +23,7 @@ __all__ = [
     'SubnetEvaluator',
     'SupernetEvaluator',
     'build_evaluator',
+    'check_images',
     'describe_evaluator',
     'process_pool',
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 from nasvit_mm.config import type_name
@@ -39,6 +40,18 @@ class SubnetEvaluator:
             the task's where it is a dense one, and ``default_scope`` of that.
         """
         return {}
+
+    @classmethod
+    def check_images(cls, folder: str | Path, **options: Any) -> None:
+        """Check what the images and annotations hold that the metrics come from, if any.
+
+        Args:
+            folder: where results of such checks are kept.
+            options: of the evaluator, without the space; it is not built.
+
+        Raises:
+            DataError: something is wrong with them.
+        """
 
     def __call__(self, arch: Arch) -> dict[str, float]:
         """Return metrics by name; NaN, or left out, where the candidate has none."""
@@ -181,6 +194,12 @@ def describe_evaluator(cfg: Mapping[str, Any]) -> dict[str, Any]:
         return kind.describe(**options)
     except TypeError as error:
         raise UsageError(f'evaluator {cfg["type"]}: {error}') from error
+
+
+def check_images(cfg: Mapping[str, Any], folder: str | Path) -> None:
+    """Call :meth:`SubnetEvaluator.check_images` of ``dict(type=name, ...)``."""
+    options = {k: v for k, v in cfg.items() if k != 'type'}
+    evaluator_type(cfg).check_images(folder, **options)
 
 
 def build_evaluator(cfg: Mapping[str, Any], space: Space) -> SubnetEvaluator:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -21,7 +22,7 @@ from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.config import check_architectures, plain_types
 from nasvit_mm.data import check_data, seed_everything
-from nasvit_mm.dense import inner_model
+from nasvit_mm.dense import inner_model, look_at_data
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import sha256
 from nasvit_mm.registry import SUBNET_EVALUATORS
@@ -129,6 +130,24 @@ class SupernetEvaluator(SubnetEvaluator):
             default_scope=cfg.get('default_scope'),
             **parts,
         )
+
+    @classmethod
+    def check_images(
+        cls,
+        folder: str | Path,
+        checkpoint: str,
+        config: str | None = None,
+        split: str | None = None,
+        **options: Any,
+    ) -> None:
+        """See the base; the images are those that judge and those that calibrate."""
+        changes = {k: v for k, v in options.items() if k in CHANGES}
+        try:
+            cfg, split = _supernet_config(checkpoint, config, split, **changes)
+            check_data(cfg, 'train', split)
+        except (UsageError, OSError):
+            return  # not on this machine, or said where it is read; a whole archive needs nothing
+        look_at_data(cfg, {'train': 'train', 'val': split}, folder)
 
     def _check_space(self) -> None:
         theirs = self.model.backbone.space
