@@ -271,6 +271,7 @@ def run_search(
     workers: int = 1,
     *,
     dask: str | None = None,
+    time_limit: float | None = None,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Search:
@@ -282,7 +283,9 @@ def run_search(
         resume: resume the archive in the work dir: nothing that was evaluated is evaluated
             again; none yet: a fresh start.
         workers: processes of this machine that evaluate; 1: this one.
-        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``.
+        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``, or
+            ``'tls://HOST:PORT'`` with the certificates of Dask's configuration.
+        time_limit: seconds that a candidate may take; None: what the config says, an hour.
         options: overrides by dotted key: ``{'algorithm.generations': 4}``.
         quiet: show nothing: no progress bar, no table of the front.
 
@@ -291,8 +294,10 @@ def run_search(
             that is there without ``resume``.
     """
     cfg = _run_config(cfg, options, work_dir)
+    if time_limit is not None:
+        cfg.time_limit = time_limit
     plan = read_search(cfg, cfg.filename)
-    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask) as where:
+    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask, plan.time_limit) as where:
         console = Console(quiet=quiet or not is_first())  # known once the launcher has spoken
         archive = open_archive(cfg, plan, resume, where)
         if archive.lines:

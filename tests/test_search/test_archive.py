@@ -118,13 +118,12 @@ def test_an_archive_of_other_candidates_is_refused(tmp_path):
 
 
 def test_the_order_of_results_does_not_matter(tmp_path, monkeypatch):
-    def shuffled(futures):
-        order = list(futures)
-        random.Random(1).shuffle(order)
-        return order
+    def one(futures, *args):
+        done = random.Random(len(futures)).choice(sorted(futures, key=id))
+        return {done}, futures - {done}
 
     run(tmp_path / 'serial')
-    monkeypatch.setattr('nasvit_mm.search.evaluators.execute.as_completed', shuffled)
+    monkeypatch.setattr('nasvit_mm.search.evaluators.executor.wait', one)
     run(tmp_path / 'shuffled', backend=OnExecutor(Shuffled()))
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'shuffled')
     assert os.listdir(tmp_path / 'shuffled') == ['archive.jsonl']
@@ -134,11 +133,20 @@ def test_results_before_their_turn_are_kept(tmp_path, monkeypatch):
     """The first candidate's result never comes; those behind it are not evaluated again."""
     log = tmp_path / 'log'
 
-    def stuck(futures):
-        yield from list(futures)[1:8]
+    submitted, calls_of_wait = [], iter([0])
+
+    def submit(self, fn, *args):
+        submitted.append(whole(self, fn, *args))
+        return submitted[-1]
+
+    def stuck(futures, *args):
+        for _ in calls_of_wait:
+            return set(submitted[1:8]), {submitted[0], *submitted[8:]}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('nasvit_mm.search.evaluators.execute.as_completed', stuck)
+    whole = Shuffled.submit
+    monkeypatch.setattr(Shuffled, 'submit', submit)
+    monkeypatch.setattr('nasvit_mm.search.evaluators.executor.wait', stuck)
     logged = dict(TOY, log=str(log))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / 'cut', evaluator=logged, backend=OnExecutor(Shuffled()))
