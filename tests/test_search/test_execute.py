@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import pytest
-from torch.distributed import HashStore
 
-from nasvit_mm.errors import DataError, UsageError
-from nasvit_mm.search import Archive, EvaluationError, InProcess, OnDask, OnExecutor, OverRanks
+from nasvit_mm.errors import UsageError
+from nasvit_mm.search import OnDask, OnExecutor
 from tests.test_search.common import TOY, run, spec
 from tests.test_search.test_archive import bytes_of, calls
 from tests.test_search.toy import Toy
@@ -89,92 +86,3 @@ def test_a_worker_that_outlives_a_search_reads_files_anew(tmp_path, monkeypatch)
             evaluator = spec(dict(TOY, seconds=0.0001), dict(weights=content))
             run(tmp_path / str(number), evaluator=evaluator, backend=OnExecutor(executor))
     assert len(built) == 2
-
-
-# ---------------------------------------------------------------------- ranks
-def together(*jobs) -> list:
-    """What each of some ranks returns, or raises."""
-    out = [None] * len(jobs)
-
-    def work(i: int) -> None:
-        try:
-            out[i] = jobs[i]()
-        except Exception as error:
-            out[i] = error
-
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    return out
-
-
-@pytest.fixture
-def scored(monkeypatch):
-    def measure(self, bad, arch):
-        time.sleep(0.01)
-        if arch in bad:
-            raise UsageError('no such pictures')
-        return dict(score=float(arch['i']))
-
-    monkeypatch.setattr(InProcess, 'measure', measure)
-
-
-def archs(*numbers: int) -> list[dict]:
-    return [dict(i=i) for i in numbers]
-
-
-def test_ranks_share_the_work(scored):
-    store = HashStore()
-    found = together(*[lambda: dict(OverRanks(store).run((), archs(*range(8))))] * 2)
-    assert found == [{i: dict(score=float(i)) for i in range(8)}] * 2
-
-
-def test_ranks_that_ask_for_different_candidates(scored):
-    store = HashStore()
-    found = together(
-        lambda: dict(OverRanks(store).run((), archs(5, 6, 7))),
-        lambda: dict(OverRanks(store).run((), archs(0, 1, 2))),
-    )
-    assert any('the ranks ask for different candidates' in str(each) for each in found)
-    assert all(
-        isinstance(each, UsageError)
-        or each == {i: dict(score=i + 5.0) for i in range(3)}
-        or each == {i: dict(score=float(i)) for i in range(3)}
-        for each in found
-    )
-
-
-def test_an_error_of_one_rank_reaches_all(scored):
-    store = HashStore()
-    found = together(*[lambda: dict(OverRanks(store).run((dict(i=2),), archs(*range(6))))] * 2)
-    kinds = sorted(type(each).__name__ for each in found)
-    assert kinds == ['EvaluationError', 'UsageError']  # who met it, who waits
-    assert all('no such pictures' in str(each) for each in found)
-    assert issubclass(EvaluationError, DataError)  # which a command shows from any rank
-
-
-def test_the_first_rank_reads_the_archive_for_all(tmp_path, monkeypatch):
-    """The other one's folder is of another machine, and empty."""
-    records = run(tmp_path / 'whole')
-    log, whole = tmp_path / 'log', bytes_of(tmp_path / 'whole')
-    (tmp_path / 'first').mkdir()
-    (tmp_path / 'first/archive.jsonl').write_bytes(b''.join(whole.splitlines(keepends=True)[:9]))
-    store, logged = HashStore(), dict(TOY, log=str(log))
-
-    def rank(folder: Path, first: bool) -> list[dict]:
-        ranks = OverRanks(store)
-        if first:
-            archive = Archive.open(folder, dict(search='nsga2'), resume=True)
-            ranks.share(archive.records)
-        else:
-            archive = Archive.shared(folder, dict(search='nsga2'), ranks.share())
-        return run(folder, evaluator=logged, backend=ranks, archive=archive)
-
-    found = together(
-        lambda: rank(tmp_path / 'first', True), lambda: rank(tmp_path / 'second', False)
-    )
-    assert found == [records, records]
-    assert bytes_of(tmp_path / 'first') == whole and not (tmp_path / 'second').exists()
-    assert len(calls(log)) == 36 - 8

@@ -123,7 +123,7 @@ class Heartbeat:
 
     def _no_store(self) -> str:
         return (
-            f'rank {self.rank} hears no more of the store that all ranks share: the process of the '
-            'first rank, or of torchrun on its machine, is gone; start all ranks again with '
-            '--resume, which goes on from the archive'
+            f'rank {self.rank} hears no more of the store that all ranks share: rank 0, or '
+            'torchrun on its machine, is gone; start all ranks again with --resume, which goes on '
+            'from the archive'
         )
