@@ -22,7 +22,7 @@ from nasvit_mm.search.initial import read_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
 from nasvit_mm.search.problem.sources import Searched
-from nasvit_mm.search.record.archive import CONTENT_KEY
+from nasvit_mm.search.record.identity import CONTENT_KEY
 from nasvit_mm.spaces import Space, get_space
 
 KEYS = {
