@@ -18,7 +18,7 @@ from nasvit_mm.runtime import RUNNER_KEYS, check_has_model, config_name
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
 from nasvit_mm.search.evaluators.execute import TIME_LIMIT
-from nasvit_mm.search.initial import read_initial
+from nasvit_mm.search.initial import read_initial, warn_of_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
 from nasvit_mm.search.problem.sources import Searched
@@ -103,6 +103,7 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
     seed = check_number('seed', cfg.get('seed', 0), low=0, high=LARGEST_SEED, whole=True)
     initial = read_initial(cfg.get('initial'), problem.space, idle)
     algorithm = build_algorithm(options, problem, seed, initial)
+    warn_of_initial(len(initial), algorithm)
     evaluators, contents = _evaluators(cfg, problem) if problem.needed_metrics else ((), [])
     identity = dict(
         space=problem.space.to_dict(),

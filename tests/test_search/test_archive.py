@@ -345,8 +345,7 @@ def write_data(root: Path) -> Path:
 
 
 def test_a_search_whose_data_were_moved_is_the_same(tmp_path):
-    Archive.open(tmp_path / 'run', of_data(write_data(tmp_path / 'there'))).close()
-    written = Archive.open(tmp_path / 'run', of_data(tmp_path / 'there'), resume=True)
+    written = Archive.open(tmp_path / 'run', of_data(write_data(tmp_path / 'there')))
     written.append(dict(index=0, generation=0, arch={}, costs={}, metrics={}))
     written.close()
     (tmp_path / 'there').rename(tmp_path / 'here')

@@ -100,6 +100,8 @@ class OnDask(OnExecutor):
 
 
 def _client(address: str) -> Any:
+    if not address.strip():
+        raise UsageError(f'--dask {address!r}: expected tcp://HOST:PORT or tls://HOST:PORT')
     try:
         from distributed import Client
     except ImportError as error:
