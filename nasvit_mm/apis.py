@@ -346,7 +346,8 @@ def export(
         cfg: the search's, with a task.
         out: folder to write; None: ``export_N`` in the search's work dir.
         candidate: number in the archive.
-        best: the objective by which the front's best is chosen; None: the first one.
+        best: the objective or constrained cost by which the front's best is chosen; None: the first
+            objective.
         arch: an architecture instead, searched or not, in any form that ``Space.arch`` takes.
         checkpoint: of the supernet that weights are sliced out of; None: the search's.
         from_scratch: write no weights.
