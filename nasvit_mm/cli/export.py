@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         '--best',
         metavar='METRIC',
-        help='best candidate of the front by an objective, or a cost that is constrained (the first '
+        help='best candidate of the front by an objective, or a constrained cost (the first '
         'objective)',
     )
     which.add_argument(
