@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nasvit_mm import apis
+from nasvit_mm.cli import search as command
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Archive, InProcess, OnExecutor, Workers, search
 from nasvit_mm.search.evaluators.workers import VISIBLE
@@ -69,6 +71,29 @@ def test_in_this_process(harm, tmp_path):
 def test_on_an_executor(harm, tmp_path):
     with ThreadPoolExecutor(2) as executor:
         harmed(tmp_path, harm, OnExecutor(executor))
+
+
+@pytest.mark.parametrize(
+    ('key', 'flag', 'limit'),
+    [('', (), 3600), ('time_limit = 5', (), 5), ('time_limit = None', (), None)]
+    + [('time_limit = 5', ('--time-limit', '0.3'), 0.3)],
+)
+def test_the_time_limit_of_config_and_command(key, flag, limit, tmp_path, monkeypatch):
+    def chosen(cfg, workers, dask, time_limit):
+        assert time_limit == limit
+        raise UsageError('seen')
+
+    monkeypatch.setattr(apis, 'chosen_backend', chosen)
+    config = tmp_path / 'costs.py'
+    config.write_text(
+        f"""space = 'nasvit'
+objectives = ['macs']
+algorithm = dict(type='random', population=1, generations=1)
+{key}
+"""
+    )
+    with pytest.raises(UsageError, match='^seen$'):
+        command.main([str(config), '--work-dir', str(tmp_path / 'run'), *flag])
 
 
 # ---------------------------------------------------------------------- one process
