@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 
 from nasvit_mm.errors import UsageError, raised
 from nasvit_mm.search.evaluators.execute import (
-    TRIES,
     Arch,
     Failed,
     Lost,
@@ -20,6 +18,7 @@ from nasvit_mm.search.evaluators.execute import (
     overdue,
 )
 
+FEW = 4  # suspects that are tried one by one right away
 LOOK = 1.0  # seconds between two looks at what the executor is
 
 
@@ -27,8 +26,8 @@ class OnExecutor:
     """Evaluate in the workers of a ``concurrent.futures`` executor (Dask's and loky's too).
 
     A candidate that raises or exits fails alone.  Where workers are lost, and it cannot be told by
-    which candidate, those concerned are tried again together as long as that gives results, then
-    one by one: so that only the one to blame fails.
+    which candidate, those concerned are tried again: many together, as long as that gives results,
+    few one by one, so that only the one to blame fails.
 
     Args:
         executor: one whose workers have this package.
@@ -51,7 +50,7 @@ class OnExecutor:
         Raises:
             UsageError: the executor takes no candidates, or cannot end one that takes too long.
         """
-        waiting, tries, together = list(range(len(archs))), Counter(), True
+        waiting, together = list(range(len(archs))), True
         while waiting:
             places = list(waiting) if together else waiting[:1]
             reasons = {}
@@ -62,14 +61,12 @@ class OnExecutor:
                     waiting.remove(place)
                     yield place, found
             if together:
-                together = len(reasons) < len(places)
+                together = FEW < len(reasons) < len(places)
                 continue
-            for place, reason in reasons.items():  # of one that was alone
-                tries[place] += 1
-                if tries[place] == TRIES:
-                    waiting.remove(place)
-                    yield place, Failed(reason)
-            together = not waiting or waiting[0] != places[0]
+            for place, reason in reasons.items():  # lost in company, and now alone
+                waiting.remove(place)
+                yield place, Failed(reason)
+            together = len(waiting) > FEW
 
     def check(self) -> None:
         """Check, every second, that there is still somebody who evaluates.

@@ -91,7 +91,9 @@ class OnDask(OnExecutor):
         ]
         try:
             self.client.restart_workers(stuck, timeout=self.patience)
-        except Exception as error:  # no nanny, or nothing came back
+        except OUT_OF_TIME:  # they are ended, and may come back: see `check`
+            self._staffed = time.monotonic()
+        except Exception as error:  # of those without a nanny
             raise UsageError(
                 f'--dask {self.address}: no result of {number} candidates for time_limit = '
                 f'{self.time_limit:g} s, and the workers {", ".join(stuck)} cannot be restarted '
