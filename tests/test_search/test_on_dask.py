@@ -63,7 +63,7 @@ def test_a_scheduler_that_comes_back_in_time() -> None:
 
 def test_workers_that_are_gone_for_too_long() -> None:
     client = Client('a')
-    cluster = OnDask(client, HERE, patience=0.2)
+    cluster = OnDask(client, HERE, patience=0.05)
     client.workers = ()
     cluster.check()
     time.sleep(0.3)

@@ -13,6 +13,7 @@ from nasvit_mm.search.evaluators.execute import evaluate_candidate
 from nasvit_mm.search.evaluators.executor import OnExecutor
 
 PATIENCE = 60.0  # seconds to wait for a worker, or for a scheduler that is gone to come back
+RESTARTS = 5  # times that patience, for all workers may be restarted one after another
 OUT_OF_TIME = (TimeoutError, asyncio.TimeoutError)  # one and the same from Python 3.11 on
 GOES_ON = 'what was evaluated is in the archive, and --resume goes on'
 
@@ -73,10 +74,10 @@ class OnDask(OnExecutor):
             return
         if about['workers']:
             self._staffed = self._looked
-        elif self._looked - self._staffed > self.patience:
+        elif self._looked - self._staffed > RESTARTS * self.patience:  # nannies restart them
             raise UsageError(
-                f'--dask {self.address}: the scheduler has had no worker for {self.patience:.0f} '
-                f's: start some (dask worker {self.address}); {GOES_ON}'
+                f'--dask {self.address}: the scheduler has had no worker for '
+                f'{RESTARTS * self.patience:.0f} s: start some (dask worker {self.address}); {GOES_ON}'
             )
 
     def _no_scheduler(self) -> str:
