@@ -77,7 +77,8 @@ class OnDask(OnExecutor):
         elif self._looked - self._staffed > RESTARTS * self.patience:  # nannies restart them
             raise UsageError(
                 f'--dask {self.address}: the scheduler has had no worker for '
-                f'{RESTARTS * self.patience:.0f} s: start some (dask worker {self.address}); {GOES_ON}'
+                f'{RESTARTS * self.patience:.0f} s: start some (dask worker {self.address}); '
+                f'{GOES_ON}'
             )
 
     def _no_scheduler(self) -> str:
