@@ -303,6 +303,7 @@ def run_search(
     *,
     dask: str | None = None,
     skip_data_check: bool = False,
+    time_limit: float | None = None,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Search:
@@ -314,8 +315,10 @@ def run_search(
         resume: resume the archive in the work dir: nothing that was evaluated is evaluated
             again; none yet: a fresh start.
         workers: processes of this machine that evaluate; 1: this one.
-        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``.
+        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``, or
+            ``'tls://HOST:PORT'`` with the certificates of Dask's configuration.
         skip_data_check: do not look at what the evaluators' images and annotations hold.
+        time_limit: seconds that a candidate may take; None: what the config says, an hour.
         options: overrides by dotted key: ``{'algorithm.generations': 4}``.
         quiet: show nothing: no progress bar, no table of the front.
 
@@ -324,12 +327,14 @@ def run_search(
             that is there without ``resume``.
     """
     cfg = _run_config(cfg, options, work_dir)
+    if time_limit is not None:
+        cfg.time_limit = time_limit
     plan = read_search(cfg, cfg.filename)
     # Of workers on other machines the data may be there alone.
     if not skip_data_check and dask is None and is_first():
         for spec in plan.evaluators:
             check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
-    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask) as where:
+    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask, plan.time_limit) as where:
         console = PlainConsole(quiet=quiet or not is_first())  # known once the launcher has spoken
         archive = open_archive(cfg, plan, resume, where)
         if archive.lines:
@@ -379,7 +384,8 @@ def export(
         cfg: the search's, with a task.
         out: folder to write; None: ``export_N`` in the search's work dir.
         candidate: number in the archive.
-        best: the objective by which the front's best is chosen; None: the first one.
+        best: the objective or constrained cost by which the front's best is chosen; None: the first
+            objective.
         arch: an architecture instead, searched or not, in any form that ``Space.arch`` takes.
         checkpoint: of the supernet that weights are sliced out of; None: the search's.
         from_scratch: write no weights.

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
+
+DEBUG = 'NASVIT_MM_DEBUG'  # the variable that --debug sets
 
 
 class UsageError(ValueError):
@@ -46,6 +49,22 @@ def printable(text: str) -> str:
     return ''.join(
         c if c.isprintable() or c in '\n\t' else c.encode('unicode_escape').decode() for c in text
     )
+
+
+def raised(error: BaseException) -> str:
+    """Word in one line what code of others raised: ``KeyError: 'width'``."""
+    kind, said = type(error).__name__, first_line(error)
+    return kind if said == kind else f'{kind}: {shorter(said)}'
+
+
+def shorter(text: str, most: int = 300) -> str:
+    """Return a text of at most ``most`` characters, a long one without its end."""
+    return text if len(text) <= most else f'{text[: most - 3]}...'
+
+
+def debugging() -> bool:
+    """Return whether tracebacks are wanted: ``--debug``, or NASVIT_MM_DEBUG=1."""
+    return os.environ.get(DEBUG, '0') not in ('', '0')
 
 
 _VALUES = reprlib.Repr()

@@ -31,6 +31,7 @@ from nasvit_mm.cli import common
 from nasvit_mm.demo_data import ADE20K_INDEX, write_ade20k, write_patches
 from nasvit_mm.errors import UsageError
 from nasvit_mm.files import replacing
+from nasvit_mm.runtime import with_starter
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = Path('configs/demo')
@@ -191,7 +192,7 @@ def call(tool: str, *arguments: str | Path) -> None:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **with_starter()},
     ) as process:
         for line in process.stdout:
             lines.append(line)

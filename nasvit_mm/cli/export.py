@@ -34,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         '--best',
         metavar='METRIC',
-        help='best candidate of the front by a metric (the first objective)',
+        help='best candidate of the front by an objective, or a constrained cost (the first '
+        'objective)',
     )
     which.add_argument(
         '--arch',

@@ -8,6 +8,7 @@ from nasvit_mm.data.checks import (
     inner_datasets,
 )
 from nasvit_mm.data.classes import class_names
+from nasvit_mm.data.coco_files import datasets_in
 from nasvit_mm.data.contents import check_contents
 from nasvit_mm.data.folders import check_data
 from nasvit_mm.data.image_folder import ImageFolder
@@ -50,6 +51,7 @@ __all__ = [
     'check_masks_without_images',
     'check_same_classes',
     'class_names',
+    'datasets_in',
     'inner_datasets',
     'keep_wide_labels',
     'look_at_label_maps',

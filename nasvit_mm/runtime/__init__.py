@@ -24,6 +24,7 @@ from nasvit_mm.runtime.options import (
     show_predictions,
     without_moving_average,
 )
+from nasvit_mm.runtime.parent import end_with_parent, end_with_starter, with_starter
 from nasvit_mm.runtime.processes import end_processes, is_first, start_processes, unwrapped
 from nasvit_mm.runtime.resume import (
     RefitSchedule,
@@ -70,6 +71,8 @@ __all__ = [
     'enable_auto_scale_lr',
     'enable_tensorboard',
     'end_processes',
+    'end_with_parent',
+    'end_with_starter',
     'evaluate_metrics',
     'fit_schedule',
     'handed_over',
@@ -91,5 +94,6 @@ __all__ = [
     'unwrapped',
     'warn_of_values',
     'whole_files',
+    'with_starter',
     'without_moving_average',
 ]

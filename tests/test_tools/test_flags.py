@@ -71,7 +71,7 @@ RUNS = (
     Run('test', '{config} {trained} --work-dir {out} --tta TINY', r'mIoU'),
     Run(
         'search',
-        '{search} --work-dir {out} --workers 1 --skip-data-check --launcher none --local_rank 0 '
+        '{search} --work-dir {out} --workers 1 --time-limit 600 --skip-data-check --launcher none --local_rank 0 '
         '--debug --cfg-options algorithm.generations=1',
         r'report\.html',
     ),

@@ -28,6 +28,7 @@ from nasvit_mm.files import sha256
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.runtime import check_overrides, evaluate_metrics
 from nasvit_mm.search.evaluators.base import SubnetEvaluator
+from nasvit_mm.search.evaluators.data_files import data_digest
 from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.supernet import (
     calibrated,
@@ -112,7 +113,11 @@ class SupernetEvaluator(SubnetEvaluator):
     def describe(
         cls, checkpoint: str, config: str | None = None, split: str | None = None, **options: Any
     ) -> dict[str, Any]:
-        """Return weights and config by their content; say so where they are not on this machine."""
+        """Return weights, config and data by their content; say so where they are not on this
+        machine.
+
+        Data are told by :func:`data_digest`, so that their root may move.
+        """
         changes = {k: v for k, v in options.items() if k in CHANGES}
         try:
             cfg, split = _supernet_config(checkpoint, config, split, **changes)
@@ -124,11 +129,14 @@ class SupernetEvaluator(SubnetEvaluator):
             key: plain_types(cfg[key])
             for key in (f'{split}_dataloader', f'{split}_evaluator', 'train_dataloader')
         }
+        digests = {key: data_digest(part) for key, part in parts.items() if 'dataset' in part}
+        data = {key: known for key, known in digests.items() if known}
         return dict(
             checkpoint=weights,
             model=plain_types(inner_model(cfg)),
             default_scope=cfg.get('default_scope'),
             **parts,
+            **({'data': data} if data else {}),
         )
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from nasvit_mm.config import type_name
 from nasvit_mm.dense import Size, standalone
-from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.errors import ArchitectureError, UsageError, unknown
 from nasvit_mm.files import digest, sha256
 from nasvit_mm.search.config import CONTENT_KEY, SearchPlan
 from nasvit_mm.search.evaluators.base import build_evaluator, check_images
@@ -65,7 +65,8 @@ def choose(
         folder: the work dir of the search.
         search: its config's path, for the card.
         candidate: number in the archive.
-        best: the objective by which the best is chosen; None: the first one.
+        best: the objective or constrained cost by which the best is chosen; None: the first
+            objective.
         arch: an architecture, searched or not, in any form that ``Space.arch`` takes.
 
     Raises:
@@ -111,15 +112,19 @@ def _given(plan: SearchPlan, arch: str) -> Choice:
 def best_of(
     problem: Problem, records: Sequence[Mapping[str, Any]], metric: str | None = None
 ) -> Mapping[str, Any]:
-    """Return the best record of a front by an objective; None: by the first one.
+    """Return the best record of a front by an objective, or by the least of a cost that is
+    constrained; None: by the first objective.
 
     Raises:
-        UsageError: no such objective, or no record.
+        UsageError: no such objective or cost, or no record.
     """
-    signs = {o.metric: o.sign for o in problem.objectives}
+    signs = {
+        **dict.fromkeys((n for n, source in problem.metrics.items() if source is not None), 1),
+        **{o.metric: o.sign for o in problem.objectives},
+    }
     metric = metric or problem.objectives[0].metric
     if metric not in signs:
-        raise UsageError(f'--best {metric}: the objectives are {", ".join(signs)}')
+        raise UsageError(unknown('--best', metric, signs))
     if not records:
         raise UsageError('all candidates of the search failed: give --candidate, or --arch')
     return min(records, key=lambda r: signs[metric] * record_values(r)[metric])
