@@ -20,6 +20,13 @@ from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.errors import DataError
 
 POLYGON = [[2, 2, 12, 2, 12, 10, 2, 10]]
+RUNS = dict(size=[30, 40], counts=[400, 200, 600])
+
+
+def around(box: list[float]) -> list[list[float]]:
+    """Return the polygon of a box."""
+    x, y, w, h = box
+    return [[x, y, x + w, y, x + w, y + h, x, y + h]]
 
 
 def content() -> dict[str, Any]:
@@ -36,7 +43,7 @@ def content() -> dict[str, Any]:
                 bbox=box,
                 area=box[2] * box[3],
                 iscrowd=0,
-                segmentation=copy.deepcopy(POLYGON),
+                segmentation=around(box),
             )
             for k, box in enumerate(boxes)
         ],
@@ -107,7 +114,7 @@ def test_sound_annotations_pass() -> None:
         (each(segmentation=[]), r'usable segmentation.* \(4\): annotation 1: segmentation = \[\]'),
         (each(segmentation=POLYGON[0]), 'A segmentation is a list of polygons'),
         (first(segmentation=[[2, 2, 9, 9]]), 'annotation 1: segmentation'),
-        (first(segmentation=dict(size=[5, 5], counts='a')), r'\[5, 5\] in an image of \[30, 40\]'),
+        (first(segmentation=dict(size=[5, 5], counts=[25])), r'\[5, 5\] in an image of \[30, 40\]'),
         (lambda d: d['annotations'][0].pop('segmentation'), 'annotation 1: no segmentation'),
     ],
 )
@@ -131,7 +138,7 @@ def test_five_of_each_kind_are_named() -> None:
 
 def test_whole_floats_are_ids_and_run_lengths_are_segmentations() -> None:
     data = content()
-    each(segmentation=dict(size=[30, 40], counts='abc'))(data)
+    each(segmentation=RUNS)(data)
     for one in data['annotations']:
         one['image_id'] = float(one['image_id'])
     assert not found(data)
@@ -149,8 +156,16 @@ def test_segmentations_are_needed_by_masks_only() -> None:
         (lambda d: d.update(annotations=[]), 'val', 'metric will be undefined'),
         (lambda d: d['annotations'][0].pop('area'), 'train', "1 of 4 .* have no 'area'"),
         (lambda d: d['annotations'][0].pop('iscrowd'), 'train', "1 of 4 .* have no 'iscrowd'"),
-        (first(bbox=[35, 2, 9, 8]), 'train', '1 of 4 boxes in a.json leave their image'),
-        (first(bbox=[2, 2, 9, 0]), 'train', 'narrower than a pixel.* annotations 1$'),
+        (
+            first(bbox=[35, 2, 9, 8], segmentation=RUNS),
+            'train',
+            '1 of 4 boxes in a.json leave their image',
+        ),
+        (
+            first(bbox=[2, 2, 9, 0], segmentation=RUNS),
+            'train',
+            'narrower than a pixel.* annotations 1$',
+        ),
         (each(category_id=1), 'train', 'no box of a.json is of the categories dog'),
     ],
 )
@@ -213,7 +228,7 @@ def config(folder: Path) -> Config:
     def loader(split: str) -> dict[str, Any]:
         return dict(
             dataset=dict(
-                type='CocoDataset',
+                type='mmdet.CocoDataset',
                 data_root=str(folder),
                 ann_file=f'{split}.json',
                 data_prefix=dict(img='img'),
