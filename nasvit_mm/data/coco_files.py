@@ -130,18 +130,19 @@ def check_coco_set(one: CocoSet, split: str, problems: Problems, cache: PassCach
         return  # another check names it
     key = fingerprint(('coco', split, *one[3:]), [one.ann_file, one.images])
     kept = cache.get(key)
-    if kept:
+    if kept and kept['state'] == fingerprint('images', kept['images']):
         problems.warnings += kept['warnings']
         return
     own = Problems()
     content = read_coco(one.ann_file, one.annotated)
-    _check_images(one, content, split, own)
+    images = _check_images(one, content, split, own)
     # Boxes are in a size that the image has not: all would be said to be outside.
     check_coco(
         one.ann_file, content, split if one.annotated else None, own, masks=one.masks, boxes=not own
     )
     if not own:
-        cache.put(key, dict(warnings=own.warnings))
+        state = fingerprint('images', images)
+        cache.put(key, dict(warnings=own.warnings, images=images, state=state))
         _keep_categories(one.ann_file, content, cache)
     problems.take(own)
 
@@ -164,12 +165,14 @@ def _categories_key(ann_file: str) -> str:
     return fingerprint('categories', [ann_file])
 
 
-def _check_images(one: CocoSet, content: Content, split: str, problems: Problems) -> None:
-    """Compare the sizes in the JSON with those of the files."""
+def _check_images(one: CocoSet, content: Content, split: str, problems: Problems) -> list[str]:
+    """Compare the sizes in the JSON with those of the files; return the files looked at."""
     images = [i for i in content['images'] if isinstance(i, Mapping) and has_size(i)]
     images = [i for i in images if isinstance(i.get('file_name'), str)]  # others are said below
+    looked = []
     for image in with_progress(sample(images), f'checking the {split} data, images'):
         path = os.path.join(one.images, image['file_name'])
+        looked.append(path)
         said = (int(image['width']), int(image['height']))
         try:
             header = read_header(path)
@@ -212,6 +215,7 @@ def _check_images(one: CocoSet, content: Content, split: str, problems: Problems
                 'Take the images that were annotated, or scale width, height, bbox, area and '
                 'segmentation to the size of the files.',
             )
+    return looked
 
 
 def coco_sets(found: Iterable[tuple[str, Mapping]], metrics: Iterable[Any]) -> list[CocoSet]:

@@ -8,13 +8,14 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from nasvit_mm.data import Problems, check_contents, check_data
+from nasvit_mm.data import PassCache, Problems, check_categories, check_contents, check_data
 from nasvit_mm.data.coco_complete import complete, complete_coco
 from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.errors import DataError
@@ -301,6 +302,78 @@ def test_the_metric_reads_the_loaders_file(folder: Path) -> None:
     cfg.val_evaluator.ann_file = str(folder / 'train.json')
     with pytest.raises(DataError, match=r'val_evaluator.ann_file is .*train.json, .* .*val.json'):
         check_data(cfg, 'train')
+
+
+@pytest.mark.parametrize('wrap', ['RepeatDataset', 'ClassBalancedDataset', 'ConcatDataset'])
+def test_one_of_several_metrics_reads_another_file_than_a_wrapped_set(
+    folder: Path, wrap: str
+) -> None:
+    cfg = config(folder)
+    inner = cfg.val_dataloader.dataset
+    many = wrap == 'ConcatDataset'
+    cfg.val_dataloader.dataset = dict(
+        type=wrap, **(dict(datasets=[inner]) if many else dict(dataset=inner))
+    )
+    cfg.val_evaluator = [cfg.val_evaluator, dict(type='DumpResults', out_file_path='a.pkl')]
+    check_data(cfg, 'val')
+    cfg.val_evaluator[0].ann_file = str(folder / 'train.json')
+    where = 'dataset.datasets.0' if many else 'dataset.dataset'
+    with pytest.raises(DataError, match=f'while val_dataloader.{where}.ann_file is .*val.json'):
+        check_data(cfg, 'val')
+
+
+@pytest.mark.parametrize('kind', ['mmdet.CityscapesDataset', 'mmdet.iSAIDDataset'])
+def test_data_sets_derived_from_coco_are_looked_at(folder: Path, kind: str) -> None:
+    cfg = config(folder)
+    cfg.train_dataloader.dataset.type = kind
+    (folder / 'train.json').write_text('[]')
+    with pytest.raises(DataError, match='train.json holds a list'):
+        check_contents(cfg, 'train')
+
+
+def test_width_and_height_are_swapped(folder: Path) -> None:
+    data = content()
+    for image in data['images']:
+        image.update(file_name=f'train{image["file_name"]}', width=30, height=40)
+    (folder / 'train.json').write_text(json.dumps(data))
+    with pytest.raises(DataError, match='are swapped in .*train.json') as error:
+        check_contents(config(folder), 'train')
+    assert 'outside' not in str(error.value)  # what follows from it is not said
+
+
+def test_a_cut_image_is_named(folder: Path) -> None:
+    noise = Image.effect_noise((40, 30), 90)
+    noise.save(folder / 'img/train1.jpg')
+    whole = (folder / 'img/train1.jpg').read_bytes()
+    check_contents(config(folder), 'train')
+    (folder / 'img/train1.jpg').write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(DataError, match='cannot be read: .*train1.jpg .*truncated'):
+        check_contents(config(folder), 'train')
+
+
+# ---------------------------------------------------------------------- categories
+def test_boxes_of_other_categories_are_said_to_be_left_out(folder: Path) -> None:
+    found = categories(folder, ['cat'])
+    assert found == [
+        f'2 of 4 boxes of {folder}/train.json are not used, for their categories are no classes of '
+        'the train data set (SimpleNamespace): dog'
+    ]
+    assert categories(folder, ['cat', 'dog']) == []
+
+
+def test_categories_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_contents(config(folder), 'train')
+    monkeypatch.setattr('nasvit_mm.data.coco_files.read_coco', lambda *a, **k: {}['read again'])
+    assert categories(folder, ['cat', 'dog']) == []
+
+
+def categories(folder: Path, classes: list[str]) -> list[str]:
+    ids = [i for i, name in ((1, 'cat'), (2, 'dog')) if name in classes]
+    data = SimpleNamespace(ann_file=str(folder / 'train.json'), cat_ids=ids)
+    problems = Problems()
+    cache = PassCache(folder / 'work')
+    check_categories(data, classes, 'train', 'model.bbox_head', problems, cache)
+    return problems.warnings
 
 
 # ---------------------------------------------------------------------- what is completed
