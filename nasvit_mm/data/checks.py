@@ -104,9 +104,9 @@ def check_files(dataset: Any, split: str) -> list[str]:
         if not info.get('img_path'):
             continue
         images.append(info['img_path'])
-        if not Path(info['img_path']).is_file():
+        if not os.path.isfile(info['img_path']):
             lost.append(info['img_path'])
-        elif info.get('seg_map_path') and not Path(info['seg_map_path']).is_file():
+        elif info.get('seg_map_path') and not os.path.isfile(info['seg_map_path']):
             missing.append(info)
     _check_listed(dataset, split, lost)
     if lost:

@@ -94,11 +94,9 @@ def files_below(folder: str | Path, suffix: str = '') -> list[str]:
             folders.clear()
             continue
         seen.add(real)
-        out += [
-            os.path.relpath(os.path.join(here, name), folder)
-            for name in files
-            if name.endswith(suffix) and not name.startswith('.')
-        ]
+        inside = os.path.relpath(here, folder)
+        names = [n for n in files if n.endswith(suffix) and not n.startswith('.')]
+        out += names if inside == '.' else [os.path.join(inside, name) for name in names]
     return sorted(out)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable
@@ -22,7 +23,13 @@ class SharedImages:
 
     def add(self, split: str, images: Iterable[str]) -> None:
         """Add the files of one data set; links count as what they lead to."""
-        self._splits.setdefault(split, set()).update(map(os.path.realpath, images))
+        folder = functools.cache(os.path.realpath)  # of thousands of images that are in one
+        self._splits.setdefault(split, set()).update(
+            os.path.realpath(path)
+            if os.path.islink(path)
+            else os.path.join(folder(os.path.dirname(path)), os.path.basename(path))
+            for path in images
+        )
 
     def warn(self, problems: Problems, cache: PassCache, contents: bool = True) -> None:
         """Warn of images of the training set that are evaluated, under their name or another.
