@@ -121,21 +121,22 @@ def check_files(dataset: Any, split: str) -> list[str]:
         raise DataError(
             f'{len(missing)} of {len(dataset)} images of the {split} data set ({kind}) have no '
             f'annotation, the first: {missing[0]["img_path"]} needs {missing[0]["seg_map_path"]}. '
-            f'Put it there, remove the image, or set {_other_suffix(dataset, missing[0])} in '
-            f'{split}_dataloader.dataset'
+            f'Put it there, or remove the image{_other_suffix(dataset, split, missing[0])}'
         )
     return images
 
 
-def _other_suffix(dataset: Any, info: Mapping[str, Any]) -> str:
-    """Return the suffix that the mask of an image has, where there is one of another suffix."""
-    now = getattr(dataset, 'seg_map_suffix', '')
+def _other_suffix(dataset: Any, split: str, info: Mapping[str, Any]) -> str:
+    """Word the remedy of another suffix, that of the file that is there if there is one."""
+    now = getattr(dataset, 'seg_map_suffix', None)
+    if now is None:
+        return ''
     wanted = Path(info['seg_map_path'])
     stem = wanted.name.removesuffix(now)
     there = sorted(wanted.parent.glob(f'{escape(stem)}*')) if wanted.parent.is_dir() else []
-    if not there:
-        return f'seg_map_suffix (now {now!r})'
-    return f'seg_map_suffix={there[0].name[len(stem) :]!r} (now {now!r}; there is {there[0]})'
+    found = f'={there[0].name[len(stem) :]!r}' if there else ''
+    also = f'; there is {there[0]}' if there else ''
+    return f', or set seg_map_suffix{found} in {split}_dataloader.dataset (now {now!r}{also})'
 
 
 def _check_listed(dataset: Any, split: str, lost: list[str]) -> None:

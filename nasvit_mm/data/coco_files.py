@@ -97,7 +97,8 @@ def datasets_in(dataset: Any, where: str) -> Iterator[tuple[str, Mapping]]:
         return
     yield where, dataset
     yield from datasets_in(dataset.get('dataset'), f'{where}.dataset')
-    for i, inner in enumerate(dataset.get('datasets') or ()):
+    several = dataset.get('datasets')
+    for i, inner in enumerate(several if isinstance(several, (list, tuple)) else ()):
         yield from datasets_in(inner, f'{where}.datasets.{i}')
 
 

@@ -11,7 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from nasvit_mm.data.coco_complete import complete_coco
-from nasvit_mm.data.coco_files import check_evaluator, dataset_class, datasets_in
+from nasvit_mm.data.coco_files import check_evaluator, dataset_class, datasets_in, metrics_of
+from nasvit_mm.data.forms import check_forms
 from nasvit_mm.data.images import files_below
 from nasvit_mm.data.wide_labels import keep_wide_labels
 from nasvit_mm.errors import UsageError, shown_path
@@ -23,9 +24,10 @@ def check_data(cfg: Config, *splits: str) -> None:
     What the data sets hold is another pass, :func:`nasvit_mm.data.check_contents`.
 
     Raises:
-        UsageError: a path is missing; the message names it, the dataloader and the remedy.  The
-            metric reads other annotations than the data loader.
+        UsageError: a value is of another type; a path is missing; the message names it, the
+            dataloader and the remedy.  The metric reads other annotations than the data loader.
     """
+    check_forms(cfg, 'train', 'val', 'test')
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     complete_coco()
     keep_wide_labels()
@@ -43,9 +45,8 @@ def check_data(cfg: Config, *splits: str) -> None:
 
 def _check_metric(cfg: Config, split: str) -> None:
     """Check the annotation file of COCO's metric, which reads it only after the first epoch."""
-    metrics = cfg.get(f'{split}_evaluator') or ()
-    for metric in metrics if isinstance(metrics, list) else [metrics]:
-        path = metric.get('ann_file') if metric else None
+    for metric in metrics_of(cfg, split):
+        path = metric.get('ann_file')
         if path and not metric.get('backend_args') and not Path(path).is_file():
             raise UsageError(
                 f'{shown_path(path)} does not exist ({split}_evaluator.ann_file, '
@@ -94,9 +95,8 @@ def _check_suffix(where: str, folder: Path, dataset: Mapping) -> None:
     suffix = dataset.get('img_suffix', parameter and parameter.default)
     if not isinstance(suffix, str) or dataset.get('ann_file'):
         return
-    names = files_below(folder)
-    if not any(name.endswith(suffix) for name in names):
-        endings = Counter(Path(name).suffix for name in names)
+    if not any(name.endswith(suffix) for name in files_below(folder)):
+        endings = Counter(Path(name).suffix for name in files_below(folder))
         there = [ending for ending, _ in endings.most_common() if ending]
         other = (
             f'Give their ending: --cfg-options {where}.img_suffix={there[0]}, or another folder'

@@ -82,12 +82,12 @@ def near(path: str | Path) -> str:
     return f' (there is {wanted.parent / there[0]})' if there else ''
 
 
-def files_below(folder: str | Path, suffix: str = '') -> list[str]:
-    """Return the files below a folder with a suffix, relative to it; links are followed.
+def files_below(folder: str | Path, suffix: str = '') -> Iterator[str]:
+    """Yield the files below a folder with a suffix, relative to it, as mmengine lists them.
 
-    Sorted; as mmengine lists them, without hidden files.
+    Links are followed, hidden files left out.
     """
-    out, seen = [], set()
+    seen = set()
     for here, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
         if real in seen:  # a link to a folder above
@@ -96,8 +96,7 @@ def files_below(folder: str | Path, suffix: str = '') -> list[str]:
         seen.add(real)
         inside = os.path.relpath(here, folder)
         names = [n for n in files if n.endswith(suffix) and not n.startswith('.')]
-        out += names if inside == '.' else [os.path.join(inside, name) for name in names]
-    return sorted(out)
+        yield from names if inside == '.' else (os.path.join(inside, name) for name in names)
 
 
 def size_text(size: tuple[int, int]) -> str:

@@ -10,8 +10,9 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 
-from nasvit_mm.data.coco_files import coco_set
+from nasvit_mm.data.coco_files import coco_set, metrics_of
 from nasvit_mm.data.coco_json import read_coco
+from nasvit_mm.data.forms import check_forms
 
 
 def predict_unlabelled(cfg: Config) -> None:
@@ -20,6 +21,7 @@ def predict_unlabelled(cfg: Config) -> None:
     The folder of masks is missing while that of the images is there, or the COCO JSON lists images
     alone.  The metric then writes predictions and computes nothing.
     """
+    check_forms(cfg, 'test')
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     if dataset.get('backend_args'):
@@ -28,8 +30,7 @@ def predict_unlabelled(cfg: Config) -> None:
     if not why:
         return
     dataset.pipeline = list(_without_annotations(dataset.get('pipeline') or ()))
-    found = cfg.get('test_evaluator') or []
-    for metric in found if isinstance(found, list) else [found]:
+    for metric in metrics_of(cfg, 'test'):
         metric['format_only'] = True
     print_log(f'{why}: the images are predicted, and there is no metric', 'current', level=30)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from PIL import Image
 from torch import nn
@@ -47,6 +48,7 @@ def folder(tmp_path: Path) -> Path:
 def dataset(folder: Path, **kwargs):
     from mmseg.datasets import BaseSegDataset
 
+    init_default_scope('mmseg')
     out = BaseSegDataset(
         data_root=str(folder),
         data_prefix=dict(img_path='img', seg_map_path='ann'),
@@ -203,8 +205,7 @@ class TestMasks:
     @staticmethod
     def data(folder: Path):
         return dataset(
-            folder,
-            pipeline=[dict(type='mmseg.LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')],
+            folder, pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
         )
 
     @staticmethod
@@ -249,7 +250,7 @@ class TestMasks:
 
     def test_crop_and_padding_differ(self, folder: Path, lines: list[str]) -> None:
         Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4) % 3).save(folder / 'ann/a.png')
-        steps = [dict(type='mmseg.RandomCrop', crop_size=(2, 2))]
+        steps = [dict(type='RandomCrop', crop_size=(2, 2))]
         loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset(folder, pipeline=steps)))
         model = self.head()
         model.data_preprocessor = nn.Identity()
