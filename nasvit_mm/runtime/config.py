@@ -91,6 +91,12 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
         raise UsageError(
             f'--cfg-options does not fit {config_name(cfg)}: {plain_words(error)}'
         ) from error
+    except AttributeError as error:  # mmengine merges an entry of a list as a dict, whatever it is
+        key = next((key for key in options if key.rpartition('.')[2].isdigit()), '')
+        raise UsageError(
+            f'--cfg-options {key or list(options)}: an entry of a list that is no dict cannot be '
+            f"given alone: give the whole list, {key.rpartition('.')[0]}='[...]'"
+        ) from error
     if steps and 'steps_per_epoch' in options:
         set_steps_per_epoch(cfg, steps, options)
 

@@ -88,7 +88,7 @@ SEARCH = dict(
             "evaluator Undescribed: describe raises KeyError: 'y'",
         ),
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(' at 0x')[0],
 )
 def test_what_cannot_be_meant(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:

@@ -71,8 +71,8 @@ RUNS = (
     Run('test', '{config} {trained} --work-dir {out} --tta TINY', r'mIoU'),
     Run(
         'search',
-        '{search} --work-dir {out} --workers 1 --time-limit 600 --skip-data-check --launcher none --local_rank 0 '
-        '--debug --cfg-options algorithm.generations=1',
+        '{search} --work-dir {out} --workers 1 --time-limit 600 --skip-data-check --launcher none '
+        '--local_rank 0 --debug --cfg-options algorithm.generations=1',
         r'report\.html',
     ),
     Run('search', '{search} --work-dir {found} --resume', r'8 candidates are in'),
