@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nasvit_mm.backbones.block import Block
 from nasvit_mm.config import plain_types
-from nasvit_mm.errors import ArchitectureError, unknown
+from nasvit_mm.errors import ArchitectureError, UsageError, unknown
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
     ElasticConv2d,
@@ -76,6 +76,8 @@ class ElasticBackbone(BaseModule):
         init_cfg: mmengine's option; ``dict(type='Pretrained', checkpoint=, prefix='backbone.')``
             reads a training checkpoint or an exported subnet and refuses one of another
             architecture.
+        pretrained: None; mmseg hands on the ``model.pretrained`` of a config, which its ResNet
+            configs have.
 
     Attributes:
         space: the space that was built (with a single member for a subnet).
@@ -108,8 +110,14 @@ class ElasticBackbone(BaseModule):
         drop_path_rate: float = 0.0,
         channels_last: bool = False,
         init_cfg: Mapping | Sequence | None = None,
+        pretrained: None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if pretrained is not None:
+            raise UsageError(
+                f'pretrained = {pretrained!r} is a checkpoint of another backbone: give the model '
+                "pretrained=None, and for weights init_cfg=dict(type='Pretrained', checkpoint=FILE)"
+            )
         self.space = self.read_space(arch, space)
         self.out_indices = self._read_indices(out_indices)
         if attention not in ATTENTION_MODES:

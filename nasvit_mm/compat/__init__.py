@@ -7,15 +7,20 @@ neither torch nor mmcv before they are needed.
 
 from nasvit_mm.compat.amp import check_amp
 from nasvit_mm.compat.distributed import init_distributed
-from nasvit_mm.compat.missing import MissingOpError, build_command, what_helps
-from nasvit_mm.compat.mmcv_ext import install, is_stand_in
+from nasvit_mm.compat.install import install
+from nasvit_mm.compat.missing import MissingOpError, build_command, has_cpu_kernel
+from nasvit_mm.compat.mmcv_ext import is_stand_in
+from nasvit_mm.compat.reachable import check_operations, missing_operations, modules_without
 
 __all__ = [
     'MissingOpError',
     'build_command',
     'check_amp',
+    'check_operations',
+    'has_cpu_kernel',
     'init_distributed',
     'install',
     'is_stand_in',
-    'what_helps',
+    'missing_operations',
+    'modules_without',
 ]

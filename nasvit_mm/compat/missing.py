@@ -6,28 +6,39 @@ from importlib import metadata
 
 from nasvit_mm.errors import UsageError
 
-# What mmcv can compile for a CPU, of the operations that compat/ops/ does not supply: beginnings
-# of names (mmcv/ops/csrc/pytorch/cpu).
+# What mmcv has kernels of for a CPU: beginnings of names (mmcv/ops/csrc/pytorch/cpu, and two files
+# that need no device).
 _CPU_KERNELS = (
     'active_rotated_filter',
     'bbox_overlaps',
     'bezier_align',
-    'box_iou_quadri',
+    'box_iou_',
     'contour_expand',
+    'deform_conv',
     'dynamic_voxelize',
     'get_indice_pairs',
     'hard_voxelize',
     'indice_',
-    'nms_quadri',
+    'modulated_deform_conv',
+    'nms',
     'pixel_group',
     'points_in_boxes_cpu',
-    'roi_align_rotated',
+    'psamask',
+    'roi_align',
     'rotated_feature_align',
+    'softnms',
 )
+# Off the GPU mmcv, mmdet and mmseg have Python forms of these, and do not call them.
+_NEVER_ON_CPU = ('ms_deform_attn', 'sigmoid_focal_loss')
 
 
 class MissingOpError(UsageError, NotImplementedError):
     """Raised when a mmcv operation is called that is neither compiled nor supplied here."""
+
+
+def has_cpu_kernel(operation: str) -> bool:
+    """Return whether compiled mmcv runs an operation on a CPU, or does without it there."""
+    return operation.startswith((*_CPU_KERNELS, *_NEVER_ON_CPU))
 
 
 def what_helps(operation: str, device: str) -> str:
@@ -37,7 +48,7 @@ def what_helps(operation: str, device: str) -> str:
         operation: its name in ``mmcv._ext``.
         device: the type of the device that it is to run on.
     """
-    if device == 'cpu' and not operation.startswith(_CPU_KERNELS):
+    if device == 'cpu' and not has_cpu_kernel(operation):
         return (
             'mmcv has no kernel of it for a CPU, so compiling does not help: run on a GPU, with '
             f'compiled operations ({build_command()}), or choose a model without it'

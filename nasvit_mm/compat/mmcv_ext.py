@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib.abc
 import importlib.machinery
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
@@ -19,16 +18,6 @@ from typing import Any, NoReturn
 from nasvit_mm.compat.missing import MissingOpError, what_helps
 
 NAME = 'mmcv._ext'
-
-
-def install() -> None:
-    """Append the finder to ``sys.meta_path``, once; ``import nasvit_mm`` does it.
-
-    mmseg and mmdet guard some imports of mmcv.ops and remember the failure, so it has to come
-    before them.  The call loads neither torch nor mmcv.
-    """
-    if not any(isinstance(finder, StandInFinder) for finder in sys.meta_path):
-        sys.meta_path.append(StandInFinder())
 
 
 def is_stand_in(module: ModuleType) -> bool:

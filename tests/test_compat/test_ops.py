@@ -320,8 +320,8 @@ def test_mixed_precision(case, dtype):
     rounded = case._replace(inputs=(first.contiguous(memory_format=layout), *rest))
     with torch.autocast('cpu', torch.bfloat16):
         results = outcome(rounded, dtype)
-    expected = outcome(rounded, torch.float32)
-    for got, expected in zip(results[: 1 if case.rounds else None], expected):
+    references = outcome(rounded, torch.float32)
+    for got, expected in zip(results[: 1 if case.rounds else None], references):
         assert got.dtype == dtype
         scale = expected.abs().max().item()
         torch.testing.assert_close(got.float(), expected, rtol=0, atol=ROUNDING * scale)
