@@ -67,9 +67,9 @@ class ElasticBackbone(BaseModule):
         frozen_stages: number of stages that are frozen together with the stem: their parameters are
             fixed and their norms stay in eval mode.  -1: none, 0: the stem only.
         norm_eval: keep batch norms in eval mode while training.
-        channels_last: convert the images to that layout.  Training on a CPU is quicker with it, but
-            torch's batch norms then sum in single precision, which gives gradients about four times
-            the rounding error.
+        channels_last: convert the images to that layout, and leave the outputs in theirs.  Training
+            on a CPU is quicker with it, but torch's batch norms then sum in single precision, which
+            gives gradients about four times the rounding error.
         with_cp: recompute every block in the backward pass to save memory; losses, gradients and
             BN statistics are the same.
         drop_path_rate: stochastic depth of the last block; earlier ones scale linearly.
@@ -247,10 +247,14 @@ class ElasticBackbone(BaseModule):
         )
 
     def end_outputs(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        if self.taps is None:
-            return tuple(maps)
-        spans = self.output_spans(self.plan)
-        return tuple(tap(x, span) for tap, x, span in zip(self.taps, maps, spans))
+        """Return the maps after their taps, contiguous as those of OpenMMLab's backbones are.
+
+        Some heads take a ``view`` of them, and some blocks and the taps leave the channels last.
+        """
+        if self.taps is not None:
+            spans = self.output_spans(self.plan)
+            maps = [tap(x, span) for tap, x, span in zip(self.taps, maps, spans)]
+        return tuple(maps) if self.channels_last else tuple(x.contiguous() for x in maps)
 
     def _build_taps(self, out_width: int | Sequence[int] | None) -> nn.ModuleList | None:
         if out_width is None:
