@@ -8,6 +8,7 @@ pytest.importorskip('mmdet')
 
 from mmengine.config import ConfigDict
 
+from nasvit_mm import apis
 from nasvit_mm.compat import check_operations, missing_operations, modules_without, reachable
 from nasvit_mm.errors import UsageError
 
@@ -61,6 +62,13 @@ def test_what_is_missing_is_refused_by_name(monkeypatch):
     assert '(cpu): softnms (model.test_cfg.nms: soft_nms): compile it' in str(caught.value)
     cfg.model.test_cfg.nms.type = 'nms'
     check_operations(cfg, 'cpu')
+
+
+def test_training_refuses_it_before_anything_is_built(monkeypatch):
+    """RetinaNet's anchors may be masked, and masks are cropped by roi_align."""
+    monkeypatch.setattr(reachable, 'is_missing', lambda operation, device: 'roi' in operation)
+    with pytest.raises(UsageError, match=r'roi_align_forward \(model.bbox_head: RetinaHead'):
+        apis.train('configs/demo/nasvit_detection.py')
 
 
 def test_compiled_mmcv_lacks_kernels_on_a_cpu(monkeypatch):
