@@ -144,8 +144,8 @@ def _named_by(kind: Any, scope: str | None) -> Any:
 def operations_of(start: Any) -> frozenset[str]:
     """Return every operation that a class or function can reach, by their names in ``mmcv._ext``.
 
-    What its source names is followed through mmcv, mmdet, mmseg and mmpretrain: bases, functions,
-    other classes.  What it builds from a config is that config's.
+    What its source names is followed through mmcv, mmdet, mmseg, mmpretrain and its own package:
+    bases, functions, other classes.  What it builds from a config is that config's.
     """
     found, seen, left = set(), set(), [start]
     while left:
@@ -183,20 +183,26 @@ def _named(part: Any) -> tuple[frozenset[str], tuple[Any, ...]]:
                 left.remove(inner.value)  # of the class only what is used
         elif isinstance(inner, ast.Name):
             named.append(getattr(module, inner.id, None))
-    return frozenset(operations), tuple({x for x in map(_definition, named) if x is not None})
+    own = part.__module__.partition('.')[0]
+    parts = {_definition(value, own) for value in named}
+    return frozenset(operations), tuple(parts - {None})
 
 
-def _is_followed(module: Any) -> bool:
-    return isinstance(module, str) and module.partition('.')[0] in FOLLOWED
+def _is_followed(module: Any, own: str = '') -> bool:
+    return isinstance(module, str) and module.partition('.')[0] in (*FOLLOWED, own)
 
 
-def _definition(value: Any) -> Any:
-    """Return the class or function behind a value of a module that is followed, else None."""
+def _definition(value: Any, own: str = '') -> Any:
+    """Return the class or function behind a value of a module that is followed, else None.
+
+    Args:
+        own: a package that is followed besides.
+    """
     if inspect.ismethod(value) and value.__name__ == 'apply':  # ``f = SomeFunction.apply``
         value = value.__self__
     if inspect.isclass(value) or isinstance(value, FunctionType):
         value = inspect.unwrap(value)
-        return value if _is_followed(getattr(value, '__module__', None)) else None
+        return value if _is_followed(getattr(value, '__module__', None), own) else None
     return None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 pytest.importorskip('mmdet')
@@ -47,6 +49,19 @@ def test_mmseg_is_followed_too(monkeypatch):
     head = dict(decode_head=dict(type='PSAHead'))
     assert 'psamask_forward' in reached(monkeypatch, 'mmseg', **head)
     assert 'psamask_forward' not in reached(monkeypatch, 'mmseg', decode_head=dict(type='FCNHead'))
+
+
+def test_a_users_own_package_is_followed(monkeypatch, tmp_path):
+    (tmp_path / 'own_package').mkdir()
+    for name, text in (
+        ('__init__', ''),
+        ('base', 'from mmcv import ops\n\n\nclass Base:\n    pool = ops.RoIPool\n'),
+        ('head', 'from .base import Base\n\n\nclass Head(Base):\n    pass\n'),
+    ):
+        (tmp_path / 'own_package' / f'{name}.py').write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    head = importlib.import_module('own_package.head').Head
+    assert 'roi_pool_forward' in reached(monkeypatch, head=dict(type=head))
 
 
 def test_a_class_that_is_only_asked_for_is_not_reached(monkeypatch):
