@@ -66,8 +66,8 @@ def common_sizes() -> dict[str, Callable[[], Any]]:
         'carafe, 256 channels, 64 x 64 to 128 x 128': step(
             lambda x, m: ops.carafe(x, m, 5, 1, 2), maps, torch.rand(1, 25, 128, 128)
         ),
-        'psamask, 64 x 64': step(
-            lambda x: psa_mask(x, 0, (127, 127)), torch.rand(1, 16129, 64, 64)
+        'psamask, 97 x 97 places, 64 x 64': step(
+            lambda x: psa_mask(x, 0, (97, 97)), torch.rand(1, 97 * 97, 64, 64)
         ),
         'soft_nms, 2000 boxes': lambda: ops.soft_nms(boxes, scores),
         'nms_match, 2000 boxes': lambda: ops.nms_match(dets, 0.5),
