@@ -25,9 +25,9 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
 from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint, weights_only
+from nasvit_mm.compat import check_operations
 from nasvit_mm.config import add_own_hooks, type_name
 from nasvit_mm.data import check_contents, check_data, predict_unlabelled
 from nasvit_mm.dense import (
@@ -148,6 +148,7 @@ def train(
     check_trains(cfg)
     check_schedule(cfg)
     warn_of_values(cfg)
+    check_operations(cfg)
     if amp:
         enable_amp(cfg)
     if auto_scale_lr:
