@@ -8,14 +8,15 @@ from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.counting import check_model, count, input_size
 from nasvit_mm.dense.kinds import (
     AnyDetector,
-    AnySegmentor,
     Drawing,
     LossesOnly,
     ModelKind,
     OneStage,
     Segmentor,
+    Shapes,
     StepOutput,
     TwoStage,
+    binary,
     elastic_backbone,
     head_types,
     kind_of,
@@ -33,7 +34,6 @@ from nasvit_mm.dense.weights import (
 
 __all__ = [
     'AnyDetector',
-    'AnySegmentor',
     'CheckData',
     'Drawing',
     'LossesOnly',
@@ -42,10 +42,12 @@ __all__ = [
     'OneStage',
     'SearchedModel',
     'Segmentor',
+    'Shapes',
     'Size',
     'StepOutput',
     'TwoStage',
     'bare_model',
+    'binary',
     'build_model',
     'check_backbone_fits',
     'check_channels',

@@ -12,7 +12,6 @@ from nasvit_mm.classification import Classifier, ImageClassifier
 from nasvit_mm.data import seed_everything
 from nasvit_mm.dense import (
     AnyDetector,
-    AnySegmentor,
     LossesOnly,
     ModelKind,
     OneStage,
@@ -128,11 +127,11 @@ def test_a_loss_that_is_not_the_standard_one_is_not_distilled():
     cfg.model.decode_head = dict(cfg.model.decode_head, **head, in_index=(0, 1, 2, 3))
     model = build_model(cfg)
     kind, data = kind_of(model), batch(model, SIZE)
-    assert type(kind) is AnySegmentor
+    assert type(kind) is Segmentor
     model.train()
     losses = kind.forward(model, data)
     assert losses.logits == () and losses.loss.isfinite()
-    assert type(kind_of(model_of('configs/demo/nasvit_demo.py', out_channels=1))) is AnySegmentor
+    assert type(kind_of(model_of('configs/demo/nasvit_demo.py', out_channels=1))) is Segmentor
 
 
 def test_a_detector_without_sigmoid_scores_is_not_distilled():

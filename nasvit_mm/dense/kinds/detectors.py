@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from nasvit_mm.data import class_names
+from nasvit_mm.dense.kinds.answers import Answers, answers_of
 from nasvit_mm.dense.kinds.base import Drawing, ModelKind, derives
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
@@ -17,7 +18,7 @@ from nasvit_mm.registry import KINDS
 
 @KINDS.register_module()
 class AnyDetector(ModelKind):
-    """Whatever is a detector of mmdet: labels only, counted by its ``mode='tensor'``."""
+    """Whatever is a detector of mmdet, counted by its ``mode='tensor'``."""
 
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
     class_heads = ('bbox_head',)
@@ -25,6 +26,10 @@ class AnyDetector(ModelKind):
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
         return derives(model, 'mmdet', 'BaseDetector')
+
+    def answers(self, model: nn.Module) -> Answers | None:
+        """See :func:`answers_of`."""
+        return answers_of(model)
 
     @classmethod
     def write_results(cls, evaluator: dict[str, Any], folder: str) -> None:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import torch
 from torch import nn
 
-from nasvit_mm.dense.kinds.base import Forward, StepOutput, summed
+from nasvit_mm.dense.kinds.base import Forward
 from nasvit_mm.dense.kinds.detectors import AnyDetector
 from nasvit_mm.registry import KINDS
 
@@ -21,7 +17,6 @@ class OneStage(AnyDetector):
     (N, 2, anchors * classes, H, W): their softmax is the sigmoid.
     """
 
-    distils = True
     parts = ('bbox_head',)
 
     @classmethod
@@ -37,21 +32,6 @@ class OneStage(AnyDetector):
             type(model).loss is SingleStageDetector.loss
             and getattr(type(head), 'loss', None) is BaseDenseHead.loss
             and bool(getattr(head, 'use_sigmoid_cls', False))
-        )
-
-    def forward(self, model: nn.Module, data: Mapping[str, Any]) -> StepOutput:
-        from mmdet.models.utils import unpack_gt_instances
-
-        outputs = model.bbox_head(model.extract_feat(data['inputs']))
-        instances, ignored, metas = unpack_gt_instances(data['data_samples'])
-        losses = model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
-        loss = summed(losses)
-        classes = summed({k: v for k, v in losses.items() if 'cls' in k})
-        return StepOutput(
-            tuple(torch.stack([z, torch.zeros_like(z)], 1) for z in outputs[0]),
-            loss,
-            loss - classes,
-            rare=True,
         )
 
     def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:

@@ -14,7 +14,7 @@ from nasvit_mm.registry import KINDS
 
 @KINDS.register_module()
 class TwoStage(AnyDetector):
-    """mmdet's detectors of two stages (Faster and Mask R-CNN): labels only.
+    """mmdet's detectors of two stages (Faster and Mask R-CNN).
 
     As many regions are counted as a prediction takes at most; selecting and cutting them out
     counts nothing.
