@@ -57,9 +57,9 @@ def check_training(
         ready = one.data_preprocessor(data, True)
         with context():
             loss, more = forward(one, copied(ready))
-        trained = {n: p for n, p in one.named_parameters() if p.requires_grad}
-        found = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
-        return loss.detach(), {n for n, g in zip(trained, found) if g is not None}, more
+        leaves = _leaves(loss)
+        reached = {n for n, p in one.named_parameters() if id(p) in leaves}
+        return loss.detach(), reached, more
 
     def own(one: nn.Module, ready: Any) -> tuple[torch.Tensor, None]:
         return one.parse_losses(one(**ready, mode='loss'))[0], None
@@ -103,6 +103,20 @@ def _learnt(run: Callable, kind: ModelKind, output: StepOutput) -> set[str]:
             f"{first_line(error)}; distill=dict(sampled='labels', smallest='labels') learns from "
             'labels'
         ) from error
+
+
+def _leaves(loss: torch.Tensor) -> set[int]:
+    """Return the ids of the tensors that a backward of the loss would give gradients to."""
+    seen, to_see, found = set(), [loss.grad_fn], set()
+    while to_see:
+        node = to_see.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, 'variable'):
+            found.add(id(node.variable))
+        to_see.extend(n for n, _ in node.next_functions)
+    return found
 
 
 def _check_reached(missing: set[str], what: str) -> None:

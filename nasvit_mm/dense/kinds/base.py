@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
@@ -82,7 +83,7 @@ class ModelKind:
 
         The loss is the model's own, by mmengine's ``parse_losses``.
         """
-        return self.forward_on(model, data, None)
+        return self._heard(model, data, None)
 
     def forward_on(self, model: nn.Module, data: Mapping[str, Any], objects: Any) -> StepOutput:
         """Run a batch as :meth:`forward` does, to be compared with an earlier subnet of the step.
@@ -93,6 +94,9 @@ class ModelKind:
         """
         if type(self).forward is not ModelKind.forward:
             return self.forward(model, data)
+        return self._heard(model, data, objects)
+
+    def _heard(self, model: nn.Module, data: Mapping[str, Any], objects: Any) -> StepOutput:
         answers = self.answers(model)
         if answers is not None:
             return answers.step(data, objects)
@@ -124,7 +128,7 @@ class ModelKind:
     def extract(self, model: nn.Module, arch: Any, phase: int = 0) -> nn.Module:
         """Return the model of one architecture: the elastic parts sliced, the others copied."""
         subnet = extract_subnet(model.backbone, arch, phase)
-        return copy.deepcopy(model, {id(model.backbone): subnet})
+        return copy.deepcopy(model, {id(model.backbone): subnet, **_left_by_losses(model)})
 
     # ------------------------------------------------------------------ prediction
     def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
@@ -231,6 +235,27 @@ def image_meta(size: tuple[int, int]) -> dict[str, Any]:
     """Return what mmseg and mmdet want to know of an image that fills its batch."""
     shapes = ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape')
     return dict.fromkeys(shapes, tuple(size)) | dict(scale_factor=(1.0, 1.0))
+
+
+def _left_by_losses(model: nn.Module) -> dict[int, Tensor]:
+    """Return by their ids, without gradients, the outputs that heads keep of their last loss, as
+    those with masks do; copies of a model cannot be made of them.
+    """
+    found: dict[int, Tensor] = {}
+
+    def look(value: Any) -> None:
+        if torch.is_tensor(value):
+            if not value.is_leaf:
+                found[id(value)] = value.detach()
+        elif isinstance(value, dict):
+            look(list(value.values()))
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                look(item)
+
+    for part in model.modules():
+        look({k: v for k, v in vars(part).items() if not k.startswith(('_parameters', '_modules'))})
+    return found
 
 
 def _listed(part: Any) -> list[Any]:
