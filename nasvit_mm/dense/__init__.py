@@ -7,15 +7,13 @@ from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.counting import check_model, count, input_size
 from nasvit_mm.dense.kinds import (
-    AnyDetector,
+    Detector,
     Drawing,
     LossesOnly,
     ModelKind,
-    OneStage,
     Segmentor,
     Shapes,
     StepOutput,
-    TwoStage,
     binary,
     elastic_backbone,
     head_types,
@@ -33,19 +31,17 @@ from nasvit_mm.dense.weights import (
 )
 
 __all__ = [
-    'AnyDetector',
+    'Detector',
     'CheckData',
     'Drawing',
     'LossesOnly',
     'ModelCost',
     'ModelKind',
-    'OneStage',
     'SearchedModel',
     'Segmentor',
     'Shapes',
     'Size',
     'StepOutput',
-    'TwoStage',
     'bare_model',
     'binary',
     'build_model',

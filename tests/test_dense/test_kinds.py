@@ -11,11 +11,10 @@ from torch import nn
 from nasvit_mm.classification import Classifier, ImageClassifier
 from nasvit_mm.data import seed_everything
 from nasvit_mm.dense import (
+    Detector,
     LossesOnly,
     ModelKind,
-    OneStage,
     Segmentor,
-    TwoStage,
     build_model,
     count_model,
     fit_channels,
@@ -34,8 +33,8 @@ SIZE = (96, 128)
 CASES = {
     'configs/demo/nasvit_demo.py': Segmentor,
     'configs/seg/vitas_ade20k_upernet.py': Segmentor,  # with an auxiliary head
-    'configs/demo/nasvit_detection.py': OneStage,
-    'configs/det/nasvit_coco_mask.py': TwoStage,
+    'configs/demo/nasvit_detection.py': Detector,
+    'configs/det/nasvit_coco_mask.py': Detector,
 }
 
 

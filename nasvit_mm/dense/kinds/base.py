@@ -153,6 +153,10 @@ class ModelKind:
 
         return forward
 
+    def training_parts(self, model: nn.Module) -> frozenset[str]:
+        """Return dotted names of the parts of a model that do not run in a prediction."""
+        return self.trains_only
+
     # ------------------------------------------------------------------ what its parts are
     def head(self, model: nn.Module) -> tuple[str, nn.Module] | None:
         """Return dotted name and module of the head that knows the classes (of several in a row

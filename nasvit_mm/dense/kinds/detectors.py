@@ -11,17 +11,28 @@ from torch import nn
 
 from nasvit_mm.data import class_names
 from nasvit_mm.dense.kinds.answers import Answers, answers_of
-from nasvit_mm.dense.kinds.base import Drawing, ModelKind, derives
+from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, derives
+from nasvit_mm.dense.kinds.choosing import MORE, named, predict
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
 
 
 @KINDS.register_module()
-class AnyDetector(ModelKind):
-    """Whatever is a detector of mmdet, counted by its ``mode='tensor'``."""
+class Detector(ModelKind):
+    """mmdet's detectors, instance and panoptic segmentors.
+
+    They are counted by their own ``predict`` with as many regions, queries and instances as it
+    takes at most (see `choosing.py`).
+    """
 
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
-    class_heads = ('bbox_head',)
+    class_heads = ('bbox_head', 'roi_head.bbox_head', 'mask_head')
+    trains_only = ModelKind.trains_only | {
+        'mask_head.segm_branch',  # YOLACT's
+        'teacher_backbone',  # and the others of LAD
+        'teacher_neck',
+        'teacher_bbox_head',
+    }
 
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
@@ -30,6 +41,34 @@ class AnyDetector(ModelKind):
     def answers(self, model: nn.Module) -> Answers | None:
         """See :func:`answers_of`."""
         return answers_of(model)
+
+    def training_parts(self, model: nn.Module) -> frozenset[str]:
+        """See the base; QueryInst predicts by the masks of its last stage, and DDQ DETR has heads
+        for its dense queries.
+        """
+        found = set(self.trains_only)
+        roi, head = getattr(model, 'roi_head', None), getattr(model, 'bbox_head', None)
+        if named(roi, ['SparseRoIHead']) and roi.with_mask:
+            found |= {f'roi_head.mask_head.{stage}' for stage in range(roi.num_stages - 1)}
+        if named(head, ['DDQDETRHead']):
+            last = len(head.cls_branches) - 1
+            found |= {f'bbox_head.{kind}_branches.{last}' for kind in ('cls', 'reg')}
+            found |= {'bbox_head.aux_cls_branches', 'bbox_head.aux_reg_branches'}
+        return frozenset(found)
+
+    def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
+        """See the base; the outputs are those of all heads."""
+        from mmdet.models import SingleStageDetector
+        from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+
+        if (
+            type(model).predict is SingleStageDetector.predict
+            and getattr(type(model.bbox_head), 'predict', None) is BaseDenseHead.predict
+            and not named(model.bbox_head, MORE)
+        ):
+            # One dense head, whose outputs are chosen from: their number of images may stay free.
+            return lambda model, images: model(images, mode='tensor')
+        return lambda model, images: predict(model, images, size)
 
     @classmethod
     def write_results(cls, evaluator: dict[str, Any], folder: str) -> None:

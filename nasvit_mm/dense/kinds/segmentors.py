@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,24 @@ from nasvit_mm.data import class_names
 from nasvit_mm.dense.kinds.answers import Answers, answers_of
 from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, image_meta
 from nasvit_mm.registry import KINDS
+
+
+class _Metas(Sequence):
+    """One record for every image of a batch, whose size is asked for only by who needs it: in an
+    exported graph it stays free.
+    """
+
+    def __init__(self, meta: dict[str, Any], images: Tensor) -> None:
+        self.meta, self.images = meta, images
+
+    def __len__(self) -> int:
+        return int(self.images.shape[0])
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.meta
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter([self.meta] * len(self))
 
 
 @KINDS.register_module()
@@ -42,8 +60,8 @@ class Segmentor(ModelKind):
 
     def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
         """See the base; the logits are (N, classes, H, W)."""
-        metas = [image_meta(size)]
-        return lambda model, images: model.encode_decode(images, metas)
+        meta = image_meta(size)
+        return lambda model, images: model.encode_decode(images, _Metas(meta, images))
 
     @classmethod
     def write_results(cls, evaluator: dict[str, Any], folder: str) -> None:
