@@ -51,7 +51,8 @@ def check_training(
 
     def run(forward: Callable[[nn.Module, Any], Any]) -> tuple[torch.Tensor, set[str], Any]:
         """Return a loss, the names of the parameters that it reaches, and what came with it."""
-        one = copy.deepcopy(model).train()
+        one = copy.deepcopy(model)
+        one.train()  # on a line of its own: LAD's returns None
         one.backbone.set_arch(one.backbone.space.largest)
         seed_everything(0)
         ready = one.data_preprocessor(data, True)

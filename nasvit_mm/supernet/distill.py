@@ -97,8 +97,8 @@ class Distillation:
             if source != LABELS and not kind.teaches(model):
                 raise ValueError(
                     f'distill: {role} = {source!r}, but it is not known how to compare the answers '
-                    f"of {_described(kind, model)}: {role}='labels', or register a kind of model "
-                    'that says how (CONTRIBUTING.md)'
+                    f"of {_described(kind, model)} (kind {type(kind).__name__}): {role}='labels', "
+                    'or register a kind of model that says how (CONTRIBUTING.md)'
                 )
             if source == TEACHERS and not kind.classifies:
                 raise ValueError(
@@ -165,10 +165,10 @@ class Distillation:
 
 
 def _described(kind: ModelKind, model: nn.Module) -> str:
-    """Return what a model is, for people: its head, or the kind of model."""
+    """Return what a model is, for people: its class, and that of its head."""
     head = kind.head(model)
     which = type(model).__name__
-    return f'a {which}' if head is None else f'{type(head[1]).__name__} in a {which}'
+    return which if head is None or head[1] is model else f'{which} with {type(head[1]).__name__}'
 
 
 def _target(output: StepOutput) -> Target:

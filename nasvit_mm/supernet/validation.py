@@ -41,7 +41,8 @@ def calibrated(
             None: keep the statistics there are.
     """
     kind = kind_of(model)
-    out = kind.extract(model, arch, phase).eval()
+    out = kind.extract(model, arch, phase)
+    out.eval()  # on a line of its own: LAD's returns None
 
     def forward(model: nn.Module, batch: Any) -> None:
         with heads_in_training(model):

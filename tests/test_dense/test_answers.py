@@ -110,6 +110,63 @@ def test_decisions_by_a_sigmoid_are_learnt(name):
     assert any(p.grad is not None and p.grad.any() for p in model.decode_head.parameters())
 
 
+def test_a_head_with_a_loss_of_its_own_is_not_known():
+    """A regression, say; the same head with the standard loss is."""
+    from mmseg.models import FCNHead
+
+    class Depth(FCNHead):
+        def loss_by_feat(self, seg_logits, batch_data_samples):
+            return dict(loss_depth=seg_logits.square().mean())
+
+    model = MODELS.build(model_config('nasvit', 'segmentation'))
+    kind, data = kind_of(model), batch(model, (64, 64))
+    assert kind.teaches(model)
+    model.decode_head.__class__ = Depth
+    output = kind.forward(model, data)
+    assert not kind.teaches(model) and output.logits == () and output.loss > 0
+
+
+@pytest.mark.parametrize(
+    ('name', 'replaced'),
+    [
+        ('sabl_retina', ['loss_cls']),  # and not loss_bbox_cls, which is of the boxes' buckets
+        ('danet', ['decode.pam_cam.loss_ce']),
+        ('ocrnet', ['decode_1.loss_ce']),
+        ('yolov3', ['loss_cls', 'loss_conf']),
+        ('cascade_mask_rcnn', ['s2.loss_cls', 's2.loss_mask']),
+        ('dino', []),
+    ],
+)
+def test_what_the_answers_of_others_replace(name, replaced):
+    seed_everything(0)
+    model = without_dropout(MODELS.build(zoo_model(name)).train())
+    kind = kind_of(model)
+    seed_everything(1)
+    output = kind.forward(model, model.data_preprocessor(zoo_batch(model), True))
+    seed_everything(1)
+    losses = model(**model.data_preprocessor(zoo_batch(model), True), mode='loss')
+    rest, parts = model.parse_losses({k: v for k, v in losses.items() if k not in replaced})
+    assert replaced == [k for k in losses if k in replaced]
+    assert float(output.rest) == pytest.approx(float(rest), rel=1e-4)
+    assert float(output.loss) == pytest.approx(float(model.parse_losses(losses)[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize('name', ['mask_rcnn', 'maskformer'])
+def test_the_mean_of_sampled_subnets(name):
+    seed_everything(0)
+    model = MODELS.build(zoo_model(name)).train()
+    kind, space = kind_of(model), model.backbone.space
+    distill = Distillation(smallest='mean')
+    distill.begin(None)
+    for role, arch in zip(['sampled', 'sampled', 'smallest'], [*space.sample(0, 2), 'smallest']):
+        model.backbone.set_arch(arch)
+        data = model.data_preprocessor(zoo_batch(model), True)
+        output = kind.forward_on(model, data, distill.objects(role))
+        loss = distill.loss(role, output)
+    (loss - output.rest).backward()
+    assert loss.isfinite() and any(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
 def test_softmax_scores_are_distributions_over_classes():
     cfg = Config.fromfile(ROOT / 'configs/demo/nasvit_detection.py')
     cfg.model.bbox_head.loss_cls = dict(type='CrossEntropyLoss', use_sigmoid=False)

@@ -117,7 +117,7 @@ def matched(found: Found, target: Found) -> Tensor:
         both = target.masks @ found.masks.mT
         sums = target.masks.sum(-1)[..., None] + found.masks.sum(-1)[..., None, :]
         cost = cost + BOX_WEIGHT * (1 - (2 * both + 1) / (sums + 1))  # dice
-    cost = (cost * target.certain[..., None]).cpu().numpy()
+    cost = (cost * target.certain[..., None]).float().nan_to_num().cpu().numpy()
     rows = [torch.as_tensor(linear_sum_assignment(one)[1]) for one in cost]
     return torch.stack(rows).to(target.classes.device)
 
@@ -175,7 +175,7 @@ def _reader(model: nn.Module) -> tuple[nn.Module, Any] | None:
     """Return the head that has the queries, and what reads their answers."""
     roi = getattr(model, 'roi_head', None)
     if roi is not None:
-        head, method = roi.bbox_head, 'loss_and_target'
+        head, method = getattr(roi, 'bbox_head', None), 'loss_and_target'
         head = head[-1] if isinstance(head, nn.ModuleList) else head
     else:
         names = ('panoptic_head', 'decode_head', 'bbox_head')

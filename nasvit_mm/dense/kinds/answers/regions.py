@@ -34,12 +34,11 @@ class Regions(Answers):
 
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
-        head = _listed(model.roi_head.bbox_head)[-1]
+        head = _listed(getattr(model.roi_head, 'bbox_head', None))[-1]
         return (
             definer(head, 'loss') in {'BBoxHead', 'SABLHead'}
-            and definer(head, 'loss_and_target') == 'BBoxHead'
             and not getattr(head, 'custom_activation', False)  # the seesaw loss's
-        ) or False
+        )
 
     def listen(self, stack: ExitStack, objects: Any) -> None:
         given = [None] * len(self.samplers) if objects is None else map(_copied, objects)
@@ -94,7 +93,11 @@ def _copied(results: list[Any]) -> list[Any]:
 def _of_class(boxes: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
     """Return the boxes (M, 4) of M rows, of (regions, 4) or of a class each, (regions, 4 C)."""
     boxes = boxes.unflatten(1, (-1, 4))[rows]
-    return boxes[:, 0] if boxes.shape[1] == 1 else boxes[torch.arange(len(rows)), labels]
+    return (
+        boxes[:, 0]
+        if boxes.shape[1] == 1
+        else boxes[torch.arange(len(rows), device=rows.device), labels]
+    )
 
 
 def _shapes(values: Tensor, masks: bool = False, weight: float = 1.0) -> Shapes:
