@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -26,7 +26,12 @@ class Call(NamedTuple):
 
 
 @contextmanager
-def heard(owner: Any, method: str, results: Sequence[Any] | None = None) -> Iterator[list[Call]]:
+def heard(
+    owner: Any,
+    method: str,
+    results: Sequence[Any] | None = None,
+    copied: Callable[[Any], Any] = lambda result: result,
+) -> Iterator[list[Call]]:
     """Record the calls of an object's method inside the block.
 
     Heads of mmseg and mmdet call their own methods directly, so that hooks of modules do not see
@@ -37,14 +42,15 @@ def heard(owner: Any, method: str, results: Sequence[Any] | None = None) -> Iter
         method: its name.
         results: what the calls return, one after the other, in the place of running the method;
             None: run it.
+        copied: copies a result that the caller changes.
     """
     original, calls = getattr(owner, method), []
     signature = inspect.signature(original)
 
     def record(*args: Any, **kwargs: Any) -> Any:
         given = results is not None and len(calls) < len(results)
-        result = results[len(calls)] if given else original(*args, **kwargs)
-        calls.append(Call(dict(signature.bind(*args, **kwargs).arguments), result))
+        result = copied(results[len(calls)]) if given else original(*args, **kwargs)
+        calls.append(Call(dict(signature.bind(*args, **kwargs).arguments), copied(result)))
         return result
 
     vars(owner)[method] = record

@@ -41,9 +41,9 @@ class Regions(Answers):
         )
 
     def listen(self, stack: ExitStack, objects: Any) -> None:
-        given = [None] * len(self.samplers) if objects is None else map(_copied, objects)
+        given = [None] * len(self.samplers) if objects is None else objects
         self.samples = [
-            stack.enter_context(heard(sampler, 'sample', results))
+            stack.enter_context(heard(sampler, 'sample', results, _copied))
             for sampler, results in zip(self.samplers, given)
         ]
         self.classes = stack.enter_context(heard(self.head, 'loss'))
@@ -82,12 +82,9 @@ def _listed(part: Any) -> list[Any]:
     return list(part) if isinstance(part, (list, nn.ModuleList)) else [part]
 
 
-def _copied(results: list[Any]) -> list[Any]:
+def _copied(sampled: Any) -> Any:
     """Copy samples, which heads change: Grid R-CNN moves their boxes."""
-    return [
-        tuple(map(copy.copy, result)) if isinstance(result, tuple) else copy.copy(result)
-        for result in results
-    ]
+    return tuple(map(copy.copy, sampled)) if isinstance(sampled, tuple) else copy.copy(sampled)
 
 
 def _of_class(boxes: Tensor, rows: Tensor, labels: Tensor) -> Tensor:
