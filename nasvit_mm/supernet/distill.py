@@ -214,7 +214,8 @@ def _over(function: Callable, output: StepOutput, target: Target) -> torch.Tenso
         pairs.append((z.float(), _resized(t, z.shape)))
     if output.rare:
         return focal_mean(function, pairs)
-    return sum(function(z, t) for z, t in pairs)
+    # Of images without objects there may be no regions: the mean of nothing is NaN.
+    return sum(function(z, t) if z.numel() else z.sum() for z, t in pairs)
 
 
 def _shape_loss(shapes: Shapes, target: Shapes) -> torch.Tensor:
