@@ -1,7 +1,8 @@
 """Dense models: one class a kind; their whole cost; building one around an architecture."""
 
 from nasvit_mm.dense.agreement import check_same_model
-from nasvit_mm.dense.build import bare_model, build_model, check_channels, fit_channels
+from nasvit_mm.dense.build import build_model
+from nasvit_mm.dense.channels import check_channels, fit_channels
 from nasvit_mm.dense.check_data import CheckData, check_labels
 from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
@@ -16,6 +17,7 @@ from nasvit_mm.dense.kinds import (
     Segmentor,
     StepOutput,
     TwoStage,
+    bare_model,
     elastic_backbone,
     head_types,
     kind_of,

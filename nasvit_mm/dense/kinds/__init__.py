@@ -4,6 +4,7 @@ from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput, child
 from nasvit_mm.dense.kinds.detectors import AnyDetector
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
+    bare_model,
     elastic_backbone,
     head_types,
     kind_of,
@@ -24,6 +25,7 @@ __all__ = [
     'Segmentor',
     'StepOutput',
     'TwoStage',
+    'bare_model',
     'child',
     'elastic_backbone',
     'head_types',

@@ -25,6 +25,7 @@ class AnyDetector(ModelKind):
     """
 
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
+    takes = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head')
     class_heads = ('bbox_head',)
     trains_only = ModelKind.trains_only | {
         'mask_head.segm_branch',  # YOLACT's
