@@ -1,7 +1,7 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
-from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput, child
-from nasvit_mm.dense.kinds.detectors import AnyDetector
+from nasvit_mm.dense.kinds.base import Drawing, ModelKind, child
+from nasvit_mm.dense.kinds.detectors import Detector
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
     bare_model,
@@ -11,21 +11,19 @@ from nasvit_mm.dense.kinds.lookup import (
     kind_of_config,
     write_results,
 )
-from nasvit_mm.dense.kinds.one_stage import OneStage
-from nasvit_mm.dense.kinds.segmentors import AnySegmentor, Segmentor
-from nasvit_mm.dense.kinds.two_stage import TwoStage
+from nasvit_mm.dense.kinds.segmentors import Segmentor
+from nasvit_mm.dense.kinds.step import Shapes, StepOutput, binary
 
 __all__ = [
-    'AnyDetector',
-    'AnySegmentor',
+    'Detector',
     'Drawing',
     'LossesOnly',
     'ModelKind',
-    'OneStage',
     'Segmentor',
+    'Shapes',
     'StepOutput',
-    'TwoStage',
     'bare_model',
+    'binary',
     'child',
     'elastic_backbone',
     'head_types',

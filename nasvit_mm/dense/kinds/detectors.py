@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import nn
 
 from nasvit_mm.data import class_names
+from nasvit_mm.dense.kinds.answers import Answers, answers_of
 from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, derives
 from nasvit_mm.dense.kinds.choosing import MORE, named, predict
 from nasvit_mm.errors import UsageError
@@ -17,16 +18,16 @@ from nasvit_mm.registry import KINDS
 
 
 @KINDS.register_module()
-class AnyDetector(ModelKind):
-    """Whatever is a detector of mmdet: labels only.
+class Detector(ModelKind):
+    """mmdet's detectors, instance and panoptic segmentors.
 
-    It is counted by its own ``predict`` with as many regions, queries and instances as it takes at
-    most (see `choosing.py`).
+    They are counted by their own ``predict`` with as many regions, queries and instances as it
+    takes at most (see `choosing.py`).
     """
 
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
     takes = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head')
-    class_heads = ('bbox_head',)
+    class_heads = ('bbox_head', 'roi_head.bbox_head', 'mask_head')
     trains_only = ModelKind.trains_only | {
         'mask_head.segm_branch',  # YOLACT's
         'teacher_backbone',  # and the others of LAD
@@ -37,6 +38,10 @@ class AnyDetector(ModelKind):
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
         return derives(model, 'mmdet', 'BaseDetector')
+
+    def answers(self, model: nn.Module) -> Answers | None:
+        """See :func:`answers_of`."""
+        return answers_of(model)
 
     def training_parts(self, model: nn.Module) -> frozenset[str]:
         """See the base; QueryInst predicts by the masks of its last stage, and DDQ DETR has heads
