@@ -92,9 +92,11 @@ LIMITS = {  # keys whose numbers cost time, and the most that a test needs
 }
 
 
-def zoo_model(name: str, space: str = 'nasvit', size: tuple[int, int] = (64, 96)) -> ConfigDict:
+def zoo_model(
+    name: str | Entry, space: str = 'nasvit', size: tuple[int, int] = (64, 96)
+) -> ConfigDict:
     """Config of a model of the zoo around a small supernet of a space."""
-    entry = ZOO[name]
+    entry = name if isinstance(name, Entry) else ZOO[name]
     root = Path(importlib.import_module(entry.package).__file__).parent / '.mim/configs'
     cfg = Config.fromfile(root / entry.path, import_custom_modules=False)
     init_default_scope(entry.package)

@@ -1,7 +1,8 @@
 """Dense models: one class a kind; their whole cost; building one around an architecture."""
 
 from nasvit_mm.dense.agreement import check_same_model
-from nasvit_mm.dense.build import bare_model, build_model, check_channels, fit_channels
+from nasvit_mm.dense.build import build_model
+from nasvit_mm.dense.channels import check_channels, fit_channels
 from nasvit_mm.dense.check_data import CheckData, check_labels
 from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
@@ -14,6 +15,7 @@ from nasvit_mm.dense.kinds import (
     Segmentor,
     Shapes,
     StepOutput,
+    bare_model,
     binary,
     elastic_backbone,
     head_types,

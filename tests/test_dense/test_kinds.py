@@ -120,7 +120,7 @@ def test_counting_says_what_it_cannot_run():
     cfg = config('configs/det/nasvit_coco_mask.py')
     model = build_model(cfg)
     model.roi_head.bbox_head = nn.ModuleList([model.roi_head.bbox_head])
-    with pytest.raises(UsageError, match='StandardRoIHead cannot be run on its own'):
+    with pytest.raises(UsageError, match='MaskRCNN cannot be counted: .* kind Detector .*forward'):
         count_model(model, SIZE)
 
     class Other(Plain):

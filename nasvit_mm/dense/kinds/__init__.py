@@ -4,6 +4,7 @@ from nasvit_mm.dense.kinds.base import Drawing, ModelKind, child
 from nasvit_mm.dense.kinds.detectors import Detector
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
+    bare_model,
     elastic_backbone,
     head_types,
     kind_of,
@@ -21,6 +22,7 @@ __all__ = [
     'Segmentor',
     'Shapes',
     'StepOutput',
+    'bare_model',
     'binary',
     'child',
     'elastic_backbone',

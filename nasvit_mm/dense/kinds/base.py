@@ -172,18 +172,16 @@ class ModelKind:
     @classmethod
     def config_takers(cls, model: Mapping[str, Any]) -> list[Any]:
         """Return the parts of a model's config that take the backbone's maps: the neck, of several
-        in a row the first, or what `takes` names.
+        in a row the first, or the heads.
         """
         if model.get('neck'):
             return _listed(model['neck'])[:1]
-        return [part for key in cls.takes if model.get(key) for part in _listed(model[key])]
+        return cls.config_heads(model)
 
-    def taker(self, model: nn.Module) -> tuple[str, nn.Module] | None:
-        """Return name and module of the first part that takes the backbone's maps."""
-        for name in ('neck', *self.takes):
-            if getattr(model, name, None) is not None:
-                return name, getattr(model, name)
-        return None
+    @classmethod
+    def config_heads(cls, model: Mapping[str, Any]) -> list[Any]:
+        """Return the parts of a model's config that take the neck's maps, or the backbone's."""
+        return [part for key in cls.takes if model.get(key) for part in _listed(model[key])]
 
     # ------------------------------------------------------------------ for people
     @classmethod

@@ -26,6 +26,7 @@ class Detector(ModelKind):
     """
 
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
+    takes = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head')
     class_heads = ('bbox_head', 'roi_head.bbox_head', 'mask_head')
     trains_only = ModelKind.trains_only | {
         'mask_head.segm_branch',  # YOLACT's
