@@ -8,7 +8,7 @@ from mmengine.config import Config
 from torch import nn
 
 from nasvit_mm.data import seed_everything
-from nasvit_mm.dense import build_model, kind_of
+from nasvit_mm.dense import Shapes, StepOutput, build_model, kind_of
 from nasvit_mm.dense.kinds.answers.base import heard
 from nasvit_mm.dense.kinds.answers.queries import Found, matched
 from nasvit_mm.registry import MODELS
@@ -208,3 +208,17 @@ def test_queries_are_matched_one_to_one():
     target = Found(torch.tensor([[[0.9], [0.1]]]), torch.zeros(1, 2, 4))
     near = Found(torch.tensor([[[0.9], [0.9]]]), torch.tensor([[[0.0] * 4, [0.5] * 4]]))
     assert matched(near, target).tolist() == [[0, 1]]
+
+
+def test_no_objects_teach_nothing():
+    """Of images without objects there may be no regions."""
+    values = [torch.zeros(*shape, requires_grad=True) for shape in ((0, 5), (0, 4), (0, 7, 7))]
+    scores, boxes, masks = values
+    shapes = (Shapes(boxes, torch.zeros(0)), Shapes(masks, torch.zeros(0), masks=True))
+    output = StepOutput((scores,), torch.ones(()), shapes=shapes)
+    distill = Distillation(sampled='largest')
+    distill.begin(None)
+    distill.loss('largest', output)
+    loss = distill.loss('sampled', output)
+    loss.backward()
+    assert loss == 0 and all(v.grad is not None for v in values)
