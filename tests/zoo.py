@@ -127,6 +127,7 @@ def zoo_batch(model: nn.Module, size: tuple[int, int] = (64, 96)) -> Mapping[str
             del sample.gt_instances.masks
         semantic = torch.full((1, *size), CLASSES - 1)
         sample.gt_sem_seg = PixelData(sem_seg=semantic)
+        sample.set_metainfo(dict(border=[0, size[0], 0, size[1]]))  # of CenterNet's crops
     return data
 
 
