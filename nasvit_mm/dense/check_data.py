@@ -25,9 +25,8 @@ from nasvit_mm.data import (
     look_at_label_maps,
     reads_coco,
 )
-from nasvit_mm.dense.build import bare_model
 from nasvit_mm.dense.check_labels import check_one_class, compare_with_head
-from nasvit_mm.dense.kinds import kind_of
+from nasvit_mm.dense.kinds import bare_model, kind_of
 from nasvit_mm.errors import DataError
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.runtime import unwrapped

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from nasvit_mm.dense.kinds import kind_of
+from nasvit_mm.data import some
+from nasvit_mm.dense.kinds import child, kind_of
 from nasvit_mm.dense.trace import trace_parts
 from nasvit_mm.errors import UsageError, first_line
 
@@ -52,21 +53,31 @@ def count_model(model: nn.Module, input_size: int | tuple[int, int]) -> ModelCos
     kind = kind_of(model)
     parts = [name for name in ('backbone', 'neck') if getattr(model, name, None) is not None]
     try:
-        counted = trace_parts(model, size, parts, kind.prediction_fn(model, size))
-    except (AttributeError, TypeError, AssertionError, NotImplementedError) as error:
+        counted, idle = trace_parts(model, size, parts, kind.prediction_fn(model, size))
+    except UsageError:
+        raise
+    except Exception as error:  # whatever the code of a foreign model raises
         raise UsageError(
             f'{type(model).__name__} cannot be counted: its prediction does not run as that of '
             f'the kind {type(kind).__name__} ({type(error).__name__}: {first_line(error)}); '
             'register a kind of model that knows how (CONTRIBUTING.md)'
         ) from error
+    outside = kind.training_parts(model)
+    skipped = {'backbone', *outside}  # of a supernet's backbone most may be idle
+    idle = [name for name in idle if not any(f'{name}.'.startswith(f'{s}.') for s in skipped)]
+    if idle:
+        raise UsageError(
+            f'{type(model).__name__} cannot be counted: the prediction, as the kind '
+            f'{type(kind).__name__} runs it, does not use the layers {some(idle)}; register a kind '
+            'of model whose prediction_fn runs them, or whose trains_only names them '
+            '(CONTRIBUTING.md)'
+        )
     total = counted.pop('total')
     params = {name: _num_params(getattr(model, name)) for name in parts}
-    outside = sum(
-        _num_params(child) for name, child in model.named_children() if name in kind.trains_only
-    )
+    idle_params = sum(_num_params(part) for name in outside if (part := child(model, name)))
     return ModelCost(
         macs={**counted, 'head': total - sum(counted.values())},
-        params={**params, 'head': _num_params(model) - outside - sum(params.values())},
+        params={**params, 'head': _num_params(model) - sum(params.values()) - idle_params},
         input_size=size,
     )
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nasvit_mm.dense.formulas import formulas, visible
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    Forward = Callable[[nn.Module, Any], Any]
+
+
+class Traced(NamedTuple):
+    """What a trace finds.
+
+    Attributes:
+        macs: MACs of each part that was asked for, and of the whole as ``'total'``.
+        idle: dotted names of the layers with weights whose weights nothing read.
+    """
+
+    macs: dict[str, int]
+    idle: list[str]
+
 
 def trace(
-    module: nn.Module,
-    input_size: int | tuple[int, int],
-    forward: Callable[[nn.Module, Any], Any] | None = None,
+    module: nn.Module, input_size: int | tuple[int, int], forward: Forward | None = None
 ) -> int:
     """Return the MACs of one image through a module, counted by torch on the meta device.
 
@@ -22,111 +38,131 @@ def trace(
     is counted.  A module whose code depends on values is run on its own device instead.
 
     Args:
-        module: takes (1, 3, H, W); it is left as it is.
+        module: takes (1, 3, H, W); a copy of it runs, so that it is left as it is.
         input_size: side or (height, width).
         forward: ``forward(module, image)`` where the module is called in another way.
     """
-    return trace_parts(module, input_size, (), forward)['total']
+    return trace_parts(module, input_size, (), forward).macs['total']
 
 
 def trace_parts(
     module: nn.Module,
     input_size: int | tuple[int, int],
     parts: Sequence[str],
-    forward: Callable[[nn.Module, Any], Any] | None = None,
-) -> dict[str, int]:
-    """Count as `trace` does, with the share of some children.
+    forward: Forward | None = None,
+) -> Traced:
+    """Count as `trace` does, with the share of some children, and find the layers that are idle.
 
     Args:
         parts: names of children that are called as modules.
-
-    Returns:
-        MACs of each part, and of the whole as ``'total'``.
     """
     import torch
-    from torch.nn.attention import SDPBackend, sdpa_kernel
 
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
-    flags = [(m, m.training) for m in module.modules()]
     fastpath = torch.backends.mha.get_fastpath_enabled()
     try:
-        module.eval()
         # One kernel for the whole of nn.MultiheadAttention would hide its products.
         torch.backends.mha.set_fastpath_enabled(False)
         try:
             return _run(module, size, parts, forward, torch.device('meta'))
         except (RuntimeError, NotImplementedError) as error:
-            if 'meta' not in str(error).lower():
+            if not without_values(error):
                 raise
         # Its code looks at values, which tensors on the meta device do not have: for real, then.
         device = next((p.device for p in module.parameters()), torch.device('cpu'))
-        with sdpa_kernel(SDPBackend.MATH):  # products that the counter sees
-            return _run(module, size, parts, forward, device)
+        return _run(module, size, parts, forward, device)
     finally:
         torch.backends.mha.set_fastpath_enabled(fastpath)
-        for m, training in flags:
-            m.training = training
+
+
+def without_values(error: Exception) -> bool:
+    """Return whether an error says that tensors of the meta device have no values."""
+    return 'meta' in str(error).lower()
+
+
+def copied(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy of a module in evaluation mode, with tensors of its own on a device.
+
+    What modules share, layers or single tensors, their copies share.
+    """
+    from torch import nn
+
+    there: dict[int, Any] = {}
+    for tensor in itertools.chain(module.parameters(), module.buffers()):
+        moved = tensor.detach().to(device, copy=True)
+        is_parameter = isinstance(tensor, nn.Parameter)
+        there[id(tensor)] = nn.Parameter(moved, requires_grad=False) if is_parameter else moved
+    found = copy.deepcopy(module, there)
+    found.eval()  # which of some models returns nothing
+    return found
 
 
 def _run(
     module: nn.Module,
     size: tuple[int, int],
     parts: Sequence[str],
-    forward: Callable[[nn.Module, Any], Any] | None,
+    forward: Forward | None,
     device: torch.device,
-) -> dict[str, int]:
+) -> Traced:
     import torch
-    from torch import nn
-    from torch.func import functional_call
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    class Caller(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.module = module
+    module = copied(module, device)
+    counts, more = dict.fromkeys(parts, 0), [0]
 
-        def forward(self, image: torch.Tensor) -> Any:
-            return self.module(image) if forward is None else forward(self.module, image)
-
-    counts, hooks = dict.fromkeys(parts, 0), []
+    def counted() -> int:
+        return counter.get_total_flops() // 2 + more[0]
 
     def watch(name: str, child: nn.Module) -> None:
         def add(sign: int) -> None:
-            counts[name] += sign * counter.get_total_flops() // 2
+            counts[name] += sign * counted()
 
-        hooks.append(child.register_forward_pre_hook(lambda *_: add(-1)))
-        hooks.append(child.register_forward_hook(lambda *_: add(1)))
+        child.register_forward_pre_hook(lambda *_: add(-1))
+        child.register_forward_hook(lambda *_: add(1))
 
-    try:
-        for name in parts:
-            watch(name, getattr(module, name))
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            functional_call(
-                Caller(),
-                _moved(module, device),
-                (torch.zeros(1, 3, *size, device=device),),
-                tie_weights=False,
-            )
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return {**counts, 'total': counter.get_total_flops() // 2}
+    def add(macs: int) -> None:
+        more[0] += macs
+
+    for name in parts:
+        watch(name, getattr(module, name))
+    counter = FlopCounterMode(display=False, custom_mapping=formulas())
+    # Products that the counter sees, on whatever device.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), visible(add), _read_weights(module) as idle:
+        image = torch.zeros(1, 3, *size, device=device)
+        with counter:
+            module(image) if forward is None else forward(module, image)
+    return Traced({**counts, 'total': counted()}, idle())
 
 
-def _moved(module: nn.Module, device: torch.device) -> dict[str, torch.Tensor]:
-    """Return the module's tensors on a device, one name each.
+@contextlib.contextmanager
+def _read_weights(module: nn.Module) -> Iterator[Callable[[], list[str]]]:
+    """Watch who reads weights, in this context; give what says which layers' are left.
 
-    A module that two others share would be swapped twice by torch, and be left with the first
-    swap's tensors: every module is entered once.
+    Layers are those with a weight of two or more dimensions, except embeddings, which multiply
+    nothing.  A weight is read by any function of torch that takes it, called by its layer or, as
+    those of nn.MultiheadAttention's projections, by another.
     """
-    moved: dict[int, torch.Tensor] = {}
-    there = {}
-    for prefix, owner in module.named_modules(prefix='module'):  # shared ones under one name
-        own = itertools.chain(
-            owner.named_parameters(recurse=False, remove_duplicate=False),
-            owner.named_buffers(recurse=False, remove_duplicate=False),
-        )
-        for name, tensor in own:
-            # A tensor that several modules have stays one.
-            there[f'{prefix}.{name}'] = moved.setdefault(id(tensor), tensor.detach().to(device))
-    return there
+    from torch import nn
+    from torch.overrides import TorchFunctionMode
+
+    names = {
+        id(weight): name
+        for name, layer in module.named_modules()
+        if not isinstance(layer, nn.Embedding)
+        for which, weight in layer.named_parameters(recurse=False)
+        if which.endswith('weight') and weight.ndim > 1
+    }
+    read: set[int] = set()
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+            if function.__name__ != '__get__':  # of a shape, a device
+                for value in itertools.chain(args, (kwargs or {}).values()):
+                    for one in value if isinstance(value, (list, tuple)) else (value,):
+                        if id(one) in names:
+                            read.add(id(one))
+            return function(*args, **(kwargs or {}))
+
+    with Watch():
+        yield lambda: [name for key, name in names.items() if key not in read]

@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
-from torch import Tensor, nn
+from torch import nn
 
-from nasvit_mm.dense.kinds.base import Forward, ModelKind, StepOutput, derives, summed
+from nasvit_mm.dense.kinds.answers import Answers, answers_of
+from nasvit_mm.dense.kinds.base import Forward, ModelKind, derives
+from nasvit_mm.dense.kinds.choosing import MORE, named, predict
 from nasvit_mm.dense.kinds.drawing import Draw, Drawing, objects
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
 
 
 @KINDS.register_module()
-class AnyDetector(ModelKind):
-    """Whatever is a detector of mmdet: labels only, counted by its ``mode='tensor'``."""
+class Detector(ModelKind):
+    """mmdet's detectors, instance and panoptic segmentors.
+
+    They are counted by their own ``predict`` with as many regions, queries and instances as it
+    takes at most (see `choosing.py`).
+    """
 
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
-    class_heads = ('bbox_head',)
+    takes = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head')
+    class_heads = ('bbox_head', 'roi_head.bbox_head', 'mask_head')
     writes = ('detections', 'preds')
+    trains_only = ModelKind.trains_only | {
+        'mask_head.segm_branch',  # YOLACT's
+        'teacher_backbone',  # and the others of LAD
+        'teacher_neck',
+        'teacher_bbox_head',
+    }
 
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
         return derives(model, 'mmdet', 'BaseDetector')
+
+    def answers(self, model: nn.Module) -> Answers | None:
+        """See :func:`answers_of`."""
+        return answers_of(model)
+
+    def training_parts(self, model: nn.Module) -> frozenset[str]:
+        """See the base; QueryInst predicts by the masks of its last stage, and DDQ DETR has heads
+        for its dense queries.
+        """
+        found = set(self.trains_only)
+        roi, head = getattr(model, 'roi_head', None), getattr(model, 'bbox_head', None)
+        if named(roi, ['SparseRoIHead']) and roi.with_mask:
+            found |= {f'roi_head.mask_head.{stage}' for stage in range(roi.num_stages - 1)}
+        if named(head, ['DDQDETRHead']):
+            last = len(head.cls_branches) - 1
+            found |= {f'bbox_head.{kind}_branches.{last}' for kind in ('cls', 'reg')}
+            found |= {'bbox_head.aux_cls_branches', 'bbox_head.aux_reg_branches'}
+        return frozenset(found)
+
+    def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
+        """See the base; the outputs are those of all heads."""
+        from mmdet.models import SingleStageDetector
+        from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
+
+        if (
+            type(model).predict is SingleStageDetector.predict
+            and getattr(type(model.bbox_head), 'predict', None) is BaseDenseHead.predict
+            and not named(model.bbox_head, MORE)
+        ):
+            # One dense head, whose outputs are chosen from: their number of images may stay free.
+            return lambda model, images: model(images, mode='tensor')
+        return lambda model, images: predict(model, images, size)
 
     @classmethod
     def write_results(cls, evaluator: dict[str, Any], folder: str) -> None:
@@ -43,87 +86,3 @@ class AnyDetector(ModelKind):
     def drawer(cls, cfg: Config, weights: str, how: Drawing) -> Draw:
         """See the base."""
         return objects(cfg, weights, how)
-
-
-@KINDS.register_module()
-class OneStage(AnyDetector):
-    """mmdet's detectors of one dense head with class scores by a sigmoid (RetinaNet, FCOS).
-
-    The logits are maps of every level as choices between a class and not the class,
-    (N, 2, anchors * classes, H, W): their softmax is the sigmoid.
-    """
-
-    distils = True
-    parts = ('bbox_head',)
-
-    @classmethod
-    def fits(cls, model: nn.Module) -> bool:
-        head = getattr(model, 'bbox_head', None)
-        if not super().fits(model) or head is None or getattr(model, 'roi_head', None) is not None:
-            return False
-        from mmdet.models import SingleStageDetector
-        from mmdet.models.dense_heads.base_dense_head import BaseDenseHead
-
-        return (
-            # Of others (with masks, queries, teachers) the box head is not the whole loss.
-            type(model).loss is SingleStageDetector.loss
-            and getattr(type(head), 'loss', None) is BaseDenseHead.loss
-            and bool(getattr(head, 'use_sigmoid_cls', False))
-        )
-
-    def forward(self, model: nn.Module, data: Mapping[str, Any]) -> StepOutput:
-        from mmdet.models.utils import unpack_gt_instances
-
-        outputs = model.bbox_head(model.extract_feat(data['inputs']))
-        instances, ignored, metas = unpack_gt_instances(data['data_samples'])
-        losses = model.bbox_head.loss_by_feat(*outputs, instances, metas, ignored)
-        loss = summed(losses)
-        classes = summed({k: v for k, v in losses.items() if 'cls' in k})
-        return StepOutput(
-            tuple(torch.stack([z, torch.zeros_like(z)], 1) for z in outputs[0]),
-            loss,
-            loss - classes,
-            rare=True,
-        )
-
-    def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
-        return lambda model, images: model(images, mode='tensor')
-
-
-@KINDS.register_module()
-class TwoStage(AnyDetector):
-    """mmdet's detectors of two stages (Faster and Mask R-CNN): labels only.
-
-    As many regions are counted as a prediction takes at most; selecting and cutting them out
-    counts nothing.
-    """
-
-    parts = ('roi_head',)
-    class_heads = ('roi_head.bbox_head',)
-
-    @classmethod
-    def fits(cls, model: nn.Module) -> bool:
-        return super().fits(model) and getattr(model, 'roi_head', None) is not None
-
-    def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
-        roi = model.roi_head
-        if isinstance(roi.bbox_head, nn.ModuleList) or getattr(roi, 'with_shared_head', False):
-            raise UsageError(
-                f'the prediction of {type(roi).__name__} cannot be run on its own: its regions go '
-                'through several heads, or a shared one; register a kind of model that knows how '
-                '(CONTRIBUTING.md)'
-            )
-        return _two_stages
-
-
-def _two_stages(model: nn.Module, images: Tensor) -> list[Any]:
-    maps, roi = model.extract_feat(images), model.roi_head
-    out = [model.rpn_head(maps)]
-    regions = {'bbox': model.test_cfg.rpn.max_per_img, 'mask': model.test_cfg.rcnn.max_per_img}
-    for name, number in regions.items():
-        head = getattr(roi, f'{name}_head', None)
-        if head is not None:
-            side = getattr(roi, f'{name}_roi_extractor').roi_layers[0].output_size
-            cut = (number * images.shape[0], maps[0].shape[1], *side)
-            out.append(head(maps[0].new_zeros(cut)))
-    return out
