@@ -56,5 +56,7 @@ val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], 
 test_cfg = dict(
     type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=32
 )
-default_hooks = dict(checkpoint=dict(save_best='largest/coco/bbox_mAP'), ema=None)
+hooks = {name: hook for name, hook in _base_.default_hooks.items() if name != 'ema'}
+hooks['checkpoint'].update(save_best='largest/coco/bbox_mAP')
+default_hooks = dict(_delete_=True, **hooks)
 custom_hooks = [*_base_.custom_hooks, dict(type='nasvit_mm.SupernetState')]

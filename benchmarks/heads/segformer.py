@@ -1,0 +1,2 @@
+_base_ = './_camvid_small.py'
+model = dict(decode_head=dict(channels=120))
