@@ -16,7 +16,12 @@ from mmengine.config import Config
 ROOT = Path(__file__).resolve().parents[1]
 SEGMENTATION = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ('configs/seg/*.py', 'configs/demo/*_demo.py', 'benchmarks/camvid/*.py')
+    for pattern in (
+        'configs/seg/*.py',
+        'configs/demo/*_demo.py',
+        'benchmarks/camvid/*.py',
+        'benchmarks/heads/[!_]*.py',
+    )
     for path in ROOT.glob(pattern)
     if '_base_ =' in path.read_text(encoding='utf-8')
 )

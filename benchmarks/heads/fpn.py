@@ -1,3 +1,12 @@
+"""Semantic FPN of 48 channels on CamVid, from scratch: a row of run.py.
+
+Pyramid and head.
+
+MACs at 512 x 512:  backbone 1.71 G, neck 0.12 G, head 0.16 G, total 1.99 G.
+
+    python tools/train.py benchmarks/heads/fpn.py
+"""
+
 _base_ = './_camvid_small.py'
 model = dict(
     neck=dict(type='FPN', in_channels=[32, 64, 160, 208], out_channels=48, num_outs=4),

@@ -45,3 +45,4 @@ train_cfg = dict(max_epochs=10, val_interval=5)
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=1))
 # RTMDet's heads share their convolutions between levels.
 optim_wrapper = dict(paramwise_cfg=dict(bypass_duplicate=True))
+test_evaluator = dict(classwise=True)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, claimed, main, scalars, seeds, tested, trained_and_tested, with_spread  # noqa: E402
+from _runs import ROOT, claimed, main, seeds, tested, trained_and_tested, validated, with_spread  # noqa: E402
 
 from nasvit_mm.dense import count  # noqa: E402
 
@@ -24,7 +24,8 @@ EPOCHS = 10
 SIZE = (192, 256)
 NAMES = ('rtmdet_nasvit', 'rtmdet_tiny', 'retinanet_r18')
 ROWS = {name: f'benchmarks/light/{name}.py' for name in NAMES}
-METRICS = ('coco/bbox_mAP', 'coco/bbox_mAP_50')
+CLASSES = ('RBC', 'WBC', 'Platelets')
+METRICS = ('coco/bbox_mAP', 'coco/bbox_mAP_50', *(f'coco/{name}_precision' for name in CLASSES))
 
 
 def run(row: str, seed: int, folder: Path) -> None:
@@ -50,9 +51,10 @@ def report(work_dir: Path) -> None:
                 macs=cost.total_macs,
                 params=cost.total_params,
                 test={s: {m: tested(f)[m] for m in METRICS} for s, f in folders.items()},
-                val={s: validated(f) for s, f in folders.items()},
+                val={s: validated(f, METRICS[0]) for s, f in folders.items()},
             )
-    print('| model | MACs | parameters | test mAP | AP50 | seeds |\n|---|---|---|---|---|---|')
+    columns = ('model', 'MACs', 'parameters', 'test mAP', 'AP50', *CLASSES, 'seeds')
+    print(f'| {" | ".join(columns)} |\n{"|---" * len(columns)}|')
     for row, result in results.items():
         scores = [
             with_spread(100 * s[metric] for s in result['test'].values()) for metric in METRICS
@@ -62,11 +64,6 @@ def report(work_dir: Path) -> None:
             f'| {" | ".join(scores)} | {len(result["test"])} |'
         )
     (ROOT / 'docs/light.json').write_text(json.dumps(results, indent=1) + '\n')
-
-
-def validated(folder: Path) -> dict[int, float]:
-    """Return epoch -> mAP on val."""
-    return {r['step']: r['coco/bbox_mAP'] for r in scalars(folder) if 'coco/bbox_mAP' in r}
 
 
 if __name__ == '__main__':
