@@ -149,6 +149,11 @@ def scalars(folder: Path) -> Iterator[dict]:
             yield json.loads(line)
 
 
+def validated(folder: Path, metric: str) -> dict[int, float]:
+    """Return the metric of every validation of a run, by its iteration or epoch."""
+    return {record['step']: record[metric] for record in scalars(folder) if metric in record}
+
+
 def axes_style(axes: object) -> None:
     """A grid, and no frame but the axes."""
     axes.grid(alpha=0.3)

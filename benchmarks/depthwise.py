@@ -4,7 +4,7 @@
 
 Each line's candidates are timed in turn: forward and backward of one depthwise convolution at sizes
 that the networks have; and a step (largest and smallest subnet, projection) of supernets, batch
-32, on small and on larger pictures.
+32, on small and on larger images.
 """
 
 from __future__ import annotations

@@ -40,10 +40,8 @@ def main() -> None:
     )
     for arch in ARCHS:
         net = NASViT(arch, attention='window').eval()
-        pictures = {size: torch.randn(1, 3, *size) for size in SIZES}
-        times = medians(
-            {str(s): partial(net, pictures[s]) for s in SIZES}, max(5, args.rounds // 3)
-        )
+        images = {size: torch.randn(1, 3, *size) for size in SIZES}
+        times = medians({str(s): partial(net, images[s]) for s in SIZES}, max(5, args.rounds // 3))
         per_mac = {
             s: times[str(s)] / count('nasvit', arch, s, part='backbone').macs * 1e12 for s in SIZES
         }

@@ -14,12 +14,12 @@ import warnings
 from functools import partial
 from pathlib import Path
 
-import onnxruntime
 import timm
 import torch
 from _timing import medians, parser
 
 from nasvit_mm import create_model
+from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.dense import trace
 
 RUNTIMES = ('PyTorch', 'onnxruntime')
@@ -44,11 +44,11 @@ def main() -> None:
             for name, size in group:
                 ours = name.startswith('elastic')
                 net = (create_model('elasticvit', name) if ours else timm.create_model(name)).eval()
-                picture = torch.randn(1, 3, size, size)
+                image = torch.randn(1, 3, size, size)
                 macs[name] = trace(net, size)
-                calls[name, 'PyTorch'] = partial(net, picture)
+                calls[name, 'PyTorch'] = partial(net, image)
                 calls[name, 'onnxruntime'] = exported(
-                    net, picture, Path(folder, f'{name}.onnx'), args.threads
+                    net, image, Path(folder, f'{name}.onnx'), args.threads
                 )
             # One runtime after the other: threads of either spin for a while after a call.
             times = {}
@@ -67,14 +67,15 @@ def main() -> None:
             )
 
 
-def exported(net: torch.nn.Module, picture: torch.Tensor, path: Path, threads: int) -> partial:
+def exported(net: torch.nn.Module, image: torch.Tensor, path: Path, threads: int) -> partial:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        torch.onnx.export(net, (picture,), str(path), dynamo=True, verbose=False)
+        torch.onnx.export(net, (image,), str(path), dynamo=True, verbose=False)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    return partial(session.run, None, {session.get_inputs()[0].name: picture.numpy()})
+    return partial(session.run, None, {session.get_inputs()[0].name: image.numpy()})
 
 
 if __name__ == '__main__':

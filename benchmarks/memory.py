@@ -48,9 +48,9 @@ def measure(kind: str, arch: str, attention: str, height: int, width: int) -> No
     net = kind(arch, attention=attention, out_indices=range(len(kind.strides))).eval()
     with torch.inference_mode():
         net(torch.randn(1, 3, 64, 64))
-        picture = torch.randn(1, 3, height, width)
+        image = torch.randn(1, 3, height, width)
         with PeakMemory() as peak:
-            net(picture)
+            net(image)
     print(
         f'{arch}, attention {attention!r} at {height} x {width}: {peak.above / 2**30:.2f} GiB '
         'above the model',

@@ -4,7 +4,7 @@ evaluation.
     python benchmarks/search.py
 
 The evaluation is the demo's: NASViT subnets out of a supernet, untrained, for weights do not change
-its time; batch norms recalibrated on 8 batches of 16, and 408 pictures judged, at 48 pixels.
+its time; batch norms recalibrated on 8 batches of 16, and 408 images judged, at 48 pixels.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def main() -> None:
 def real(folder: Path) -> None:
     """The share of the search in evaluations by a supernet."""
     space = get_space('nasvit').restrict(resolution=[48])
-    write_patches(folder / 'pictures', progress=False)
+    write_patches(folder / 'images', progress=False)
     config = ROOT / 'configs/demo/nasvit_supernet.py'
     cfg = Config.fromfile(config)
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), folder / 'supernet.pth')
@@ -106,7 +106,7 @@ def real(folder: Path) -> None:
             num_calibration=8,
             checkpoint=str(folder / 'supernet.pth'),
             cfg_options={
-                f'{s}_dataloader.dataset.data_root': str(folder / 'pictures')
+                f'{s}_dataloader.dataset.data_root': str(folder / 'images')
                 for s in ('train', 'val')
             },
         ),

@@ -1,6 +1,6 @@
 """Segment images, or find objects in them, as nasvit-mm image-demo.
 
-python demo/image_demo.py IMAGE CONFIG --weights CHECKPOINT [--out-dir DIR]
+python demo/image_demo.py IMAGES... CONFIG --weights CHECKPOINT [--out-dir DIR]
 """
 
 from nasvit_mm.cli.common import run

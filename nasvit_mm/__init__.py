@@ -1,7 +1,8 @@
 """nasvit_mm: vision-transformer supernets searched under the cost of the whole dense model.
 
 Importing the package loads nothing: spaces and costs load numpy, and torch and the OpenMMLab
-packages come when a model is asked for.
+packages come when a model is asked for.  It only prepares for an mmcv without compiled operations:
+see ``compat``.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from nasvit_mm.compat import install
 from nasvit_mm.version import __version__
 
 if TYPE_CHECKING:
@@ -62,3 +64,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME, *_ROOMS})
+
+
+install()

@@ -17,17 +17,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
-from rich.console import Console
 
-import nasvit_mm.compat  # noqa: F401 (before mmseg: serves mmcv._ext)
 from nasvit_mm.building import building
-from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
+from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint, weights_only
+from nasvit_mm.compat import check_operations
 from nasvit_mm.config import add_own_hooks, type_name
 from nasvit_mm.data import check_contents, check_data, predict_unlabelled
 from nasvit_mm.dense import (
@@ -38,13 +38,16 @@ from nasvit_mm.dense import (
     check_pretrained,
     count,
     input_size,
+    load_weights,
     standalone,
     write_results,
 )
 from nasvit_mm.deploy import DESCRIPTION, Artefact, Predictor, make_artefact
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
+    PlainConsole,
     RefitSchedule,
+    StopAtNaN,
     augment_tests,
     check_epochs,
     check_folder,
@@ -52,18 +55,25 @@ from nasvit_mm.runtime import (
     check_resumed,
     check_schedule,
     check_trains,
+    checkpoint_to_resume,
     config_name,
     differences_table,
+    differing_processes,
     disk_errors,
     enable_amp,
     enable_auto_scale_lr,
     enable_tensorboard,
+    handed_over,
+    hide_debug_prints,
     is_first,
-    latest_checkpoint,
+    keep_checkpoints_whole,
+    locked,
     read_config,
     short_console,
     show_predictions,
     start_processes,
+    warn_of_values,
+    whole_files,
     without_moving_average,
 )
 from nasvit_mm.search import (
@@ -72,6 +82,7 @@ from nasvit_mm.search import (
     OverRanks,
     Search,
     SearchBar,
+    check_images,
     choose,
     chosen_backend,
     export_choice,
@@ -98,6 +109,7 @@ __all__ = [
 
 AnyConfig = str | Path | Config | Mapping[str, Any]
 _RUNS = itertools.count()  # of this process
+hide_debug_prints()
 
 
 # ---------------------------------------------------------------------- training
@@ -139,6 +151,8 @@ def train(
     check_has_model(cfg)
     check_trains(cfg)
     check_schedule(cfg)
+    warn_of_values(cfg)
+    check_operations(cfg)
     if amp:
         enable_amp(cfg)
     if auto_scale_lr:
@@ -146,30 +160,44 @@ def train(
     if tensorboard:
         enable_tensorboard(cfg)
 
+    if resume is None and cfg.get('resume'):
+        resume = cfg.get('load_from') or True
+    cfg.resume = False  # by which mmengine would follow its pointer, wherever it leads
     if resume in (True, 'auto'):
-        resume = latest_checkpoint(cfg.work_dir)  # none yet: a fresh start
-    differing = []
+        resume = checkpoint_to_resume(cfg.work_dir)
     if resume:
-        check_checkpoint_exists(str(resume))
-        differing = check_resumed(cfg, str(resume), fit_schedule)
-        cfg.load_from, cfg.resume = str(resume), True
+        resume, checkpoint = str(resume), read_checkpoint(resume)
+        differing = check_resumed(cfg, resume, checkpoint, fit_schedule)
+        cfg.load_from, cfg.resume = resume, True
     elif cfg.get('load_from'):
         check_checkpoint_exists(cfg.load_from)
     add_own_hooks(cfg)
+    keep_checkpoints_whole(cfg)
     check_pretrained(cfg)
     check_data(cfg, 'train', 'val')
     check_contents(cfg, 'train', 'val', skip=skip_data_check)
     start_processes(cfg)
 
-    with building(cfg), disk_errors(cfg.work_dir), weights_only():
+    with (
+        locked(cfg.work_dir),
+        building(cfg),
+        disk_errors(cfg.work_dir),
+        weights_only(),
+        whole_files(),
+        ExitStack() as handing,
+    ):
         runner = _runner(cfg)
         check_epochs(runner, fit_schedule)
+        runner.register_hook(StopAtNaN())
         if resume:
-            check_checkpoint_fits(runner.model, str(resume), cfg)
+            check_checkpoint_fits(runner.model, resume, cfg, checkpoint=checkpoint)
+            differing += differing_processes(checkpoint.meta)
             if differing:
-                runner.logger.warning(differences_table(differing, str(resume), fit_schedule))
+                runner.logger.warning(differences_table(differing, resume, fit_schedule))
             if fit_schedule and cfg.get('param_scheduler'):
                 runner.register_hook(RefitSchedule(runner.cfg.param_scheduler))
+            handing.enter_context(handed_over(resume, checkpoint))
+            del checkpoint  # a training needs the memory
         elif cfg.get('load_from'):
             check_backbone_fits(runner.model, cfg.load_from, cfg)
         runner.train()
@@ -239,8 +267,7 @@ def evaluate(
     with building(cfg), disk_errors(cfg.work_dir), weights_only():
         runner = _runner(cfg)
         if not artefact:
-            check_checkpoint_fits(runner.model, weights, cfg)
-            runner.load_checkpoint(weights)
+            load_weights(runner.model, weights, cfg)
         found = runner.test()
     if show_dir:
         runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
@@ -262,8 +289,13 @@ def _run_config(
 
 def _runner(cfg: Config) -> Runner:
     number = next(_RUNS)
-    if number and cfg.get('visualizer'):  # by its old name mmengine would give the last run's again
-        cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
+    if (
+        number
+    ):  # by an old name, which has the second in it, mmengine would give the last run's again
+        name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
+        cfg.experiment_name = f'{name}_{number}'
+        if cfg.get('visualizer'):
+            cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
     with short_console():
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     log = Path(runner.log_dir, f'{runner.timestamp}.log')
@@ -280,6 +312,8 @@ def run_search(
     workers: int = 1,
     *,
     dask: str | None = None,
+    skip_data_check: bool = False,
+    time_limit: float | None = None,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> Search:
@@ -291,7 +325,10 @@ def run_search(
         resume: resume the archive in the work dir: nothing that was evaluated is evaluated
             again; none yet: a fresh start.
         workers: processes of this machine that evaluate; 1: this one.
-        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``.
+        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``, or
+            ``'tls://HOST:PORT'`` with the certificates of Dask's configuration.
+        skip_data_check: do not look at what the evaluators' images and annotations hold.
+        time_limit: seconds that a candidate may take; None: what the config says, an hour.
         options: overrides by dotted key: ``{'algorithm.generations': 4}``.
         quiet: show nothing: no progress bar, no table of the front.
 
@@ -300,9 +337,15 @@ def run_search(
             that is there without ``resume``.
     """
     cfg = _run_config(cfg, options, work_dir)
+    if time_limit is not None:
+        cfg.time_limit = time_limit
     plan = read_search(cfg, cfg.filename)
-    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask) as where:
-        console = Console(quiet=quiet or not is_first())  # known once the launcher has spoken
+    # Of workers on other machines the data may be there alone.
+    if not skip_data_check and dask is None and is_first():
+        for spec in plan.evaluators:
+            check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
+    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask, plan.time_limit) as where:
+        console = PlainConsole(quiet=quiet or not is_first())  # known once the launcher has spoken
         archive = open_archive(cfg, plan, resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
@@ -341,6 +384,7 @@ def export(
     phase: int | None = None,
     shape: int | Sequence[int] | None = None,
     force: bool = False,
+    skip_data_check: bool = False,
     work_dir: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Exported:
@@ -350,7 +394,8 @@ def export(
         cfg: the search's, with a task.
         out: folder to write; None: ``export_N`` in the search's work dir.
         candidate: number in the archive.
-        best: the objective by which the front's best is chosen; None: the first one.
+        best: the objective or constrained cost by which the front's best is chosen; None: the first
+            objective.
         arch: an architecture instead, searched or not, in any form that ``Space.arch`` takes.
         checkpoint: of the supernet that weights are sliced out of; None: the search's.
         from_scratch: write no weights.
@@ -359,6 +404,7 @@ def export(
         phase: of the weight sharing; None: the search's.
         shape: size at which the card's costs count, side or (height, width); None: the search's.
         force: write over an export of something else.
+        skip_data_check: do not look at what images and annotations hold that calibrate and judge.
         work_dir: the search's.
         options: overrides of the search's config, as of :func:`run_search`.
 
@@ -370,6 +416,8 @@ def export(
             supernet, or a folder that holds another export.
     """
     cfg = _run_config(cfg, options, work_dir)
+    if out is not None:
+        check_folder(out, '--out')
     plan, name = read_search(cfg, cfg.filename), config_name(cfg)
     task = plan.problem.task
     if task is None:
@@ -381,20 +429,19 @@ def export(
         raise UsageError(f'--num-calibration {num_calibration}: expected at least 0')
     choice = choose(plan, cfg.work_dir, name, candidate=candidate, best=best, arch=arch)
     out = Path(cfg.work_dir, f'export_{choice.name}') if out is None else Path(out)
-    check_folder(out, '--out')
     size = input_size(task.cfg, shape) if shape else plan.problem.input_size
-    with disk_errors(str(out)):
-        return export_choice(
-            plan,
-            choice,
-            out,
-            size,
-            checkpoint=None if checkpoint is None else str(checkpoint),
-            from_scratch=from_scratch,
-            num_calibration=num_calibration,
-            phase=phase,
-            force=force,
-        )
+    return export_choice(
+        plan,
+        choice,
+        out,
+        size,
+        checkpoint=None if checkpoint is None else str(checkpoint),
+        from_scratch=from_scratch,
+        num_calibration=num_calibration,
+        phase=phase,
+        force=force,
+        checked_in=None if skip_data_check else cfg.work_dir,
+    )
 
 
 def deploy(

@@ -6,24 +6,27 @@ frames of the traceback know which part was being built.
 
 from __future__ import annotations
 
-import errno
-import inspect
 import linecache
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+from unittest import mock
 
 from mmengine.config import Config
-from mmengine.registry import Registry
+from mmengine.fileio.handlers import yaml_handler
+from mmengine.registry import OPTIMIZERS, Registry
 from mmengine.runner import BaseLoop
+from yaml import SafeLoader
+from yaml.constructor import ConstructorError
 
+from nasvit_mm.arguments import misfit, parameters_of
 from nasvit_mm.config import config_parts
-from nasvit_mm.errors import UsageError, closest, first_line
+from nasvit_mm.errors import UsageError, closest, first_line, shown_value
+from nasvit_mm.files import FULL
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk is no mistake in a config
 READ_BY = {  # methods of mmengine's runner -> the key of the config that they read
     'set_randomness': 'randomness',
     'setup_env': 'env_cfg',
@@ -40,6 +43,9 @@ READ_BY = {  # methods of mmengine's runner -> the key of the config that they r
     'scale_lr': 'auto_scale_lr',
     'build_param_scheduler': 'param_scheduler',
     'load_or_resume': 'load_from',
+    'turn_on_activation_checkpointing': 'activation_checkpointing',
+    'turn_on_efficient_conv_bn_eval': 'efficient_conv_bn_eval',
+    '_maybe_compile': 'compile',
 }
 LONGEST = 400  # characters of a foreign message
 
@@ -53,7 +59,8 @@ def read_file(path: str | Path) -> Config:
             it is known.
     """
     try:
-        return Config.fromfile(path)
+        with mock.patch.object(yaml_handler, 'Loader', SafeLoader):  # mmengine's runs Python tags
+            return Config.fromfile(path)
     except UsageError:
         raise
     except Exception as error:  # a config is a program: it may raise anything
@@ -88,6 +95,12 @@ def _what_is_read(error: Exception, path: str | Path) -> str:
         return f'it is no JSON: {error}'
     if isinstance(error, ImportError):
         return _what_is_imported(error)
+    if isinstance(error, ConstructorError) and error.problem_mark:
+        tag = re.search(r"tag '(?:tag:yaml\.org,2002:)?(.+?)'", error.problem or '')
+        where = f'line {error.problem_mark.line + 1}'
+        return (
+            f'{where}: the tag {tag[1] if tag else error.problem} makes objects: write plain values'
+        )
     return _words(error)
 
 
@@ -110,7 +123,7 @@ def _what_is_imported(error: ImportError) -> str:
 def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None]:
     """Turn what goes wrong while a config is built into one sentence.
 
-    What a loop raises while it runs passes: training is no building.
+    What a loop raises once a step is done passes: training is no building.
 
     Args:
         cfg: what is built.
@@ -121,7 +134,8 @@ def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None
             known.
     """
     try:
-        yield
+        with mock.patch.object(Registry, 'build', _build_checked):
+            yield
     except UsageError:
         raise
     except Exception as error:
@@ -132,16 +146,46 @@ def building(cfg: Config | Mapping[str, Any], prefix: str = '') -> Iterator[None
                 'train_dataloader.batch_size=2 or more, or keep norms as they are by norm_eval=True'
             ) from error
         full = isinstance(error, OSError) and error.errno in FULL
-        if full or _is_running(frames) or type(error).__name__ == 'OutOfMemoryError':
+        loop = _running(frames)
+        begun = loop is not None and getattr(loop, '_iter', 1) > 0
+        if full or begun or type(error).__name__ == 'OutOfMemoryError':
             raise
-        where, frame = _part(cfg, frames)
-        method = re.search(r'\bRunner\.(\w+)\(\)', str(error))
-        where = where or READ_BY.get(method[1] if method else '', '')
         name = getattr(cfg, 'filename', None)
         places = [str(name)] if name else []
-        places += [f'{prefix}{where}'] if where else []
-        text = _what_is_built(error, frame)
+        if loop is not None:
+            text = _what_fails_at_first(error, frames)
+        else:
+            where, frame = _part(cfg, frames)
+            method = re.search(r'\bRunner\.(\w+)\(\)', str(error))
+            where = where or READ_BY.get(method[1] if method else '', '')
+            places += [f'{prefix}{where}'] if where else []
+            text = _unknown_optimizer(error, frames) or _what_is_built(error, frame)
         raise UsageError(': '.join([*places, text]) if places else text) from error
+
+
+def _check_part(registry: Registry, cfg: Mapping[str, Any]) -> None:
+    name = cfg['type']
+    if not isinstance(name, str) and not callable(name):
+        raise ValueError(f'type = {shown_value(name)}, expected the name of a class')
+    kind = registry.get(name) if isinstance(name, str) else name
+    for key, value in cfg.items() if isinstance(kind, type) else ():
+        expected = misfit(kind, key, value)
+        if expected:
+            raise ValueError(f'{key} = {shown_value(value)}, expected {expected}')
+
+
+_build = Registry.build
+
+
+def _build_checked(registry: Registry, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+    """Build as ``Registry.build`` does, after a look at the types of the arguments."""
+    if isinstance(cfg, Mapping) and 'type' in cfg and '_scope_' not in cfg:
+        _check_part(registry, cfg)
+    built = _build(registry, cfg, *args, **kwargs)
+    indices = cfg.get('indices') if isinstance(cfg, Mapping) else None
+    if isinstance(indices, int) and isinstance(built, Sized) and len(built) < indices:
+        raise ValueError(f'indices = {indices}, but there are {len(built)}')
+    return built
 
 
 def _frames(tb: TracebackType | None) -> Iterator[FrameType]:
@@ -150,11 +194,36 @@ def _frames(tb: TracebackType | None) -> Iterator[FrameType]:
         tb = tb.tb_next
 
 
-def _is_running(frames: list[FrameType]) -> bool:
-    return any(
-        frame.f_code.co_name == 'run' and isinstance(frame.f_locals.get('self'), BaseLoop)
-        for frame in frames
-    )
+def _running(frames: list[FrameType]) -> BaseLoop | None:
+    """Return the loop that runs, None while everything is still being built."""
+    for frame in frames:
+        loop = frame.f_locals.get('self')
+        if frame.f_code.co_name == 'run' and isinstance(loop, BaseLoop):
+            return loop
+    return None
+
+
+def _what_fails_at_first(error: Exception, frames: list[FrameType]) -> str:
+    """Say what the first step of a training runs into, which is the config's fault more often."""
+    said = str(error).strip().splitlines()
+    if 'Original Traceback (most recent call last):' in said:  # of a worker, its last line
+        return f'the first batch cannot be read: {said[-1]} (--debug shows where)'
+    own = [frame for frame in frames if 'self' in frame.f_locals]
+    where = f'{type(own[-1].f_locals["self"]).__name__}.{own[-1].f_code.co_name}' if own else ''
+    kind = type(error).__name__
+    words = _words(error).removeprefix(f'{kind}: ')
+    return f'the first step fails in {where}: {kind}: {words} (--debug shows where)'
+
+
+def _unknown_optimizer(error: Exception, frames: list[FrameType]) -> str:
+    """Say that there is no optimizer of a name: mmengine then calls None."""
+    for frame in frames if 'is not a callable object' in str(error) else ():
+        optimizer = getattr(frame.f_locals.get('self'), 'optimizer_cfg', None)
+        if isinstance(optimizer, Mapping):
+            name = optimizer.get('type')
+            near = closest(name, _names(OPTIMIZERS))
+            return f'optimizer.type = {name!r}{near}: no optimizer is registered by that name'
+    return ''
 
 
 def _part(cfg: Any, frames: list[FrameType]) -> tuple[str, FrameType | None]:
@@ -162,7 +231,7 @@ def _part(cfg: Any, frames: list[FrameType]) -> tuple[str, FrameType | None]:
     builder = None
     for frame in reversed(frames):
         name, here = frame.f_code.co_name, frame.f_locals
-        if name in ('build_from_cfg', 'build_scheduler_from_cfg'):
+        if name in ('build_from_cfg', 'build_scheduler_from_cfg', '_build_checked'):
             builder = builder or frame
             where = _key_of(cfg, here.get('cfg'))
             if where:
@@ -171,7 +240,7 @@ def _part(cfg: Any, frames: list[FrameType]) -> tuple[str, FrameType | None]:
             where = _key_of(cfg, here.get('dataloader'))
             if where:
                 return where, builder
-        elif name in READ_BY and hasattr(here.get('self'), 'work_dir'):
+        elif name in READ_BY and ('self' not in here or hasattr(here['self'], 'work_dir')):
             return READ_BY[name], builder
     return '', builder
 
@@ -210,7 +279,7 @@ def _what_is_built(error: Exception, frame: FrameType | None) -> str:
     kind = here.get('obj_cls')
     extra = re.match(r"([\w.]+)\(\) got an unexpected keyword argument '(\w+)'", text)
     if isinstance(error, TypeError) and extra:
-        allowed = _arguments(kind) if kind else []
+        allowed = list(parameters_of(kind)) if kind else []
         named = f'; it takes {", ".join(allowed)}' if allowed else ''
         whose = getattr(kind, '__name__', extra[1].removesuffix('.__init__'))
         return f'{whose} has no argument {extra[2]}{closest(extra[2], allowed)}{named}'
@@ -281,22 +350,6 @@ def _names(registry: Any) -> list[str]:
         out += [f'{below.scope}.{name}' for name in below.module_dict]
         waiting += below.children.values()
     return out
-
-
-def _arguments(kind: type) -> list[str]:
-    """Return the names of the arguments of a class, also of those that it hands to its bases."""
-    out: dict[str, None] = {}
-    for base in getattr(kind, '__mro__', (kind,)):
-        init = base.__dict__.get('__init__') if isinstance(base, type) else base
-        if init is None or base is object:
-            continue
-        parameters = list(inspect.signature(init).parameters.values())[isinstance(base, type) :]
-        out.update(
-            (p.name, None) for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
-        )
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            break
-    return list(out)
 
 
 def plain_words(error: Exception) -> str:

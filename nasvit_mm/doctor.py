@@ -1,10 +1,11 @@
 """What works in this environment, what does not, and the command that mends it.
 
-    python -m nasvit_mm.doctor [--json]
+    python -m nasvit_mm.doctor [CONFIG] [--json]
 
 Every answer comes from trying the thing: a tiny mmseg model and a tiny mmdet detector predict, a
 process group is started, an ONNX file runs. Missing packages are findings and never a traceback.
-The exit code is 0 when segmentation works and 1 otherwise.
+With a CONFIG it also says whether this machine has every operation of mmcv that the config's model
+can reach. The exit code is 0 when segmentation and the config's operations work and 1 otherwise.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import importlib.util
 import json
 import os
 import platform
@@ -23,9 +25,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import nasvit_mm.compat  # noqa: F401 (before mmseg and mmdet: serves mmcv._ext)
-from nasvit_mm.compat import tested
-from nasvit_mm.errors import first_line
+from nasvit_mm.compat import (
+    build_command,
+    check_operations,
+    has_cpu_kernel,
+    import_onnxruntime,
+    is_stand_in,
+    modules_without,
+    tested,
+)
+from nasvit_mm.errors import UsageError, first_line
 from nasvit_mm.version import __version__
 
 # Import name -> the distributions that provide it; the first is the one that is tested.
@@ -89,9 +98,16 @@ def find_packages() -> list[Package]:
     return found
 
 
-def find_capabilities() -> list[Capability]:
-    """Try every capability; takes some ten seconds, most of it imports."""
-    return [_try(name) for name in _PROBES]
+def find_capabilities(config: str | None = None) -> list[Capability]:
+    """Try every capability; takes some ten seconds, most of it imports.
+
+    Args:
+        config: a config file, whose model's operations are looked for too.
+    """
+    found = [_try(name, *probe) for name, probe in _PROBES.items()]
+    if config is not None:
+        found.append(_try('operations', lambda: _operations_of(config), ('mmengine', 'mmcv')))
+    return found
 
 
 # --- The probes. Each returns its answer, or raises.
@@ -148,13 +164,31 @@ def _detection() -> Answer:
 
 def _compiled_ops() -> Answer:
     import mmcv._ext as ext
+    from mmengine.device import get_device
 
-    from nasvit_mm.compat import build_command, is_stand_in
-
+    device = get_device()
+    without = modules_without(device)
+    if without:
+        some = (f'{name} ({", ".join(sorted(of))})' for name, of in sorted(without.items()))
+        runs = f'all modules of mmdet and mmseg run here but {", ".join(some)}'
+    else:
+        runs = 'all modules of mmdet and mmseg run here'
     if not is_stand_in(ext):
-        return True, 'compiled', ''
-    supplied = 'nms, roi_align, sigmoid_focal_loss: RetinaNet, Faster and Mask R-CNN'
-    return True, f'torchvision stand-in ({supplied}); compiling gives the rest', build_command()
+        return True, f'compiled: {runs}', ''
+    # A few that no module of mmdet or mmseg needs are missing too.
+    helps = any(device != 'cpu' or has_cpu_kernel(op) for of in without.values() for op in of)
+    more = ', which compiling does not change on a CPU' if without and not helps else ''
+    return True, f"nasvit_mm's, without a compiler: {runs}{more}", build_command() if helps else ''
+
+
+def _operations_of(config: str) -> Answer:
+    from nasvit_mm.runtime import read_config
+
+    try:
+        check_operations(read_config(config))
+    except UsageError as error:
+        return False, str(error), ''
+    return True, f'this machine has every operation of mmcv that {config} can reach', ''
 
 
 def _gpu() -> Answer:
@@ -199,9 +233,9 @@ def _search() -> Answer:
 
 
 def _export() -> Answer:
-    import onnxruntime
     import torch
 
+    onnxruntime = import_onnxruntime()
     model, x = torch.nn.Conv2d(3, 4, 3).eval(), torch.randn(1, 3, 8, 8)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder, 'conv.onnx'))
@@ -215,27 +249,39 @@ def _export() -> Answer:
 # --- Running the probes ----------------------------------------------------------------------
 
 
-def _try(name: str) -> Capability:
-    probe, fix = _PROBES[name]
+def _try(name: str, probe: Callable[[], Answer], fix: str | tuple[str, ...]) -> Capability:
     try:
         with _silence():
             return Capability(name, *probe())
     except Exception as error:  # whatever a broken package raises is a finding
         reason = f'{type(error).__name__}: {first_line(error)}'[:200]
+        modules = () if isinstance(fix, str) else fix
         last = fix if isinstance(fix, str) else _reinstall(*fix)
-        return Capability(name, False, reason, _command(error) or last)
+        return Capability(name, False, reason, _command(error, modules) or last)
 
 
-def _command(error: Exception) -> str:
-    """Return the command that mends a known kind of failure, or ''."""
+def _command(error: Exception, modules: tuple[str, ...] = ()) -> str:
+    """Return the command that mends a known kind of failure, or ''.
+
+    Args:
+        modules: those that the capability needs; the command installs all that are absent.
+    """
     text = str(error)
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f'pip install {tested.pinned(_distribution(error.name.partition(".")[0]))}'
+        absent = dict.fromkeys([error.name.partition('.')[0], *filter(_is_absent, modules)])
+        return f'pip install {tested.pinned(*map(_distribution, absent))}'
     if 'libGL' in text or 'libgthread' in text:
         return f'pip install --force-reinstall --no-deps {tested.pinned("opencv-python-headless")}'
     if 'torchvision::' in text:  # the two were built for different torches
         return _reinstall('torch', 'torchvision')
     return ''
+
+
+def _is_absent(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is None
+    except ImportError:
+        return True
 
 
 def _distribution(module: str) -> str:
@@ -339,16 +385,20 @@ def _as_json(packages: list[Package], capabilities: list[Capability]) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print the report; return 0 when segmentation works, else 1."""
+    """Print the report; return 0 when segmentation and a config's operations work, else 1."""
     parser = argparse.ArgumentParser(
         prog=None if sys.argv[0].startswith('nasvit-mm') else 'python -m nasvit_mm.doctor',
         description=(__doc__ or '').splitlines()[0],
     )
+    parser.add_argument(
+        'config', nargs='?', help='a config: does this machine have what its model needs of mmcv?'
+    )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     options = parser.parse_args(argv)
-    packages, capabilities = find_packages(), find_capabilities()
+    packages, capabilities = find_packages(), find_capabilities(options.config)
     print((_as_json if options.json else _as_text)(packages, capabilities))
-    return 0 if next(c.works for c in capabilities if c.name == 'segmentation') else 1
+    needed = ('segmentation', 'operations')
+    return 0 if all(c.works for c in capabilities if c.name in needed) else 1
 
 
 if __name__ == '__main__':

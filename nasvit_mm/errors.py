@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
+
+DEBUG = 'NASVIT_MM_DEBUG'  # the variable that --debug sets
 
 
 class UsageError(ValueError):
@@ -36,6 +39,32 @@ def shown_path(path: str | Path) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or the error's type if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def printable(text: str) -> str:
+    r"""Return a text with what a terminal would obey, or not show, as Python writes it: ``\x1b``.
+
+    Line ends and tabs stay.
+    """
+    return ''.join(
+        c if c.isprintable() or c in '\n\t' else c.encode('unicode_escape').decode() for c in text
+    )
+
+
+def raised(error: BaseException) -> str:
+    """Word in one line what code of others raised: ``KeyError: 'width'``."""
+    kind, said = type(error).__name__, first_line(error)
+    return kind if said == kind else f'{kind}: {shorter(said)}'
+
+
+def shorter(text: str, most: int = 300) -> str:
+    """Return a text of at most ``most`` characters, a long one without its end."""
+    return text if len(text) <= most else f'{text[: most - 3]}...'
+
+
+def debugging() -> bool:
+    """Return whether tracebacks are wanted: ``--debug``, or NASVIT_MM_DEBUG=1."""
+    return os.environ.get(DEBUG, '0') not in ('', '0')
 
 
 _VALUES = reprlib.Repr()
@@ -103,7 +132,7 @@ def check_number(
     ):
         return value
     bounds = [
-        f'{word} {bound:g}'
+        f'{word} {bound if isinstance(bound, int) else format(bound, "g")}'
         for word, bound in (('at least', low), ('above', above), ('at most', high))
         if bound is not None
     ]

@@ -26,11 +26,15 @@ from tests.commands import CONFIG, ROOT
         ('a.py', 'x = "\0"', 'null bytes'),
         ('a.json', '{garbage', 'it is no JSON'),
         ('a.txt', 'model = 1', r'\.txt: expected a \.py'),
+        ('a.yaml', 'x: 1\ny: !!python/object/apply:os.getcwd []', 'line 2: the tag python/object'),
+        ('a.yml', 'x: !!python/tuple [1]', 'line 1: the tag python/tuple'),
+        ('b.py', "_base_ = 'a.yaml'", 'the tag python/object/apply:os.getcwd'),
     ],
 )
 def test_a_file_that_cannot_be_read(
     name: str, text: str | bytes, said: str, tmp_path: Path
 ) -> None:
+    (tmp_path / 'a.yaml').write_text('x: !!python/object/apply:os.getcwd []')
     path = tmp_path / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UsageError, match=said) as caught:
@@ -49,6 +53,10 @@ def test_a_file_that_cannot_be_read(
         ({'model.backbone.frozen_stages': 'x'}, r"model\.backbone: frozen_stages = 'x'"),
         ({'model.backbone.out_width': 0.5}, r'model\.backbone: out_width = 0\.5'),
         ({'model.backbone.norm_cfg': 'GN'}, r'model\.backbone: '),
+        ({'model.backbone.with_cp': 'x'}, r"model\.backbone: with_cp = 'x', expected True or"),
+        ({'model.backbone.frozen_stages': 99}, r'model\.backbone: frozen_stages = 99'),
+        ({'model.decode_head.in_channels': 5}, r'model\.decode_head: '),
+        ({'model.data_preprocessor.mean': [1, 2]}, r'model\.data_preprocessor: `mean` should'),
         ({'model.backbone.drop_path_rat': 0.1}, r'has no argument drop_path_rat .*drop_path_rate'),
         (
             {'model.backbone.type': 'nasvit_mm.NASVit'},
@@ -82,6 +90,8 @@ def test_a_batch_of_one() -> None:
 
 def test_training_is_no_building() -> None:
     class Loop(BaseLoop):
+        _iter = 1
+
         def __init__(self) -> None:
             pass
 
@@ -109,3 +119,20 @@ def test_a_runner_that_cannot_be_built(options: dict, said: str, tmp_path: Path)
     cfg.merge_from_dict({'visualizer.type': 'Visualizer', 'randomness.seed': 1, **options})
     with pytest.raises(UsageError, match=said), building(cfg):
         Runner.from_cfg(cfg)
+
+
+def test_what_a_worker_of_a_loader_raises_is_its_last_line() -> None:
+    class Loop(BaseLoop):
+        _iter = 0
+
+        def __init__(self) -> None:
+            pass
+
+        def run(self) -> None:
+            raise ValueError(
+                'of a worker\nOriginal Traceback (most recent call last):\nKeyError: 1'
+            )
+
+    with pytest.raises(UsageError, match=r'first batch cannot be read: KeyError: 1'):
+        with building(Config()):
+            Loop().run()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,11 +18,20 @@ DETECTION = sorted(
         'configs/det/*.py',
         'configs/demo/*_detection.py',
         'benchmarks/bccd/*.py',
+        'benchmarks/light/[!_]*.py',
         'benchmarks/overfit/*.py',
     )
     for path in ROOT.glob(pattern)
     if '_base_ =' in path.read_text(encoding='utf-8')
 )
+
+# The most MACs that the docstring promises.
+BUDGETS = {
+    'configs/det/elasticvit_rtmdet_coco.py': 2.5e9,
+    'configs/det/nasvit_rtmdet_coco.py': 5e9,
+    'configs/det/nasvit_rtmdet_coco_mid.py': 12e9,
+}
+RTMDET = ('configs/det/nasvit_rtmdet_coco.py', 'configs/det/nasvit_rtmdet_coco_mask.py')
 
 # Runs in a process of its own and never imports nasvit_mm: the configs alone must bring it in.
 SCRIPT = """
@@ -70,8 +80,9 @@ for path, stated in json.loads(sys.argv[1]).items():
         masks = np.zeros((2, height, width), np.uint8)
         masks[:, 30:80, 20:60] = 1
         sample.gt_instances = InstanceData(
-            bboxes=boxes, labels=torch.tensor([0, len(named) - 1]),
-            masks=BitmapMasks(masks, height, width))
+            bboxes=boxes, labels=torch.tensor([0, len(named) - 1]))
+        if any('mask' in name for name, _ in model.named_modules()):
+            sample.gt_instances.masks = BitmapMasks(masks, height, width)
         sample.ignored_instances = InstanceData(bboxes=boxes[:0], labels=torch.zeros(0).long())
         samples.append(sample)
     pictures = torch.randn(2, 3, *sizes)
@@ -90,7 +101,7 @@ for path, stated in json.loads(sys.argv[1]).items():
     known[same] = dict(
         path=path, loss=float(loss), unused=unused, classes=[head.num_classes, len(named)],
         macs=macs, masks=all('masks' in p.pred_instances for p in predicted),
-        two=two is not None, found=[len(p.pred_instances) for p in predicted])
+        found=[len(p.pred_instances) for p in predicted])
     print('RESULT', json.dumps(known[same]))
 """
 
@@ -118,7 +129,7 @@ def test_there_are_configs() -> None:
         for family in ('nasvit', 'elasticvit', 'vitas')
         for mask in ('', '_mask')
     }
-    assert {*names, 'configs/det/vitas_coco_mask_3x.py'} <= set(DETECTION)
+    assert {*names, 'configs/det/vitas_coco_mask_3x.py', *BUDGETS, *RTMDET} <= set(DETECTION)
 
 
 @pytest.mark.parametrize('path', DETECTION)
@@ -128,7 +139,7 @@ def test_builds_and_runs(path: str, results: dict[str, dict]) -> None:
     assert result['classes'][0] == result['classes'][1], 'head and data set disagree'
     # Distributed training then needs no search for unused parameters.
     assert result['unused'] == []
-    assert result['masks'] == result['two'] == ('mask' in path)
+    assert result['masks'] == ('mask' in path or 'rtmdet-ins' in path)
 
 
 @pytest.mark.parametrize('path', DETECTION)
@@ -138,6 +149,67 @@ def test_docstring_states_the_measured_macs(path: str, results: dict[str, dict])
     for height, width, *figures in stated:
         measured = results[path]['macs'][f'{height}x{width}']
         assert [f for f in figures if f] == [f'{macs / 1e9:.2f}' for macs in measured]
+
+
+@pytest.mark.parametrize(('path', 'most'), BUDGETS.items())
+def test_light_detectors_keep_their_budgets(
+    path: str, most: float, results: dict[str, dict]
+) -> None:
+    *_, total = results[path]['macs']['640x640']
+    assert 0.9 * most < total <= most
+
+
+@pytest.fixture(scope='module')
+def coco(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from nasvit_mm.demo_data import write_coco
+
+    root = tmp_path_factory.mktemp('coco')
+    write_coco(root, 4, 1, height=96, width=128, progress=False)
+    return root
+
+
+@pytest.mark.parametrize('path', RTMDET)
+@pytest.mark.parametrize('last', [False, True])
+def test_the_pipelines_of_rtmdet_make_its_batches(path: str, last: bool, coco: Path) -> None:
+    """Images of one shape with their boxes and masks, in the first epochs and in the last ones."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from nasvit_mm.registry import DATASETS
+
+    cfg = Config.fromfile(ROOT / path)
+    init_default_scope(cfg.default_scope)
+    dataset = cfg.train_dataloader.dataset
+    if last:
+        dataset.pipeline = cfg.custom_hooks[0].switch_pipeline
+    dataset = DATASETS.build(dict(dataset, data_root=str(coco)))
+    found = 0
+    for i in range(len(dataset)):
+        sample = dataset[i]
+        assert sample['inputs'].shape == (3, 640, 640)
+        objects = sample['data_samples'].gt_instances
+        assert ('masks' in objects) == ('mask' in path)
+        if 'masks' in objects:
+            assert objects.masks.masks.shape == (len(objects), 640, 640)
+        found += len(objects)
+    assert found
+
+
+@pytest.mark.parametrize('path', RTMDET)
+def test_the_last_epochs_of_rtmdet_join_no_images(path: str) -> None:
+    from mmengine.config import Config
+
+    cfg = Config.fromfile(ROOT / path)
+    hook, joins = cfg.custom_hooks[0], ('CachedMosaic', 'CachedMixUp')
+    first, last = (
+        [step['type'] for step in pipeline]
+        for pipeline in (cfg.train_dataloader.dataset.pipeline, hook.switch_pipeline)
+    )
+    assert set(joins) <= set(first)
+    assert last == [name for name in first if name not in joins]
+    # The metric of every epoch from there on.
+    assert cfg.train_cfg.dynamic_intervals == [(hook.switch_epoch, 1)]
+    assert hook.switch_epoch < cfg.train_cfg.max_epochs
 
 
 def test_a_searched_backbone_costs_what_the_built_detector_does() -> None:

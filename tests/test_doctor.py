@@ -12,6 +12,7 @@ import pytest
 import nasvit_mm
 from nasvit_mm import doctor
 from nasvit_mm.compat import tested
+from nasvit_mm.errors import UsageError
 
 ROOT = Path(nasvit_mm.__file__).resolve().parents[1]
 HAS_MMSEG = importlib.util.find_spec('mmseg') is not None
@@ -130,3 +131,39 @@ def test_the_mending_command_stays_in_the_family(monkeypatch):
     monkeypatch.setattr(doctor, '_version', {'mmengine': '0.11.0rc3'}.get)
     error = ModuleNotFoundError("No module named 'mmseg'", name='mmseg')
     assert doctor._command(error) == 'pip install mmsegmentation'
+
+
+def test_all_absent_packages_are_named_in_one_go(monkeypatch):
+    monkeypatch.setattr(doctor, '_is_absent', {'onnxruntime', 'onnxscript'}.__contains__)
+    error = ModuleNotFoundError("No module named 'onnxscript'", name='onnxscript')
+    command = doctor._command(error, ('onnx', 'onnxscript', 'onnxruntime'))
+    assert command == f'pip install {tested.pinned("onnxscript", "onnxruntime")}'
+
+
+@pytest.mark.skipif(not HAS_MMSEG, reason='needs mmseg')
+def test_the_operations_of_a_config(monkeypatch):
+    config = 'configs/demo/nasvit_demo.py'
+    works, detail, _ = doctor._operations_of(config)
+    assert works and config in detail
+
+    def lacks(cfg):
+        raise UsageError('psamask_forward (model.decode_head: PSAHead): compile it')
+
+    monkeypatch.setattr(doctor, 'check_operations', lacks)
+    found = doctor._try('operations', lambda: doctor._operations_of(config), ())
+    assert not found.works and 'psamask_forward' in found.detail
+
+
+def test_what_runs_is_said_of_the_device(monkeypatch):
+    """Compiling is proposed only where it helps."""
+    lacking = {'CLRHead': {'line_nms_forward'}}
+    monkeypatch.setattr(doctor, 'modules_without', lambda device: lacking)
+    monkeypatch.setattr(doctor, 'is_stand_in', lambda module: True)
+    for device, helps in (('cpu', False), ('cuda', True)):
+        monkeypatch.setattr('mmengine.device.get_device', lambda device=device: device)
+        works, detail, fix = doctor._compiled_ops()
+        assert works and 'but CLRHead (line_nms_forward)' in detail
+        assert bool(fix) == helps != ('does not change' in detail)
+    lacking.clear()
+    _, detail, fix = doctor._compiled_ops()
+    assert detail.endswith('all modules of mmdet and mmseg run here') and not fix

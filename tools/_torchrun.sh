@@ -8,6 +8,9 @@ if [ -z "$config" ] || ! [[ "$processes" =~ ^[1-9][0-9]*$ ]]; then
     exit 2
 fi
 shift 3
+if [ "$tool" = search.py ]; then  # a rank that dies is told of in one sentence, ours
+    export TORCH_CPP_LOG_LEVEL="${TORCH_CPP_LOG_LEVEL:-ERROR}"
+fi
 if [ "${NNODES:-1}" -gt 1 ]; then  # the machines must agree on a port
     rendezvous=(--nnodes "$NNODES" --node_rank "${NODE_RANK:-0}"
                 --master_addr "${MASTER_ADDR:?the address of the first machine}"

@@ -3,7 +3,8 @@
 python tools/demo_data.py [--layout LAYOUT] [--out DIR]
 """
 
+from nasvit_mm.cli.common import run
 from nasvit_mm.cli.demo_data import main
 
 if __name__ == '__main__':
-    main()
+    run(main)

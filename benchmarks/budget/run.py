@@ -6,7 +6,7 @@
 
 Stages, the first four with the first seed only: `supernet`, of
 configs/supernet/nasvit_tiny-imagenet20.py; `search`, backbones under 2, 3 and 5 GMACs in total at
-512 x 512 (search.py here) by accuracy on pictures held out of training, and as many random ones;
+512 x 512 (search.py here) by accuracy on images held out of training, and as many random ones;
 `final`, the accuracy of winners and random ones on val, which neither training nor search has seen;
 `alone`, eight subnets, each trained by itself (started twice, it shares them among both
 processes).  Then on CamVid, 2,000 iterations, from the supernet's weights: `smallest`, as

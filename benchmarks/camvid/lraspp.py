@@ -1,6 +1,6 @@
 """LR-ASPP MobileNetV3 (arXiv 1905.02244) of torchvision as mmseg backbone and head.
 
-mmseg's own LRASPPHead pools windows of 49 x 49 positions, for pictures of 512 x 1024 and more; a
+mmseg's own LRASPPHead pools windows of 49 x 49 positions, for images of 512 x 1024 and more; a
 CamVid crop has 22 x 22.  torchvision's pools the whole map and scales to any width.
 """
 

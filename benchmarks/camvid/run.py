@@ -42,7 +42,7 @@ ROWS = {  # name -> config
     'segformer_b0': 'benchmarks/camvid/segformer_b0.py',
 }
 JSON = ROOT / 'docs/camvid.json'
-SIZE = (360, 480)  # of a whole picture, for latency
+SIZE = (360, 480)  # of a whole image, for latency
 
 
 def run(row: str, seed: int, folder: Path) -> None:
@@ -98,7 +98,7 @@ def report(work_dir: Path) -> None:
 
 
 def measure(results: dict[str, dict]) -> None:
-    """Add MACs, parameters, and latency of one picture, all models in turn in this process."""
+    """Add MACs, parameters, and latency of one image, all models in turn in this process."""
     sys.path.insert(0, str(ROOT))
     import numpy as np
     import torch
@@ -108,14 +108,14 @@ def measure(results: dict[str, dict]) -> None:
     from nasvit_mm.deploy import Logits, measure_seconds
 
     os.chdir(ROOT)
-    nets, picture = {}, torch.randn(1, 3, *SIZE)
+    nets, image = {}, torch.randn(1, 3, *SIZE)
     for row, result in results.items():
         cfg = Config.fromfile(result['config'])
         model = build_model(cfg)
         cost = count_model(model, cfg.crop_size)
         result.update(macs=cost.total_macs, params=cost.total_params)
         nets[row] = Logits(model, SIZE)
-    calls = {row: partial(net, picture) for row, net in nets.items()}
+    calls = {row: partial(net, image) for row, net in nets.items()}
     for row, seconds in measure_seconds(calls, 20).items():
         results[row]['ms'] = 1e3 * float(np.median(seconds))
 

@@ -1,14 +1,14 @@
-"""A small Mask R-CNN learns the first 16 training pictures of COCO by heart: a plumbing test.
+"""A small Mask R-CNN learns the first 16 training images of COCO by heart: a plumbing test.
 
-It is tested on the pictures that it was trained on.  Box and mask AP well above 0 say that targets,
-losses, regions, masks and the metric fit together; they say nothing about other pictures.  The
-smallest NASViT subnet from scratch, a pyramid of 96 channels, 64 regions a picture.
+It is tested on the images that it was trained on.  Box and mask AP well above 0 say that targets,
+losses, regions, masks and the metric fit together; they say nothing about other images.  The
+smallest NASViT subnet from scratch, a pyramid of 96 channels, 64 regions an image.
 
 MACs at 320 x 416:  backbone 0.65 G, neck 0.95 G, head 6.88 G, total 8.48 G.
 
     python tools/train.py benchmarks/overfit/mask_rcnn.py   # 600 iterations
 
-The pictures lie as configs/_base_/datasets/coco.py says; 77.3 box and 59.0 mask AP on them (masks
+The images lie as configs/_base_/datasets/coco.py says; 77.3 box and 59.0 mask AP on them (masks
 of COCO's panoptic annotation, boxes of the same instances; seed 0, 45 minutes of half a CPU core).
 """
 
@@ -53,7 +53,7 @@ test_pipeline = [
     dict(type='LoadImageFromFile'),
     resize,
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(  # 'instances': of them the metric makes its truth, of these 16 pictures alone
+    dict(  # 'instances': of them the metric makes its truth, of these 16 images alone
         type='PackDetInputs',
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'),
     ),
@@ -67,7 +67,7 @@ val_dataloader = dict(
         ann_file='annotations/instances_train2017.json',
         data_prefix=dict(img='train2017/'),
         filter_cfg=dict(filter_empty_gt=True, min_size=32),
-        # As in training: without it pictures that have no object would be among the first 16.
+        # As in training: without it images that have no object would be among the first 16.
         test_mode=False,
         indices=16,
         pipeline=test_pipeline,

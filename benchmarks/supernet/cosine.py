@@ -3,7 +3,7 @@
     python benchmarks/supernet/cosine.py     # after run.py elasticvit/uniform; 10 minutes on a core
 
 Of supernets trained by uniform sampling: the gradients of 30 random subnets on the same 128
-training pictures, and the cosine of each pair over the weights that both reach, against the
+training images, and the cosine of each pair over the weights that both reach, against the
 difference of their multiply-adds (ElasticViT, section 3.1).  Writes docs/supernet_cosine.json,
 which keeps the seeds that it has, and docs/supernet_cosine.png.
 """

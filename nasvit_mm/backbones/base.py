@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from nasvit_mm.backbones.block import Block
 from nasvit_mm.config import plain_types
-from nasvit_mm.errors import ArchitectureError, unknown
+from nasvit_mm.errors import ArchitectureError, UsageError, unknown
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
     ElasticConv2d,
@@ -67,15 +67,17 @@ class ElasticBackbone(BaseModule):
         frozen_stages: number of stages that are frozen together with the stem: their parameters are
             fixed and their norms stay in eval mode.  -1: none, 0: the stem only.
         norm_eval: keep batch norms in eval mode while training.
-        channels_last: convert the images to that layout.  Training on a CPU is quicker with it, but
-            torch's batch norms then sum in single precision, which gives gradients about four times
-            the rounding error.
+        channels_last: convert the images to that layout, and leave the outputs in theirs.  Training
+            on a CPU is quicker with it, but torch's batch norms then sum in single precision, which
+            gives gradients about four times the rounding error.
         with_cp: recompute every block in the backward pass to save memory; losses, gradients and
             BN statistics are the same.
         drop_path_rate: stochastic depth of the last block; earlier ones scale linearly.
         init_cfg: mmengine's option; ``dict(type='Pretrained', checkpoint=, prefix='backbone.')``
             reads a training checkpoint or an exported subnet and refuses one of another
             architecture.
+        pretrained: None; mmseg hands on the ``model.pretrained`` of a config, which its ResNet
+            configs have.
 
     Attributes:
         space: the space that was built (with a single member for a subnet).
@@ -108,8 +110,14 @@ class ElasticBackbone(BaseModule):
         drop_path_rate: float = 0.0,
         channels_last: bool = False,
         init_cfg: Mapping | Sequence | None = None,
+        pretrained: None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if pretrained is not None:
+            raise UsageError(
+                f'pretrained = {pretrained!r} is a checkpoint of another backbone: give the model '
+                "pretrained=None, and for weights init_cfg=dict(type='Pretrained', checkpoint=FILE)"
+            )
         self.space = self.read_space(arch, space)
         self.out_indices = self._read_indices(out_indices)
         if attention not in ATTENTION_MODES:
@@ -239,10 +247,14 @@ class ElasticBackbone(BaseModule):
         )
 
     def end_outputs(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        if self.taps is None:
-            return tuple(maps)
-        spans = self.output_spans(self.plan)
-        return tuple(tap(x, span) for tap, x, span in zip(self.taps, maps, spans))
+        """Return the maps after their taps, contiguous as those of OpenMMLab's backbones are.
+
+        Some heads take a ``view`` of them, and some blocks and the taps leave the channels last.
+        """
+        if self.taps is not None:
+            spans = self.output_spans(self.plan)
+            maps = [tap(x, span) for tap, x, span in zip(self.taps, maps, spans)]
+        return tuple(maps) if self.channels_last else tuple(x.contiguous() for x in maps)
 
     def _build_taps(self, out_width: int | Sequence[int] | None) -> nn.ModuleList | None:
         if out_width is None:

@@ -6,6 +6,8 @@ from nasvit_mm.checkpoints.pretrained import PretrainedBackbone
 from nasvit_mm.checkpoints.reading import (
     Checkpoint,
     check_checkpoint_exists,
+    find_damage,
+    find_nan,
     read_checkpoint,
     weights_in,
     weights_only,
@@ -19,6 +21,8 @@ __all__ = [
     'convert_official',
     'extract_state',
     'extract_subnet',
+    'find_damage',
+    'find_nan',
     'read_checkpoint',
     'save_weights',
     'weights_in',

@@ -6,13 +6,15 @@ No code in a file is executed: classes that are not on a short list are refused 
 from __future__ import annotations
 
 import argparse
+import io
 import re
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -20,7 +22,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
-from nasvit_mm.errors import UsageError, first_line, shown_path
+from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
 
 # Classes that occur in other programs' files, with the plain type that is loaded instead (they
 # hold training options that nothing here needs), and numpy's scalars and arrays, which scores,
@@ -71,21 +73,36 @@ def weights_only() -> Iterator[None]:
     """Make every ``torch.load`` inside, mmengine's too, load tensors and plain values only.
 
     mmengine tries it by a list of its own, which holds ``getattr``, and then loads whatever the
-    file says.
+    file says.  What processes of a run hand each other, as the results of a validation, is pickled,
+    and its tensors are loaded as ever.
     """
-    with mock.patch('torch.load', _load_weights_only):
+    with (
+        mock.patch('torch.load', _load_weights_only),
+        mock.patch('torch.storage._load_from_bytes', _load_pickled_storage),
+    ):
         yield
 
 
 _load = torch.load
 
 
+def _load_pickled_storage(content: bytes) -> Any:
+    return _load(io.BytesIO(content), weights_only=False)
+
+
 def _load_weights_only(file: Any, *args: Any, **kwargs: Any) -> Any:
     """Load as ``torch.load`` does, by the short list alone.
 
     Raises:
-        UsageError: the file holds an object of another class; the message names it.
+        UsageError: the file is damaged, or holds an object of another class; the message names it.
     """
+    name = file if isinstance(file, (str, Path)) else 'the file'
+    damage = find_damage(file)
+    if damage:
+        raise UsageError(
+            f'{name} is damaged ({damage}): copy it again from where it is whole, or take another '
+            'checkpoint; --resume without a file takes the newest whole one'
+        )
     others = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals(HARMLESS)
@@ -95,7 +112,6 @@ def _load_weights_only(file: Any, *args: Any, **kwargs: Any) -> Any:
         found = FORBIDDEN.search(str(error))
         if found is None:
             raise
-        name = file if isinstance(file, (str, Path)) else 'the file'
         raise UsageError(
             f'{name} holds an object of {found[1]}, which only running code of the file would '
             'make; if you trust it, save its weights alone where it comes from: torch.save('
@@ -104,6 +120,26 @@ def _load_weights_only(file: Any, *args: Any, **kwargs: Any) -> Any:
     finally:
         torch.serialization.clear_safe_globals()
         torch.serialization.add_safe_globals(others)
+
+
+def find_damage(file: str | Path | BinaryIO) -> str:
+    """Compare the parts of a checkpoint with the checksums in it, which torch writes and ignores.
+
+    Returns:
+        What is wrong with the file; empty if nothing is, or if it has no checksums: one of another
+        form than torch's zip, or of its time before 1.6.
+    """
+    if not zipfile.is_zipfile(file):
+        return ''
+    try:
+        with zipfile.ZipFile(file) as parts:
+            part = parts.testzip()
+    except Exception as error:  # what is read may be anything by now
+        return first_line(error)
+    finally:
+        if not isinstance(file, (str, Path)):
+            file.seek(0)
+    return f'its part {part} does not match its checksum' if part else ''
 
 
 def check_checkpoint_exists(path: str | Path) -> None:
@@ -161,8 +197,45 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     state = weights_in(content)
     if not any(torch.is_tensor(value) for value in state.values()):
         raise UsageError(f'{path} holds no weights; expected a checkpoint of tools/train.py')
+    _check_weights(path, content, state)
     meta = content.get('meta')
     return Checkpoint(content, state, meta if isinstance(meta, Mapping) else {})
+
+
+def _check_weights(path: str | Path, content: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Check that weights are numbers, under names.
+
+    Raises:
+        UsageError: names the entry, and what it is.
+    """
+    for key, value in state.items():
+        if not isinstance(key, str):
+            raise UsageError(f'{path}: the weights have an entry named {key!r}, expected texts')
+        if state is not content and not torch.is_tensor(value):
+            raise UsageError(
+                f'{path}: the entry {key} of the weights is {shown_value(value)} '
+                f'({type(value).__name__}), expected a tensor'
+            )
+        if torch.is_tensor(value) and value.is_meta:
+            raise UsageError(
+                f'{path}: the entry {key} of the weights has a shape and no values (it was saved '
+                "on the device 'meta'): save the model after its weights were loaded"
+            )
+    broken = find_nan(state)
+    if broken:
+        raise UsageError(
+            f'{path}: {len(broken)} of the {len(state)} entries of the weights hold NaN, the first '
+            f'is {broken[0]}: its training diverged; take an earlier checkpoint'
+        )
+
+
+def find_nan(state: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tensors that hold a NaN."""
+    return [
+        key
+        for key, value in state.items()
+        if torch.is_tensor(value) and value.is_floating_point() and bool(value.isnan().any())
+    ]
 
 
 def weights_in(content: Mapping[str, Any], *first: str) -> Mapping[str, Any]:

@@ -28,5 +28,6 @@ def save_weights(
         state_dict=dict(state),
         meta=dict(space=space.to_dict(), arch=arch and arch.to_dict(), **meta),
     )
-    with replacing(path) as draft:
-        torch.save(content, draft)
+    # By Python's own file: of a full disk torch's speaks of positions in a file.
+    with replacing(path) as draft, draft.open('wb') as file:
+        torch.save(content, file)

@@ -19,23 +19,22 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.cli import common
+from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.dense import build_model, check_model, count_model, input_size, load_weights
 from nasvit_mm.deploy import BACKENDS, benchmark_model, build_latency_table
-from nasvit_mm.errors import UsageError
-from nasvit_mm.runtime import check_folder, disk_errors
+from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.runtime import PlainConsole, check_folder
 
 MOST_THREADS = 4  # a core
 UNSEEN = 30  # networks to check a latency table by
@@ -81,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     check_model(cfg)
     size = input_size(cfg, args.shape)
+    check_memory(args.batch_size, size)
     model = build_model(cfg)
     if args.checkpoint:
         check_checkpoint_exists(args.checkpoint)
@@ -109,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         **measured,
     )
     show(report, args)
+    if args.onnx and 'onnxruntime' in report['failed']:
+        raise UsageError(f'--onnx {args.onnx} was not written: {report["failed"]["onnxruntime"]}')
 
 
 def check(args: argparse.Namespace) -> None:
@@ -149,13 +151,30 @@ def check(args: argparse.Namespace) -> None:
     if 'onnxruntime' in args.backends:
         try:
             import onnx  # noqa: F401
-            import onnxruntime  # noqa: F401
             import onnxscript  # noqa: F401
+
+            import_onnxruntime()
         except ImportError as error:
             raise UsageError(
                 f'{error.name} is missing: pip install "nasvit_mm[export]", or leave it out with '
                 '--backends pytorch'
             ) from error
+
+
+def check_memory(batch_size: int, size: tuple[int, int]) -> None:
+    """Check that a batch fits into the memory of this machine, which would end the process.
+
+    Raises:
+        UsageError: names the batch and the memory.
+    """
+    needed = batch_size * 3 * size[0] * size[1] * 4  # bytes
+    there = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    if needed > there:
+        raise UsageError(
+            f'a batch of {batch_size} images of {size[0]} x {size[1]} takes {needed / 2**30:.0f} '
+            f'GiB, of which this machine has {there / 2**30:.0f}: give a smaller --batch-size or '
+            '--shape'
+        )
 
 
 @contextmanager
@@ -183,15 +202,9 @@ def check_writable(path: str, option: str) -> None:
     Raises:
         UsageError: it cannot; names the option.
     """
+    if Path(path).is_dir():
+        raise UsageError(f'{option} {shown_path(path)} is a folder, expected a file')
     check_folder(Path(path).parent, option)
-    try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        if Path(path).is_dir():
-            raise IsADirectoryError(f'{path} is a folder')
-        with tempfile.TemporaryFile(dir=Path(path).parent):
-            pass
-    except OSError as error:
-        raise UsageError(f'{option} {path}: cannot be written: {error}') from error
 
 
 def build_table(args: argparse.Namespace, cfg: Config) -> None:
@@ -201,7 +214,7 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
     task, size = read_task(cfg, args.config)
     if args.shape or size is None:
         size = input_size(task.cfg, args.shape)
-    with Progress(console=Console(stderr=True)) as bar:
+    with Progress(console=PlainConsole(stderr=True)) as bar:
         shown = bar.add_task('networks')
         table = build_latency_table(
             task,
@@ -213,8 +226,7 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
             args.batch_size,
             lambda done, of: bar.update(shown, completed=done, total=of),
         )
-    with disk_errors(str(Path(args.build_table).parent)):
-        table.save(args.build_table)
+    table.save(args.build_table)
     print(
         f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
         f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads'
@@ -254,11 +266,13 @@ def show(report: dict, args: argparse.Namespace) -> None:
             f'{row["p10_ms"]:.1f} to {row["p90_ms"]:.1f} ms',
             f'{row["peak_memory_mib"]:.0f} MiB',
         )
-    console = Console()
+    console = PlainConsole()
     console.print(out)
     console.print(
         f'{report["total_macs"] / 1e9:.2f} GMACs, {report["total_params"] / 1e6:.2f} M '
         f'parameters, {args.rounds} rounds; memory above the loaded model'
     )
+    for name, reason in report['failed'].items():
+        console.print(f'{name}: {reason}', soft_wrap=True)
     if report['difference'] is not None:
         console.print(f'largest difference of logits over their spread: {report["difference"]:.1e}')

@@ -15,11 +15,16 @@ from mmengine.config import Config, DictAction
 
 import nasvit_mm.compat  # noqa: F401 (before mmcv and mmseg: serves mmcv._ext)
 from nasvit_mm.config import parsed_value
-from nasvit_mm.errors import DataError, UsageError
-from nasvit_mm.runtime import end_processes, hide_debug_prints, is_first, read_config
+from nasvit_mm.errors import DEBUG, DataError, UsageError, debugging, printable
+from nasvit_mm.runtime import (
+    end_processes,
+    end_with_starter,
+    hide_debug_prints,
+    is_first,
+    read_config,
+)
 
 LARGEST_SIDE = 65536  # of an image
-DEBUG = 'NASVIT_MM_DEBUG'  # the variable that --debug sets
 RESUMABLE = ('train', 'search')
 
 
@@ -28,6 +33,7 @@ def run(main: Callable[[], int | None]) -> None:
 
     With ``--debug``, or NASVIT_MM_DEBUG=1, its traceback is printed before that line.
     """
+    end_with_starter()
     hide_debug_prints()
     try:
         code = main()
@@ -37,7 +43,7 @@ def run(main: Callable[[], int | None]) -> None:
             print(f'interrupted{_how_to_resume()}', file=sys.stderr)
         sys.exit(130)
     except UsageError as error:
-        if os.environ.get(DEBUG, '0') not in ('', '0'):
+        if debugging():
             traceback.print_exc()
         # One line, not one of every process; what is wrong with a batch only one of them knows.
         if isinstance(error, DataError) or is_first():
@@ -59,7 +65,7 @@ def _message(error: UsageError) -> str:
     if 'DataLoader worker process' in text and 'Original Traceback' in text:
         text = re.split(rf'^[\w.]*{type(error).__name__}: ', text, flags=re.MULTILINE)[-1]
         text = ' '.join(text.strip().splitlines())
-    return text
+    return printable(text)
 
 
 def parse(

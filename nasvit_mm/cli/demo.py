@@ -30,6 +30,8 @@ from PIL import Image, ImageDraw, ImageFont
 from nasvit_mm.cli import common
 from nasvit_mm.demo_data import ADE20K_INDEX, write_ade20k, write_patches
 from nasvit_mm.errors import UsageError
+from nasvit_mm.files import replacing
+from nasvit_mm.runtime import with_starter
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = Path('configs/demo')
@@ -55,9 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--work-dir',
-        help='folder of checkpoints, logs and pictures (work_dirs/demo, work_dirs/demo_quick)',
+        help='folder of checkpoints, logs and images (work_dirs/demo, work_dirs/demo_quick)',
     )
-    parser.add_argument('--pictures', type=int, default=8, help='overlays to draw (%(default)s)')
+    parser.add_argument(
+        '--images', '--pictures', type=int, default=8, help='overlays to draw (%(default)s)'
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -93,8 +97,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         '--work-dir',
         work_dir / 'supernet',
         '--resume',
-        '--cfg-options',
-        *schedule(supernet, steps),
+        *length(supernet, steps),
     )
 
     generations = max(2, search.algorithm.generations // part)
@@ -133,10 +136,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     exported, iterations = work_dir / 'export/config.py', task.train_cfg.max_iters // part
     print(
         f'[5/6] fine-tuning it for segmentation, {iterations} iterations of '
-        f'{task.train_dataloader.batch_size} pictures',
+        f'{task.train_dataloader.batch_size} images',
         flush=True,
     )
-    call('train', exported, '--resume', '--cfg-options', *schedule(task, iterations))
+    call('train', exported, '--resume', *length(task, iterations))
 
     checkpoint = find_latest_checkpoint(str(work_dir / 'export/train'))
     predictions = work_dir / 'predictions'
@@ -148,19 +151,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     ious = class_ious(truth, predicted)
     floor = np.nanmean(class_ious(truth, dict.fromkeys(truth, prior)))
     overlays, meta = work_dir / 'overlays', ade20k_meta()
-    for name in sorted(truth)[: args.pictures]:
-        picture = Image.open(data / 'images/validation' / f'{name}.jpg')
-        draw_overlay(picture, truth[name], predicted[name], meta, overlays / f'{name}.png')
+    for name in sorted(truth)[: args.images]:
+        image = Image.open(data / 'images/validation' / f'{name}.jpg')
+        draw_overlay(image, truth[name], predicted[name], meta, overlays / f'{name}.png')
 
     print(f'\n{"class":<12}IoU')
     for name, index in ADE20K_INDEX.items():
         print(f'{name:<12}{100 * ious[index + 1]:5.1f}')
     print(
-        f'\nmIoU {100 * np.nanmean(ious):.2f} on {len(truth)} validation pictures; '
+        f'\nmIoU {100 * np.nanmean(ious):.2f} on {len(truth)} validation images; '
         f'{100 * floor:.2f} by the baseline, '
         'the most frequent training label of each pixel place'
     )
-    print('(drawn pictures: these figures say nothing about ADE20K)')
+    print('(drawn images: these figures say nothing about ADE20K)')
     print(
         f'\nthe search   {work_dir / "search/report.html"}\nthe model    '
         f'{work_dir / "export/README.md"}\noverlays     {overlays}\nlabel maps   {predictions}\n'
@@ -168,13 +171,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def schedule(cfg: Config, iterations: int) -> list[str]:
-    """Return the overrides for a training of so many iterations, half of them warm-up at most."""
-    out = [f'train_cfg.max_iters={iterations}', f'train_cfg.val_interval={iterations}']
-    warm_up = min(cfg.param_scheduler[0].end, iterations // 2)
-    if warm_up != cfg.param_scheduler[0].end:
-        out += [f'param_scheduler.0.end={warm_up}', f'param_scheduler.1.begin={warm_up}']
-    return out
+def length(cfg: Config, iterations: int) -> list[str]:
+    """Return the flags for a training of so many iterations, with the schedule that fits them."""
+    fit = ['--fit-schedule'] if iterations != cfg.train_cfg.max_iters else []
+    given = (f'train_cfg.{key}={iterations}' for key in ('max_iters', 'val_interval'))
+    return [*fit, '--cfg-options', *given]
 
 
 def call(tool: str, *arguments: str | Path) -> None:
@@ -191,7 +192,7 @@ def call(tool: str, *arguments: str | Path) -> None:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=ENVIRONMENT,
+        env={**ENVIRONMENT, **with_starter()},
     ) as process:
         for line in process.stdout:
             lines.append(line)
@@ -216,7 +217,7 @@ def label_prior(maps: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def class_ious(truth: dict[str, np.ndarray], predicted: dict[str, np.ndarray]) -> np.ndarray:
-    """IoU by annotation value over all pictures, as mmseg's: NaN for what occurs nowhere."""
+    """IoU by annotation value over all images, as mmseg's: NaN for what occurs nowhere."""
     counts = np.zeros((NUM_VALUES, NUM_VALUES), np.int64)
     for name, wanted in truth.items():
         valid = wanted != UNLABELLED
@@ -235,18 +236,18 @@ def ade20k_meta() -> dict:
 
 
 def draw_overlay(
-    picture: Image.Image,
+    image: Image.Image,
     truth: np.ndarray,
     predicted: np.ndarray,
     meta: dict,
     path: Path,
     scale: int = 2,
 ) -> None:
-    """Save picture | annotation | prediction over a legend of the classes in them."""
+    """Save image | annotation | prediction over a legend of the classes in them."""
     colours = np.array([(0, 0, 0), *meta['palette']], np.uint8)
-    size = picture.width * scale, picture.height * scale
-    pixels = np.array(picture.convert('RGB'))
-    panels = {'picture': pixels}
+    size = image.width * scale, image.height * scale
+    pixels = np.array(image.convert('RGB'))
+    panels = {'image': pixels}
     for title, values in (('annotation', truth), ('prediction', predicted)):
         mixed = 0.4 * pixels + 0.6 * colours[values]
         panels[title] = np.where(values[..., None] == UNLABELLED, pixels, mixed).astype(np.uint8)
@@ -267,5 +268,5 @@ def draw_overlay(
         y = row + size[1] + 6 + i // columns * line
         draw.rectangle((x, y, x + 28, y + 18), tuple(colours[value].tolist()), 'black')
         draw.text((x + 36, y - 2), meta['classes'][value - 1], 'black', font)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path)
+    with replacing(path) as draft:
+        sheet.save(draft, format='PNG')

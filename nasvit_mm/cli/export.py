@@ -16,13 +16,14 @@ measured again as in the search.
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from nasvit_mm import apis
 from nasvit_mm.cli import common
+from nasvit_mm.errors import printable
+from nasvit_mm.runtime import PlainConsole
 from nasvit_mm.search import CONFIG, metrics_line
 
 
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         '--best',
         metavar='METRIC',
-        help='best candidate of the front by a metric (the first objective)',
+        help='best candidate of the front by an objective, or a constrained cost (the first '
+        'objective)',
     )
     which.add_argument(
         '--arch',
@@ -55,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="batches of the task's training images for batch norms; 0: none (as the papers have "
         'it, of a whole model as in the search)',
     )
+    parser.add_argument(
+        '--skip-data-check',
+        action='store_true',
+        help='do not look at what images and annotations hold before they are used',
+    )
     parser.add_argument('--phase', type=int, help='of the weight sharing')
     common.add_shape(parser)
     parser.add_argument('--work-dir', help='of the search (work_dirs/<name of the config>)')
@@ -75,21 +82,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         phase=args.phase,
         shape=args.shape,
         force=args.force,
+        skip_data_check=args.skip_data_check,
     )
-    norms = done.norms.replace('*', '')
     if done.calibrated:
-        print(norms)
+        print(printable(done.norms))
     else:
-        warn(norms)
+        warn(done.norms)
     if done.measured:
         print(f'Measured of these weights: {metrics_line(done.measured)}')
     for text in done.warnings:
         warn(text)
-    print('\n'.join(map(str, done.paths)))
+    print(printable('\n'.join(map(str, done.paths))))
     (config,) = [path for path in done.paths if path.name == CONFIG]
-    print(f'Now: python tools/train.py {config}')
+    print(printable(f'Now: python tools/train.py {shlex.quote(str(config))}'))
 
 
 def warn(text: str) -> None:
     """Print a warning on stderr."""
-    Console(stderr=True).print(f'WARNING: {text}', style='bold red', markup=False)
+    PlainConsole(stderr=True).print(f'WARNING: {text}', style='bold red')

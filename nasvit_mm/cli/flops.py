@@ -14,11 +14,11 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from nasvit_mm.cli import common
 from nasvit_mm.dense import ModelCost, count
+from nasvit_mm.runtime import PlainConsole
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
         )
     else:
-        Console().print(table(cost, args.config))
+        PlainConsole().print(table(cost, args.config))
 
 
 def table(cost: ModelCost, config: str) -> Table:

@@ -1,10 +1,11 @@
-"""Segment images, or find objects in them, with a trained model: mmseg's MMSegInferencer, mmdet's
-DetInferencer.
+"""Segment images, or find objects in them, with a trained model.
 
-    nasvit-mm image-demo IMAGE CONFIG --weights CHECKPOINT [--out-dir outputs]
+    nasvit-mm image-demo IMAGES... CONFIG --weights CHECKPOINT [--out-dir outputs]
 
-IMAGE is a file, a folder or a URL.  Drawn images go to OUT_DIR/vis, label maps to OUT_DIR/pred,
-detections as JSON to OUT_DIR/preds.
+Each of IMAGES is a file, a folder (with all images below it) or a URL.  Drawn images go to
+OUT_DIR/vis, label maps to OUT_DIR/pred, detections as JSON to OUT_DIR/preds, each by the name of
+its image, below folders like the image's.  Images that cannot be read are left out and listed, and
+the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+from rich.progress import track
 
+from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists, weights_only
 from nasvit_mm.cli import common
 from nasvit_mm.data import some_clauses
 from nasvit_mm.dense import Drawing, build_model, check_checkpoint_fits, check_model, kind_of_config
-from nasvit_mm.errors import UsageError, first_line
-from nasvit_mm.runtime import check_folder
-
-SMALLEST = 32  # pixels of a side: the stride of the last features
+from nasvit_mm.errors import UsageError, first_line, printable
+from nasvit_mm.runtime import PlainConsole, check_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('image', metavar='IMAGE', help='file, folder or URL')
+    parser.add_argument('images', metavar='IMAGES', nargs='+', help='files, folders or URLs')
     parser.add_argument('config', help='file of configs/')
     parser.add_argument('--weights', required=True, help='checkpoint: file or URL')
     parser.add_argument('--out-dir', default='outputs', help='where the results go (%(default)s)')
@@ -46,61 +47,87 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_cfg_options(parser)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int | None:
     args = common.parse(__doc__, add_arguments, argv)
-    if '://' not in args.image and not Path(args.image).exists():
-        raise UsageError(f'{args.image} does not exist')
     if not 0 < args.opacity <= 1:
         raise UsageError(f'--opacity {args.opacity}: expected a number in (0, 1]')
     common.check_device(args.device)
     check_folder(args.out_dir, '--out-dir')
-    cfg = common.load_config(args)
+    cfg, out_dir = common.load_config(args), Path(args.out_dir)
     check_model(cfg)
     check_checkpoint_exists(args.weights)
-    images, bad = readable_images(args.image)
-    if not images:
-        raise UsageError(f'no image of {args.image} can be read: {some_clauses(bad)}')
+    found = named_images(args.images, out_dir)
     # The inferencers would only warn of weights that do not fit, and draw noise.
     check_checkpoint_fits(build_model(cfg), args.weights, cfg)
-    with weights_only():
-        written = kind_of_config(cfg.model).draw(
-            cfg,
-            args.weights,
-            images,
-            args.out_dir,
-            Drawing(args.device, args.opacity, args.with_labels, args.score, args.show),
-        )
-    print(f'pictures: {Path(args.out_dir, "vis")}, {written}')
+    kind = kind_of_config(cfg.model)
+    how = Drawing(args.device, args.opacity, args.with_labels, args.score, args.show)
+    with building(cfg), weights_only():
+        draw = kind.drawer(cfg, args.weights, how)
+    bad = []
+    for name, image in track(found.items(), console=PlainConsole(stderr=True)):
+        try:
+            check_whole(image)
+            draw(image, out_dir, name)
+        except (UsageError, MemoryError):
+            raise
+        except Exception as error:  # a decoder, or a transform, may raise anything
+            said = first_line(error)
+            kind_of_error = '' if isinstance(error, OSError) else f'{type(error).__name__}: '
+            bad.append(f'{image}: {kind_of_error}{said}')
+    if len(bad) == len(found):
+        raise UsageError(f'no image can be read: {some_clauses(bad)}')
+    what, folder = kind.writes
+    print(printable(f'images: {out_dir / "vis"}, {what}: {out_dir / folder}'))
     if bad:
-        print(f'left out: {some_clauses(bad)}', file=sys.stderr)
+        print(printable(f'left out: {some_clauses(bad)}'), file=sys.stderr)
+        return 1
+    return None
 
 
-def readable_images(source: str) -> tuple[list[str], list[str]]:
-    """Return the images of a file, folder or URL, and what is wrong with those left out.
+def named_images(given: Sequence[str], out_dir: Path) -> dict[str, str]:
+    """Return the images of files, folders and URLs by the names of what is written of each: the
+    path below the folder, without suffix; of a name that is taken with a number.
 
-    A URL is not looked at.  Folders inside a folder are left out.
+    Args:
+        out_dir: is not looked into where it is in one of the folders.
+
+    Raises:
+        UsageError: a path does not exist, or a folder has no image in it.
     """
-    if '://' in source:
-        return [source], []
-    given = Path(source)
-    paths = sorted(given.iterdir()) if given.is_dir() else [given]
-    found, bad = [], [] if paths else ['the folder is empty']
-    for path in paths:
-        problem = 'a folder: give it alone' if path.is_dir() else _unreadable(path)
-        if problem:
-            bad.append(f'{path}: {problem}')
+    found: dict[str, str] = {}
+    for source in given:
+        path = Path(source)
+        if '://' in source:
+            some = {source: Path(source.partition('?')[0].rpartition('/')[2] or 'image')}
+        elif path.is_dir():
+            some = {
+                str(image): image.relative_to(path)
+                for image in sorted(path.rglob('*'))
+                if image.suffix.lower() in Image.registered_extensions()
+                and image.is_file()
+                and out_dir.absolute() not in image.absolute().parents
+            }
+            if not some:
+                raise UsageError(f'{source} holds no image: give another folder, or files')
+        elif path.is_file():
+            some = {source: Path(path.name)}
         else:
-            found.append(str(path))
-    return found, bad
+            raise UsageError(f'{source} does not exist; expected IMAGES, then the CONFIG')
+        for image, place in some.items():
+            name, number = str(place.with_suffix('')), 1
+            while name in found:
+                number += 1
+                name = f'{place.with_suffix("")}_{number}'
+            found[name] = image
+    return found
 
 
-def _unreadable(path: Path) -> str:
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except Exception as error:  # a decoder may raise anything
-        return f'no image, or a broken one ({first_line(error)})'
-    if min(image.size) < SMALLEST:
-        width, height = image.size
-        return f'{width} x {height} pixels, expected at least {SMALLEST} x {SMALLEST}'
-    return ''
+def check_whole(image: str) -> None:
+    """Check that a file is a whole image: OpenCV fills in what is lacking.
+
+    Raises:
+        OSError: it is broken, or no image; what else decoders raise.
+    """
+    if '://' not in image:
+        with Image.open(image) as opened:
+            opened.load()

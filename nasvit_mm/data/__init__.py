@@ -1,5 +1,6 @@
 """Users' data: images in folders, splits, per-image seeding, and checks of data sets."""
 
+from nasvit_mm.data.boxes import look_at_boxes
 from nasvit_mm.data.checks import (
     NamedPipeline,
     check_categories,
@@ -8,6 +9,7 @@ from nasvit_mm.data.checks import (
     inner_datasets,
 )
 from nasvit_mm.data.classes import class_names
+from nasvit_mm.data.coco_files import datasets_in, reads_coco
 from nasvit_mm.data.contents import check_contents
 from nasvit_mm.data.folders import check_data
 from nasvit_mm.data.image_folder import ImageFolder
@@ -50,11 +52,14 @@ __all__ = [
     'check_masks_without_images',
     'check_same_classes',
     'class_names',
+    'datasets_in',
     'inner_datasets',
     'keep_wide_labels',
+    'look_at_boxes',
     'look_at_label_maps',
     'mask_loader',
     'predict_unlabelled',
+    'reads_coco',
     'seed_everything',
     'some',
     'some_clauses',

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 
 from nasvit_mm.data.coco_complete import complete_coco
-from nasvit_mm.data.coco_files import check_evaluator, datasets_in
+from nasvit_mm.data.coco_files import check_evaluator, dataset_class, datasets_in, metrics_of
+from nasvit_mm.data.forms import check_forms
+from nasvit_mm.data.images import files_below
 from nasvit_mm.data.wide_labels import keep_wide_labels
 from nasvit_mm.errors import UsageError, shown_path
 
@@ -23,9 +24,10 @@ def check_data(cfg: Config, *splits: str) -> None:
     What the data sets hold is another pass, :func:`nasvit_mm.data.check_contents`.
 
     Raises:
-        UsageError: a path is missing; the message names it, the dataloader and the remedy.  The
-            metric reads other annotations than the data loader.
+        UsageError: a value is of another type; a path is missing; the message names it, the
+            dataloader and the remedy.  The metric reads other annotations than the data loader.
     """
+    check_forms(cfg, 'train', 'val', 'test')
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     complete_coco()
     keep_wide_labels()
@@ -43,9 +45,8 @@ def check_data(cfg: Config, *splits: str) -> None:
 
 def _check_metric(cfg: Config, split: str) -> None:
     """Check the annotation file of COCO's metric, which reads it only after the first epoch."""
-    metrics = cfg.get(f'{split}_evaluator') or ()
-    for metric in metrics if isinstance(metrics, list) else [metrics]:
-        path = metric.get('ann_file') if metric else None
+    for metric in metrics_of(cfg, split):
+        path = metric.get('ann_file')
         if path and not metric.get('backend_args') and not Path(path).is_file():
             raise UsageError(
                 f'{shown_path(path)} does not exist ({split}_evaluator.ann_file, '
@@ -89,23 +90,22 @@ def _check_suffix(where: str, folder: Path, dataset: Mapping) -> None:
 
     mmseg's data sets take the files with a suffix; without any they fail late and obscurely.
     """
-    with (
-        contextlib.redirect_stdout(sys.stderr),
-        DATASETS.switch_scope_and_registry(None) as registry,
-    ):
-        kind = registry.get(dataset.get('type'))
+    kind = dataset_class(dataset.get('type'))
     parameter = inspect.signature(kind).parameters.get('img_suffix') if kind else None
     suffix = dataset.get('img_suffix', parameter and parameter.default)
-    if (
-        isinstance(suffix, str)
-        and not dataset.get('ann_file')
-        and not any(folder.rglob(f'*{suffix}'))
-    ):
-        there = sorted({path.suffix for path in folder.rglob('*.*')})
+    if not isinstance(suffix, str) or dataset.get('ann_file'):
+        return
+    if not any(name.endswith(suffix) for name in files_below(folder)):
+        endings = Counter(Path(name).suffix for name in files_below(folder))
+        there = [ending for ending, _ in endings.most_common() if ending]
+        other = (
+            f'Give their ending: --cfg-options {where}.img_suffix={there[0]}, or another folder'
+            if there
+            else f'Put images there, or name another folder in {where}.data_prefix.img_path'
+        )
         raise UsageError(
             f'no file in {shown_path(folder)} ends in {suffix!r}, as the images of '
-            f'{dataset.get("type")} do (found: {", ".join(there[:5]) or "none"}). Give another '
-            f'ending: --cfg-options {where}.img_suffix=.png, or another folder'
+            f'{dataset.get("type")} do (found: {", ".join(there[:5]) or "none"}). {other}'
         )
 
 

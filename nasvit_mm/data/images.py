@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from PIL import Image, ImageMode
@@ -55,6 +57,46 @@ def read_header(path: str) -> ImageHeader:
         if orientation not in range(1, 9):
             orientation = 1
         return ImageHeader(image.size, orientation, image.format or '', image.mode)
+
+
+def read_pixels(path: str) -> None:
+    """Decode an image file, at a reduced size where its format allows that.
+
+    Raises:
+        OSError: it is cut or damaged.
+    """
+    with Image.open(path) as image:
+        image.draft('RGB', (1, 1))  # of a JPEG: an eighth of the size
+        image.load()
+
+
+def near(path: str | Path) -> str:
+    """Return `` (there is X)`` if a file that does not exist does so in other letters or slashes.
+
+    Windows writes backslashes into lists, and takes ``.JPG`` for ``.jpg``.
+    """
+    wanted = Path(str(path).replace('\\', '/'))
+    if not wanted.parent.is_dir():
+        return ''
+    there = [p.name for p in wanted.parent.iterdir() if p.name.lower() == wanted.name.lower()]
+    return f' (there is {wanted.parent / there[0]})' if there else ''
+
+
+def files_below(folder: str | Path, suffix: str = '') -> Iterator[str]:
+    """Yield the files below a folder with a suffix, relative to it, as mmengine lists them.
+
+    Links are followed, hidden files left out.
+    """
+    seen = set()
+    for here, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:  # a link to a folder above
+            folders.clear()
+            continue
+        seen.add(real)
+        inside = os.path.relpath(here, folder)
+        names = [n for n in files if n.endswith(suffix) and not n.startswith('.')]
+        yield from names if inside == '.' else (os.path.join(inside, name) for name in names)
 
 
 def size_text(size: tuple[int, int]) -> str:

@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from nasvit_mm.data.images import ImageHeader, read_header, size_text, transforms_of, turns_images
+from nasvit_mm.data.images import (
+    ImageHeader,
+    files_below,
+    read_header,
+    read_pixels,
+    size_text,
+    transforms_of,
+    turns_images,
+)
 from nasvit_mm.data.pass_cache import PassCache, fingerprint, sample
 from nasvit_mm.data.report import Problems, with_progress
 
@@ -44,14 +52,16 @@ class LabelCounts:
 
 
 def mask_loader(dataset: Any) -> Any:
-    """Return mmseg's own loader of label maps in the pipeline.
+    """Return the loader of label maps in the pipeline, mmseg's or one that reads as it does.
 
     None where there is none: another loader may read whatever its author meant.
     """
     for step in transforms_of(dataset):
-        kind = type(step)
-        if kind.__name__ == 'LoadAnnotations' and kind.__module__.startswith('mmseg.'):
-            return step
+        for kind in type(step).__mro__:
+            if '_load_seg_map' in vars(kind):  # the class whose reading this step does
+                if kind.__name__ == 'LoadAnnotations' and kind.__module__.startswith('mmseg.'):
+                    return step
+                break
     return None
 
 
@@ -76,6 +86,7 @@ def look_at_label_maps(
     pairs = [(i['img_path'], i['seg_map_path']) for i in infos if i.get('seg_map_path')]
     if not pairs:
         return None
+    _check_reduce(dataset, split, loader, problems)
     turned = turns_images(transforms_of(dataset))
     config = ('label maps', split, turned, loader.imdecode_backend)
     key = fingerprint(config, (name for pair in pairs for name in pair))
@@ -97,6 +108,18 @@ def look_at_label_maps(
     return counts
 
 
+def _check_reduce(dataset: Any, split: str, loader: Any, problems: Problems) -> None:
+    """Find loaders that treat label 0 in another way than their data set, on which they fail."""
+    said, loaded = bool(getattr(dataset, 'reduce_zero_label', False)), loader.reduce_zero_label
+    if loaded is not None and bool(loaded) != said:
+        problems.add(
+            'loaders of label maps with another reduce_zero_label than their data set',
+            f'LoadAnnotations of the {split} data set has {loaded}, the data set {said}',
+            f'Leave it out of LoadAnnotations and give reduce_zero_label={bool(loaded)} to the '
+            'data set.',
+        )
+
+
 def _look_at(
     image: str,
     mask: str,
@@ -110,6 +133,8 @@ def _look_at(
     for path in (image, mask):
         try:
             headers.append(read_header(path))
+            if path == image:
+                read_pixels(image)
         except (OSError, SyntaxError, ValueError) as error:
             _add_unreadable(problems, split, path, error)
             return
@@ -124,6 +149,14 @@ def _look_at(
             'converting these files does not bring the labels back.',
         )
     palette = header.mode == 'P' and loader.imdecode_backend != 'pillow'
+    if header.mode == 'F':
+        problems.add(
+            f'masks of the {split} data set of real numbers',
+            f'{mask} (mode F)',
+            'A label map holds class numbers: write it as numpy.uint8, or numpy.uint16 from 256 '
+            'classes on.',
+        )
+        return
     if header.mode not in ONE_CHANNEL or palette:
         problems.add(
             f'masks of the {split} data set with more than one channel',
@@ -193,7 +226,7 @@ def check_masks_without_images(dataset: Any, split: str, problems: Problems) -> 
         or getattr(dataset, 'backend_args', None)
         or getattr(dataset, 'ann_file', None)
         or getattr(dataset, '_indices', None) is not None
-        or not (images and masks and Path(masks).is_dir())
+        or not (images and masks and Path(masks).is_dir() and hasattr(dataset, 'img_suffix'))
     ):
         return  # a list, or a part of the data, leaves masks over by intent
     suffix = dataset.img_suffix
@@ -201,27 +234,25 @@ def check_masks_without_images(dataset: Any, split: str, problems: Problems) -> 
     left = sorted(_stems(masks, dataset.seg_map_suffix) - taken)
     if not left:
         return
-    other = {
-        str(p.relative_to(images).with_suffix('')): p.suffix
-        for p in Path(images).rglob('*')
-        if p.suffix
-    }
+    there = {name.lower(): name for name in files_below(images)}
     first = Path(masks, left[0] + dataset.seg_map_suffix)
     line = (
         f'{len(left)} of {len(left) + len(taken)} masks in {masks} have no image with the suffix '
         f'{suffix!r} in {images}, the first: {first}'
     )
-    cased = [s for s in left if other.get(s, '').lower() == suffix.lower()]
+    cased = [(stem, there.get((stem + suffix).lower())) for stem in left]
+    cased = [(stem, name) for stem, name in cased if name]
     if cased:
+        stem, name = cased[0]
         problems.add(
             f'masks of the {split} data set whose image has the suffix {suffix!r} in other letters',
-            f'{line} (there is {cased[0]}{other[cased[0]]})',
+            f'{line} (there is {name})',
             f'Rename those images to {suffix}, or read them as a second data set with '
-            f'img_suffix={other[cased[0]]!r} in a ConcatDataset.',
+            f'img_suffix={name[len(stem) :]!r} in a ConcatDataset.',
         )
     else:
         problems.warn(f'{line}; those are not used in {split}')
 
 
 def _stems(folder: str, suffix: str) -> set[str]:
-    return {str(p.relative_to(folder))[: -len(suffix)] for p in Path(folder).rglob(f'*{suffix}')}
+    return {name.removesuffix(suffix) for name in files_below(folder, suffix)}

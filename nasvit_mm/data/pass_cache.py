@@ -14,7 +14,7 @@ from typing import Any
 from nasvit_mm.files import write_text
 
 FILE_NAME = 'data_check.json'
-VERSION = 1  # counts up when a check is added, so that old results do not hide it
+VERSION = 2  # counts up when a check is added, so that old results do not hide it
 ALL_UP_TO, SAMPLE = 400, 300
 
 
@@ -44,9 +44,11 @@ class PassCache:
 
     Args:
         folder: the work dir; None: nothing is kept.
+        keeps: whether new results are written; of several processes one does.
     """
 
-    def __init__(self, folder: str | Path | None) -> None:
+    def __init__(self, folder: str | Path | None, keeps: bool = True) -> None:
+        self.keeps = keeps
         self.path = Path(folder, FILE_NAME) if folder else None
         self.results: dict[str, Any] = {}
         if self.path:
@@ -60,6 +62,6 @@ class PassCache:
     def put(self, key: str, result: Any) -> None:
         """Keep a result, which JSON can say."""
         self.results[key] = result
-        if self.path:
+        if self.path and self.keeps:
             with contextlib.suppress(OSError):
                 write_text(self.path, json.dumps(self.results))

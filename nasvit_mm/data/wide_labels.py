@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from nasvit_mm.errors import DataError
+from nasvit_mm.files import replacing
 
 IGNORED = 255  # what label 0 becomes under reduce_zero_label
 LARGEST = 65535
@@ -89,7 +90,8 @@ def _writing_wide(process: Callable) -> Callable:
             labels = sample['pred_sem_seg']['data'].squeeze().cpu().numpy()
             labels = labels + bool(sample.get('reduce_zero_label'))  # as the files have them
             name = Path(sample['img_path']).with_suffix('.png').name
-            Image.fromarray(labels.astype(np.uint16)).save(Path(folder, name))
+            with replacing(Path(folder, name)) as draft:
+                Image.fromarray(labels.astype(np.uint16)).save(draft, format='PNG')
 
     process_wide.wide = True
     return process_wide

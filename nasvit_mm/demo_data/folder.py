@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from nasvit_mm.errors import check_number
+from nasvit_mm.files import write_text
 
 from .classes import CLASSES
 from .scenes import Scene, check_scene_arguments, render_scene
@@ -119,10 +120,10 @@ class DemoFolder:
             self._pixels[split] += np.bincount(scene.labels.ravel(), minlength=256)
             yield split, index, scene
 
-    def save(self, path: str, picture: np.ndarray, options: Sequence[int] = ()) -> None:
+    def save(self, path: str, image: np.ndarray, options: Sequence[int] = ()) -> None:
         """Write an RGB (H, W, 3) or one-channel (H, W) image under root, in its name's format."""
-        picture = picture[..., ::-1] if picture.ndim == 3 else picture  # cv2 wants BGR
-        data = cv2.imencode(Path(path).suffix, picture, list(options))[1]
+        image = image[..., ::-1] if image.ndim == 3 else image  # cv2 wants BGR
+        data = cv2.imencode(Path(path).suffix, image, list(options))[1]
         # Unlike cv2.imwrite, write_bytes raises an error that tells the reason.
         (self.root / path).write_bytes(data)
 
@@ -164,8 +165,4 @@ class DemoFolder:
         return marker
 
     def _write_marker(self, state: dict) -> None:
-        """Write the marker through a second file: an interruption leaves the old or new one."""
-        whole = self.root / MARKER
-        part = whole.with_suffix('.part')
-        part.write_text(json.dumps(self._identity | state, indent=1) + '\n', encoding='utf-8')
-        os.replace(part, whole)
+        write_text(self.root / MARKER, json.dumps(self._identity | state, indent=1) + '\n')

@@ -30,6 +30,8 @@ from .classes import THINGS, VOID, Label
 
 SMALLEST = 32
 """Least height and width of a scene, in pixels."""
+LARGEST = 4096
+"""Largest ones: some 2 GB of memory while a scene is painted."""
 
 _FLAT = frozenset({Label.GRASS, Label.SIDEWALK})
 
@@ -79,8 +81,8 @@ def render_scene(seed: int, height: int = 192, width: int = 288) -> Scene:
 def check_scene_arguments(seed: int, height: int, width: int) -> None:
     """Raise the UsageError of ``render_scene``, without drawing."""
     check_number('seed', seed, low=0, whole=True)
-    check_number('height', height, low=SMALLEST, whole=True)
-    check_number('width', width, low=SMALLEST, whole=True)
+    check_number('height', height, low=SMALLEST, high=LARGEST, whole=True)
+    check_number('width', width, low=SMALLEST, high=LARGEST, whole=True)
 
 
 @dataclass(frozen=True)

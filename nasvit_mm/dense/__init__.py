@@ -1,21 +1,22 @@
 """Dense models: one class a kind; their whole cost; building one around an architecture."""
 
 from nasvit_mm.dense.agreement import check_same_model
-from nasvit_mm.dense.build import bare_model, build_model, check_channels, fit_channels
+from nasvit_mm.dense.build import build_model
+from nasvit_mm.dense.channels import check_channels, fit_channels
 from nasvit_mm.dense.check_data import CheckData, check_labels
 from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.counting import check_model, count, input_size
 from nasvit_mm.dense.kinds import (
-    AnyDetector,
-    AnySegmentor,
+    Detector,
     Drawing,
     LossesOnly,
     ModelKind,
-    OneStage,
     Segmentor,
+    Shapes,
     StepOutput,
-    TwoStage,
+    bare_model,
+    binary,
     elastic_backbone,
     head_types,
     image_meta,
@@ -23,6 +24,7 @@ from nasvit_mm.dense.kinds import (
     kind_of_config,
     write_results,
 )
+from nasvit_mm.dense.look_at_data import look_at_data
 from nasvit_mm.dense.searched import SearchedModel, Size, searched_model
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
@@ -33,20 +35,19 @@ from nasvit_mm.dense.weights import (
 )
 
 __all__ = [
-    'AnyDetector',
-    'AnySegmentor',
+    'Detector',
     'CheckData',
     'Drawing',
     'LossesOnly',
     'ModelCost',
     'ModelKind',
-    'OneStage',
     'SearchedModel',
     'Segmentor',
+    'Shapes',
     'Size',
     'StepOutput',
-    'TwoStage',
     'bare_model',
+    'binary',
     'build_model',
     'check_backbone_fits',
     'check_channels',
@@ -67,6 +68,7 @@ __all__ = [
     'kind_of',
     'kind_of_config',
     'load_weights',
+    'look_at_data',
     'standalone',
     'trace',
     'write_results',

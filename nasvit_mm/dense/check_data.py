@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from nasvit_mm.data import (
+    ImageFolder,
     NamedPipeline,
     PassCache,
     Problems,
@@ -20,11 +21,12 @@ from nasvit_mm.data import (
     check_same_classes,
     inner_datasets,
     keep_wide_labels,
+    look_at_boxes,
     look_at_label_maps,
+    reads_coco,
 )
-from nasvit_mm.dense.build import bare_model
 from nasvit_mm.dense.check_labels import check_one_class, compare_with_head
-from nasvit_mm.dense.kinds import kind_of
+from nasvit_mm.dense.kinds import bare_model, kind_of
 from nasvit_mm.errors import DataError
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.runtime import unwrapped
@@ -55,21 +57,21 @@ class CheckData(Hook):
         keep_wide_labels()
         first: dict[str, tuple] = {}
         problems, shared = Problems(), SharedImages()
-        cache = PassCache(getattr(runner, 'work_dir', None))
+        cache = PassCache(getattr(runner, 'work_dir', None), keeps=is_main_process())
         for split in ('train', 'val', 'test'):
             loop = getattr(runner, f'_{split}_loop')
             if hasattr(loop, 'dataloader'):  # else a config: this run does not use it
                 for dataset in inner_datasets(loop.dataloader.dataset):
-                    _check_classes(dataset, split, runner.model)
+                    _check_classes(dataset, split, runner.model, problems, cache)
                     check_same_classes(dataset, split, first)
                     if is_main_process():  # one process reads the folders of all
                         shared.add(split, check_files(dataset, split))
                         if self.contents:
-                            _check_masks(dataset, split, runner.model, problems, cache)
+                            _look_at(dataset, split, runner.model, problems, cache)
                     if hasattr(dataset, 'pipeline'):
                         _check_crop(dataset, split, runner.model, problems)
                         dataset.pipeline = NamedPipeline(dataset.pipeline)
-        shared.warn(problems)
+        shared.warn(problems, cache, self.contents)
         problems.log_warnings()
         problems.raise_if_any()
         found = _head(runner.model)
@@ -99,7 +101,9 @@ def _head(model: nn.Module) -> tuple[str, nn.Module] | None:
     return f'{prefix}.{name}' if name else prefix, head
 
 
-def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
+def _check_classes(
+    dataset: Any, split: str, model: nn.Module, problems: Problems, cache: PassCache
+) -> None:
     found, classes = _head(model), getattr(dataset, 'metainfo', {}).get('classes')
     if found is None or classes is None:
         return
@@ -112,21 +116,36 @@ def _check_classes(dataset: Any, split: str, model: nn.Module) -> None:
             'name the classes of your data in metainfo=dict(classes=...) of the data set'
         )
     if hasattr(dataset, 'cat_ids') and not getattr(dataset, 'backend_args', None):
-        check_categories(dataset, list(classes), f'the {split} data set ({kind})', name)
+        check_categories(dataset, list(classes), split, name, problems, cache)
 
 
-def _check_masks(
+def _look_at(
     dataset: Any, split: str, model: nn.Module, problems: Problems, cache: PassCache
 ) -> None:
-    """Look at a segmentation set's masks, and compare their labels with the head."""
+    """Look at masks or boxes, and compare the labels of masks with the head.
+
+    COCO JSON is looked at before anything is built; images in a folder per class say nothing else.
+    """
     check_masks_without_images(dataset, split, problems)
     counts, found = look_at_label_maps(dataset, split, problems, cache), _head(model)
+    others = reads_coco(type(dataset)) or isinstance(dataset, ImageFolder) or _unlabelled(dataset)
+    if counts is None and not others:
+        if not look_at_boxes(dataset, split, problems, cache):
+            problems.warn(
+                f'the annotations of the {split} data set ({type(dataset).__name__}) are not '
+                'looked at: they are no label maps of mmseg, no boxes of mmdet, or not on this disk'
+            )
     if counts is None or found is None:
         return
     name, head = found
     check_one_class(head, name, counts)
     if hasattr(head, 'ignore_index'):
         compare_with_head(counts, dataset.metainfo, head, name, problems)
+
+
+def _unlabelled(dataset: Any) -> bool:
+    """Return whether a data set of mmseg has images alone."""
+    return hasattr(dataset, 'seg_map_suffix') and not dataset.data_prefix.get('seg_map_path')
 
 
 def _check_crop(dataset: Any, split: str, model: nn.Module, problems: Problems) -> None:

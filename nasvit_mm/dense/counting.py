@@ -11,6 +11,7 @@ from mmengine.config import Config
 from nasvit_mm.dense.build import build_model
 from nasvit_mm.dense.config import standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
+from nasvit_mm.dense.kinds import kind_of_config
 from nasvit_mm.dense.searched import searched_model
 from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.runtime import check_has_model, config_name, read_config
@@ -44,10 +45,7 @@ def count(
 def _with_arch(cfg: Config, arch: Any) -> Config:
     check_model(cfg)
     if 'backbone' not in cfg.model:
-        raise UsageError(
-            f'{config_name(cfg)} is of a {cfg.model.type}, no dense model; '
-            'nasvit_mm.cost.count gives the cost of a classifier'
-        )
+        raise UsageError(f'{config_name(cfg)} is of a {cfg.model.type}, {_uncounted(cfg.model)}')
     supernet = cfg.model.backbone.get('arch') == 'supernet'
     if arch is None and not supernet:
         return cfg
@@ -55,6 +53,19 @@ def _with_arch(cfg: Config, arch: Any) -> Config:
         return searched_model(cfg).config('largest' if arch is None else arch)
     except ArchitectureError as error:
         raise UsageError(f'--arch: {error}') from error
+
+
+def _uncounted(model: Mapping[str, Any]) -> str:
+    """Return why a model without a backbone is not counted, and what is instead."""
+    if kind_of_config(model).classifies:
+        return 'no dense model; nasvit_mm.cost.count gives the cost of a classifier'
+    inner = [key for key, part in model.items() if isinstance(part, Mapping) and 'backbone' in part]
+    remedy = (
+        f"that of its {inner[0]} is: give the detector's own config"
+        if inner
+        else ('count its parts by nasvit_mm.dense.trace(module, size)')
+    )
+    return f'whose cost as a whole is not known how to count, as it has no backbone; {remedy}'
 
 
 def check_model(cfg: Config) -> None:

@@ -15,7 +15,8 @@ from torch import nn
 from nasvit_mm.building import building
 from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.cost import Cost, count
-from nasvit_mm.dense.build import build_model, fit_channels
+from nasvit_mm.dense.build import build_model
+from nasvit_mm.dense.channels import fit_channels
 from nasvit_mm.dense.config import standalone
 from nasvit_mm.dense.cost import count_model
 from nasvit_mm.errors import UsageError
@@ -23,8 +24,7 @@ from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS, registered
 from nasvit_mm.spaces import PATCH, RESOLUTION, Space, get_space
 
-PROBES = 64  # random candidates that tell how wide the outputs can be
-CHECKS = 3  # random candidates on which the formula of neck and head is compared with the trace
+PROBES = 64  # random candidates that, beside all choices, tell how wide the outputs can be
 IDLE = 6  # random candidates, in all of which a gene must be idle
 Size = tuple[int, int]
 
@@ -63,7 +63,7 @@ class SearchedModel:
 
     Neck and head are built from the model's own config for the widths that a candidate gives them,
     and traced.  They are linear in each width, so a few traces give a formula, which is compared
-    with the trace of other candidates.
+    with the trace of every width that an output can have.
 
     Args:
         cfg: a config with ``model``, whose backbone is one of this project's; or one that trains
@@ -97,7 +97,7 @@ class SearchedModel:
         cfg.model.backbone.update(
             arch=arch.to_dict(), space=space if 'restrict' in space else self.space.name
         )
-        fit_channels(cfg, self.net.channels_of(arch))
+        fit_channels(cfg, self.net.channels_of(arch), self._given)
         return cfg
 
     # ------------------------------------------------------------------ the backbone
@@ -109,6 +109,25 @@ class SearchedModel:
         )
         with building(self.cfg, 'task.'), torch.device('meta'):
             return MODELS.build(options).eval()
+
+    @cached_property
+    def _given(self) -> list[int] | None:
+        """Return the widths of the config's own backbone, if its neck and heads take them; None
+        where they are to be set anyway, as those of a supernet.
+        """
+        options = dict(plain_types(self.cfg.model.backbone), init_cfg=None)
+        if self.net.taps is not None:
+            widths = list(self.net.out_channels)
+        elif options.get('arch') in (None, 'supernet'):
+            return None
+        else:
+            with building(self.cfg, 'task.'), torch.device('meta'):
+                widths = list(MODELS.build(options).out_channels)
+        try:
+            self._model(widths, [(64 >> i, 64 >> i) for i in range(len(widths))], fit=False)
+        except UsageError:
+            return None
+        return widths
 
     def idle(self, size: Size) -> frozenset[str]:
         """Return the labels of genes of the whole space that are no part of the backbone.
@@ -150,12 +169,16 @@ class SearchedModel:
         )
 
     @cached_property
-    def _reach(self) -> tuple[list[int], list[int]]:
-        """Return the smallest and the largest width of every output."""
+    def _widths(self) -> list[np.ndarray]:
+        """Return the widths that every output can have, ascending."""
         space = self.space
-        archs = [space.smallest, space.largest, *space.from_genes(space.uniform_genes(0, PROBES))]
-        widths = self.channels(space.genes(archs))
-        return widths.min(0).tolist(), widths.max(0).tolist()
+        ends = space.genes([space.smallest, space.largest])
+        rows = [ends, space.uniform_genes(0, PROBES)]
+        for gene, choices in enumerate(space.choices):
+            varied = np.repeat(ends, len(choices), 0)
+            varied[:, gene] = np.tile(np.arange(len(choices)), len(ends))
+            rows.append(varied)
+        return [np.unique(column) for column in self.channels(np.concatenate(rows)).T]
 
     def channels(self, genes: np.ndarray) -> np.ndarray:
         """Return the widths of the backbone's outputs, (n, outputs)."""
@@ -194,6 +217,17 @@ class SearchedModel:
         patch = self.space.role(PATCH)
         return genes[:, self.space.first_gene(patch.name)] if patch else np.zeros(len(genes), int)
 
+    @cached_property
+    def _covering(self) -> np.ndarray:
+        """Return a few outputs among which each has each of its widths, (n, outputs).
+
+        The widths of one meet those of another in no order, so that a cost in which two of them
+        are multiplied shows too.
+        """
+        rng, most = np.random.default_rng(0), max(map(len, self._widths))
+        rows = [np.resize(rng.permutation(widths), most) for widths in self._widths]
+        return np.stack(rows, 1)[: most if most > 1 else 0]
+
     def _formula(self, size: Size, patch: int) -> tuple[_Formula, _Formula]:
         """Return the formulas of MACs and of parameters."""
         if (size, patch) not in self._formulas:
@@ -201,7 +235,7 @@ class SearchedModel:
         return self._formulas[size, patch]
 
     def _fitted(self, size: Size, patch: int) -> tuple[_Formula, _Formula]:
-        lows, highs = self._reach
+        lows, highs = ([int(widths[end]) for widths in self._widths] for end in (0, -1))
         base, slopes = np.array(self._traced(lows, size, patch)), []
         for i, (low, high) in enumerate(zip(lows, highs)):
             moved = (
@@ -214,7 +248,7 @@ class SearchedModel:
         out = tuple(
             _Formula(int(f), tuple(int(s[kind]) for s in slopes)) for kind, f in enumerate(fixed)
         )
-        for widths in self.channels(self.space.uniform_genes(0, CHECKS)):
+        for widths in self._covering:
             traced = self._traced(widths, size, patch)
             ours = tuple(int(sum(f.parts(widths[None]).values())[0]) for f in out)
             if ours != traced:
@@ -228,12 +262,17 @@ class SearchedModel:
 
     def _traced(self, widths: Sequence[int], size: Size, patch: int) -> tuple[int, int]:
         """Trace (MACs, parameters) of neck and head for outputs of these widths."""
-        cfg = copy.deepcopy(self.cfg)
-        shapes = [(int(w), *hw) for w, hw in zip(widths, self._sizes(size, patch))]
-        cfg.model.backbone = dict(type='nasvit_mm.FeatureMaps', shapes=shapes)
-        fit_channels(cfg, widths)
-        cost = count_model(build_model(cfg), size)
+        cost = count_model(self._model(widths, self._sizes(size, patch)), size)
         return cost.total_macs, cost.total_params
+
+    def _model(self, widths: Sequence[int], sizes: Sequence[Size], fit: bool = True) -> nn.Module:
+        """Build neck and head behind outputs of these widths and sizes (height, width)."""
+        cfg = copy.deepcopy(self.cfg)
+        shapes = [(int(w), *hw) for w, hw in zip(widths, sizes)]
+        cfg.model.backbone = dict(type='nasvit_mm.FeatureMaps', shapes=shapes)
+        if fit:
+            fit_channels(cfg, widths, self._given)
+        return build_model(cfg)
 
     def _sizes(self, size: Size, patch: int) -> list[Size]:
         """Return (height, width) of every output."""

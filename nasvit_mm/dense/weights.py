@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine.config import Config
 from mmengine.model import BaseTTAModel
 from torch import nn
@@ -37,7 +38,11 @@ def check_pretrained(cfg: Config) -> None:
 
 
 def check_checkpoint_fits(
-    model: nn.Module, path: str, cfg: Config, prefixes: str = r'module\.'
+    model: nn.Module,
+    path: str,
+    cfg: Config,
+    prefixes: str = r'module\.',
+    checkpoint: Checkpoint | None = None,
 ) -> Checkpoint:
     """Check that a checkpoint holds exactly the model's entries.
 
@@ -45,18 +50,19 @@ def check_checkpoint_fits(
 
     Args:
         prefixes: pattern of what the file's keys may begin with and the model's do not.
+        checkpoint: what the file holds, where it was read before.
 
     Raises:
         UsageError: says what differs, and which backbone the file was trained with if it tells.
     """
-    return _read_fitting(model, path, cfg, prefixes)[0]
+    found = checkpoint or read_checkpoint(path)
+    _check_fits(model, path, cfg, found, _plain_state(found, prefixes))
+    return found
 
 
-def _read_fitting(
-    model: nn.Module, path: str, cfg: Config, prefixes: str
-) -> tuple[Checkpoint, dict[str, Any]]:
-    """Return a checkpoint that fits, and its weights without prefixes."""
-    found, state = _read(path, prefixes)
+def _check_fits(
+    model: nn.Module, path: str, cfg: Config, found: Checkpoint, state: Mapping[str, Any]
+) -> None:
     wanted = unwrapped(model, BaseTTAModel).state_dict()
     missing, shapes = _differences(wanted, state)
     extra = [k for k in state if k not in wanted and not k.endswith('num_batches_tracked')]
@@ -67,7 +73,6 @@ def _read_fitting(
             f'{_trained_with(found)}. Give the config it was trained with (the copy beside the '
             'checkpoint), or another checkpoint'
         )
-    return found, state
 
 
 def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
@@ -76,7 +81,8 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
     Raises:
         UsageError: says what differs, and which backbone the file was trained with if it tells.
     """
-    found, state = _read(path, r'module\.')
+    found = read_checkpoint(path)
+    state = _plain_state(found, r'module\.')
     model = unwrapped(model)
     # What no classifier has, and a file to begin with may lack.
     fresh = tuple(w for module in model.modules() for w in getattr(module, 'new_weights', ()))
@@ -93,21 +99,34 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
             f'{_describe(_backbone(cfg))}{_trained_with(found)}. Give weights of this '
             'architecture, with keys as the model has them, or load_from=None'
         )
+    if not model.state_dict().keys() & state.keys():
+        raise UsageError(
+            f'load_from = {path}: none of its {len(state)} entries is one of the '
+            f'{len(model.state_dict())} of the model; give weights with keys as the model has '
+            'them, or load_from=None'
+        )
 
 
-def _read(path: str, prefixes: str) -> tuple[Checkpoint, dict[str, Any]]:
-    """Return a checkpoint, and its weights without prefixes."""
-    found = read_checkpoint(path)
-    return found, {re.sub(f'^{prefixes}', '', key): v for key, v in found.state.items()}
+def _plain_state(found: Checkpoint, prefixes: str) -> dict[str, Any]:
+    """Return a checkpoint's weights without prefixes."""
+    return {re.sub(f'^{prefixes}', '', key): value for key, value in found.state.items()}
 
 
 def _differences(wanted: Mapping, state: Mapping) -> tuple[list[str], list[str]]:
-    """Return the keys that the file lacks, and what is said of those of another shape."""
+    """Return the keys that the file lacks, and what is said of those of another shape or type."""
     missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
     shapes = [
         f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
         for k, v in wanted.items()
-        if k in state and state[k].shape != v.shape
+        if k in state and getattr(state[k], 'shape', None) != v.shape
+    ]
+    shapes += [  # an integer that stands for a fraction is quantised: it needs a scale
+        f'{k} is {state[k].dtype} in the file, {v.dtype} in the model'
+        for k, v in wanted.items()
+        if k in state
+        and v.is_floating_point()
+        and torch.is_tensor(state[k])
+        and not state[k].is_floating_point()
     ]
     return missing, shapes
 
@@ -116,7 +135,7 @@ def _problems(missing: list[str], shapes: list[str], extra: Sequence[str] = ()) 
     return '; '.join(
         f'{len(found)} {what}, the first: {"; ".join(found[:2])}'
         for found, what in (
-            (shapes, 'entries have another shape'),
+            (shapes, 'entries have another shape or type'),
             (missing, 'of the model are missing in the file'),
             (extra, 'of the file are unknown to the model'),
         )
@@ -138,8 +157,11 @@ def load_weights(
     model: nn.Module, path: str, cfg: Config, prefixes: str = r'module\.'
 ) -> Checkpoint:
     """Load a checkpoint that must fit; arguments of :func:`check_checkpoint_fits`."""
-    found, state = _read_fitting(model, path, cfg, prefixes)
-    unwrapped(model).load_state_dict(state, strict=False)  # counters of batches may be absent
+    found = read_checkpoint(path)
+    state = _plain_state(found, prefixes)
+    _check_fits(model, path, cfg, found, state)
+    # Counters of batches may be absent.
+    unwrapped(model, BaseTTAModel).load_state_dict(state, strict=False)
     return found
 
 
@@ -160,4 +182,4 @@ def _describe(backbone: Any) -> str:
 
 
 def _shape(value: Any) -> str:
-    return 'x'.join(map(str, value.shape)) or 'a number'
+    return 'x'.join(map(str, getattr(value, 'shape', ()))) or 'a number'

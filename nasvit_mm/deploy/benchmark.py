@@ -11,8 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
 from nasvit_mm.deploy.onnx import Logits, export_onnx
+from nasvit_mm.errors import UsageError, first_line
+from nasvit_mm.files import WriteError
 
 BACKENDS = ('pytorch', 'compile', 'onnxruntime')
 
@@ -45,14 +48,26 @@ def benchmark_model(
     Returns:
         ``backends``: name -> ``median_ms``, ``p10_ms``, ``p90_ms``, ``peak_memory_mib`` (above the
         loaded model); ``difference``: the largest of logits to those of the first backend, over
-        their standard deviation, None of one backend.
+        their standard deviation, None of one backend; ``failed``: name -> why a backend has no
+        figures.
+
+    Raises:
+        UsageError: no backend has any.
     """
     images = torch.randn(batch_size, 3, *input_size, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         calls: dict[str, Callable[[], Any]] = {}
+        failed: dict[str, str] = {}
         if 'onnxruntime' in backends:
             path = Path(onnx or Path(folder, 'model.onnx'))
-            calls['onnxruntime'] = _onnxruntime_call(model, input_size, images, path)
+            try:
+                calls['onnxruntime'] = _onnxruntime_call(model, input_size, images, path)
+            except WriteError:
+                raise
+            except UsageError as error:
+                if set(backends) == {'onnxruntime'}:
+                    raise UsageError(f'onnxruntime: {error}') from error
+                failed['onnxruntime'] = str(error)
         model = Logits(model, input_size).to(device)
         if half:
             model, images = model.half(), images.half()
@@ -86,6 +101,7 @@ def benchmark_model(
             )
             for name in calls
         },
+        failed=failed,
     )
 
 
@@ -97,11 +113,21 @@ def _onnxruntime_call(
     model: nn.Module, size: tuple[int, int], images: Tensor, path: Path
 ) -> Callable[[], Any]:
     """Export the network, and return a call of it."""
-    import onnxruntime
-
-    export_onnx(model, size, path)
+    onnxruntime = import_onnxruntime()
+    export_onnx(model, size, path, len(images))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    feed = {session.get_inputs()[0].name: images.numpy()}
-    return lambda: session.run(None, feed)[0]
+    feed = {}
+
+    def call() -> Any:
+        return session.run(None, feed)[0]
+
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+        feed[session.get_inputs()[0].name] = images.numpy()
+        call()
+    except Exception as error:  # operators that it lacks, shapes that it does not find
+        raise UsageError(
+            f'cannot run the graph: {type(error).__name__}: {first_line(error)[:300]}'
+        ) from error
+    return call

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations_with_replacement
+from numbers import Real
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,7 +20,15 @@ from nasvit_mm.backbones import Block, ElasticBackbone
 from nasvit_mm.config import plain_types
 from nasvit_mm.dense import SearchedModel, Size, build_model, kind_of_config
 from nasvit_mm.deploy.onnx import Logits
-from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.errors import (
+    ArchitectureError,
+    UsageError,
+    check_number,
+    first_line,
+    shown_path,
+    shown_value,
+    unknown,
+)
 from nasvit_mm.files import digest, write_text
 from nasvit_mm.spaces import Arch, Space, get_space
 
@@ -27,6 +37,7 @@ POOL = 2000  # random candidates out of which those to be measured are chosen
 # Options that go by the candidate or change no time.
 FREE = {'in_channels', 'init_cfg'}
 FREE_OF_BACKBONE = {'arch', 'space', 'drop_path_rate', 'frozen_stages', 'norm_eval', 'with_cp'}
+BLOCK = re.compile(r'[^(]+\([^=(),]+=-?\d+(, [^=(),]+=-?\d+)*\)')  # a key of the table
 Progress = Callable[[int, int], None]
 
 
@@ -92,9 +103,7 @@ class LatencyTable:
         return digest([self.blocks, self.rest])
 
     def save(self, path: str | Path) -> None:
-        """Write the table as JSON."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write the table as JSON, completely or not at all."""
         content = dict(about=self.about, check=self.check, rest=self.rest, blocks=self.blocks)
         write_text(path, json.dumps(content, indent=1) + '\n')
 
@@ -110,21 +119,22 @@ class LatencyTable:
                 f'the latency table {shown_path(path)} does not exist: '
                 'tools/benchmark.py CONFIG --build-table writes it'
             )
-        try:
-            content = json.loads(Path(path).read_text())
-            table = cls(task, **content)
-            wanted = _about(task, size)
-            differing = [key for key in wanted if table.about[key] != wanted[key]]
-        except (ValueError, TypeError, KeyError) as error:
-            raise UsageError(f'{path} is no latency table ({error})') from error
+        table, wanted = cls(task, **_read_table(path)), _about(task, size)
+        differing = [key for key in wanted if table.about[key] != wanted[key]]
         if differing == ['space'] and _holds(table.about['space'], task.space):
             differing = []  # a part of it is searched
         if differing:
             key = differing[0]
             raise UsageError(
-                f'the latency table {path} is of another {key}: '
-                f'{table.about[key]!r}, here {wanted[key]!r}; build one for this task'
+                f'the latency table {path} is of another {key}: {shown_value(table.about[key])}, '
+                f'here {shown_value(wanted[key])}; build one for this task'
             )
+        parts = {'', *_rest_parts(task, task.space.genes([task.space.smallest]), size)}
+        for name in table.rest:
+            if name not in parts:
+                raise UsageError(
+                    f'{path} is no latency table of this version: {unknown("rest", name, parts)}'
+                )
         return table
 
 
@@ -148,7 +158,7 @@ def build_latency_table(
     look slow.
 
     Args:
-        size: (H, W) of the pictures.
+        size: (H, W) of the images.
         networks: models to build and measure.
         unseen: more models, for the check; 0: none.
         rounds: timed calls of each.
@@ -157,8 +167,8 @@ def build_latency_table(
     space, known, rests, chosen = task.space, {}, [], _covering(task, networks)
     strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
     twice = strangers * 2
-    pictures = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
-    stopwatch = _Stopwatch(task, pictures.to(device), rounds)
+    images = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
+    stopwatch = _Stopwatch(task, images.to(device), rounds)
 
     def report(done: int) -> None:
         if progress:
@@ -215,8 +225,8 @@ def compare(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
 class _Stopwatch:
     """Times models of a task, each call beside one of a reference."""
 
-    def __init__(self, task: SearchedModel, pictures: torch.Tensor, rounds: int) -> None:
-        self.task, self.pictures, self.rounds = task, pictures, rounds
+    def __init__(self, task: SearchedModel, images: torch.Tensor, rounds: int) -> None:
+        self.task, self.images, self.rounds = task, images, rounds
         self.reference = self._built(task.space.smallest)
         times = [self._timed(*self.reference)[0] for _ in range(WARMUP + 3 * rounds)]
         self.usual = median(times[WARMUP:])
@@ -233,14 +243,14 @@ class _Stopwatch:
         return (self.usual * median(totals), [self.usual * median(times) for times in zip(*blocks)])
 
     def _built(self, arch: Arch) -> tuple[nn.Module, _Clock]:
-        model = build_model(self.task.config(arch)).to(self.pictures.device)
-        clock = _Clock(model.backbone, self.pictures.device)
-        return Logits(model, tuple(self.pictures.shape[2:])), clock
+        model = build_model(self.task.config(arch)).to(self.images.device)
+        clock = _Clock(model.backbone, self.images.device)
+        return Logits(model, tuple(self.images.shape[2:])), clock
 
     @torch.inference_mode()
     def _timed(self, call: nn.Module, clock: _Clock) -> tuple[float, list[float]]:
         clock.begin()
-        call(self.pictures)
+        call(self.images)
         return clock.end()
 
 
@@ -341,6 +351,74 @@ def _fit_rest(
     features = np.stack([np.ones(len(genes)), *parts.values()], 1)
     weights, scale = _fitted(features, np.maximum(times, 1e-6))
     return dict(zip(['', *parts], map(float, weights / scale)))
+
+
+def _read_table(path: str | Path) -> dict[str, Any]:
+    """Return the content of a table, checked.
+
+    Raises:
+        UsageError: names the file, the key, and what stands there instead of what.
+    """
+    again = 'tools/benchmark.py CONFIG --build-table writes one'
+    try:
+        content = json.loads(Path(path).read_text(encoding='utf-8'))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f'{path} is no latency table: {first_line(error)}; {again}') from error
+    parts = ('about', 'check', 'rest', 'blocks')
+    for found, wanted, place in (
+        (content, parts, 'it'),
+        *((content.get(part), (), part) for part in parts if isinstance(content, dict)),
+    ):
+        if not isinstance(found, dict):
+            raise UsageError(
+                f'{path} is no latency table: {place} is {shown_value(found)}, expected a mapping; '
+                f'{again}'
+            )
+        if wanted and set(found) != set(wanted):
+            raise UsageError(
+                f'{path} is no latency table: it holds {shown_value(sorted(found))}, expected '
+                f'{", ".join(parts)}; {again}'
+            )
+    try:
+        _check_times(content)
+    except UsageError as error:
+        raise UsageError(f'{path} is no latency table: {error}; {again}') from error
+    return content
+
+
+def _check_times(content: Mapping[str, Any]) -> None:
+    """Check what stands in each part of a table.
+
+    Raises:
+        UsageError: names the key, its value and what is allowed.
+    """
+    lacking = [key for key in ('space', 'input_size', 'model') if key not in content['about']]
+    if lacking:
+        raise UsageError(f'about has no {lacking[0]}')
+    size = content['about']['input_size']
+    if not (isinstance(size, list) and len(size) == 2):
+        raise UsageError(f'about.input_size = {shown_value(size)}, expected [height, width]')
+    try:
+        get_space(content['about']['space'])
+    except (ArchitectureError, TypeError) as error:
+        raise UsageError(f'about.space: {error}') from error
+    for name, value in content['check'].items():
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise UsageError(f'check.{name} = {shown_value(value)}, expected a number')
+    for name, value in content['rest'].items():
+        check_number(f'rest[{name!r}]', value, low=0)
+    if '' not in content['rest']:
+        raise UsageError("rest has no '', the milliseconds of every candidate")
+    if not content['blocks']:
+        raise UsageError('blocks is empty')
+    sizes: dict[str, int] = {}
+    for name, value in content['blocks'].items():
+        if not BLOCK.fullmatch(name):
+            raise UsageError(f'blocks[{name!r}]: expected a key like place(width=24, depth=2)')
+        check_number(f'blocks[{name!r}]', value, above=0)
+        place, number = name.partition('(')[0], name.count('=')
+        if sizes.setdefault(place, number) != number:
+            raise UsageError(f'blocks[{name!r}]: other blocks of {place} have {sizes[place]} sizes')
 
 
 # ---------------------------------------------------------------------- what it is of

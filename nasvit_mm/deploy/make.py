@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,17 +17,18 @@ from nasvit_mm.config import type_name
 from nasvit_mm.data import class_names
 from nasvit_mm.dense import build_model, load_weights
 from nasvit_mm.deploy import formats
-from nasvit_mm.deploy.artefact import BOXES, CARD, PAD, STRETCH, Artefact
+from nasvit_mm.deploy.artefact import BOXES, CARD, DESCRIPTION, PAD, STRETCH, Artefact
 from nasvit_mm.deploy.card import card_text
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.predictor import fitted, open_artefact, read_image
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, Torch, get_runtime
 from nasvit_mm.errors import UsageError, check_number
-from nasvit_mm.files import sha256, write_text
+from nasvit_mm.files import replacing_folder, sha256, write_text
 from nasvit_mm.version import __version__
 
 COMPARED = 4  # images by which an artefact is compared with the model it is made of
 WRITABLE = (OnnxRuntime, OpenVino, LiteRt, Torch)
+SUFFIXES = ('.bin', *(runtime.suffix for runtime in WRITABLE))
 
 
 def make_artefact(
@@ -75,9 +74,8 @@ def make_artefact(
     found = load_weights(model, weights, cfg)
     graph = Graph(model, size, logits).eval()
     images = calibration_images(cfg, graph, num_calibration if precision == 'int8' else COMPARED)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f'.{out.name}.') as draft:
-        draft = Path(draft)
+    names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
+    with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
         artefact = Artefact(
             folder=draft,
             task=graph.task,
@@ -116,7 +114,6 @@ def make_artefact(
         artefact = artefact.with_measured(**compared(artefact, graph, images[:COMPARED]))
         artefact.save()
         write_text(draft / CARD, card_text(artefact))
-        _put(draft, out)
     return dataclasses.replace(artefact, folder=out)
 
 
@@ -297,15 +294,3 @@ def _meta(cfg: Config, found: Any) -> Mapping[str, Any]:
         return class_names(cfg)
     except (AttributeError, KeyError):  # a classifier's classes are folders
         return {}
-
-
-def _put(draft: Path, out: Path) -> None:
-    """Move what was written to its place; what was there stays whole until it is replaced."""
-    if out.exists():
-        old = out.with_name(f'.{out.name}.old')
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(out, old)
-        shutil.copytree(draft, out)
-        shutil.rmtree(old)
-    else:
-        shutil.copytree(draft, out)

@@ -1,4 +1,4 @@
-"""Dense models as plain functions of pictures, and as ONNX graphs."""
+"""Dense models as plain functions of images, and as ONNX graphs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from nasvit_mm.dense import kind_of
+from nasvit_mm.errors import UsageError, first_line
+from nasvit_mm.files import replacing
+
+LARGEST = 2**31  # bytes of a graph in one file, as protobuf has it
 
 
 class Logits(nn.Module):
-    """A dense model as a plain function of normalised pictures (N, 3, H, W).
+    """A dense model as a plain function of normalised images (N, 3, H, W).
 
     Of a segmentor the logits (N, K, H, W); of a detector all that its heads say before boxes are
     chosen, flattened and joined, (N, M).
@@ -32,11 +36,11 @@ class Logits(nn.Module):
         self.model = model
         self.run = kind_of(model).prediction_fn(model, tuple(input_size))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        out = self.run(self.model, pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        out = self.run(self.model, images)
         if isinstance(out, Tensor):
             return out
-        return torch.cat([t.reshape(pictures.shape[0], -1) for t in _tensors(out)], 1)
+        return torch.cat([t.reshape(images.shape[0], -1) for t in _tensors(out)], 1)
 
 
 def _tensors(nested: Any) -> Iterator[Tensor]:
@@ -47,36 +51,83 @@ def _tensors(nested: Any) -> Iterator[Tensor]:
             yield from _tensors(part)
 
 
-def export_onnx(model: nn.Module, input_size: tuple[int, int], path: str | Path) -> Path:
-    """Write a model's `Logits` as an ONNX graph: any batch size, one height and width.
+def export_onnx(
+    model: nn.Module, input_size: tuple[int, int], path: str | Path, batch_size: int = 1
+) -> Path:
+    """Write a model's `Logits` as an ONNX graph of one file, weights included.
 
-    Normalisation is not in it: the input is what the model's data preprocessor gives.
+    Its batch is free where the model allows that, and else of one size; height and width are of one
+    size.  Normalisation is not in it: the input `pictures` is what the model's data preprocessor
+    gives; the output is `logits`.
 
     Args:
         model: segmentor or detector of one stage, on the CPU, in evaluation mode.
         input_size: (height, width) in pixels.
-        path: file to write.
+        path: file to write, completely or not at all.
+        batch_size: of a graph that cannot have a free batch.
+
+    Raises:
+        UsageError: the model cannot be exported; says why.
     """
-    pictures = torch.randn(2, 3, *input_size)
+    logits = Logits(model, input_size)
+    taken = sum(weight.nbytes for weight in logits.state_dict().values())
+    if taken >= LARGEST:
+        raise UsageError(
+            f'not exportable: the weights take {taken / 2**30:.1f} GiB, a graph of one file holds 2'
+        )
+    program = _exported(logits, torch.randn(2, 3, *input_size), free=True)
+    if isinstance(program, Exception):  # e.g. a loop over the images of the batch
+        program = _exported(logits, torch.randn(batch_size, 3, *input_size), free=False)
+    if isinstance(program, Exception):
+        raise UsageError(f'not exportable: {_reason(program)}') from program
+    with replacing(path) as draft:
+        program.save(draft, external_data=False)
+    return Path(path)
+
+
+def _exported(logits: nn.Module, images: Tensor, free: bool) -> Any:
+    """Return torch's ONNX program of a network, or the error that there is none.
+
+    Args:
+        free: whether the batch is not of the size that these images have.
+    """
     batch = torch.export.Dim('batch', min=1, max=64)
-    quiet = logging.getLogger('torch.onnx'), logging.getLogger('onnxscript')
-    levels = [logger.level for logger in quiet]
     try:
-        for logger in quiet:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            torch.onnx.export(
-                Logits(model, input_size),
-                (pictures,),
-                str(path),
+        with _quiet():
+            program = torch.onnx.export(
+                logits,
+                (images,),
                 dynamo=True,
                 input_names=['pictures'],
                 output_names=['logits'],
-                dynamic_shapes=({0: batch},),
+                dynamic_shapes=({0: batch},) if free else None,
                 verbose=False,
             )
+    except Exception as error:  # whatever the tracer meets in a model of anybody's
+        return error
+    if free and isinstance(program.model.graph.inputs[0].shape[0], int):
+        return ValueError('the batch is of one size')
+    return program
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the exporter logs, warns of and prints."""
+    loggers = logging.getLogger('torch.onnx'), logging.getLogger('onnxscript')
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter('ignore')
+            yield
     finally:
-        for logger, level in zip(quiet, levels, strict=True):
+        for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-    return Path(path)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first cause of an error in a line: torch's own says in which step it was."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f'{type(error).__name__}: {first_line(error)[:300]}'

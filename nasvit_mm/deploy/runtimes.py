@@ -18,6 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.errors import UsageError, unknown
 
 
@@ -74,13 +75,17 @@ class Session:
         """
         try:
             with without_telemetry():
-                return importlib.import_module(cls.package)
+                return cls.imported()
         except ImportError as error:
             raise UsageError(
                 f'the runtime {cls.name} needs {cls.distribution}, which cannot be imported '
                 f'({error}): pip install "nasvit_mm[{cls.extra}]", or pip install '
                 f'{cls.distribution}'
             ) from error
+
+    @classmethod
+    def imported(cls) -> ModuleType:
+        return importlib.import_module(cls.package)
 
     @classmethod
     def version(cls) -> str:
@@ -102,12 +107,16 @@ class Session:
 
 
 class OnnxRuntime(Session):
-    """onnxruntime, on the CPU or by another of its providers."""
+    """onnxruntime, on the CPU or by another of its providers; without its telemetry."""
 
     name = 'onnx'
     package = distribution = 'onnxruntime'
     suffix = '.onnx'
     precisions = ('fp32', 'int8')
+
+    @classmethod
+    def imported(cls) -> ModuleType:
+        return import_onnxruntime()
 
     def load(self, module: ModuleType) -> None:
         options = module.SessionOptions()

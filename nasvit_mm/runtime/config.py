@@ -16,6 +16,7 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level
 from nasvit_mm.runtime.options import loaders_without_workers
 from nasvit_mm.runtime.schedule import fit_schedule, run_length, set_steps_per_epoch
+from nasvit_mm.runtime.values import check_values
 
 
 def read_config(
@@ -60,12 +61,16 @@ def read_config(
         check_overrides(cfg, options)
         _override(cfg, options)
     check_top_level(cfg)
-    check_parts(cfg)
+    cfg.launcher = launcher or cfg.get('launcher') or 'none'
+    try:
+        check_parts(cfg)
+        check_values(cfg)
+    except UsageError as error:
+        raise UsageError(f'{config_name(cfg)}: {error}') from error
     if fit:
         fit_schedule(cfg, before)
     loaders_without_workers(cfg)
     check_architectures(cfg)
-    cfg.launcher = launcher or cfg.get('launcher') or 'none'
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None and cfg.filename:
@@ -85,6 +90,12 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
     except (KeyError, IndexError, TypeError, ValueError, AssertionError) as error:
         raise UsageError(
             f'--cfg-options does not fit {config_name(cfg)}: {plain_words(error)}'
+        ) from error
+    except AttributeError as error:  # mmengine merges an entry of a list as a dict, whatever it is
+        key = next((key for key in options if key.rpartition('.')[2].isdigit()), '')
+        raise UsageError(
+            f'--cfg-options {key or list(options)}: an entry of a list that is no dict cannot be '
+            f"given alone: give the whole list, {key.rpartition('.')[0]}='[...]'"
         ) from error
     if steps and 'steps_per_epoch' in options:
         set_steps_per_epoch(cfg, steps, options)

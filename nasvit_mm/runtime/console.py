@@ -11,6 +11,10 @@ from unittest import mock
 
 import mmengine.logging
 from mmengine.runner import Runner
+from rich.console import Console
+from rich.text import Text
+
+from nasvit_mm.errors import printable
 
 # Beginnings of mmengine's messages of hundreds of lines.
 LONG = re.compile(
@@ -35,6 +39,26 @@ def hide_debug_prints() -> None:
     mmengine.logging.print_log = _print_what_matters
 
 
+class PlainConsole(Console):
+    """A console to which names are text: no markup, emoji or terminal code in them has effect."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Lay out a string; rich calls it for whatever is no style of its own."""
+        return super().render_str(printable(text), **options)
+
+
+class Harmless(logging.Filter):
+    """Shows terminal codes in names (of classes, files) instead of sending them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record, and let it pass."""
+        record.msg, record.args = printable(record.getMessage()), ()
+        return True
+
+
 class Short(logging.Filter):
     """Lets pass what is not long."""
 
@@ -47,13 +71,15 @@ class Short(logging.Filter):
 def short_console() -> Iterator[None]:
     """Keep environment, config, hooks and options of every parameter off the console.
 
-    They are in the log file of the runners that are built inside the block.
+    They are in the log file of the runners that are built inside the block.  Names in messages are
+    shown, whatever codes of terminals they hold.
     """
     build = Runner.build_logger
 
     def build_logger(self: Runner, *args: Any, **kwargs: Any) -> Any:
         logger = build(self, *args, **kwargs)
         for handler in logger.handlers:
+            handler.addFilter(Harmless())
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(Short())
         return logger

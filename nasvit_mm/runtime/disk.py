@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.files import FULL
 from nasvit_mm.runtime.resume import latest_checkpoint
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager

@@ -29,7 +29,16 @@ ALSO_READ = {
     'steps_per_epoch',
 }
 RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters, *ALSO_READ} - {'self', 'cfg'}
-MAPPINGS = ('model', 'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'auto_scale_lr')
+MAPPINGS = (
+    'model',
+    'train_cfg',
+    'val_cfg',
+    'test_cfg',
+    'optim_wrapper',
+    'auto_scale_lr',
+    'model_wrapper_cfg',
+    'tta_model',
+)
 NEVER_NONE = ('model', 'env_cfg', 'randomness')
 TRIOS = tuple(
     tuple(f'{split}_{part}' for part in ('dataloader', 'cfg', 'evaluator'))

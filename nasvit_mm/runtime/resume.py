@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import copy
+import logging
 import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import find_latest_checkpoint
+from mmengine.logging import print_log
+from mmengine.runner import runner as runner_module
 
-from nasvit_mm.checkpoints import read_checkpoint
+from nasvit_mm.checkpoints import Checkpoint, find_damage
 from nasvit_mm.config import parsed_config, plain_types
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import UsageError, shown_value
 from nasvit_mm.runtime.schedule import run_length
 
 COMPARED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'launcher')
@@ -24,6 +29,7 @@ COMPARED = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler',
 NEUTRAL = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor', 'val_interval')
 # What a checkpoint's optimizer and schedulers bring with them, whatever the config says.
 CARRIED = ('optim_wrapper.optimizer', 'optim_wrapper.paramwise_cfg', 'param_scheduler')
+PROCESSES = 'processes'  # entry of a checkpoint's meta: how many wrote it
 MOST = 20  # lines of the table
 WIDTH = 60  # of a value
 
@@ -36,44 +42,103 @@ class Difference(NamedTuple):
     now: Any
 
 
-def latest_checkpoint(work_dir: str) -> str | None:
-    """Return the newest checkpoint of a work dir, None if there is none.
+def latest_checkpoint(work_dir: str | Path) -> str | None:
+    """Return the newest checkpoint of a work dir that is whole, None if there is none.
 
-    A process killed while it writes leaves mmengine's own pointer empty, or a checkpoint truncated:
-    such files are passed over.  The pointer holds a whole path, which in a copied folder is of the
-    first one: only its file's name counts.
+    The newest is the one that mmengine's pointer names, else the one that is farthest.  A process
+    killed while it writes may leave that pointer empty, and a disk may damage a checkpoint: what is
+    passed over is said.  The pointer holds a whole path, which in a copied folder is of the first
+    one: only its file's name counts.
     """
-    folder = Path(work_dir)
-    pointed = find_latest_checkpoint(work_dir)
-    if pointed and (folder / Path(pointed).name).is_file():
-        return str(folder / Path(pointed).name)
-    found = [
-        path
+    for path in _newest_first(Path(work_dir)):
+        damage = find_damage(path) if zipfile.is_zipfile(path) else 'it was not written to its end'
+        if not damage:
+            return str(path)
+        print_log(f'passed over: {path} ({damage})', 'current', logging.WARNING)
+    return None
+
+
+def checkpoint_to_resume(work_dir: str | Path) -> str | None:
+    """Return the newest whole checkpoint of a work dir, None if it has none yet, which is said.
+
+    Raises:
+        UsageError: there are some, and none is whole: a fresh start would write over them.
+    """
+    newest, there = latest_checkpoint(work_dir), _newest_first(Path(work_dir))
+    if newest is None and there:
+        raise UsageError(
+            f'no checkpoint in {work_dir} is whole ({", ".join(path.name for path in there)}): '
+            'give a copy that is by --resume FILE, or begin anew without --resume'
+        )
+    if newest is None:
+        print_log(f'{work_dir} has no checkpoint yet: a fresh start', 'current')
+    return newest
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    """Return the checkpoints of a run, newest first; those of an earlier, longer one last."""
+    numbered = [
+        (int(found[2]), path)
         for path in folder.glob('*.pth')
-        if re.fullmatch(r'(iter|epoch)_\d+', path.stem) and zipfile.is_zipfile(path)
+        if (found := re.fullmatch(r'(iter|epoch)_(\d+)', path.stem))
     ]
-    return str(max(found, key=lambda path: int(path.stem.split('_')[1]))) if found else None
+    paths = [path for _, path in sorted(numbered, reverse=True)]
+    pointer = folder / 'last_checkpoint'
+    name = Path(pointer.read_text(errors='replace').strip()).name if pointer.is_file() else ''
+    newest = folder / name
+    if not name or not newest.is_file():
+        return paths
+    if newest not in paths:  # of another name than mmengine's own
+        return [newest, *paths]
+    place = paths.index(newest)
+    return paths[place:] + paths[:place]
+
+
+@contextmanager
+def handed_over(path: str, checkpoint: Checkpoint) -> Iterator[None]:
+    """Give a runner that loads ``path`` what was read of it before: it is read once.
+
+    The content is forgotten when it has been asked for, so that a training does not hold it.
+    """
+    waiting = [checkpoint.content]
+    load = runner_module._load_checkpoint
+
+    def hand(name: str, *args: Any, **kwargs: Any) -> Any:
+        return waiting.pop() if waiting and name == path else load(name, *args, **kwargs)
+
+    with mock.patch.object(runner_module, '_load_checkpoint', hand):
+        yield
 
 
 # ---------------------------------------------------------------------- what differs
-def check_resumed(cfg: Config, path: str, fit: bool = False) -> list[Difference]:
+def check_resumed(
+    cfg: Config, path: str, checkpoint: Checkpoint, fit: bool = False
+) -> list[Difference]:
     """Check that a training can resume from a checkpoint, and return what differs.
 
     Args:
         cfg: of now.
-        path: the checkpoint.
+        path: of the file.
+        checkpoint: what it holds.
         fit: whether the schedule is fitted to the length of now.
 
     Raises:
-        UsageError: the file is not of a training, of one with another optimizer, or of another
-            length, whose schedule would end where that one ended.
+        UsageError: the file is not of a training, lacks what a training resumes with, is of one
+            with another optimizer, or of another length, whose schedule would end where that one
+            ended.
     """
-    meta = read_checkpoint(path).meta
+    meta, begin = checkpoint.meta, f'begin with its weights by --cfg-options load_from={path}'
     for key in ('iter', 'epoch'):
         if not isinstance(meta.get(key), int):
             raise UsageError(
-                f'{path} does not say how far its training was (meta.{key} = {meta.get(key)!r}): '
-                f'it cannot be resumed; begin with its weights by --cfg-options load_from={path}'
+                f'{path} does not say how far its training was (meta.{key} = '
+                f'{shown_value(meta.get(key))}): it cannot be resumed; {begin}'
+            )
+    for key, kind in _needed(cfg).items():
+        if not isinstance(checkpoint.content.get(key), kind):
+            raise UsageError(
+                f'{path} has no {key}, as the file of the best metric has none: it cannot be '
+                f'resumed; resume from iter_N.pth or epoch_N.pth of its folder, or {begin}'
             )
     if not isinstance(meta.get('cfg'), str):
         return []
@@ -86,16 +151,31 @@ def check_resumed(cfg: Config, path: str, fit: bool = False) -> list[Difference]
         if key == 'optim_wrapper.optimizer.type':
             raise UsageError(
                 f'{key} = {new}, but {path} has the state of {old}: it cannot be resumed; keep '
-                f'{old}, or begin with its weights by --cfg-options load_from={path}'
+                f'{old}, or {begin}'
             )
     before, now = run_length(then), run_length(cfg)
     if before and now and before != now and cfg.get('param_scheduler') and not fit:
         raise UsageError(
             f'train_cfg.{now[0]} = {now[1]}, but {path} is of a training with {before[0]} = '
             f'{before[1]}, whose schedule it resumes: give --fit-schedule (fit_schedule=True), '
-            f'which goes on by one of the new length, or {before[0]}={before[1]}'
+            f'which goes on by one of the new length, or --cfg-options '
+            f'train_cfg.{before[0]}={before[1]}'
         )
     return found
+
+
+def _needed(cfg: Config) -> dict[str, Any]:
+    """Return the entries that a checkpoint to resume from has, and their types."""
+    needed = {'optimizer': Mapping, 'message_hub': Mapping}
+    if cfg.get('param_scheduler'):
+        needed['param_schedulers'] = (list, tuple, Mapping)
+    return needed
+
+
+def differing_processes(meta: Mapping[str, Any]) -> list[Difference]:
+    """Return how the number of processes differs from a checkpoint's, where it tells."""
+    then, now = meta.get(PROCESSES), get_world_size()
+    return [Difference('processes', then, now)] if then not in (None, now) else []
 
 
 def _differences(then: Config, now: Config) -> Iterator[Difference]:

@@ -17,11 +17,12 @@ from nasvit_mm.errors import ArchitectureError, UsageError, check_number, closes
 from nasvit_mm.runtime import RUNNER_KEYS, check_has_model, config_name
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
-from nasvit_mm.search.initial import read_initial
+from nasvit_mm.search.evaluators.execute import TIME_LIMIT
+from nasvit_mm.search.initial import read_initial, warn_of_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
 from nasvit_mm.search.problem.sources import Searched
-from nasvit_mm.search.record.archive import CONTENT_KEY
+from nasvit_mm.search.record.identity import CONTENT_KEY
 from nasvit_mm.spaces import Space, get_space
 
 KEYS = {
@@ -37,7 +38,9 @@ KEYS = {
     'initial',
     'latency',
     'seed',
+    'time_limit',
 }
+LONGEST = 10 * 365 * 86400  # seconds; an alarm takes no more
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take
 OTHERS = {'work_dir', 'launcher', 'custom_imports', 'default_scope'}
 
@@ -52,6 +55,7 @@ class SearchPlan:
         idle: labels of genes that are no part of the task's model, see :func:`adopted`.
         identity: what makes the search this one, JSON types; under :data:`CONTENT_KEY` the content
             of the files that the evaluators read.
+        time_limit: seconds that a candidate may take; None: as long as it likes.
     """
 
     problem: Problem
@@ -59,6 +63,7 @@ class SearchPlan:
     evaluators: tuple[EvaluatorSpec, ...]
     idle: frozenset[str]
     identity: dict[str, Any]
+    time_limit: float | None = TIME_LIMIT
 
 
 def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
@@ -70,7 +75,8 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     :class:`LatencyTable`, short for ``costs = dict(latency=dict(type='LatencyCost', table=FILE))``;
     ``evaluator`` or ``evaluators``, one or a list; ``algorithm``; ``initial``, architectures to
     begin with: a list, a supernet's checkpoint with memory banks, or the archive of another search;
-    ``seed``.
+    ``seed``; ``time_limit``, the seconds that a candidate may take before it counts as hanging and
+    fails (an hour; None: no limit), on workers the building of the evaluators included.
 
     Args:
         path: of the config file.
@@ -97,6 +103,7 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
     seed = check_number('seed', cfg.get('seed', 0), low=0, high=LARGEST_SEED, whole=True)
     initial = read_initial(cfg.get('initial'), problem.space, idle)
     algorithm = build_algorithm(options, problem, seed, initial)
+    warn_of_initial(len(initial), algorithm)
     evaluators, contents = _evaluators(cfg, problem) if problem.needed_metrics else ((), [])
     identity = dict(
         space=problem.space.to_dict(),
@@ -112,7 +119,12 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
         seed=seed,
     )
     identity = json.loads(json.dumps(identity, default=str))
-    return SearchPlan(problem, algorithm, evaluators, idle, identity)
+    return SearchPlan(problem, algorithm, evaluators, idle, identity, _time_limit(cfg))
+
+
+def _time_limit(cfg: Config) -> float | None:
+    given = cfg.get('time_limit', TIME_LIMIT)
+    return None if given is None else check_number('time_limit', given, above=0, high=LONGEST)
 
 
 def read_task(cfg: Config, path: str | Path | None = None) -> tuple[SearchedModel, Size | None]:

@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from nasvit_mm.checkpoints import read_checkpoint
 from nasvit_mm.config import plain_types
 from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.problem.idle_genes import adopted
 from nasvit_mm.search.record.archive import NAME, read_archive
 from nasvit_mm.spaces import RESOLUTION, Arch, Space
@@ -44,10 +45,32 @@ def read_initial(given: Any, space: Space, idle: frozenset[str]) -> list[Arch]:
     return _members(space, idle, archs, given)
 
 
+def warn_of_initial(given: int, algorithm: Algorithm) -> None:
+    """Say so where not all architectures of ``initial`` will be evaluated."""
+    feasible, first = algorithm.num_initial, algorithm.population
+    if feasible < given:
+        print_log(
+            f'initial: {given - feasible} of {given} architectures do not meet the constraints and '
+            'are left out',
+            'current',
+            logging.WARNING,
+        )
+    if feasible > first:
+        print_log(
+            f'initial: {feasible} architectures, but the first generation has {first}: the rest is '
+            f'left out; algorithm.population={feasible} takes all',
+            'current',
+            logging.WARNING,
+        )
+
+
 def _of_archive(path: str) -> list[Mapping[str, Any]]:
     if not Path(path).is_file():
         raise UsageError(f'initial: the archive {path} does not exist')
-    return [record['arch'] for record in read_archive(path) if 'failed' not in record]
+    found = [record['arch'] for record in read_archive(path) if 'failed' not in record]
+    if not found:
+        raise UsageError(f'initial: the archive {path} holds no candidate that was evaluated')
+    return found
 
 
 def _of_memory_banks(path: str) -> list[Mapping[str, Any]]:

@@ -11,10 +11,13 @@ import numpy as np
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec
-from nasvit_mm.search.evaluators.execute import Backend, InProcess, Specs
+from nasvit_mm.search.evaluators.execute import Backend, Failed, Specs
+from nasvit_mm.search.evaluators.in_process import InProcess
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.archive import Archive
 from nasvit_mm.search.record.front import record_values
+
+SYSTEMATIC = 4  # candidates, of which none can be measured: no candidate is to blame for that
 
 
 class Progress(Protocol):
@@ -22,6 +25,9 @@ class Progress(Protocol):
 
     def begin(self, generation: int, size: int) -> None:
         """Take note that a generation of ``size`` candidates begins."""
+
+    def lost(self, index: int, reason: str) -> None:
+        """Take note of a candidate that could not be measured, as soon as that is known."""
 
     def done(self, record: Mapping[str, Any]) -> None:
         """Take note of the next record that is written, in the order of asking."""
@@ -31,6 +37,9 @@ class Silent:
     """Tells nobody."""
 
     def begin(self, generation: int, size: int) -> None:
+        pass
+
+    def lost(self, index: int, reason: str) -> None:
         pass
 
     def done(self, record: Mapping[str, Any]) -> None:
@@ -57,13 +66,14 @@ def search(
         progress: told of every generation and candidate.
 
     Returns:
-        Records of all candidates: index, generation, arch, costs, metrics; of one without a finite
-        metric for every objective also ``failed``, the reason.  It is no parent of others, and not
-        asked again.
+        Records of all candidates: index, generation, arch, costs, metrics; of one that could not
+        be measured, or is without a finite metric for an objective, also ``failed``, the reason.
+        It is no parent of others, and not asked again.
 
     Raises:
         UsageError: an objective that no evaluator has a metric of, a metric that is called like
-            a cost, or a whole first generation that failed.
+            a cost, a whole first generation that failed, or a later one of which nothing could be
+            measured: it is not recorded, for no candidate is to blame.
     """
     specs = _specs(evaluators, problem)
     if problem.needed_metrics and not specs:
@@ -78,7 +88,7 @@ def search(
             progress.begin(generation, len(genes))
             costs = _by_candidate(problem.costs(genes), len(genes))
             archs = [arch.to_dict() for arch in problem.archs(genes)]
-            results = _results(problem, archive, first, archs, specs, backend)
+            results = _results(problem, archive, first, archs, specs, backend, progress)
             for place, result in results:
                 record = dict(
                     index=first + place,
@@ -125,6 +135,7 @@ def _results(
     archs: Sequence[dict],
     specs: Specs,
     backend: Backend,
+    progress: Progress,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (place, result) of all candidates in their order; those of the archive are not
     evaluated.
@@ -142,17 +153,33 @@ def _results(
     while following in ready:
         yield following, ready[following]
         following += 1
+    checked, measured = bool(first or ready), any('failed' not in r for r in ready.values())
+    held = []  # results that are not yielded, nor kept in the archive
     for i, found in backend.run(specs, [archs[place] for place in missing]):
-        if first == 0 and not ready:
-            _check_names(found, problem)
         place = missing[i]
-        ready[place] = _result(found, problem)
-        if place != following:
-            archive.keep(first + place, archs[place], ready[place])
+        held.append(place)
+        if isinstance(found, Failed):
+            progress.lost(first + place, found.reason)
+            ready[place] = dict(metrics={}, failed=found.reason)
+        else:
+            if not checked:
+                _check_names(found, problem)
+            ready[place], checked, measured = _result(found, problem), True, True
+        if not measured:  # are the candidates to blame, or the evaluator?
+            continue
         while following in ready:
             yield following, ready[following]
             archive.flush()
             following += 1
+        for waits in [waits for waits in held if waits > following]:
+            archive.keep(first + waits, archs[waits], ready[waits])
+        held.clear()
+    if held and (first == 0 or len(held) >= SYSTEMATIC):
+        raise UsageError(
+            f'none of {len(archs)} candidates of a generation could be measured; of the first: '
+            f'{ready[held[0]]["failed"]}; mend that and resume with --resume: none is recorded'
+        )
+    yield from ((place, ready[place]) for place in held)
 
 
 def _check_names(found: Mapping[str, float], problem: Problem) -> None:

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nasvit_mm.search.config import SearchPlan
 from nasvit_mm.search.record.front import front, record_values
 
+SAID = 3  # failed candidates that are told of, one line each
 EVERY = 30  # seconds between two lines where there is no terminal
 
 
@@ -40,7 +41,7 @@ class SearchBar:
         )
         self.goal, self.total = plan.problem.objectives[0], plan.algorithm.generations
         self.clock, self.generation = clock, 0
-        self.best, self.number, self.failed = None, 0, 0
+        self.best, self.number, self.failed, self.said = None, 0, 0, set()
         self.task = self.bar.add_task('search', total=None)
         self.plan, self.every, self.told = plan, every, []
         self.began = self.last = time.monotonic()
@@ -66,7 +67,8 @@ class SearchBar:
         """Move on by a candidate."""
         self.number += 1
         if 'failed' in record:
-            self._fail(record)
+            self.failed += 1
+            self.lost(record['index'], record['failed'])
         else:
             value = record_values(record)[self.goal.metric]
             if self.best is None or self.goal.sign * value < self.goal.sign * self.best:
@@ -88,12 +90,11 @@ class SearchBar:
         seconds = (time.monotonic() - self.began) / self.number * (task.total - self.number)
         return f'{", ".join(parts)}, {timedelta(seconds=round(max(0, seconds)))} left'
 
-    def _fail(self, record: Mapping[str, Any]) -> None:
-        if not self.failed:
-            self.bar.console.print(
-                f'candidate {record["index"]} failed: {record["failed"]}', markup=False
-            )
-        self.failed += 1
+    def lost(self, index: int, reason: str) -> None:
+        """Say at once that a candidate could not be measured; of many only the first ones."""
+        if index not in self.said and len(self.said) < SAID:
+            self.bar.console.print(f'candidate {index} failed: {reason}', markup=False)
+            self.said.add(index)
 
     def _show(self) -> None:
         parts = [f'generation {self.generation + 1} of {self.total}']

@@ -2,86 +2,65 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from pathlib import Path
 
 from mmengine.config import Config
 
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.runtime import is_first
 from nasvit_mm.search.config import SearchPlan
-from nasvit_mm.search.evaluators.execute import Backend, InProcess, OnExecutor
+from nasvit_mm.search.evaluators.execute import Backend
+from nasvit_mm.search.evaluators.in_process import InProcess
+from nasvit_mm.search.evaluators.on_dask import OnDask
 from nasvit_mm.search.evaluators.ranks import OverRanks
+from nasvit_mm.search.evaluators.workers import Workers
 from nasvit_mm.search.record.archive import Archive
 
-PATIENCE = 60  # seconds to wait for a worker of Dask
+NOTE = 'evaluating.json'  # the candidate that a search in one process evaluates right now
+A_CORE = 8  # worker processes of a core at most: they wait for GPUs and disks too
+ALWAYS = 64  # that many may be asked for anyway
 
 
 @contextmanager
-def chosen_backend(cfg: Config, workers: int = 1, dask: str | None = None) -> Iterator[Backend]:
+def chosen_backend(
+    cfg: Config, workers: int = 1, dask: str | None = None, time_limit: float | None = None
+) -> Iterator[Backend]:
     """Yield where candidates are evaluated, and end it with the block.
 
     Args:
-        cfg: with the ``launcher`` that started this process.
+        cfg: with the ``launcher`` that started this process, and the ``work_dir``.
         workers: processes of this machine; 1: this one.
-        dask: address of a Dask scheduler, ``'tcp://HOST:PORT'``.
+        dask: address of a Dask scheduler, ``'tcp://HOST:PORT'`` or ``'tls://HOST:PORT'``.
+        time_limit: seconds of a candidate; None: no limit.
 
     Raises:
-        UsageError: what does not go together, or no scheduler there.
+        UsageError: what does not go together, more workers than make sense, or no scheduler there.
     """
+    check_number('--workers', workers, low=1, whole=True)
     if cfg.launcher != 'none':
-        if workers != 1 or dask:
+        if workers != 1 or dask is not None:
             raise UsageError('--workers and --dask do not go with --launcher')
-        yield OverRanks.start(cfg)
-    elif dask:
-        with _dask_client(dask) as client:
-            from distributed import KilledWorker
-
-            await_workers(client, dask)
-
-            # Pure, a candidate whose worker died would be its error for good.
-            yield OnExecutor(client.get_executor(pure=False), [KilledWorker])
+        with OverRanks.started(cfg, time_limit) as ranks:
+            yield ranks
+    elif dask is not None:
+        if workers != 1:
+            raise UsageError('--workers and --dask do not go together')
+        with OnDask.connected(dask, time_limit) as cluster:
+            yield cluster
     elif workers > 1:
-        with closing(OnExecutor.processes(workers)) as processes:
+        most = max(ALWAYS, A_CORE * (os.cpu_count() or 1))
+        if workers > most:
+            raise UsageError(
+                f'--workers {workers}: each is a process with torch in it, and this machine has '
+                f'{os.cpu_count()} cores; expected at most {most}'
+            )
+        with closing(Workers(workers, time_limit)) as processes:
             yield processes
-    elif workers == 1:
-        yield InProcess()
     else:
-        raise UsageError(f'--workers {workers}: expected at least 1')
-
-
-def _dask_client(address: str) -> Any:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise UsageError('--dask needs the package: pip install distributed') from error
-    try:
-        return Client(address)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise UsageError(
-            f'--dask {address}: no scheduler of Dask answers there ({error}); '
-            'expected tcp://HOST:PORT'
-        ) from error
-
-
-def await_workers(client: Any, address: str, seconds: float = PATIENCE) -> None:
-    """Wait until a Dask cluster has a worker, and say so.
-
-    Raises:
-        UsageError: it has none after so many seconds.
-    """
-    if client.scheduler_info()['workers']:
-        return
-    if is_first():
-        print(f'waiting for workers of {address}, {seconds:.0f} s at most', flush=True)
-    try:
-        client.wait_for_workers(1, timeout=seconds)
-    except TimeoutError as error:
-        raise UsageError(
-            f'--dask {address}: the scheduler has no worker after {seconds:.0f} s; start some: '
-            f'dask worker {address}'
-        ) from error
+        yield InProcess(time_limit, Path(cfg.work_dir, NOTE))
 
 
 def open_archive(cfg: Config, plan: SearchPlan, resume: bool, where: Backend) -> Archive:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nasvit_mm.errors import ArchitectureError
+from nasvit_mm.files import write_text
 from nasvit_mm.spaces.field import Field
 
 Value = int | tuple[int, ...]
@@ -52,7 +53,7 @@ class Arch:
 
     def save(self, path: str | Path) -> None:
         """Write the JSON form, which is accepted wherever ``arch=`` is."""
-        Path(path).write_text(json.dumps(self.to_dict()) + '\n')
+        write_text(path, json.dumps(self.to_dict()) + '\n')
 
     def __getattr__(self, name: str) -> Value:
         raise AttributeError(f'architecture has no field {name!r}')

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from nasvit_mm.errors import ArchitectureError
+from collections.abc import Mapping
+
+from nasvit_mm.errors import ArchitectureError, shown_value
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces.space import Space
 
@@ -24,16 +26,23 @@ def get_space(space: str | dict | Space) -> Space:
     """
     if isinstance(space, Space):
         return space
-    restriction = {}
+    restriction = None
     if isinstance(space, dict):
         unknown = set(space) - {'space', 'restrict'}
         if unknown or 'space' not in space:
             raise ArchitectureError(
                 "a space mapping has the keys 'space' and optionally 'restrict', "
-                f'got {sorted(space)}'
+                f'got {shown_value(list(space))}'
             )
-        space, restriction = space['space'], space.get('restrict') or {}
+        space, restriction = space['space'], space.get('restrict')
     if not isinstance(space, str):
         raise ArchitectureError(f'space = {space!r}: expected a name or a mapping')
     found = FAMILIES[space].space(space)()
-    return found.restrict(**restriction) if restriction else found
+    if restriction is None:
+        return found
+    if not isinstance(restriction, Mapping) or not all(isinstance(k, str) for k in restriction):
+        raise ArchitectureError(
+            f'restrict = {shown_value(restriction)}: expected a mapping of fields, as in '
+            'dict(resolution=[224])'
+        )
+    return found.restrict(**restriction)

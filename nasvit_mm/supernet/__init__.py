@@ -1,12 +1,13 @@
 """Training a supernet: which subnets, which losses, and how their gradients are combined."""
 
 from nasvit_mm.registry import SAMPLERS
+from nasvit_mm.runtime import NonFiniteLoss
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
 from nasvit_mm.supernet.distill import Distillation, Teachers
 from nasvit_mm.supernet.hooks import SupernetState
 from nasvit_mm.supernet.loading import load_supernet, read_supernet_config
 from nasvit_mm.supernet.losses import adaptive_alpha_divergence, mixed_teachers, soft_cross_entropy
-from nasvit_mm.supernet.model import NonFiniteLoss, Supernet
+from nasvit_mm.supernet.model import Supernet
 from nasvit_mm.supernet.parallel import SupernetParallel
 from nasvit_mm.supernet.samplers.bank import BankSampler, MemoryBank
 from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST, Choice, SubnetSampler

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasvit_mm.dense import ModelKind, StepOutput
+from nasvit_mm.dense import ModelKind, Shapes, StepOutput, binary
 from nasvit_mm.errors import unknown
 from nasvit_mm.supernet.losses import (
     adaptive_alpha_divergence,
@@ -27,6 +28,18 @@ SOURCES = {
 }
 
 
+class Target(NamedTuple):
+    """What a subnet learns from.
+
+    Attributes:
+        probabilities: (N, classes, ...) for each of the logits.
+        shapes: of the same objects; masks are probabilities (M, 2, h, w).
+    """
+
+    probabilities: list[torch.Tensor]
+    shapes: list[Shapes]
+
+
 class Distillation:
     """By role of a subnet, where its target comes from.
 
@@ -34,7 +47,9 @@ class Distillation:
     teachers' sharpened probabilities; ``'largest'``: adaptive alpha-divergence to the largest
     network's probabilities of the same step; ``'mean'``: the same to the mean of the step's
     sampled subnets (ElasticViT's smallest).  Maps are brought to the grid of the one that learns;
-    of a detector's, whose anchors are nearly all background, see :func:`focal_mean`.
+    of a detector's, whose anchors are nearly all background, see :func:`focal_mean`.  Boxes and
+    masks of the same objects, where the model has them, are added: the absolute difference, and the
+    divergence of every pixel, weighed by how sure the target is of the object.
 
     Args:
         largest, sampled, smallest: one of these each.
@@ -58,8 +73,9 @@ class Distillation:
         if temperature <= 0:
             raise ValueError(f'temperature = {temperature}, must be above 0')
         self.temperature = temperature
-        self._targets: dict[str, list[torch.Tensor]] = {}
-        self._sampled: list[list[torch.Tensor]] = []
+        self._targets: dict[str, Target] = {}
+        self._sampled: list[Target] = []
+        self._objects: Any = None
 
     def learn_from_labels(self, instead_of: str) -> None:
         """Replace a source by labels."""
@@ -68,8 +84,9 @@ class Distillation:
             for role, source in self.sources.items()
         }
 
-    def check(self, roles: Sequence[str], kind: ModelKind) -> None:
-        """Check that what the roles of a step learn from comes before them, and is of their kind.
+    def check(self, roles: Sequence[str], kind: ModelKind, model: nn.Module) -> None:
+        """Check that what the roles of a step learn from comes before them, and that answers of the
+        model can be compared.
 
         Raises:
             ValueError: names the role, its source and the sampler's roles, or the kind of model.
@@ -77,10 +94,11 @@ class Distillation:
         comes_from = {INPLACE: LARGEST, MEAN: SAMPLED}
         for i, role in enumerate(roles):
             source = self.sources[role]
-            if source != LABELS and not kind.distils:
+            if source != LABELS and not kind.teaches(model):
                 raise ValueError(
-                    f'distill: {role} = {source!r}, but the model is of the kind '
-                    f"{type(kind).__name__}, which has nothing to distil: {role}='labels'"
+                    f'distill: {role} = {source!r}, but it is not known how to compare the answers '
+                    f"of {_described(kind, model)} (kind {type(kind).__name__}): {role}='labels', "
+                    'or register a kind of model that says how (CONTRIBUTING.md)'
                 )
             if source == TEACHERS and not kind.classifies:
                 raise ValueError(
@@ -100,11 +118,24 @@ class Distillation:
 
     def begin(self, teachers: Sequence[torch.Tensor] | None) -> None:
         """Begin a step, with the teachers' logits where there are any."""
-        self._targets, self._sampled = {}, []
+        self._targets, self._sampled, self._objects = {}, [], None
         if self.needs_teachers:
             if not teachers:
                 raise ValueError("'teachers' are to be learnt from, and there are none")
-            self._targets[TEACHERS] = [mixed_teachers(teachers, self.temperature)]
+            mixed = mixed_teachers(teachers, self.temperature)
+            self._targets[TEACHERS] = Target([mixed], [])
+
+    def objects(self, role: str) -> Any:
+        """Return the objects for which a subnet of a role answers (:attr:`StepOutput.objects`):
+        those of the first one of the step, if it is compared with others, else None.
+        """
+        compared = self.sources[role] in (INPLACE, MEAN) or self._remembers(role)
+        return self._objects if compared else None
+
+    def _remembers(self, role: str) -> bool:
+        """Return whether another subnet of the step learns from a role."""
+        learners = {LARGEST: INPLACE, SAMPLED: MEAN}
+        return learners.get(role) in self.sources.values()
 
     def loss(self, role: str, output: StepOutput) -> torch.Tensor:
         """Return the loss of a subnet's forward; remember what others of the step learn from."""
@@ -115,31 +146,88 @@ class Distillation:
             loss = _over(soft_cross_entropy, output, self._targets[TEACHERS])
         else:
             if source == MEAN:
-                self._targets[MEAN] = [
-                    torch.stack([_resized(p, parts[0].shape) for p in parts]).mean(0)
-                    for parts in zip(*self._sampled)
-                ]
-            loss = _over(adaptive_alpha_divergence, output, self._targets[source])
+                self._targets[MEAN] = _mean(self._sampled)
+            target = self._targets[source]
+            loss = _over(adaptive_alpha_divergence, output, target)
+            for shapes, right in zip(output.shapes, target.shapes):
+                loss = loss + _shape_loss(shapes, right)
         if source != LABELS:
             loss = loss + output.rest
-        if role == LARGEST and INPLACE in self.sources.values():
-            self._targets[INPLACE] = _probabilities(output)
-        elif role == SAMPLED and MEAN in self.sources.values():
-            self._sampled.append(_probabilities(output))
+        if self._remembers(role):
+            target = _target(output)
+            if role == LARGEST:
+                self._targets[INPLACE] = target
+            else:
+                self._sampled.append(target)
+            if self._objects is None:
+                self._objects = output.objects
         return loss
 
 
-def _probabilities(output: StepOutput) -> list[torch.Tensor]:
-    return [z.detach().float().softmax(1) for z in output.logits]
+def _described(kind: ModelKind, model: nn.Module) -> str:
+    """Return what a model is, for people: its class, and that of its head."""
+    head = kind.head(model)
+    which = type(model).__name__
+    return which if head is None or head[1] is model else f'{which} with {type(head[1]).__name__}'
 
 
-def _over(function: Callable, output: StepOutput, targets: Sequence[torch.Tensor]) -> torch.Tensor:
-    if len(output.logits) != len(targets):
-        raise ValueError(f'{len(output.logits)} outputs and targets for {len(targets)}')
-    pairs = [(z.float(), _resized(t, z.shape)) for z, t in zip(output.logits, targets)]
+def _target(output: StepOutput) -> Target:
+    shapes = [
+        s._replace(
+            values=binary(s.values.detach().float()).softmax(1) if s.masks else s.values.detach(),
+            certain=s.certain.detach(),
+        )
+        for s in output.shapes
+    ]
+    return Target([z.detach().float().softmax(1) for z in output.logits], shapes)
+
+
+def _mean(targets: Sequence[Target]) -> Target:
+    """Return the mean of several subnets' answers, on the grids of the first."""
+
+    def mean(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+        return torch.stack([_resized(p, parts[0].shape) for p in parts]).mean(0)
+
+    return Target(
+        [mean(parts) for parts in zip(*(t.probabilities for t in targets))],
+        [
+            parts[0]._replace(
+                values=mean([p.values for p in parts]), certain=mean([p.certain for p in parts])
+            )
+            for parts in zip(*(t.shapes for t in targets))
+        ],
+    )
+
+
+def _over(function: Callable, output: StepOutput, target: Target) -> torch.Tensor:
+    if len(output.logits) != len(target.probabilities):
+        raise ValueError(
+            f'{len(output.logits)} outputs and targets for {len(target.probabilities)}'
+        )
+    pairs = []
+    for z, t in zip(output.logits, target.probabilities):
+        if z.shape[1] < 2:
+            raise ValueError(
+                f'logits of the shape {tuple(z.shape)} have one class, whose softmax is always 1: '
+                'of a sigmoid give (N, 2, ...), the logits of yes and of no'
+            )
+        pairs.append((z.float(), _resized(t, z.shape)))
     if output.rare:
         return focal_mean(function, pairs)
-    return sum(function(z, t) for z, t in pairs)
+    # Of images without objects there may be no regions: the mean of nothing is NaN.
+    return sum(function(z, t) if z.numel() else z.sum() for z, t in pairs)
+
+
+def _shape_loss(shapes: Shapes, target: Shapes) -> torch.Tensor:
+    """Return the mean difference of boxes, or divergence of masks, over the sure objects."""
+    values = shapes.values.float()
+    if shapes.masks:
+        logits = binary(values)
+        right = _resized(target.values, logits.shape)
+        each = adaptive_alpha_divergence(logits, right, reduction='none').mean((1, 2))
+    else:
+        each = (values - target.values).abs().sum(1)
+    return shapes.weight * (each * target.certain).sum() / target.certain.sum().clamp(min=1)
 
 
 def _resized(target: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:

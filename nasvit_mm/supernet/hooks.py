@@ -108,5 +108,8 @@ def steps_per_epoch(runner: Any) -> int:
 def _supernet(runner: Any) -> Supernet:
     model = unwrapped(runner.model)
     if not isinstance(model, Supernet):
-        raise TypeError(f'the hook SupernetState is for a Supernet, not {type(model).__name__}')
+        raise UsageError(
+            f'the hook SupernetState is for a model of the type nasvit_mm.Supernet, not '
+            f'{type(model).__name__}: leave it out of custom_hooks'
+        )
     return model

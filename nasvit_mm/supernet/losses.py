@@ -64,12 +64,13 @@ def focal_mean(loss: Callable, pairs: Sequence[tuple[torch.Tensor, torch.Tensor]
 
     Args:
         loss: ``loss(logits, target, reduction='none')``.
-        pairs: (logits, target) of each map, (N, 2, ...); class 0 is the foreground.
+        pairs: (logits, target) of each map, (N, classes, ...); the last class is the background.
     """
     total, foreground = 0.0, 0.0
     for logits, target in pairs:
-        p, q = target[:, 0].detach(), logits.detach().softmax(1)[:, 0]
-        total = total + ((p - q).square() * loss(logits, target, reduction='none')).sum()
+        p, q = target[:, :-1].detach(), logits.detach().softmax(1)[:, :-1]
+        weight = (p - q).square().sum(1)
+        total = total + (weight * loss(logits, target, reduction='none')).sum()
         foreground = foreground + p.square().sum()
     return total / foreground.clamp(min=1)
 

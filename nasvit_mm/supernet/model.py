@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,13 @@ from nasvit_mm.dense import elastic_backbone, kind_of
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS, SAMPLERS, registered
+from nasvit_mm.runtime import NonFiniteLoss
+from nasvit_mm.supernet.batch import copied
+from nasvit_mm.supernet.check import check_training
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
-
-
-class NonFiniteLoss(RuntimeError):
-    """A loss, or a gradient, is NaN or infinite; the message names the subnets and the dump."""
 
 
 @MODELS.register_module()
@@ -88,7 +88,7 @@ class Supernet(BaseModel):
         try:
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
             self._has_seed = 'seed' in sampler
-            self._explained = False
+            self._explained = self._checked = False
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
             if self.distill.needs_teachers and teachers is None:
@@ -99,7 +99,7 @@ class Supernet(BaseModel):
                     "distill learns from 'teachers', and none are named; "
                     'teachers=None puts labels in their place'
                 )
-            self.distill.check(self.sampler.roles, self.kind)
+            self.distill.check(self.sampler.roles, self.kind, built)
             _check_numbers(clip_grad, agc, log_cosine)
             # In a list: a module of its own would go into checkpoints and averages.
             self._teachers = []
@@ -187,8 +187,17 @@ class Supernet(BaseModel):
             )
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
-        """Train one step over a batch; return what is logged."""
+        """Train one step over a batch; return what is logged.
+
+        Raises:
+            UsageError: in the first step, see :func:`check_training`.
+            NonFiniteLoss: a loss or a gradient is not finite.
+        """
         self.check_optimizer(optim_wrapper)
+        if not self._checked:
+            context = partial(optim_wrapper.optim_context, self)
+            check_training(self.model, self.kind, self.distill, data, context)
+            self._checked = True
         self.step += 1
         before = self.model.backbone.arch, self.model.backbone.phase
         try:
@@ -213,7 +222,8 @@ class Supernet(BaseModel):
             taken.append(choice)
             self.set_arch(choice.arch, choice.phase)
             with optim_wrapper.optim_context(self):
-                output = self.kind.forward(self.model, ready)
+                objects = self.distill.objects(choice.role)
+                output = self.kind.forward_on(self.model, copied(ready), objects)
                 loss = self.distill.loss(choice.role, output)
             self._check_finite(loss, choice, data)
             optim_wrapper.backward(loss)

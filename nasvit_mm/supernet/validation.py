@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
@@ -40,13 +41,33 @@ def calibrated(
             None: keep the statistics there are.
     """
     kind = kind_of(model)
-    out = kind.extract(model, arch, phase).eval()
+    out = kind.extract(model, arch, phase)
+    out.eval()  # on a line of its own: LAD's returns None
+
+    def forward(model: nn.Module, batch: Any) -> None:
+        with heads_in_training(model):
+            kind.forward(model, model.data_preprocessor(batch, True))
+
     if batches is not None and batch_norms(out):
-        recalibrate_bn(
-            out, batches, lambda m, batch: kind.forward(m, m.data_preprocessor(batch, True))
-        )
+        recalibrate_bn(out, batches, forward)
     share_buffers(out)
     return out
+
+
+@contextmanager
+def heads_in_training(model: nn.Module) -> Iterator[None]:
+    """Have what computes a loss give the outputs that the loss takes: K-Net's head gives those of
+    all stages, SOLO's masks of another size.  The parts inside, dropout too, stay as they are.
+    """
+    heads = [m for m in model.modules() if hasattr(m, 'loss') or hasattr(m, 'loss_by_feat')]
+    before = [m.training for m in heads]
+    try:
+        for m in heads:
+            m.training = True
+        yield
+    finally:
+        for m, mode in zip(heads, before):
+            m.training = mode
 
 
 def check_phase(backbone: nn.Module, phase: int) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.nn import Span, take
 from tests.families import NETWORKS, backbone, classifier
 
@@ -25,8 +26,6 @@ def difference(a: torch.Tensor, b: torch.Tensor) -> float:
 @pytest.mark.parametrize('space', NETWORKS)
 def test_onnx(space, what, tmp_path):
     """Dynamic batch, fixed height and width; windows with padding in the backbone."""
-    import onnxruntime
-
     if what == 'classifier':
         model = classifier(space, 'smallest').eval()
         size = (model.arch.resolution,) * 2
@@ -35,7 +34,7 @@ def test_onnx(space, what, tmp_path):
     path = tmp_path / 'model.onnx'
     batch = torch.export.Dim('batch', min=1, max=64)
     torch.onnx.export(model, (picture(2, *size),), path, dynamo=True, dynamic_shapes=({0: batch},))
-    session = onnxruntime.InferenceSession(path)
+    session = import_onnxruntime().InferenceSession(path)
     for n in (1, 3):
         x = picture(n, *size)
         with torch.no_grad():

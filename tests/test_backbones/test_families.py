@@ -228,6 +228,16 @@ def test_channels_last(space):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize('out_width', [None, 8])
+@pytest.mark.parametrize('space', NETWORKS)
+def test_maps_are_contiguous(space, out_width):
+    """Heads of OpenMMLab take views of them, as DMNet's and CenterNet's do."""
+    net = backbone(space, small(space).largest, out_width=out_width).eval()
+    for layout in (torch.contiguous_format, torch.channels_last):
+        maps = net(picture(64, 96, batch=2).contiguous(memory_format=layout))
+        assert all(x.is_contiguous() for x in maps)
+
+
 @pytest.mark.parametrize('space', NETWORKS)
 def test_drop_path(space):
     x, arch = picture(64, 64), small(space).largest

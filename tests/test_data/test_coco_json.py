@@ -8,18 +8,26 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from nasvit_mm.data import Problems, check_contents, check_data
+from nasvit_mm.data import PassCache, Problems, check_categories, check_contents, check_data
 from nasvit_mm.data.coco_complete import complete, complete_coco
 from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.errors import DataError
 
 POLYGON = [[2, 2, 12, 2, 12, 10, 2, 10]]
+RUNS = dict(size=[30, 40], counts=[400, 200, 600])
+
+
+def around(box: list[float]) -> list[list[float]]:
+    """Return the polygon of a box."""
+    x, y, w, h = box
+    return [[x, y, x + w, y, x + w, y + h, x, y + h]]
 
 
 def content() -> dict[str, Any]:
@@ -36,7 +44,7 @@ def content() -> dict[str, Any]:
                 bbox=box,
                 area=box[2] * box[3],
                 iscrowd=0,
-                segmentation=copy.deepcopy(POLYGON),
+                segmentation=around(box),
             )
             for k, box in enumerate(boxes)
         ],
@@ -107,7 +115,7 @@ def test_sound_annotations_pass() -> None:
         (each(segmentation=[]), r'usable segmentation.* \(4\): annotation 1: segmentation = \[\]'),
         (each(segmentation=POLYGON[0]), 'A segmentation is a list of polygons'),
         (first(segmentation=[[2, 2, 9, 9]]), 'annotation 1: segmentation'),
-        (first(segmentation=dict(size=[5, 5], counts='a')), r'\[5, 5\] in an image of \[30, 40\]'),
+        (first(segmentation=dict(size=[5, 5], counts=[25])), r'\[5, 5\] in an image of \[30, 40\]'),
         (lambda d: d['annotations'][0].pop('segmentation'), 'annotation 1: no segmentation'),
     ],
 )
@@ -131,7 +139,7 @@ def test_five_of_each_kind_are_named() -> None:
 
 def test_whole_floats_are_ids_and_run_lengths_are_segmentations() -> None:
     data = content()
-    each(segmentation=dict(size=[30, 40], counts='abc'))(data)
+    each(segmentation=RUNS)(data)
     for one in data['annotations']:
         one['image_id'] = float(one['image_id'])
     assert not found(data)
@@ -149,8 +157,16 @@ def test_segmentations_are_needed_by_masks_only() -> None:
         (lambda d: d.update(annotations=[]), 'val', 'metric will be undefined'),
         (lambda d: d['annotations'][0].pop('area'), 'train', "1 of 4 .* have no 'area'"),
         (lambda d: d['annotations'][0].pop('iscrowd'), 'train', "1 of 4 .* have no 'iscrowd'"),
-        (first(bbox=[35, 2, 9, 8]), 'train', '1 of 4 boxes in a.json leave their image'),
-        (first(bbox=[2, 2, 9, 0]), 'train', 'narrower than a pixel.* annotations 1$'),
+        (
+            first(bbox=[35, 2, 9, 8], segmentation=RUNS),
+            'train',
+            '1 of 4 boxes in a.json leave their image',
+        ),
+        (
+            first(bbox=[2, 2, 9, 0], segmentation=RUNS),
+            'train',
+            'narrower than a pixel.* annotations 1$',
+        ),
         (each(category_id=1), 'train', 'no box of a.json is of the categories dog'),
     ],
 )
@@ -213,7 +229,7 @@ def config(folder: Path) -> Config:
     def loader(split: str) -> dict[str, Any]:
         return dict(
             dataset=dict(
-                type='CocoDataset',
+                type='mmdet.CocoDataset',
                 data_root=str(folder),
                 ann_file=f'{split}.json',
                 data_prefix=dict(img='img'),
@@ -286,6 +302,78 @@ def test_the_metric_reads_the_loaders_file(folder: Path) -> None:
     cfg.val_evaluator.ann_file = str(folder / 'train.json')
     with pytest.raises(DataError, match=r'val_evaluator.ann_file is .*train.json, .* .*val.json'):
         check_data(cfg, 'train')
+
+
+@pytest.mark.parametrize('wrap', ['RepeatDataset', 'ClassBalancedDataset', 'ConcatDataset'])
+def test_one_of_several_metrics_reads_another_file_than_a_wrapped_set(
+    folder: Path, wrap: str
+) -> None:
+    cfg = config(folder)
+    inner = cfg.val_dataloader.dataset
+    many = wrap == 'ConcatDataset'
+    cfg.val_dataloader.dataset = dict(
+        type=wrap, **(dict(datasets=[inner]) if many else dict(dataset=inner))
+    )
+    cfg.val_evaluator = [cfg.val_evaluator, dict(type='DumpResults', out_file_path='a.pkl')]
+    check_data(cfg, 'val')
+    cfg.val_evaluator[0].ann_file = str(folder / 'train.json')
+    where = 'dataset.datasets.0' if many else 'dataset.dataset'
+    with pytest.raises(DataError, match=f'while val_dataloader.{where}.ann_file is .*val.json'):
+        check_data(cfg, 'val')
+
+
+@pytest.mark.parametrize('kind', ['mmdet.CityscapesDataset', 'mmdet.iSAIDDataset'])
+def test_data_sets_derived_from_coco_are_looked_at(folder: Path, kind: str) -> None:
+    cfg = config(folder)
+    cfg.train_dataloader.dataset.type = kind
+    (folder / 'train.json').write_text('[]')
+    with pytest.raises(DataError, match='train.json holds a list'):
+        check_contents(cfg, 'train')
+
+
+def test_width_and_height_are_swapped(folder: Path) -> None:
+    data = content()
+    for image in data['images']:
+        image.update(file_name=f'train{image["file_name"]}', width=30, height=40)
+    (folder / 'train.json').write_text(json.dumps(data))
+    with pytest.raises(DataError, match='are swapped in .*train.json') as error:
+        check_contents(config(folder), 'train')
+    assert 'outside' not in str(error.value)  # what follows from it is not said
+
+
+def test_a_cut_image_is_named(folder: Path) -> None:
+    noise = Image.effect_noise((40, 30), 90)
+    noise.save(folder / 'img/train1.jpg')
+    whole = (folder / 'img/train1.jpg').read_bytes()
+    check_contents(config(folder), 'train')
+    (folder / 'img/train1.jpg').write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(DataError, match='cannot be read: .*train1.jpg .*truncated'):
+        check_contents(config(folder), 'train')
+
+
+# ---------------------------------------------------------------------- categories
+def test_boxes_of_other_categories_are_said_to_be_left_out(folder: Path) -> None:
+    found = categories(folder, ['cat'])
+    assert found == [
+        f'2 of 4 boxes of {folder}/train.json are not used, for their categories are no classes of '
+        'the train data set (SimpleNamespace): dog'
+    ]
+    assert categories(folder, ['cat', 'dog']) == []
+
+
+def test_categories_are_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_contents(config(folder), 'train')
+    monkeypatch.setattr('nasvit_mm.data.coco_files.read_coco', lambda *a, **k: {}['read again'])
+    assert categories(folder, ['cat', 'dog']) == []
+
+
+def categories(folder: Path, classes: list[str]) -> list[str]:
+    ids = [i for i, name in ((1, 'cat'), (2, 'dog')) if name in classes]
+    data = SimpleNamespace(ann_file=str(folder / 'train.json'), cat_ids=ids)
+    problems = Problems()
+    cache = PassCache(folder / 'work')
+    check_categories(data, classes, 'train', 'model.bbox_head', problems, cache)
+    return problems.warnings
 
 
 # ---------------------------------------------------------------------- what is completed

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import init_default_scope
 from PIL import Image
 
 import nasvit_mm.compat  # noqa: F401 (before mmseg)
@@ -19,6 +21,7 @@ from nasvit_mm.data import (
     keep_wide_labels,
     look_at_label_maps,
 )
+from nasvit_mm.data.images import files_below
 from nasvit_mm.data.pass_cache import ALL_UP_TO, SAMPLE, sample
 from nasvit_mm.data.report import with_progress
 from nasvit_mm.data.shared_images import SharedImages
@@ -47,13 +50,14 @@ def folder(tmp_path: Path) -> Path:
 def dataset(folder: Path, color_type: str = 'color', backend: str = 'pillow', **kwargs: Any):
     from mmseg.datasets import BaseSegDataset
 
+    init_default_scope('mmseg')
     return BaseSegDataset(
         data_root=str(folder),
         data_prefix=dict(img_path='img', seg_map_path='ann'),
         metainfo=dict(classes=('x', 'y', 'z'), palette=[[0, 0, 0]] * 3),
         pipeline=[
-            dict(type='mmseg.LoadImageFromFile', color_type=color_type),
-            dict(type='mmseg.LoadAnnotations', imdecode_backend=backend),
+            dict(type='LoadImageFromFile', color_type=color_type),
+            dict(type='LoadAnnotations', imdecode_backend=backend),
         ],
         **kwargs,
     )
@@ -157,6 +161,59 @@ def test_masks_without_images_are_said(folder: Path) -> None:
     assert len(warnings) == 1 and '1 of 3 masks' in warnings[0] and 'ann/b.png' in warnings[0]
 
 
+def test_links_to_folders_are_followed(folder: Path) -> None:
+    for sub in ('img', 'ann'):
+        (folder / sub).rename(folder / f'{sub}_real')
+        (folder / sub).mkdir()
+        (folder / sub / 'city').symlink_to(folder / f'{sub}_real')
+    (folder / 'img_real/above').symlink_to(folder / 'img')  # which would have no end
+    (folder / 'img_real/.c.jpg').touch()  # hidden, so no image
+    assert sorted(files_below(folder / 'img', '.jpg')) == ['city/a.jpg', 'city/b.jpg', 'city/c.jpg']
+    (folder / 'img_real/above').unlink()
+    counts, warnings = look(dataset(folder))
+    assert counts.total == 3 and not warnings
+
+
+def test_cut_images_are_named(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / 'img/b.jpg')
+    Image.fromarray(noise[..., 0] % 3).save(folder / 'ann/b.png')
+    assert look(dataset(folder))
+    (folder / 'img/b.jpg').write_bytes((folder / 'img/b.jpg').read_bytes()[:2000])
+    with pytest.raises(DataError, match='cannot be read: .*img/b.jpg .*truncated'):
+        look(dataset(folder))
+
+
+def test_masks_of_real_numbers_are_refused(folder: Path) -> None:
+    for name in 'abc':
+        Image.fromarray(LABELS.astype(np.float32)).save(folder / f'ann/{name}.tif')
+    with pytest.raises(DataError, match=r'of real numbers \(3\): .*ann/a.tif .mode F'):
+        look(dataset(folder, seg_map_suffix='.tif'))
+
+
+def test_the_loader_treats_label_0_as_the_data_set_does(folder: Path) -> None:
+    data = dataset(folder)
+    data.pipeline.transforms[1].reduce_zero_label = True
+    with pytest.raises(DataError, match='the train data set has True, the data set False. Leave'):
+        look(data)
+
+
+def test_a_loader_derived_from_that_of_mmseg_is_known(folder: Path) -> None:
+    from mmseg.datasets.transforms import LoadAnnotations
+
+    class Same(LoadAnnotations):
+        pass
+
+    class Other(LoadAnnotations):
+        def _load_seg_map(self, results: dict) -> None:
+            raise NotImplementedError
+
+    for kind, known in ((Same, True), (Other, False)):
+        data = dataset(folder)
+        data.pipeline.transforms[1] = kind()
+        assert (look(data)[0] is not None) is known
+
+
 def test_a_list_leaves_masks_over(folder: Path) -> None:
     (folder / 'list.txt').write_text('a\nc\n')
     assert not look(dataset(folder, ann_file='list.txt'))[1]
@@ -166,6 +223,41 @@ def test_a_list_with_suffixes(folder: Path) -> None:
     (folder / 'list.txt').write_text('a.jpg\nb.jpg\n')
     with pytest.raises(DataError, match=r'list.txt .* names 2 images .* write a instead of a.'):
         check_files(dataset(folder, ann_file='list.txt'), 'train')
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('\ufeffa\nb\n', 'list.txt .* begins with a byte order mark'),
+        ('a\n\nb\n', 'list.txt .* has 1 empty lines: remove them'),
+        ('img/a\nimg/b\n', 'names 2 images with folders, .*: write a instead of img/a'),
+        ('a\nd\n', r'img/d.jpg does not exist, .*list.txt\) name it; 1 of 2'),
+        ('a\nB\n', r'img/B.jpg does not exist .there is .*img/b.jpg.*name it as it is'),
+    ],
+    ids=['byte order mark', 'empty line', 'folders', 'missing', 'letters'],
+)
+def test_lists_that_name_other_files(folder: Path, text: str, expected: str) -> None:
+    (folder / 'list.txt').write_text(text, encoding='utf-8')
+    with pytest.raises(DataError, match=expected):
+        check_files(dataset(folder, ann_file='list.txt'), 'train')
+
+
+@pytest.mark.parametrize('text', ['a\r\nb\r\n', 'a  \nb \n'], ids=['CRLF', 'spaces'])
+def test_lists_that_are_read_as_they_are_meant(folder: Path, text: str) -> None:
+    (folder / 'list.txt').write_bytes(text.encode())
+    images = check_files(dataset(folder, ann_file='list.txt'), 'train')
+    assert [Path(path).name for path in images] == ['a.jpg', 'b.jpg']
+
+
+def test_the_suffix_of_masks_is_found(folder: Path) -> None:
+    for name in 'abc':
+        (folder / f'ann/{name}.png').rename(folder / f'ann/{name}_L.PNG')
+    with pytest.raises(
+        DataError, match=r"seg_map_suffix='_L.PNG' in .*now '.png'; there is"
+    ) as error:
+        check_files(dataset(folder), 'train')
+    suffix = re.search("seg_map_suffix='(.+?)'", str(error.value))[1]
+    assert check_files(dataset(folder, seg_map_suffix=suffix), 'train')
 
 
 def test_another_loader_may_read_colours(folder: Path) -> None:
@@ -209,15 +301,35 @@ def test_progress_is_said_after_some_seconds(capsys: pytest.CaptureFixture) -> N
 
 def test_shared_images(folder: Path) -> None:
     (folder / 'link.jpg').symlink_to(folder / 'img/a.jpg')
+    Image.new('RGB', (8, 6), 'red').save(folder / 'img/c.jpg')
     problems, shared = Problems(), SharedImages()
     shared.add('train', [str(folder / 'img/a.jpg'), str(folder / 'img/b.jpg')])
     shared.add('val', [str(folder / 'img/c.jpg')])
-    shared.warn(problems)
+    shared.warn(problems, PassCache(None))
     assert not problems.warnings
     shared.add('val', [str(folder / 'link.jpg')])
-    shared.warn(problems)
+    shared.warn(problems, PassCache(None))
     (line,) = problems.warnings
     assert '1 of 2 images of the val data set' in line and 'a.jpg' in line
+
+
+def test_images_that_are_shared_under_another_name(folder: Path) -> None:
+    folders = folder / 'img/a.jpg', folder / 'img/c.jpg'
+    Image.new('RGB', (8, 6), 'red').save(folders[0])
+    folders[1].write_bytes(folders[0].read_bytes()[::-1])  # as many bytes, others
+    shared, cache = SharedImages(), PassCache(folder)
+    shared.add('train', [str(folders[0])])
+    shared.add('val', [str(folders[1])])
+
+    def warnings(cache: PassCache) -> list[str]:
+        problems = Problems()
+        shared.warn(problems, cache)
+        return problems.warnings
+
+    assert not warnings(cache)
+    folders[1].write_bytes(folders[0].read_bytes())
+    for found in (warnings(cache), warnings(PassCache(folder))):  # read, and as it was kept
+        assert len(found) == 1 and re.search('another name.*img/c.jpg is .*img/a.jpg', found[0])
 
 
 # ---------------------------------------------------------------------- more than 8 bits

@@ -2,12 +2,14 @@
 
 import json
 import runpy
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from nasvit_mm.cli.common import run
 from nasvit_mm.demo_data import ADE20K_INDEX, CLASSES, ade20k, folder, render_scene, write_ade20k
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'demo_data.py'
@@ -203,7 +205,7 @@ def test_command(tmp_path, capsys):
         (['--out', str(Path(ade20k.__file__).parent)], 'not demo data'),
     ):
         with pytest.raises(SystemExit) as stop:
-            main(['--out', str(tmp_path / 'ade'), *arguments, *bad])
+            run(partial(main, ['--out', str(tmp_path / 'ade'), *arguments, *bad]))
         assert stop.value.code == 2
         error = capsys.readouterr().err
         assert message in error and 'Traceback' not in error

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.model import BaseModel
+from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 from PIL import Image
 from torch import nn
@@ -47,6 +48,7 @@ def folder(tmp_path: Path) -> Path:
 def dataset(folder: Path, **kwargs):
     from mmseg.datasets import BaseSegDataset
 
+    init_default_scope('mmseg')
     out = BaseSegDataset(
         data_root=str(folder),
         data_prefix=dict(img_path='img', seg_map_path='ann'),
@@ -92,6 +94,21 @@ def test_missing_annotation_inside_a_wrapper(folder: Path, wrap: str) -> None:
 def test_number_of_classes(folder: Path) -> None:
     with pytest.raises(DataError, match=r'3 classes, the head num_classes=4; set model.'):
         check(dataset(folder), Model(4))
+
+
+@pytest.mark.parametrize('wrap', ['RepeatDataset', 'ClassBalancedDataset', 'ConcatDataset'])
+def test_number_of_classes_of_a_wrapped_set(folder: Path, wrap: str) -> None:
+    from mmengine import dataset as wrappers
+
+    inner = dataset(folder)
+    inner.get_cat_ids = lambda index: [0]
+    outer = dict(
+        RepeatDataset=lambda: wrappers.RepeatDataset(inner, 2),
+        ClassBalancedDataset=lambda: wrappers.ClassBalancedDataset(inner, 0.5),
+        ConcatDataset=lambda: wrappers.ConcatDataset([inner, inner]),
+    )[wrap]()
+    with pytest.raises(DataError, match='3 classes, the head num_classes=4'):
+        check(outer, Model(4))
 
 
 def batch(values: list[int], **meta) -> dict:
@@ -188,8 +205,7 @@ class TestMasks:
     @staticmethod
     def data(folder: Path):
         return dataset(
-            folder,
-            pipeline=[dict(type='mmseg.LoadImageFromFile'), dict(type='mmseg.LoadAnnotations')],
+            folder, pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
         )
 
     @staticmethod
@@ -215,13 +231,26 @@ class TestMasks:
         loops = dict(_train_loop=loop, _val_loop=None, _test_loop=None)
         CheckData(contents=False).before_run(SimpleNamespace(model=self.head(), **loops))
 
-    def test_crop_and_padding_differ(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        lines: list[str] = []
+    @pytest.fixture
+    def lines(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Return the warnings, as they are logged."""
+        out: list[str] = []
         monkeypatch.setattr(
-            'nasvit_mm.data.report.print_log', lambda line, *a, **k: lines.append(line)
+            'nasvit_mm.data.report.print_log', lambda line, *a, **k: out.append(line)
         )
+        return out
+
+    def test_what_nobody_looks_at_is_said(self, folder: Path, lines: list[str]) -> None:
+        check(dataset(folder, pipeline=[]), self.head())  # no loader of label maps
+        assert len(lines) == 1 and 'val data set (BaseSegDataset) are not looked at' in lines[0]
+        data = dataset(folder, pipeline=[])
+        del data.data_prefix['seg_map_path']  # images alone: nothing to look at
+        check(data, self.head())
+        assert len(lines) == 1
+
+    def test_crop_and_padding_differ(self, folder: Path, lines: list[str]) -> None:
         Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4) % 3).save(folder / 'ann/a.png')
-        steps = [dict(type='mmseg.RandomCrop', crop_size=(2, 2))]
+        steps = [dict(type='RandomCrop', crop_size=(2, 2))]
         loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset(folder, pipeline=steps)))
         model = self.head()
         model.data_preprocessor = nn.Identity()
@@ -230,5 +259,5 @@ class TestMasks:
             model.data_preprocessor.size = size
             CheckData().before_run(SimpleNamespace(model=model, **loops))
             loop.dataloader.dataset = dataset(folder, pipeline=steps)
-        (line,) = lines
+        (line,) = [line for line in lines if 'cropped' in line]
         assert '(2, 2)' in line and 'padded to (4, 4)' in line

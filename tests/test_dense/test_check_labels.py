@@ -91,3 +91,32 @@ def test_one_class(loss: Any, why: str) -> None:
     with pytest.raises(DataError, match=f'num_classes=1: .*{why}.*labels 0 .*out_channels=1'):
         check_one_class(head(1, loss=loss), 'model.decode_head', counts(0, 255))
     check_one_class(head(2, loss=loss), 'model.decode_head')
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'advice', 'right'),
+    [
+        (((0, 255), 2), 'of masks of 0 and 255, mask // 255', ((0, 1), 2)),
+        (
+            ((0, 1, 2, 3), 3),
+            'reduce_zero_label=True',
+            ((0, 1, 2, 3), 3, dict(reduce_zero_label=True)),
+        ),
+        (((0, 1, 2, 3), 3), 'there are 4 classes: name them and set', ((0, 1, 2, 3), 4)),
+        (((0, 128), 2), 'Write the classes as 0 to 1', ((0, 1), 2)),
+        (((0, 1, 2, 9), 3), 'Correct the files', ((0, 1, 2), 3)),
+        (
+            (range(1, 301), 300, dict(reduce_zero_label=True)),
+            'Write the labels minus one into the files, and leave reduce_zero_label out',
+            (range(300), 300),
+        ),
+    ],
+    ids=['0 and 255', 'from 1', 'one more class', 'two values', 'one label', 'many from 1'],
+)
+def test_the_remedies(wrong: tuple, advice: str, right: tuple) -> None:
+    labels, number, *meta = wrong
+    with pytest.raises(DataError, match=advice):
+        compare(counts(*labels), number, **dict(*meta))
+    labels, number, *meta = right
+    ignored = 65535 if number > 255 else 255
+    assert compare(counts(*labels), number, ignored, **dict(*meta)) == []

@@ -11,15 +11,18 @@ from mmengine.config import Config
 from mmengine.registry import MODELS as ROOT_MODELS
 from torch import nn
 
+from nasvit_mm import get_space
 from nasvit_mm.backbones import ElasticBackbone, register_backbone
 from nasvit_mm.cost import FamilyCost
 from nasvit_mm.cost.primitives import conv, norm
 from nasvit_mm.dense import SearchedModel, build_model, count_model
+from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES, Family
 from nasvit_mm.nn import ElasticConv2d, Span
 from nasvit_mm.registry import MODELS
 from nasvit_mm.search import Problem
 from nasvit_mm.spaces import DEPTH, RESOLUTION, WIDTH, Field, Space
+from tests.zoo import ALL, ZOO, Entry, zoo_model
 
 SIZE = (64, 96)
 STAGES = ('one', 'two', 'three', 'four')
@@ -151,3 +154,35 @@ def test_one_gene_many_widths(pyramid: Space) -> None:
     found = of.total(within.sample(np.random.default_rng(0), 50), SIZE).macs
     assert len(found) == 50 and ((low <= found) & (found <= high)).all()
     assert len(set(found)) > 5
+
+
+def of_the_zoo(entry: Entry, space: str) -> SearchedModel:
+    """A model of a zoo whose heads follow the widths of the candidates."""
+    cfg = Config(dict(default_scope=entry.package, model=zoo_model(entry, space, SIZE)))
+    cfg.model.backbone.pop('out_width')
+    cfg.model.backbone.pop('space')
+    cfg.model.backbone.arch = 'supernet'
+    return SearchedModel(cfg, get_space(space))
+
+
+@pytest.mark.parametrize(
+    ('entry', 'space'),
+    [
+        (Entry('mmseg', 'hrnet/fcn_hr18_4xb2-160k_cityscapes-512x1024.py', ALL), 'elasticvit'),
+        (ZOO['mask_rcnn'], 'nasvit'),
+    ],
+    ids=['resize_concat', 'mask_rcnn'],
+)
+def test_costs_of_heads_that_follow_the_widths(entry: Entry, space: str) -> None:
+    of = of_the_zoo(entry, space)
+    genes = of.space.uniform_genes(3, 2)
+    total = of.total(genes, (128, 160))
+    for i, arch in enumerate(of.space.from_genes(genes)):
+        built = count_model(build_model(of.config(arch)), (128, 160))
+        assert (total.macs[i], total.params[i]) == (built.total_macs, built.total_params)
+
+
+def test_a_head_that_is_quadratic_in_a_width() -> None:
+    of = of_the_zoo(Entry('mmseg', 'ann/ann_r50-d8_4xb2-40k_cityscapes-512x1024.py'), 'nasvit')
+    with pytest.raises(UsageError, match=r'not linear in the widths .* out_width'):
+        of.head(of.space.uniform_genes(0, 1), (128, 160))

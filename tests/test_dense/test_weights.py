@@ -54,7 +54,7 @@ def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
     for model, message in (
         (
             network(width=5),
-            r'2 entries have another shape, the first: backbone\.weight is 4x2 '
+            r'2 entries have another shape or type, the first: backbone\.weight is 4x2 '
             r"in the file, 5x2 in the model; .* expects Net 'tiny'",
         ),
         (
@@ -65,3 +65,5 @@ def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=rf'weights\.pth does not fit the backbone.*{message}'):
             check_backbone_fits(model, path, cfg)
+    with pytest.raises(UsageError, match=r'weights\.pth: none of its 4 entries is one of the 2 of'):
+        check_backbone_fits(nn.Linear(2, 3), path, cfg)  # mmengine would begin at random

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,8 +36,8 @@ def block_time(block: Block) -> float:
 class Device(latency._Stopwatch):
     """In the place of the real one: times by formula, no noise."""
 
-    def __init__(self, task, pictures, rounds) -> None:
-        self.task, self.size = task, tuple(pictures.shape[2:])
+    def __init__(self, task, images, rounds) -> None:
+        self.task, self.size = task, tuple(images.shape[2:])
 
     def measure(self, arch):
         blocks = [block_time(block) for block in self.task.net.blocks_of(arch)]
@@ -134,10 +136,18 @@ def test_a_real_device(tmp_path):
     assert again.digest == table.digest
 
 
+@pytest.fixture(scope='module')
+def table():
+    """A table's text, which is made once."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(latency, '_Stopwatch', Device)
+        build_latency_table(task('nasvit'), SIZE, networks=20).save(Path(folder, 'table.json'))
+        return Path(folder, 'table.json').read_text()
+
+
 @pytest.fixture
-def file(tmp_path, monkeypatch):
-    monkeypatch.setattr(latency, '_Stopwatch', Device)
-    build_latency_table(task('nasvit'), SIZE, networks=20).save(tmp_path / 'table.json')
+def file(table, tmp_path):
+    (tmp_path / 'table.json').write_text(table)
     return tmp_path / 'table.json'
 
 
@@ -192,3 +202,62 @@ def test_tables_of_something_else(file, tmp_path):
     (tmp_path / 'list.json').write_text(json.dumps(dict(blocks={})))
     with pytest.raises(UsageError, match='is no latency table'):
         LatencyTable.load(tmp_path / 'list.json', other, SIZE)
+
+
+def without(key):
+    def change(table):
+        del table[key]
+
+    return change
+
+
+def put(value, *keys):
+    def change(table):
+        for key in keys[:-1]:
+            table = table[key]
+        table[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ('change', 'said'),
+    [
+        (without('blocks'), r"holds \['about', 'check', 'rest'\], expected about"),
+        (put(1, 'extra'), "holds .*'extra'.*, expected about"),
+        (put([], 'blocks'), r'blocks is \[\], expected a mapping'),
+        (put(None, 'about'), 'about is None, expected a mapping'),
+        (put({}, 'blocks'), 'blocks is empty'),
+        (put({'x': 1.0}, 'blocks'), r"blocks\['x'\]: expected a key like"),
+        (put({'x(a=1)': 1.0, 'x(a=1, b=2)': 1.0}, 'blocks'), 'other blocks of x have 1 sizes'),
+        (put({'x(a=1)': '1'}, 'blocks'), r"blocks\['x\(a=1\)'\] = '1', expected a number"),
+        (put({'x(a=1)': float('nan')}, 'blocks'), 'nan, expected a number'),
+        (put({'x(a=1)': -1.0}, 'blocks'), '-1.0, expected a number, above 0'),
+        (put({'x(a=1)': [1]}, 'blocks'), r'\[1\], expected a number'),
+        (put(float('inf'), 'rest', ''), r"rest\[''\] = inf"),
+        (put({'head': 1.0}, 'rest'), "rest has no ''"),
+        (put(1.0, 'rest', 'hea'), 'of this version: rest = .hea.'),
+        (put('a', 'check', 'kendall_tau'), "check.kendall_tau = 'a', expected a number"),
+        (put({}, 'about'), 'about has no space'),
+        (put('64', 'about', 'input_size'), r"about.input_size = '64', expected \[height"),
+        (put('nasvti', 'about', 'space'), 'about.space: unknown space'),
+        (put(5, 'about', 'space'), 'about.space: '),
+        (put({'backbone': 1}, 'about', 'model'), 'is of another model: '),
+    ],
+)
+def test_a_malformed_table_is_one_sentence(change, said, file):
+    content = json.loads(file.read_text())
+    change(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=said) as caught:
+        LatencyTable.load(file, task('nasvit'), SIZE)
+    assert str(file) in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('text', ['', '{"about": {', '[]', '5', 'null', '\0', '[' * 100000])
+def test_a_file_that_is_no_table(text, tmp_path):
+    path = tmp_path / 'table.json'
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r'table.json is no latency table: ') as caught:
+        LatencyTable.load(path, task('nasvit'), SIZE)
+    assert '\n' not in str(caught.value)

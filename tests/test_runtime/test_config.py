@@ -34,3 +34,9 @@ def test_a_mistake_in_an_imported_module_is_told(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UsageError, match='found_but_broken.*no_such_thing'):
         read_config(tmp_path / 'a.py')
+
+
+def test_an_entry_of_a_list_is_not_overridden_alone() -> None:
+    cfg, options = dict(model=dict(in_channels=[8, 16])), {'model.in_channels.0': 4}
+    with pytest.raises(UsageError, match=r"give the whole list, model\.in_channels='\[\.\.\.\]'"):
+        read_config(cfg, options)

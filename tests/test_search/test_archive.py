@@ -13,6 +13,7 @@ import pytest
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Archive, OnExecutor, Problem, front, read_archive, search
+from nasvit_mm.search.evaluators.data_files import data_digest
 from tests.test_search.common import TOY, algorithm, problem, run
 from tests.test_search.toy import Toy
 
@@ -118,13 +119,12 @@ def test_an_archive_of_other_candidates_is_refused(tmp_path):
 
 
 def test_the_order_of_results_does_not_matter(tmp_path, monkeypatch):
-    def shuffled(futures):
-        order = list(futures)
-        random.Random(1).shuffle(order)
-        return order
+    def one(futures, *args):
+        done = random.Random(len(futures)).choice(sorted(futures, key=id))
+        return {done}, futures - {done}
 
     run(tmp_path / 'serial')
-    monkeypatch.setattr('nasvit_mm.search.evaluators.execute.as_completed', shuffled)
+    monkeypatch.setattr('nasvit_mm.search.evaluators.executor.wait', one)
     run(tmp_path / 'shuffled', backend=OnExecutor(Shuffled()))
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'shuffled')
     assert os.listdir(tmp_path / 'shuffled') == ['archive.jsonl']
@@ -134,11 +134,20 @@ def test_results_before_their_turn_are_kept(tmp_path, monkeypatch):
     """The first candidate's result never comes; those behind it are not evaluated again."""
     log = tmp_path / 'log'
 
-    def stuck(futures):
-        yield from list(futures)[1:8]
+    submitted, calls_of_wait = [], iter([0])
+
+    def submit(self, fn, *args):
+        submitted.append(whole(self, fn, *args))
+        return submitted[-1]
+
+    def stuck(futures, *args):
+        for _ in calls_of_wait:
+            return set(submitted[1:8]), {submitted[0], *submitted[8:]}
         raise KeyboardInterrupt
 
-    monkeypatch.setattr('nasvit_mm.search.evaluators.execute.as_completed', stuck)
+    whole = Shuffled.submit
+    monkeypatch.setattr(Shuffled, 'submit', submit)
+    monkeypatch.setattr('nasvit_mm.search.evaluators.executor.wait', stuck)
     logged = dict(TOY, log=str(log))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / 'cut', evaluator=logged, backend=OnExecutor(Shuffled()))
@@ -314,3 +323,56 @@ def test_a_moved_search_with_other_content_is_another(now, said, tmp_path):
     written.close()
     with pytest.raises(UsageError, match=f'is of another search: {said} differ'):
         Archive.open(tmp_path, now, resume=True)
+
+
+# ---------------------------------------------------------------------- data that moved
+def of_data(root: Path, **more: object) -> dict:
+    """The identity of a search by data below an absolute root, as its evaluator tells it."""
+    dataset = dict(type='D', data_root=f'{root}/', data_prefix=dict(img_path='images'))
+    dataset['ann_file'] = 'val.json'
+    loader, metric = dict(batch_size=2, dataset=dict(dataset)), dict(ann_file=f'{root}/val.json')
+    content = dict(checkpoint='abc', model={}, val_dataloader=loader, val_evaluator=metric)
+    digest = data_digest(loader)
+    spec = dict(type='SupernetEvaluator', dataloader={'dataset.data_root': str(root)})
+    return dict(evaluator=spec, supernet=dict(content, data=dict(val_dataloader=digest), **more))
+
+
+def write_data(root: Path) -> Path:
+    (root / 'images').mkdir(parents=True)
+    (root / 'images/a.png').write_bytes(b'123')
+    (root / 'val.json').write_text('{}')
+    return root
+
+
+def test_a_search_whose_data_were_moved_is_the_same(tmp_path):
+    written = Archive.open(tmp_path / 'run', of_data(write_data(tmp_path / 'there')))
+    written.append(dict(index=0, generation=0, arch={}, costs={}, metrics={}))
+    written.close()
+    (tmp_path / 'there').rename(tmp_path / 'here')
+    Archive.open(tmp_path / 'run', of_data(tmp_path / 'here'), resume=True).close()
+
+
+@pytest.mark.parametrize('name', ['images/a.png', 'images/b.png', 'val.json'])
+def test_other_data_are_another_search(name, tmp_path):
+    written = Archive.open(tmp_path / 'run', of_data(write_data(tmp_path / 'there')))
+    written.append(dict(index=0, generation=0, arch={}, costs={}, metrics={}))
+    written.close()
+    (write_data(tmp_path / 'here') / name).write_text('other')
+    with pytest.raises(UsageError, match='supernet.data.val_dataloader = '):
+        Archive.open(tmp_path / 'run', of_data(tmp_path / 'here'), resume=True)
+
+
+def test_an_archive_that_says_nothing_of_data_resumes_in_its_place(tmp_path):
+    before = of_data(write_data(tmp_path / 'there'))
+    del before['supernet']['data']
+    written = Archive.open(tmp_path / 'run', before)
+    written.append(dict(index=0, generation=0, arch={}, costs={}, metrics={}))
+    written.close()
+    Archive.open(tmp_path / 'run', of_data(tmp_path / 'there'), resume=True).close()
+
+
+def test_data_by_relative_paths_move_with_the_project(tmp_path, monkeypatch):
+    write_data(tmp_path / 'there')
+    monkeypatch.chdir(tmp_path)
+    assert data_digest(dict(dataset=dict(data_root='there'))) is None
+    assert data_digest(dict(dataset=dict(data_root='/no/such/folder'))) is None

@@ -8,9 +8,31 @@ from typing import Any
 import pytest
 from mmengine.config import Config
 
+from nasvit_mm.cost import count
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import read_search
+from nasvit_mm.registry import COSTS, SUBNET_EVALUATORS
+from nasvit_mm.search import CostSource, SubnetEvaluator, read_search
+from nasvit_mm.search.running import chosen_backend
+from nasvit_mm.spaces import get_space
 from tests.commands import ROOT
+
+
+@COSTS.register_module(force=True)
+class Fails(CostSource):
+    def __init__(self, *args):
+        raise KeyError('x')
+
+
+@SUBNET_EVALUATORS.register_module(force=True)
+class Undescribed(SubnetEvaluator):
+    @classmethod
+    def describe(cls):
+        raise KeyError('y')
+
+
+def fails(columns):
+    return 1 / 0
+
 
 SEARCH = dict(
     space='nasvit',
@@ -53,8 +75,20 @@ SEARCH = dict(
             ),
             r"evaluator\.cfg_options = 'y', expected dict",
         ),
+        (dict(time_limit=0), 'time_limit = 0, expected a number, above 0'),
+        (dict(time_limit='1h'), "time_limit = '1h', expected a number"),
+        (dict(objectives=['own'], costs=dict(own=fails)), "'own' .* raises ZeroDivisionError: div"),
+        (dict(costs=dict(own=dict(type='Fails'))), r"own \(Fails\) cannot be built: KeyError: 'x'"),
+        (
+            dict(costs=dict(own=dict(type='FunctionCost', function='tests.test_search.raises:f'))),
+            'raises RuntimeError: no device',
+        ),
+        (
+            dict(objectives=['macs', 'depth'], evaluator=dict(type='Undescribed')),
+            "evaluator Undescribed: describe raises KeyError: 'y'",
+        ),
     ],
-    ids=str,
+    ids=lambda value: str(value).partition(' at 0x')[0],
 )
 def test_what_cannot_be_meant(change: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
@@ -77,3 +111,45 @@ def test_a_task_that_cannot_be_built() -> None:
     del task.model['decode_head']
     with pytest.raises(UsageError, match='decode_head'):
         read_search(Config({**SEARCH, 'task': task.to_dict()}))
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        (dict(workers=100000), r'--workers 100000: .* cores; expected at most \d+'),
+        (dict(workers=0), '--workers = 0, expected a whole number, at least 1'),
+        (dict(workers=2, dask='tcp://x:1'), '--workers and --dask do not go together'),
+        (dict(dask=''), "--dask '': expected tcp://HOST:PORT"),
+        (dict(dask='nowhere'), '--dask nowhere: .*expected tcp://HOST:PORT or tls://HOST:PORT'),
+        (dict(dask='tls://127.0.0.1:9'), r'distributed\.comm\.tls\.ca-file'),
+    ],
+)
+def test_where_nothing_can_be_evaluated(
+    given: dict[str, Any], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dask = pytest.importorskip('dask')
+    cfg = Config(dict(launcher='none', work_dir=str(tmp_path)))
+    with (
+        dask.config.set({'distributed.comm.timeouts.connect': '1s'}),
+        pytest.raises(UsageError, match=said),
+        chosen_backend(cfg, **given),
+    ):
+        pass
+
+
+def test_initial_that_is_more_than_is_evaluated(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr('nasvit_mm.search.initial.print_log', lambda text, *_: said.append(text))
+    archs = [arch.to_dict() for arch in get_space('nasvit').sample(0, 6)]
+    most = [dict(metric='macs', high=float(sorted(count('nasvit', archs, 64).macs)[4]))]
+    read_search(Config({**SEARCH, 'initial': archs, 'constraints': most, 'input_size': 64}))
+    assert said[0].startswith('initial: 1 of 6 architectures do not meet the constraints')
+    assert said[1].startswith('initial: 5 architectures, but the first generation has 4')
+    assert said[1].endswith('algorithm.population=5 takes all')
+
+
+def test_an_initial_archive_without_candidates(tmp_path: Path) -> None:
+    path = tmp_path / 'archive.jsonl'
+    path.write_text('{}\n')
+    with pytest.raises(UsageError, match='holds no candidate that was evaluated'):
+        read_search(Config({**SEARCH, 'initial': str(path)}))

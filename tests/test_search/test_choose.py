@@ -17,6 +17,7 @@ CONFIG = dict(
     task=str(ROOT / 'configs/seg/nasvit_ade20k.py'),
     input_size=[64, 64],
     objectives=['macs', dict(metric='params', goal='max')],
+    constraints=[dict(metric='backbone.params', high=1e9)],
     algorithm=dict(type='random', population=6, generations=1),
 )
 
@@ -29,7 +30,9 @@ def searched(tmp_path_factory):
     return plan, folder, search(plan.problem, plan.algorithm, archive)
 
 
-@pytest.mark.parametrize(('best', 'place'), [(None, 0), ('macs', 0), ('params', -1)])
+@pytest.mark.parametrize(
+    ('best', 'place'), [(None, 0), ('macs', 0), ('params', -1), ('backbone.params', 0)]
+)
 def test_the_best_of_the_front(best, place, searched):
     plan, folder, records = searched
     ends = sorted(front(plan.problem, records), key=lambda r: r['costs'][best or 'macs'])
@@ -60,7 +63,7 @@ def test_an_architecture_by_hand(searched):
     [
         (dict(candidate=6), '--candidate 6: .*archive.jsonl has 0 to 5'),
         (dict(candidate=-1), '--candidate -1'),
-        (dict(best='mIoU'), '--best mIoU: the objectives are macs, params'),
+        (dict(best='mIoU'), "--best = 'mIoU', allowed: macs, params, backbone.params"),
         (dict(arch='nasvit_mid'), "--arch: unknown nasvit architecture 'nasvit_mid'"),
     ],
 )

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-from multiprocessing import get_context
 
 import pytest
 from mmengine.config import Config
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import SUBNET_EVALUATORS
-from nasvit_mm.search import Archive, OnExecutor, SubnetEvaluator, process_pool, read_search, search
-from nasvit_mm.search.evaluators.execute import VISIBLE, take_gpu, visible_gpus
-from tests.test_search.common import TOY, algorithm, problem, run, spec
-from tests.test_search.test_archive import bytes_of
+from nasvit_mm.search import Archive, SubnetEvaluator, read_search, search
+from nasvit_mm.search.evaluators.workers import VISIBLE, visible_gpus
+from tests.test_search.common import TOY, algorithm, problem, spec
 
 
 @SUBNET_EVALUATORS.register_module(force=True)
@@ -104,21 +101,6 @@ def test_a_spec_is_known_by_its_value():
 
 
 # ---------------------------------------------------------------------- GPUs of worker processes
-def test_worker_processes_take_the_gpus_in_turn(monkeypatch):
-    counter, seen = get_context('spawn').Value('i', 0), []
-    for _ in range(5):
-        monkeypatch.delenv(VISIBLE, raising=False)
-        take_gpu(counter, ['2', '5'])
-        seen.append(os.environ[VISIBLE])
-    assert seen == ['2', '5', '2', '5', '2']
-
-
-def test_without_gpus_a_worker_changes_nothing(monkeypatch):
-    monkeypatch.delenv(VISIBLE, raising=False)
-    take_gpu(get_context('spawn').Value('i', 0), [])
-    assert VISIBLE not in os.environ
-
-
 @pytest.mark.parametrize(
     ('named', 'number', 'gpus'),
     [
@@ -135,20 +117,3 @@ def test_gpus_are_named_as_the_user_named_them(named, number, gpus, monkeypatch)
     else:
         monkeypatch.setenv(VISIBLE, named)
     assert visible_gpus() == gpus
-
-
-@pytest.mark.slow
-def test_each_process_of_a_pool_sees_its_gpu():
-    with process_pool(1, ['3', '7']) as one, process_pool(1, ['7']) as other:
-        assert [pool.submit(os.getenv, VISIBLE).result() for pool in (one, other)] == ['3', '7']
-
-
-@pytest.mark.slow
-def test_a_search_in_processes(tmp_path):
-    run(tmp_path / 'here')
-    backend = OnExecutor.processes(2)
-    try:
-        run(tmp_path / 'processes', backend=backend)
-    finally:
-        backend.close()
-    assert bytes_of(tmp_path / 'here') == bytes_of(tmp_path / 'processes')

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
 import re
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,14 +14,16 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from PIL import Image
 
 from nasvit_mm import get_space
+from nasvit_mm.building import read_file
 from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.classification import ImageClassifier
 from nasvit_mm.data import seed_everything
 from nasvit_mm.demo_data import write_ade20k
-from nasvit_mm.dense import SearchedModel, build_model
-from nasvit_mm.errors import UsageError
+from nasvit_mm.dense import SearchedModel, build_model, check_pretrained
+from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import MODELS
 from nasvit_mm.search import check_folder, export_subnet
@@ -86,7 +90,7 @@ def test_what_is_written(space, data, tmp_path):
         )
         batches = [model.data_preprocessor(b, True)['inputs'] for b, _ in zip(loader, range(2))]
         recalibrate_bn(net.backbone, batches)
-        assert 'recalibrated on 6 training pictures' in done.norms
+        assert 'recalibrated on 6 training images' in done.norms
     net.backbone.set_arch(arch)
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -94,6 +98,25 @@ def test_what_is_written(space, data, tmp_path):
         ours = model.backbone.eval()(x)[-1]
     if space != 'vitas_deit_small':  # its outputs go through a pyramid that is new
         assert (ours - theirs).abs().max() < 1e-4 * theirs.abs().max()
+
+
+def test_what_the_data_hold_is_looked_at(data, tmp_path):
+    """As before a training, with the same cache; a mistake is found before anything is written."""
+    net = supernet('nasvit')
+
+    def export(of: SearchedModel, checked_in: Path | None) -> bool:
+        return export_subnet(
+            tmp_path / 'out', of, 'smallest', (64, 64), net, 0, 1, checked_in=checked_in
+        ).calibrated
+
+    assert export(task('nasvit', data), tmp_path) and (tmp_path / 'data_check.json').is_file()
+    shutil.copytree(data, tmp_path / 'data')
+    for mask in (tmp_path / 'data/annotations/training').iterdir():
+        Image.new('L', (64, 64), 201).save(mask)
+    with pytest.raises(DataError, match='201'):
+        export(task('nasvit', tmp_path / 'data'), tmp_path)
+    assert (tmp_path / 'out/weights.pth').is_file()
+    assert export(task('nasvit', tmp_path / 'data'), None)
 
 
 def test_pictures_that_are_not_there(tmp_path):
@@ -177,6 +200,90 @@ def test_the_folder_can_be_moved(tmp_path):
     cfg = Config.fromfile(tmp_path / 'b/config.py')
     assert cfg.model.backbone.init_cfg.checkpoint == str(tmp_path / 'b/weights.pth')
     build_model(cfg).backbone.init_weights()
+
+
+CRAFTED = "it's \"{{ fileDirname }}'+str(1/0)+'\\n{{$HOME:x}}"
+
+
+def test_names_of_any_kind_in_the_config(tmp_path):
+    """What is read is what was written: no quote ends a string, and nothing in a name runs."""
+    of, folder = task('nasvit'), tmp_path / CRAFTED.replace('/', ' ')
+    of.cfg.train_dataloader.dataset.data_root = CRAFTED
+    of.cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={CRAFTED: dict(lr_mult=0.1)})
+    export_subnet(folder, of, 'smallest', (64, 64), supernet('nasvit'), num_calibration=0)
+    cfg, expected = Config.fromfile(folder / 'config.py').to_dict(), of.config('smallest').to_dict()
+    init = cfg['model']['backbone'].pop('init_cfg')
+    assert init == dict(type='Pretrained', checkpoint=str(folder / 'weights.pth'))
+    assert cfg.pop('work_dir') == str(folder / 'train')
+    expected['model']['backbone'].pop('init_cfg', None)
+    assert {k: v for k, v in expected.items() if k not in ('load_from', 'resume')} == cfg
+
+
+def test_names_of_any_kind_on_the_card(tmp_path):
+    origin = dict(
+        chosen='by hand: <img src=x>[a](b)`c`\x1b[31m\n# d', supernet='a|b (sha256 12...)'
+    )
+    export_subnet(tmp_path, task('nasvit'), 'smallest', (64, 64), origin=origin)
+    card = (tmp_path / 'README.md').read_text()
+    assert r'by hand: &lt;img src=x&gt;\[a\](b)\`c\`\\x1b\[31m # d' in card and 'sha256 12' in card
+
+
+def test_a_full_disk_leaves_the_earlier_export(tmp_path, monkeypatch):
+    export_subnet(tmp_path / 'out', task('nasvit'), 'smallest', (64, 64))
+    before = {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(UsageError, match='weights.pth cannot be written'):
+        export_subnet(
+            tmp_path / 'out',
+            task('nasvit'),
+            'largest',
+            (64, 64),
+            supernet('nasvit'),
+            num_calibration=0,
+        )
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / 'out').iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == ['out']
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"space": "nas', '5'])
+def test_a_damaged_export_is_not_written_over(text, tmp_path):
+    (tmp_path / 'arch.json').write_text(text)
+    with pytest.raises(UsageError, match='damaged export|another architecture'):
+        check_folder(tmp_path, get_space('nasvit').smallest, {})
+
+
+def test_the_folder_is_looked_at_again_before_it_is_replaced(tmp_path):
+    """Another export may have come while this one was made."""
+    of = task('nasvit')
+
+    def check():
+        check_folder(tmp_path / 'out', of.space.smallest, {})
+
+    export_subnet(tmp_path / 'out', of, 'largest', (64, 64))
+    with pytest.raises(UsageError, match='another architecture'):
+        export_subnet(tmp_path / 'out', of, 'smallest', (64, 64), check=check)
+    held = of.space.arch(json.loads((tmp_path / 'out/arch.json').read_text()))
+    assert held == of.space.largest
+
+
+def test_a_folder_that_is_not_whole(tmp_path):
+    """What lacks, or was cut, is named where it is read."""
+    export_subnet(tmp_path, task('nasvit'), 'smallest', (64, 64), supernet('nasvit'), 0, 0)
+    cfg = read_file(tmp_path / 'config.py')
+    weights, text = (tmp_path / 'weights.pth').read_bytes(), (tmp_path / 'config.py').read_text()
+    (tmp_path / 'weights.pth').write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(UsageError, match=r'weights\.pth'):
+        build_model(cfg).backbone.init_weights()
+    (tmp_path / 'weights.pth').unlink()
+    with pytest.raises(UsageError, match=r'weights\.pth do not exist'):
+        check_pretrained(cfg)
+    (tmp_path / 'config.py').write_text(text[: len(text) // 2])
+    with pytest.raises(UsageError, match=r'config\.py'):
+        read_file(tmp_path / 'config.py')
 
 
 def test_an_architecture_the_supernet_does_not_hold(tmp_path):

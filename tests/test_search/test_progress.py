@@ -11,7 +11,7 @@ from rich.console import Console
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Problem, SearchBar
-from nasvit_mm.search.running import await_workers
+from nasvit_mm.search.evaluators.on_dask import await_workers
 from nasvit_mm.spaces import get_space
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import PlainConsole
 from nasvit_mm.search import front, front_table, write_report
 from tests.test_search.common import problem, run
 from tests.test_search.toy import Toy
 
-TEXT = '<!--<script> </script>'
+TEXT = '<!--<script> </script> $a$ $b_{$ [red] \x1b[31m'
 
 
 @pytest.fixture
@@ -43,6 +46,30 @@ def test_no_text_ends_the_data(written):
     data = page.split('id="data">')[1].split('</script>')[0]
     assert '<' not in data and json.loads(data)['title'] == TEXT
     assert sum('failed' in r for r in json.loads(data)['records']) == 7
+
+
+def test_a_full_disk_leaves_the_earlier_report(written, monkeypatch):
+    names = ('front.json', 'front.png', 'report.html')
+    before = [(written / name).read_bytes() for name in names]
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('matplotlib.figure.Figure.savefig', full)
+    with pytest.raises(UsageError, match='front.png cannot be written'):
+        write_report(written, problem(), [], [], 'another', {})
+    assert before == [(written / name).read_bytes() for name in names]
+    assert not list(written.glob('*.part'))
+
+
+def test_names_in_the_terminal_are_text(capsys, monkeypatch):
+    space = problem().space
+    record = dict(index=0, arch=space.smallest.to_dict(), costs={'macs': 1.0}, metrics={'score': 1})
+    name = '[red]a[/red]\x1b[31m:smile:'
+    monkeypatch.setattr(type(space.smallest), '__str__', lambda self: name)
+    PlainConsole(width=200).print(name, front_table(problem(), [record]))
+    said = capsys.readouterr().out
+    assert said.count(r'[red]a[/red]\x1b[31m:smile:') == 2 and '\x1b' not in said
 
 
 @pytest.mark.skipif(not shutil.which('chromium'), reason='needs a browser')

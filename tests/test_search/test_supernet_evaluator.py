@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,13 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
+from PIL import Image
 
 from nasvit_mm import get_space
 from nasvit_mm.data import seed_everything
 from nasvit_mm.demo_data import write_ade20k
 from nasvit_mm.dense import build_model, standalone
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.nn import batch_norms
 from nasvit_mm.runtime import evaluate_metrics
 from nasvit_mm.search import Choice, SupernetEvaluator, export_choice, read_search
@@ -67,6 +69,23 @@ def test_the_state_of_the_process_does_not_matter(files):
         found.append(statistics(each.subnet(arch)))
     for other in found[1:]:
         assert all(map(torch.equal, found[0], other))
+
+
+def test_what_its_images_hold_is_looked_at(files, tmp_path):
+    """Those that judge and those that calibrate; of files elsewhere nothing is said yet."""
+    root = Path(files['config']).parent
+    SupernetEvaluator.check_images(tmp_path, **files, split='held_out')
+    assert (tmp_path / 'data_check.json').is_file()
+    shutil.copytree(root / 'data', tmp_path / 'data')
+    for mask in (tmp_path / 'data/annotations/training').iterdir():
+        Image.new('L', (96, 64), 201).save(mask)
+    key = 'dataset.dataset.data_root'
+    changes = {
+        f'{split}_dataloader.{key}': str(tmp_path / 'data') for split in ('train', 'held_out')
+    }
+    with pytest.raises(DataError, match='201'):
+        SupernetEvaluator.check_images(tmp_path, **files, split='held_out', cfg_options=changes)
+    SupernetEvaluator.check_images(tmp_path, **dict(files, checkpoint='elsewhere.pth'))
 
 
 def test_both_phases_of_the_weight_sharing(tmp_path):

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.search import SubnetEvaluator
+
+
+def fail() -> None:
+    raise RuntimeError('boom\nmore of it')
+
+
+HARMS = {
+    'raise': fail,
+    'exit': lambda: sys.exit(3),
+    'leave': lambda: os._exit(4),
+    'kill': lambda: os.kill(os.getpid(), signal.SIGKILL),
+    'hang': lambda: time.sleep(1000),
+}
 
 
 @SUBNET_EVALUATORS.register_module(force=True)
@@ -20,6 +35,8 @@ class Toy(SubnetEvaluator):
         seconds: how long a call takes.
         die: a file that does not exist; once ``die_after`` calls are logged, the process that makes
             it ends, as a worker that is lost.
+        harm: what it does on a bad candidate, one of :data:`HARMS`.
+        bad: a candidate is bad if its sum of genes is a multiple of that.
     """
 
     def __init__(
@@ -29,8 +46,11 @@ class Toy(SubnetEvaluator):
         seconds: float = 0.0,
         die: str | None = None,
         die_after: int = 15,
+        harm: str | None = None,
+        bad: int = 7,
     ) -> None:
         super().__init__(space)
+        self.harm, self.bad = harm, bad
         self.log, self.seconds, self.die, self.die_after = log, seconds, die, die_after
 
     def __call__(self, arch) -> dict[str, float]:
@@ -43,6 +63,8 @@ class Toy(SubnetEvaluator):
             with Path(self.log).open('a') as file:
                 file.write(f'{arch}\n')
         genes = self.space.genes(arch)
+        if self.harm is not None and genes.sum() % self.bad == 0:
+            HARMS[self.harm]()
         return dict(score=float((genes * (2 + genes % 3)).sum()) / 7, other=1 / 3)
 
     def _calls(self) -> int:

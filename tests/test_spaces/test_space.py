@@ -166,6 +166,12 @@ def test_a_yaml_tag_is_refused_in_a_line(space, tmp_path):
     assert not (tmp_path / 'made').exists()
 
 
+@pytest.mark.parametrize('given', ['x', [], 5, {5: 1}])
+def test_a_restriction_of_another_type(given):
+    with pytest.raises(ArchitectureError, match='restrict = .* expected a mapping of fields'):
+        get_space(dict(space='nasvit', restrict=given))
+
+
 def test_restrict(space):
     small = space.restrict(resolution=(64, 80, 96))
     assert small.largest['resolution'] == 96 and small.smallest['resolution'] == 64

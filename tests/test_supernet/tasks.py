@@ -91,12 +91,12 @@ def _sample(
 
     sample = DetDataSample(metainfo=meta)
     height, width = (side // 2 for side in size)
-    masks = np.zeros((1, *size), np.uint8)
-    masks[:, 10 : 10 + height, 10 : 10 + width] = 1
     sample.gt_instances = InstanceData(
-        bboxes=torch.tensor([[10.0, 10.0, 10.0 + width, 10.0 + height]]),
-        labels=torch.tensor([1]),
-        masks=BitmapMasks(masks, *size),
+        bboxes=torch.tensor([[10.0, 10.0, 10.0 + width, 10.0 + height]]), labels=torch.tensor([1])
     )
+    if any('mask' in name for name, _ in model.named_modules()):
+        masks = np.zeros((1, *size), np.uint8)
+        masks[:, 10 : 10 + height, 10 : 10 + width] = 1
+        sample.gt_instances.masks = BitmapMasks(masks, *size)
     sample.ignored_instances = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0).long())
     return sample

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nasvit_mm import cli
+from nasvit_mm.version import __version__
 from tests.commands import CONFIG, ROOT, error_line
 
 MODULES = {module for module, _ in cli.COMMANDS.values()}
@@ -51,6 +52,11 @@ def test_help_lists_all(console) -> None:
     code, out, _ = console('--help')
     assert code == 0
     assert all(f'  {name} ' in out and line in out for name, (_, line) in cli.COMMANDS.items())
+
+
+def test_the_version(console) -> None:
+    code, out, _ = console('--version')
+    assert code == 0 and out.strip() == __version__
 
 
 def test_help_of_a_command(console) -> None:

@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 
 from nasvit_mm import create_model
 from nasvit_mm.checkpoints import convert_official, read_checkpoint
-from nasvit_mm.checkpoints.convert import bare_weights
+from nasvit_mm.checkpoints.convert import EMAS, bare_weights
+from nasvit_mm.cli import convert
 from nasvit_mm.errors import UsageError
 from nasvit_mm.families.vitas.network import ViTAS
 from nasvit_mm.families.vitas_twins.network import TwinsViTAS
@@ -89,12 +90,12 @@ def test_mistakes(arguments, message, tmp_path):
 
 
 @pytest.mark.parametrize('prefix', ['module.', 'module.module.', 'model.', '_orig_mod.module.'])
-@pytest.mark.parametrize('container', [None, 'model', 'state_dict', 'state_dict_ema'])
+@pytest.mark.parametrize('container', [None, 'model', 'state_dict', *EMAS])
 def test_prefixes_and_containers(prefix, container, tmp_path):
     weights = {'blocks.0.weight': torch.ones(2), 'head.bias': torch.zeros(1)}
     state = {prefix + key: value for key, value in weights.items()}
     content = {container: state, 'args': argparse.Namespace(lr=0.1)} if container else state
-    if container == 'state_dict_ema':
+    if container in EMAS:
         content['state_dict'] = {key: value + 1 for key, value in state.items()}
     torch.save(content, tmp_path / 'file.pth')
     found = bare_weights(read_checkpoint(tmp_path / 'file.pth').content)
@@ -105,3 +106,27 @@ def test_prefixes_and_containers(prefix, container, tmp_path):
 def test_weights_that_are_no_numbers():
     with pytest.raises(UsageError, match='1 of 2 tensors .* the first: head.bias'):
         bare_weights({'a': torch.ones(1), 'head.bias': torch.tensor([1.0, float('nan')])})
+
+
+def test_a_file_with_all_of_them(tmp_path, capsys):
+    """By the command: options of a training, averaged weights, two wrappers, a compiled model."""
+    theirs = timm.create_model('twins_svt_small').state_dict()
+    averaged = {f'module._orig_mod.module.{key}': value for key, value in theirs.items()}
+    content = dict(
+        args=argparse.Namespace(lr=0.1),
+        state_dict={key: torch.zeros_like(value) for key, value in averaged.items()},
+        state_dict_ema=averaged,
+    )
+    torch.save(content, tmp_path / 'file.pth')
+    given = [tmp_path / 'file.pth', tmp_path / 'ours.pth', '--arch', 'twins_svt_small']
+    convert.main(['vitas_twins', *map(str, given)])
+    ours = torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
+    assert '24.06 M numbers' in capsys.readouterr().out
+    assert any(torch.equal(v, theirs['blocks.2.9.mlp.fc1.weight']) for v in ours.values())
+
+    averaged['module._orig_mod.module.head.bias'][3] = float('nan')
+    torch.save(content, tmp_path / 'file.pth')
+    before = (tmp_path / 'ours.pth').read_bytes()
+    with pytest.raises(UsageError, match=r'NaN.*head\.bias'):
+        convert.main(['vitas_twins', *map(str, given)])
+    assert (tmp_path / 'ours.pth').read_bytes() == before

@@ -158,7 +158,7 @@ evaluator = dict(_delete_=True, type='SupernetEvaluator', checkpoint='none.pth',
         tmp_path / 'dense',
     )
     card = (tmp_path / 'dense/README.md').read_text()
-    assert re.search(rf'measured of these weights, on the held_out pictures: .*{metric} ', card)
+    assert re.search(rf'measured of these weights, on the held_out images: .*{metric} ', card)
 
     wrong = start(
         'export_subnet',

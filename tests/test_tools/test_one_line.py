@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 
 from nasvit_mm.cli.common import run
-from nasvit_mm.cli.image_demo import readable_images
+from nasvit_mm.cli.image_demo import named_images
 from nasvit_mm.errors import UsageError
 from tests.commands import CONFIG, ROOT, error_line
 
@@ -55,6 +54,15 @@ def test_work_dirs_that_cannot_be(place: str, said, tmp_path: Path) -> None:
         ('benchmark', [CONFIG, '--onnx', '/proc/nope/x.onnx'], '--onnx'),
         ('benchmark', [CONFIG, '--device', 'meta'], 'expected cpu, cuda or cuda:N'),
         ('benchmark', [CONFIG, '--device', 'foo'], 'expected cpu, cuda or cuda:N'),
+        ('benchmark', [CONFIG, '--batch-size', '100000000'], 'smaller --batch-size or --shape'),
+        ('benchmark', [CONFIG, '--shape', '65536'], 'smaller --batch-size or --shape'),
+        ('benchmark', [CONFIG, '--onnx', 'README.md/x.onnx'], 'is a file, expected a folder'),
+        ('benchmark', [CONFIG, '--onnx', 'configs'], 'is a folder, expected a file'),
+        ('export', [SEARCH, '--arch', 'smallest', '--out', '/etc/passwd'], 'passwd is a file'),
+        ('demo_data', ['--height', '10000000', '--out', 'work_dirs/none'], 'at most 4096'),
+        ('demo_data', ['--out', 'README.md'], 'README.md'),
+        ('demo_data', ['--out', '/proc/nope'], '/proc/nope'),
+        ('convert', ['nasvit', 'README.md', 'x.pth'], 'cannot be read as a checkpoint'),
         ('image_demo', ['README.md', CONFIG, '--weights', 'x', '--device', 'foo'], 'cuda:N'),
         ('image_demo', ['README.md', SEARCH, '--weights', 'x'], 'is the config of a search'),
     ],
@@ -99,21 +107,25 @@ def test_an_interrupt_says_how_to_resume(
     assert stop.value.code == 130 and 'with --resume' in capsys.readouterr().err
 
 
-def test_good_images_among_bad_ones(tmp_path: Path) -> None:
-    Image.new('RGB', (64, 48)).save(tmp_path / 'good.jpg')
-    Image.new('RGB', (20, 64)).save(tmp_path / 'small.png')
-    (tmp_path / 'broken.jpg').write_bytes((tmp_path / 'good.jpg').read_bytes()[:200])
-    (tmp_path / 'text.jpg').write_text('no image')
-    (tmp_path / 'folder').mkdir()
-    good, bad = readable_images(str(tmp_path))
-    assert good == [str(tmp_path / 'good.jpg')]
-    assert [Path(line.split(': ')[0]).name for line in bad] == [
-        'broken.jpg',
-        'folder',
-        'small.png',
-        'text.jpg',
-    ]
-    assert 'at least 32 x 32' in bad[2]
+def test_images_of_files_and_folders(tmp_path: Path) -> None:
+    """Below folders too, by names of their own; what was written earlier is no input."""
+    for name in ('a/x.jpg', 'a/b/x.png', 'a/b/X.PNG', 'a/notes.txt', 'a/out/vis/x.jpg', 'x.jpg'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    given = [str(tmp_path / 'x.jpg'), str(tmp_path / 'a'), 'http://u/i.jpg?q=1.2', 'README.md']
+    found = named_images(given, tmp_path / 'a/out')
+    assert found == {
+        'x': given[0],
+        'b/X': str(tmp_path / 'a/b/X.PNG'),
+        'b/x': str(tmp_path / 'a/b/x.png'),
+        'x_2': str(tmp_path / 'a/x.jpg'),
+        'i': given[2],
+        'README': given[3],
+    }
+    (tmp_path / 'none').mkdir()
+    for wrong, said in ((tmp_path / 'none', 'holds no image'), ('nowhere.jpg', 'does not exist')):
+        with pytest.raises(UsageError, match=said):
+            named_images([str(wrong)], tmp_path)
 
 
 def test_a_batch_that_does_not_fit() -> None:

@@ -357,7 +357,7 @@ def test_export_and_train(supernet, demo, tmp_path):
         2,
     )
     assert exported.returncode == 0, exported.stderr[-3000:]
-    assert 'recalibrated on 4 training pictures' in exported.stdout
+    assert 'recalibrated on 4 training images' in exported.stdout
     front = json.loads((tmp_path / 'run/front.json').read_text())
     cheapest = min(front, key=lambda r: r['costs']['macs'])
     assert f'- candidate: {cheapest["index"]}\n' in (tmp_path / 'out/README.md').read_text()

@@ -1,29 +1,30 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
-from nasvit_mm.dense.kinds.base import Drawing, ModelKind, StepOutput, child, image_meta
-from nasvit_mm.dense.kinds.detectors import AnyDetector
+from nasvit_mm.dense.kinds.base import ModelKind, child, image_meta
+from nasvit_mm.dense.kinds.detectors import Detector
+from nasvit_mm.dense.kinds.drawing import Drawing
 from nasvit_mm.dense.kinds.lookup import (
     LossesOnly,
+    bare_model,
     elastic_backbone,
     head_types,
     kind_of,
     kind_of_config,
     write_results,
 )
-from nasvit_mm.dense.kinds.one_stage import OneStage
-from nasvit_mm.dense.kinds.segmentors import AnySegmentor, Segmentor
-from nasvit_mm.dense.kinds.two_stage import TwoStage
+from nasvit_mm.dense.kinds.segmentors import Segmentor
+from nasvit_mm.dense.kinds.step import Shapes, StepOutput, binary
 
 __all__ = [
-    'AnyDetector',
-    'AnySegmentor',
+    'Detector',
     'Drawing',
     'LossesOnly',
     'ModelKind',
-    'OneStage',
     'Segmentor',
+    'Shapes',
     'StepOutput',
-    'TwoStage',
+    'bare_model',
+    'binary',
     'child',
     'elastic_backbone',
     'head_types',

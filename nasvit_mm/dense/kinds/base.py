@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import torch
 from mmengine.config import Config
@@ -14,45 +14,12 @@ from torch import Tensor, nn
 
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.config import type_name
+from nasvit_mm.dense.kinds.answers import Answers
+from nasvit_mm.dense.kinds.drawing import Draw, Drawing
+from nasvit_mm.dense.kinds.step import StepOutput
 from nasvit_mm.errors import UsageError
 
 Forward = Callable[[nn.Module, Tensor], Any]
-
-
-class StepOutput(NamedTuple):
-    """What one forward in training gives.
-
-    Attributes:
-        logits: what is distilled, each (N, classes, ...); empty where nothing can be.
-        loss: the model's own loss by labels, a scalar.
-        rest: the part of it that the logits do not say (of a detector the boxes), which a subnet
-            that learns from another one keeps.
-        rare: class 0 of the logits is seldom the true one, as among a detector's anchors; what is
-            distilled is weighed as by a focal loss.
-    """
-
-    logits: tuple[Tensor, ...]
-    loss: Tensor
-    rest: Tensor | float = 0.0
-    rare: bool = False
-
-
-class Drawing(NamedTuple):
-    """How predictions are drawn.
-
-    Attributes:
-        device: ``'cuda:0'``, ``'cpu'``; None: what there is.
-        opacity: of the drawn classes, 0 to 1.
-        with_labels: write the names of classes.
-        score: smallest score of a box that is drawn.
-        show: show the images in windows too.
-    """
-
-    device: str | None = None
-    opacity: float = 0.6
-    with_labels: bool = False
-    score: float = 0.3
-    show: bool = False
 
 
 class ModelKind:
@@ -64,7 +31,8 @@ class ModelKind:
     first.  It holds no state.
 
     Attributes:
-        distils: whether one subnet can learn from another's logits.
+        distils: whether its own :meth:`forward` gives logits, from which another subnet can learn;
+            where `answers` says it of a model, that counts.
         classifies: whether its logits are those of a classifier, which external teachers are.
         predicts: what a deployed model of it gives, ``'label map'``, ``'boxes'`` or ``'classes'``;
             None: it cannot be deployed.
@@ -72,6 +40,7 @@ class ModelKind:
         takes: keys of the parts that take the backbone's maps where there is no neck.
         class_heads: dotted names of the children that know the number of classes, the first that
             is there counts; after them the model itself is asked.
+        writes: what `drawer` writes, and the folder of it.
         trains_only: children, and keys of the config, that do not run in a prediction, or compute
             nothing in it.
     """
@@ -82,6 +51,7 @@ class ModelKind:
     parts: ClassVar[tuple[str, ...]] = ()
     takes: ClassVar[tuple[str, ...]] = ()
     class_heads: ClassVar[tuple[str, ...]] = ()
+    writes: ClassVar[tuple[str, str]] = ('predictions', '')
     trains_only: ClassVar[frozenset[str]] = frozenset({'auxiliary_head', 'data_preprocessor'})
 
     # ------------------------------------------------------------------ which models
@@ -97,8 +67,37 @@ class ModelKind:
 
     # ------------------------------------------------------------------ training
     def forward(self, model: nn.Module, data: Mapping[str, Any]) -> StepOutput:
-        """Run a batch that the model's preprocessor has seen in training mode."""
-        return StepOutput((), summed(model(**data, mode='loss')))
+        """Run a batch that the model's preprocessor has seen in training mode.
+
+        The loss is the model's own, by mmengine's ``parse_losses``.
+        """
+        return self._heard(model, data, None)
+
+    def forward_on(self, model: nn.Module, data: Mapping[str, Any], objects: Any) -> StepOutput:
+        """Run a batch as :meth:`forward` does, to be compared with an earlier subnet of the step.
+
+        Args:
+            objects: of the earlier one's output, for which this one answers too; its logits and
+                shapes are of them, in their order.
+        """
+        if type(self).forward is not ModelKind.forward:
+            return self.forward(model, data)
+        return self._heard(model, data, objects)
+
+    def _heard(self, model: nn.Module, data: Mapping[str, Any], objects: Any) -> StepOutput:
+        answers = self.answers(model)
+        if answers is not None:
+            return answers.step(data, objects)
+        loss, _ = model.parse_losses(model(**data, mode='loss'))
+        return StepOutput((), loss)
+
+    def answers(self, model: nn.Module) -> Answers | None:
+        """Return what is compared of a model's answers; None: nothing, it trains by labels only."""
+        return None
+
+    def teaches(self, model: nn.Module) -> bool:
+        """Return whether one subnet of a model can learn from another one's answers."""
+        return self.distils or self.answers(model) is not None
 
     def inputs(self, data: Mapping[str, Any]) -> Tensor:
         """Return the images, (N, 3, H, W), for teachers."""
@@ -117,7 +116,7 @@ class ModelKind:
     def extract(self, model: nn.Module, arch: Any, phase: int = 0) -> nn.Module:
         """Return the model of one architecture: the elastic parts sliced, the others copied."""
         subnet = extract_subnet(model.backbone, arch, phase)
-        return copy.deepcopy(model, {id(model.backbone): subnet})
+        return copy.deepcopy(model, {id(model.backbone): subnet, **_left_by_losses(model)})
 
     # ------------------------------------------------------------------ prediction
     def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
@@ -161,18 +160,16 @@ class ModelKind:
     @classmethod
     def config_takers(cls, model: Mapping[str, Any]) -> list[Any]:
         """Return the parts of a model's config that take the backbone's maps: the neck, of several
-        in a row the first, or what `takes` names.
+        in a row the first, or the heads.
         """
         if model.get('neck'):
             return _listed(model['neck'])[:1]
-        return [part for key in cls.takes if model.get(key) for part in _listed(model[key])]
+        return cls.config_heads(model)
 
-    def taker(self, model: nn.Module) -> tuple[str, nn.Module] | None:
-        """Return name and module of the first part that takes the backbone's maps."""
-        for name in ('neck', *self.takes):
-            if getattr(model, name, None) is not None:
-                return name, getattr(model, name)
-        return None
+    @classmethod
+    def config_heads(cls, model: Mapping[str, Any]) -> list[Any]:
+        """Return the parts of a model's config that take the neck's maps, or the backbone's."""
+        return [part for key in cls.takes if model.get(key) for part in _listed(model[key])]
 
     # ------------------------------------------------------------------ for people
     @classmethod
@@ -188,16 +185,9 @@ class ModelKind:
         )
 
     @classmethod
-    def draw(
-        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
-    ) -> str:
-        """Draw what a trained model predicts for images to ``OUT_DIR/vis``.
-
-        Args:
-            images: files or URLs, or one folder.
-
-        Returns:
-            What else was written, and where, in a few words.
+    def drawer(cls, cfg: Config, weights: str, how: Drawing) -> Draw:
+        """Return ``draw(image, out_dir, name)``, which draws what a trained model predicts for a
+        file or URL to ``OUT_DIR/vis/NAME``, and writes it beside, as `writes` says.
 
         Raises:
             UsageError: the kind has nothing to draw.
@@ -230,13 +220,25 @@ def image_meta(size: tuple[int, int]) -> dict[str, Any]:
     return dict.fromkeys(shapes, tuple(size)) | dict(scale_factor=(1.0, 1.0))
 
 
-def summed(losses: Mapping[str, Any]) -> Tensor:
-    """Sum losses as mmengine's ``parse_losses`` does: what has 'loss' in its name, lists too."""
-    return sum(
-        v.mean() if torch.is_tensor(v) else sum(part.mean() for part in v)
-        for name, v in losses.items()
-        if 'loss' in name
-    )
+def _left_by_losses(model: nn.Module) -> dict[int, Tensor]:
+    """Return by their ids, without gradients, the outputs that heads keep of their last loss, as
+    those with masks do; copies of a model cannot be made of them.
+    """
+    found: dict[int, Tensor] = {}
+
+    def look(value: Any) -> None:
+        if torch.is_tensor(value):
+            if not value.is_leaf:
+                found[id(value)] = value.detach()
+        elif isinstance(value, dict):
+            look(list(value.values()))
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                look(item)
+
+    for part in model.modules():
+        look({k: v for k, v in vars(part).items() if not k.startswith(('_parameters', '_modules'))})
+    return found
 
 
 def _listed(part: Any) -> list[Any]:

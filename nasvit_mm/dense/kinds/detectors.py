@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 from torch import nn
 
-from nasvit_mm.data import class_names
-from nasvit_mm.dense.kinds.base import Drawing, Forward, ModelKind, derives
+from nasvit_mm.dense.kinds.answers import Answers, answers_of
+from nasvit_mm.dense.kinds.base import Forward, ModelKind, derives
 from nasvit_mm.dense.kinds.choosing import MORE, named, predict
+from nasvit_mm.dense.kinds.drawing import Draw, Drawing, objects
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
 
 
 @KINDS.register_module()
-class AnyDetector(ModelKind):
-    """Whatever is a detector of mmdet: labels only.
+class Detector(ModelKind):
+    """mmdet's detectors, instance and panoptic segmentors.
 
-    It is counted by its own ``predict`` with as many regions, queries and instances as it takes at
-    most (see `choosing.py`).
+    They are counted by their own ``predict`` with as many regions, queries and instances as it
+    takes at most (see `choosing.py`).
     """
 
     predicts = 'boxes'
     parts = ('bbox_head', 'rpn_head', 'roi_head', 'mask_head', 'panoptic_head')
-    class_heads = ('bbox_head',)
+    takes = ('bbox_head', 'rpn_head', 'mask_head', 'panoptic_head')
+    class_heads = ('bbox_head', 'roi_head.bbox_head', 'mask_head')
+    writes = ('detections', 'preds')
     trains_only = ModelKind.trains_only | {
         'mask_head.segm_branch',  # YOLACT's
         'teacher_backbone',  # and the others of LAD
@@ -37,6 +39,10 @@ class AnyDetector(ModelKind):
     @classmethod
     def fits(cls, model: nn.Module) -> bool:
         return derives(model, 'mmdet', 'BaseDetector')
+
+    def answers(self, model: nn.Module) -> Answers | None:
+        """See :func:`answers_of`."""
+        return answers_of(model)
 
     def training_parts(self, model: nn.Module) -> frozenset[str]:
         """See the base; QueryInst predicts by the masks of its last stage, and DDQ DETR has heads
@@ -78,21 +84,6 @@ class AnyDetector(ModelKind):
         evaluator['outfile_prefix'] = str(Path(folder, 'detections'))
 
     @classmethod
-    def draw(
-        cls, cfg: Config, weights: str, images: str | Sequence[str], out_dir: str, how: Drawing
-    ) -> str:
-        """Draw boxes by mmdet's ``DetInferencer``; see the base."""
-        from mmdet.apis import DetInferencer
-
-        inferencer = DetInferencer(cfg, weights, device=how.device)
-        inferencer.model.dataset_meta.update(class_names(cfg))  # weights alone say nothing of them
-        inferencer.visualizer.dataset_meta = inferencer.model.dataset_meta
-        inferencer(
-            images,
-            out_dir=out_dir,
-            pred_score_thr=how.score,
-            show=how.show,
-            no_save_pred=False,
-            print_result=False,
-        )
-        return f'detections: {Path(out_dir, "preds")}'
+    def drawer(cls, cfg: Config, weights: str, how: Drawing) -> Draw:
+        """See the base."""
+        return objects(cfg, weights, how)

@@ -13,6 +13,7 @@ from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.dense.kinds.base import ModelKind
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
+from nasvit_mm.runtime import unwrapped
 
 OWN = 'nasvit_mm.'
 
@@ -62,6 +63,12 @@ def kind_of_config(model: Mapping[str, Any]) -> type[ModelKind]:
         if not isinstance(inner, Mapping):
             return LossesOnly
         model = inner
+
+
+def bare_model(model: nn.Module) -> nn.Module:
+    """Return the model that predicts: out of wrappers for several processes, out of a supernet."""
+    model = unwrapped(model)
+    return getattr(model, 'model', model)
 
 
 def head_types(model: Mapping[str, Any]) -> list[str]:

@@ -88,6 +88,11 @@ class Algorithm:
         genes = space.genes(archs) if archs else np.zeros((0, space.num_genes), np.int64)
         return genes[self.problem.feasible(genes)]
 
+    @property
+    def num_initial(self) -> int:
+        """Number of feasible architectures that were given to begin with."""
+        return len(self._initial)
+
     # ------------------------------------------------------------------ the interface
     def ask(self) -> np.ndarray:
         """Return the candidates of the next generation, (n, num_genes), none asked for before.

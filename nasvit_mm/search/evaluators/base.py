@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar
 
 from nasvit_mm.config import type_name
-from nasvit_mm.errors import UsageError, unknown
+from nasvit_mm.errors import UsageError, raised, unknown
 from nasvit_mm.files import digest
 from nasvit_mm.registry import SUBNET_EVALUATORS, registered
 from nasvit_mm.spaces import Arch, Space, get_space
+
+
+class CandidateError(Exception):
+    """An evaluator could not measure a candidate; the message names the evaluator and says why."""
 
 
 class SubnetEvaluator:
@@ -40,8 +45,23 @@ class SubnetEvaluator:
         """
         return {}
 
+    @classmethod
+    def check_images(cls, folder: str | Path, **options: Any) -> None:
+        """Check what the images and annotations hold that the metrics come from, if any.
+
+        Args:
+            folder: where results of such checks are kept.
+            options: of the evaluator, without the space; it is not built.
+
+        Raises:
+            DataError: something is wrong with them.
+        """
+
     def __call__(self, arch: Arch) -> dict[str, float]:
-        """Return metrics by name; NaN, or left out, where the candidate has none."""
+        """Return metrics by name; NaN, or left out, where the candidate has none.
+
+        A candidate on which it raises, exits, or ends its process is recorded as failed.
+        """
         raise NotImplementedError
 
 
@@ -119,12 +139,19 @@ class Evaluators:
         """Measure an architecture in the form of ``Arch.to_dict()``.
 
         Raises:
+            CandidateError: an evaluator raised, or called ``sys.exit``.
             UsageError: an evaluator gives something else than numbers by name, or two give metrics
                 of one name.
         """
         out, givers = {}, {}
         for place, evaluator in enumerate(self.evaluators):
-            for name, value in _measured(evaluator, arch).items():
+            try:
+                given = evaluator(evaluator.space.arch(arch))
+            except (Exception, SystemExit) as error:
+                raise CandidateError(
+                    f'the evaluator {self.specs[place].type} raises {raised(error)}'
+                ) from error
+            for name, value in _numbers(evaluator, given).items():
                 if name in out:
                     both = ' and '.join(self._named(i) for i in (givers[name], place))
                     raise UsageError(
@@ -138,8 +165,7 @@ class Evaluators:
         return f'{self.specs[place].type} (evaluators[{place}])'
 
 
-def _measured(evaluator: SubnetEvaluator, arch: Mapping[str, Any]) -> dict[str, float]:
-    given = evaluator(evaluator.space.arch(arch))
+def _numbers(evaluator: SubnetEvaluator, given: Any) -> dict[str, float]:
     try:
         return {name: float(value) for name, value in given.items()}
     except (AttributeError, TypeError, ValueError) as error:
@@ -174,13 +200,23 @@ def describe_evaluator(cfg: Mapping[str, Any]) -> dict[str, Any]:
     """Call :meth:`SubnetEvaluator.describe` of ``dict(type=name, ...)``.
 
     Raises:
-        UsageError: an unknown type or argument.
+        UsageError: an unknown type or argument, or whatever it raises.
     """
     kind, options = evaluator_type(cfg), {k: v for k, v in cfg.items() if k != 'type'}
     try:
         return kind.describe(**options)
+    except UsageError:
+        raise
     except TypeError as error:
         raise UsageError(f'evaluator {cfg["type"]}: {error}') from error
+    except Exception as error:
+        raise UsageError(f'evaluator {cfg["type"]}: describe raises {raised(error)}') from error
+
+
+def check_images(cfg: Mapping[str, Any], folder: str | Path) -> None:
+    """Call :meth:`SubnetEvaluator.check_images` of ``dict(type=name, ...)``."""
+    options = {k: v for k, v in cfg.items() if k != 'type'}
+    evaluator_type(cfg).check_images(folder, **options)
 
 
 def build_evaluator(cfg: Mapping[str, Any], space: Space) -> SubnetEvaluator:
@@ -198,5 +234,9 @@ def _built(
 ) -> SubnetEvaluator:
     try:
         return kind(space, **options)
+    except UsageError:
+        raise
     except TypeError as error:
         raise UsageError(f'evaluator {name}: {error}') from error
+    except Exception as error:
+        raise UsageError(f'evaluator {name} cannot be built: {raised(error)}') from error

@@ -1,29 +1,41 @@
-"""Where candidates are evaluated: in this process, or in the workers of an executor.
+"""Evaluating candidates, wherever that is: the interface, and what becomes of one that fails.
 
-A third place, the ranks of a launcher, is in ``ranks.py``.
+Places: this process (``in_process.py``), processes of this machine (``workers.py``), an executor
+(``executor.py``), Dask (``on_dask.py``), the ranks of a launcher (``ranks.py``).
 """
 
 from __future__ import annotations
 
-import json
-import os
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from functools import lru_cache, partial
-from multiprocessing import get_context
-from typing import Any, Protocol
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
 
-from nasvit_mm.errors import UsageError
-from nasvit_mm.search.evaluators.base import Evaluators, EvaluatorSpec
+from nasvit_mm.errors import UsageError, debugging
+from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, EvaluatorSpec
 
-RETRIES = 3  # rounds in which every worker was lost
-VISIBLE = 'CUDA_VISIBLE_DEVICES'
+TRIES = 2  # of a candidate, before it counts as failed
+TIME_LIMIT = 3600.0  # seconds of a candidate, by default
 
 Specs = tuple[EvaluatorSpec, ...]
 Arch = Mapping[str, Any]  # as of Arch.to_dict()
-Result = tuple[int, dict[str, float]]
+
+
+class Failed(NamedTuple):
+    """What there is instead of metrics of a candidate that could not be measured."""
+
+    reason: str
+
+
+class Lost(NamedTuple):
+    """What became of one try of a candidate whose worker is gone, or took too long."""
+
+    reason: str
+
+
+Outcome = dict[str, float] | Failed
+Result = tuple[int, Outcome]
 
 
 class Backend(Protocol):
@@ -31,28 +43,31 @@ class Backend(Protocol):
 
     def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
         """Yield (place among ``archs``, metrics) of every candidate once, in whatever order they
-        are ready.
+        are ready; :class:`Failed` of one that could not be measured in :data:`TRIES` tries.
 
         Raises:
-            UsageError: of an evaluator.
+            UsageError: an evaluator that cannot be built or gives something else than metrics, or
+                nowhere is left to evaluate: what no candidate is to blame for.
         """
 
 
-class InProcess:
-    """Evaluate one after another, in this process; the evaluators are built once and held."""
+def outcome(measure: Callable[..., dict[str, float]], *arguments: Any) -> Outcome:
+    """Return what a measurement gives: metrics, or after some tries why there are none."""
+    for _ in range(TRIES):
+        try:
+            return measure(*arguments)
+        except CandidateError as error:
+            if debugging():
+                traceback.print_exc()
+            failed = Failed(str(error))
+            if isinstance(error.__cause__, UsageError):  # it says what to mend: no accident
+                break
+    return failed
 
-    def __init__(self) -> None:
-        self.evaluators: Evaluators | None = None
 
-    def measure(self, specs: Specs, arch: Arch) -> dict[str, float]:
-        """Return the metrics of one candidate."""
-        if self.evaluators is None or self.evaluators.specs != specs:
-            self.evaluators = Evaluators(specs)
-        return self.evaluators(arch)
-
-    def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
-        for place, arch in enumerate(archs):
-            yield place, self.measure(specs, arch)
+def overdue(seconds: float) -> str:
+    """Word that a candidate took too long."""
+    return f'it took longer than time_limit = {seconds:g} s'
 
 
 # ---------------------------------------------------------------------- in a worker
@@ -62,114 +77,9 @@ _LOCK = threading.Lock()
 _built = lru_cache(maxsize=2)(Evaluators)
 
 
-def evaluate(specs: Specs, arch: Arch) -> dict[str, float]:
+def evaluate_candidate(specs: Specs, arch: Arch) -> Outcome:
     """Measure a candidate in a worker: evaluators are built once in each process, and its threads
     take turns.
     """
     with _LOCK:
-        return _built(specs)(arch)
-
-
-# ---------------------------------------------------------------------- an executor
-class OnExecutor:
-    """Evaluate in the workers of a ``concurrent.futures`` executor (Dask's and loky's too).
-
-    Args:
-        executor: one whose workers have this package, or what makes one, which is called again
-            where a lost worker leaves the executor broken.
-        lost: exceptions that mean a lost worker, not a wrong candidate; those are tried again.
-    """
-
-    def __init__(
-        self, executor: Executor | Callable[[], Executor], lost: Sequence[type[BaseException]] = ()
-    ) -> None:
-        self._make = None if hasattr(executor, 'submit') else executor
-        self.executor = executor if self._make is None else self._make()
-        self.lost = tuple(lost)
-
-    @classmethod
-    def processes(cls, workers: int) -> OnExecutor:
-        """Use processes of this machine, each on a GPU of its own as far as there are several."""
-        return cls(partial(process_pool, workers), [BrokenProcessPool])
-
-    def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
-        """See :class:`Backend`.
-
-        Raises:
-            UsageError: round after round nothing but lost workers.
-        """
-        waiting, tries = list(range(len(archs))), 0
-        while waiting:
-            futures = self._submit(specs, archs, waiting)
-            done = set()
-            try:
-                for future in as_completed(futures):
-                    try:
-                        yield futures[future], future.result()
-                    except self.lost:
-                        continue
-                    done.add(futures[future])
-            except BaseException:
-                for future in futures:
-                    future.cancel()
-                raise
-            waiting, tries = [p for p in waiting if p not in done], 0 if done else tries + 1
-            if tries > RETRIES:
-                raise UsageError(
-                    f'{len(waiting)} candidates lost their worker {tries} times, the '
-                    f'first: {json.dumps(archs[waiting[0]])}; does a worker have '
-                    'too little memory?'
-                )
-            if waiting and self._make is not None:
-                self.executor.shutdown(cancel_futures=True)
-                self.executor = self._make()
-
-    def _submit(
-        self, specs: Specs, archs: Sequence[Arch], places: Sequence[int]
-    ) -> dict[Future, int]:
-        """Return future -> place; of those only that a broken executor still took."""
-        futures = {}
-        try:
-            for place in places:
-                futures[self.executor.submit(evaluate, specs, archs[place])] = place
-        except self.lost:
-            pass
-        return futures
-
-    def close(self) -> None:
-        """End the executor that was made here."""
-        if self._make is not None:
-            self.executor.shutdown()
-
-
-def process_pool(workers: int, gpus: Sequence[str] | None = None) -> ProcessPoolExecutor:
-    """Make a pool of fresh processes that take the GPUs in turn.
-
-    Args:
-        gpus: as in ``CUDA_VISIBLE_DEVICES``; None: all that this process sees.
-    """
-    context, gpus = get_context('spawn'), visible_gpus() if gpus is None else list(gpus)
-    shared = (context.Value('i', 0), gpus)
-    return ProcessPoolExecutor(workers, context, initializer=take_gpu, initargs=shared)
-
-
-def visible_gpus() -> list[str]:
-    """Return the names, as in ``CUDA_VISIBLE_DEVICES``, of the GPUs that this process sees."""
-    import torch
-
-    number, named = torch.cuda.device_count(), os.environ.get(VISIBLE)
-    names = map(str, range(number)) if named is None else named.split(',')
-    return [name.strip() for name in names][:number]
-
-
-def take_gpu(counter: Any, gpus: Sequence[str]) -> None:
-    """Let a worker see one GPU alone, before it asks CUDA for any.
-
-    Args:
-        counter: a ``multiprocessing.Value`` of the pool: how many workers began.
-        gpus: those of the pool; none: nothing is changed.
-    """
-    with counter.get_lock():
-        number, counter.value = counter.value, counter.value + 1
-    if gpus:
-        os.environ[VISIBLE] = gpus[number % len(gpus)]
+        return outcome(_built(specs), arch)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from itertools import islice
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -21,12 +22,13 @@ from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.config import check_architectures, plain_types
 from nasvit_mm.data import check_data, seed_everything
-from nasvit_mm.dense import inner_model
+from nasvit_mm.dense import inner_model, look_at_data
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import sha256
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.runtime import check_overrides, evaluate_metrics
 from nasvit_mm.search.evaluators.base import SubnetEvaluator
+from nasvit_mm.search.evaluators.data_files import data_digest
 from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.supernet import (
     calibrated,
@@ -111,7 +113,11 @@ class SupernetEvaluator(SubnetEvaluator):
     def describe(
         cls, checkpoint: str, config: str | None = None, split: str | None = None, **options: Any
     ) -> dict[str, Any]:
-        """Return weights and config by their content; say so where they are not on this machine."""
+        """Return weights, config and data by their content; say so where they are not on this
+        machine.
+
+        Data are told by :func:`data_digest`, so that their root may move.
+        """
         changes = {k: v for k, v in options.items() if k in CHANGES}
         try:
             cfg, split = _supernet_config(checkpoint, config, split, **changes)
@@ -123,12 +129,33 @@ class SupernetEvaluator(SubnetEvaluator):
             key: plain_types(cfg[key])
             for key in (f'{split}_dataloader', f'{split}_evaluator', 'train_dataloader')
         }
+        digests = {key: data_digest(part) for key, part in parts.items() if 'dataset' in part}
+        data = {key: known for key, known in digests.items() if known}
         return dict(
             checkpoint=weights,
             model=plain_types(inner_model(cfg)),
             default_scope=cfg.get('default_scope'),
             **parts,
+            **({'data': data} if data else {}),
         )
+
+    @classmethod
+    def check_images(
+        cls,
+        folder: str | Path,
+        checkpoint: str,
+        config: str | None = None,
+        split: str | None = None,
+        **options: Any,
+    ) -> None:
+        """See the base; the images are those that judge and those that calibrate."""
+        changes = {k: v for k, v in options.items() if k in CHANGES}
+        try:
+            cfg, split = _supernet_config(checkpoint, config, split, **changes)
+            check_data(cfg, 'train', split)
+        except (UsageError, OSError):
+            return  # not on this machine, or said where it is read; a whole archive needs nothing
+        look_at_data(cfg, {'train': 'train', 'val': split}, folder)
 
     def _check_space(self) -> None:
         theirs = self.model.backbone.space

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import torch
 
 from nasvit_mm.dense import SearchedModel, Size, head_types
+from nasvit_mm.errors import printable
 from nasvit_mm.spaces import Arch, get_space
 from nasvit_mm.version import __version__
 
@@ -17,14 +20,21 @@ WEIGHTS, ARCH, CONFIG, CARD = 'weights.pth', 'arch.json', 'config.py', 'README.m
 
 
 def card_text(
-    folder: Path, task: SearchedModel, arch: Arch, size: Size, norms: str, origin: Mapping[str, Any]
+    folder: Path,
+    task: SearchedModel,
+    arch: Arch,
+    size: Size,
+    norms: str,
+    calibrated: bool,
+    origin: Mapping[str, Any],
 ) -> str:
-    """Write the card.
+    """Write the card: names of files and classes are text in it, neither Markdown nor HTML.
 
     Args:
         folder: of the export, as its commands name it.
         size: (H, W) of the costs.
         norms: one sentence about the batch norm statistics.
+        calibrated: whether they are this subnet's; else the sentence is a warning.
         origin: more lines, by their names.
     """
     genes = task.space.genes([arch])
@@ -36,9 +46,9 @@ def card_text(
             ('**total**', 'total'),
         )
     }
-    model = task.cfg.model
+    model, norms = task.cfg.model, literal(norms)
     lines = [
-        f'# {model.type} with a searched backbone of {arch.space}',
+        f'# {literal(model.type)} with a searched backbone of {arch.space}',
         '',
         '```',
         str(arch),
@@ -53,16 +63,17 @@ def card_text(
     ]
     lines += [
         '',
-        f'Neck and head: {", ".join(head_types(model))}. MACs: multiply-adds, with attention.',
+        f'Neck and head: {literal(", ".join(head_types(model)))}. MACs: multiply-adds, with '
+        'attention.',
         '',
         '## Weights',
         '',
-        norms,
+        norms if calibrated else f'**{norms}**',
         '',
         '## Where it comes from',
         '',
     ]
-    lines += [f'- {key}: {value}' for key, value in origin.items()]
+    lines += [f'- {literal(key)}: {literal(value)}' for key, value in origin.items()]
     lines += [
         f'- written by nasvit_mm {__version__}, torch {torch.__version__}',
         '- weights stay under the licence of the supernet they were sliced out of',
@@ -70,14 +81,26 @@ def card_text(
         '## Use',
         '',
         '```',
-        f'python tools/train.py {folder / CONFIG}',
-        f'python tools/test.py {folder / CONFIG} {folder}/train/CHECKPOINT.pth',
+        f'python tools/train.py {_argument(folder / CONFIG)}',
+        f'python tools/test.py {_argument(folder / CONFIG)} '
+        f'{_argument(folder / "train/CHECKPOINT.pth")}',
         '```',
         '',
         f'`{ARCH}` alone is a value of `arch=` of the backbone{_beside(task, arch)}.',
         '',
     ]
     return '\n'.join(lines)
+
+
+def literal(value: Any) -> str:
+    """Return a value as one line of Markdown that shows it as it is."""
+    text = html.escape(printable(str(value)).replace('\n', ' '), quote=False)
+    return re.sub(r'([\\`*\[\]|])', r'\\\1', text)
+
+
+def _argument(path: Path) -> str:
+    """Return a path as a shell takes it, in one line."""
+    return printable(shlex.quote(str(path))).replace('\n', '\\n')
 
 
 def _beside(task: SearchedModel, arch: Arch) -> str:

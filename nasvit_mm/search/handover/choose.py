@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from nasvit_mm.config import type_name
 from nasvit_mm.dense import Size, standalone
-from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.errors import ArchitectureError, UsageError, unknown
 from nasvit_mm.files import digest, sha256
 from nasvit_mm.search.config import CONTENT_KEY, SearchPlan
-from nasvit_mm.search.evaluators.base import build_evaluator
+from nasvit_mm.search.evaluators.base import build_evaluator, check_images
 from nasvit_mm.search.evaluators.supernet import SupernetEvaluator
 from nasvit_mm.search.handover.card import metrics_line
 from nasvit_mm.search.handover.export import Exported, check_folder, export_model, export_subnet
@@ -65,7 +65,8 @@ def choose(
         folder: the work dir of the search.
         search: its config's path, for the card.
         candidate: number in the archive.
-        best: the objective by which the best is chosen; None: the first one.
+        best: the objective or constrained cost by which the best is chosen; None: the first
+            objective.
         arch: an architecture, searched or not, in any form that ``Space.arch`` takes.
 
     Raises:
@@ -111,15 +112,19 @@ def _given(plan: SearchPlan, arch: str) -> Choice:
 def best_of(
     problem: Problem, records: Sequence[Mapping[str, Any]], metric: str | None = None
 ) -> Mapping[str, Any]:
-    """Return the best record of a front by an objective; None: by the first one.
+    """Return the best record of a front by an objective, or by the least of a cost that is
+    constrained; None: by the first objective.
 
     Raises:
-        UsageError: no such objective, or no record.
+        UsageError: no such objective or cost, or no record.
     """
-    signs = {o.metric: o.sign for o in problem.objectives}
+    signs = {
+        **dict.fromkeys((n for n, source in problem.metrics.items() if source is not None), 1),
+        **{o.metric: o.sign for o in problem.objectives},
+    }
     metric = metric or problem.objectives[0].metric
     if metric not in signs:
-        raise UsageError(f'--best {metric}: the objectives are {", ".join(signs)}')
+        raise UsageError(unknown('--best', metric, signs))
     if not records:
         raise UsageError('all candidates of the search failed: give --candidate, or --arch')
     return min(records, key=lambda r: signs[metric] * record_values(r)[metric])
@@ -136,6 +141,7 @@ def export_choice(
     num_calibration: int | None = None,
     phase: int | None = None,
     force: bool = False,
+    checked_in: str | Path | None = None,
 ) -> Exported:
     """Write a choice's folder: the whole model where the supernet was trained in the task, else a
     backbone.
@@ -149,6 +155,8 @@ def export_choice(
             as in the search.
         phase: of the weight sharing; None: the search's.
         force: write over an export of something else.
+        checked_in: folder with what checks of data found; None: what images and annotations hold
+            is not looked at.
 
     Returns:
         What was written; its ``warnings`` say where it is not what the search measured.
@@ -157,9 +165,14 @@ def export_choice(
         UsageError: no supernet, one of another model, or a folder that holds another export.
     """
     task, origin, warnings = plan.problem.task, dict(choice.origin), []
+
+    def check() -> None:
+        if not force:
+            check_folder(out, choice.arch, origin)
+
     if from_scratch:
-        _check_folder(out, choice.arch, origin, force)
-        return export_subnet(out, task, choice.arch, size, origin=origin)
+        check()
+        return export_subnet(out, task, choice.arch, size, origin=origin, check=check)
     options = supernet_options(plan)
     own = checkpoint is None  # another one may be of another training
     checkpoint = checkpoint or options.get('checkpoint')
@@ -174,7 +187,7 @@ def export_choice(
     changes = {'num_calibration': num_calibration, 'phase': phase}
     changes = {k: v for k, v in changes.items() if v is not None}
     if in_task:
-        source = task_evaluator(plan, checkpoint, own, **changes)
+        source = task_evaluator(plan, checkpoint, own, checked_in, **changes)
     else:
         source = load_supernet(checkpoint, cfg)
     known = '' if '://' in checkpoint else f' (sha256 {sha256(checkpoint)}...)'
@@ -184,24 +197,21 @@ def export_choice(
         origin['supernet'] += ', NOT the one that was searched'
     if SEARCHED in origin and not (own and phase in (None, options.get('phase', 0))):
         origin[SEARCHED] += ' (of the weights that were searched, not of these)'
-    _check_folder(out, choice.arch, origin, force)
+    check()
     if not in_task:
         phase = (options.get('phase') or 0) if phase is None else phase
         number = NUM_CALIBRATION if num_calibration is None else num_calibration
-        done = export_subnet(out, task, choice.arch, size, source, phase, number, origin)
+        done = export_subnet(
+            out, task, choice.arch, size, source, phase, number, origin, check, checked_in
+        )
         return done._replace(warnings=tuple(warnings))
-    done = export_model(out, task, choice.arch, size, source, origin)
+    done = export_model(out, task, choice.arch, size, source, origin, check)
     if own and not changes and (differ := unlike_search(choice.metrics, done.measured)):
         warnings.append(
             f'the search had {metrics_line(differ)}: data, weights or packages are not what they '
             'were'
         )
     return done._replace(warnings=tuple(warnings))
-
-
-def _check_folder(out: str | Path, arch: Arch, origin: Mapping[str, Any], force: bool) -> None:
-    if not force:
-        check_folder(out, arch, origin)
 
 
 def supernet_options(plan: SearchPlan) -> dict[str, Any]:
@@ -215,19 +225,27 @@ def supernet_options(plan: SearchPlan) -> dict[str, Any]:
 
 
 def task_evaluator(
-    plan: SearchPlan, checkpoint: str, own: bool, **changes: Any
+    plan: SearchPlan,
+    checkpoint: str,
+    own: bool,
+    checked_in: str | Path | None = None,
+    **changes: Any,
 ) -> SupernetEvaluator:
     """Build the search's evaluator; where it has none, or one of another kind of model, as a
     classifier's is, one by the config of the checkpoint.
 
     Args:
         own: whether the checkpoint is the search's.
+        checked_in: as of :func:`export_choice`.
         changes: options that are others than in the search.
     """
     options = supernet_options(plan)
     if not (own or searched_in_task(options)):
         options = dict(type='SupernetEvaluator', config=None)
-    return build_evaluator({**options, **changes, 'checkpoint': checkpoint}, plan.problem.space)
+    options = {**options, **changes, 'checkpoint': checkpoint}
+    if checked_in is not None:
+        check_images(options, checked_in)
+    return build_evaluator(options, plan.problem.space)
 
 
 def searched_in_task(options: Mapping[str, Any]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ from torch import nn
 from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.config import type_name
 from nasvit_mm.dense import SearchedModel, Size, build_model, load_weights
-from nasvit_mm.errors import UsageError, shown_path
-from nasvit_mm.files import write_text
+from nasvit_mm.errors import ArchitectureError, UsageError, shown_path
+from nasvit_mm.files import replacing_folder
 from nasvit_mm.nn import batch_norms
 from nasvit_mm.search.evaluators.supernet import SupernetEvaluator
 from nasvit_mm.search.handover.card import (
@@ -29,9 +29,18 @@ from nasvit_mm.search.handover.card import (
     supernet_digests,
 )
 from nasvit_mm.search.handover.weights import NOT_DONE, recalibrate_backbone, slice_backbone
-from nasvit_mm.spaces import Arch
+from nasvit_mm.spaces import Arch, load_arch_file
 
-BESIDE = '{{ fileDirname }}/' + WEIGHTS  # in a config, the folder that it is in
+FILES = (WEIGHTS, ARCH, CARD, CONFIG)
+# A config finds its own folder by Python: mmengine puts {{ fileDirname }} into the text as it is,
+# where a quote in a folder's name ends the string, and the rest of the name would run.
+HERE = """
+import os.path
+
+__here__ = os.path.dirname((lambda: None).__code__.co_filename)  # this folder, also once moved
+"""
+INTO_BACKBONE = "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint={})\n"
+INTO_MODEL = 'load_from = {}\n'
 
 
 class Exported(NamedTuple):
@@ -61,11 +70,14 @@ def export_subnet(
     phase: int = 0,
     num_calibration: int = 64,
     origin: Mapping[str, Any] | None = None,
+    check: Callable[[], None] | None = None,
+    checked_in: str | Path | None = None,
 ) -> Exported:
-    """Write ``weights.pth``, ``arch.json``, ``config.py`` and a model card.
+    """Write ``weights.pth``, ``arch.json``, ``config.py`` and a model card: all of them or none.
 
     The config is the task's with the subnet for its backbone, complete in itself; it finds the
-    weights beside it, so the folder can be moved.
+    weights beside it, so the folder can be moved.  An earlier export in the folder is replaced as a
+    whole; what else is there, such as a training, stays.
 
     Args:
         folder: made where it is not there.
@@ -79,34 +91,28 @@ def export_subnet(
             recalibrated; 0, or images that are not there: those of the supernet stay, which fit
             no subnet, and the card says so.
         origin: more lines of the card.
+        check: raises where the folder must not be replaced; is called right before it is.
+        checked_in: as of :func:`recalibrate_backbone`.
 
     Raises:
-        UsageError: the supernet does not hold the architecture.
+        UsageError: the supernet does not hold the architecture; the folder cannot be written, and
+            holds what it held.
     """
-    folder, arch = Path(folder), task.space.arch(arch)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, arch, origin = Path(folder), task.space.arch(arch), dict(origin or {})
     cfg = task.config(arch)
     cfg.pop('load_from', None)  # weights of another architecture
-    norms, calibrated = 'Without weights: `config.py` trains from scratch.', True
-    if supernet is None:
-        (folder / WEIGHTS).unlink(missing_ok=True)  # of another export
-    else:
-        state = slice_backbone(supernet.backbone, arch, phase)
-        origin = dict(origin or {}, **_phase(supernet.backbone, phase))
-        norms, calibrated = recalibrate_backbone(cfg, state, num_calibration)
-        save_weights(
-            folder / WEIGHTS,
-            state,
-            task.space,
-            arch,
-            bn_recalibrated=calibrated,
-            **dict(origin or {}),
-        )
-        cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint=BESIDE)
-    paths = _describe(folder, task, cfg, arch, size, norms, origin or {})
-    if supernet is not None:
-        paths.insert(0, folder / WEIGHTS)
-    return Exported(paths, norms, calibrated)
+    norms, calibrated = f'Without weights: {CONFIG} trains from scratch.', True
+    with replacing_folder(folder, FILES, check) as draft:
+        if supernet is not None:
+            state = slice_backbone(supernet.backbone, arch, phase)
+            origin.update(_phase(supernet.backbone, phase))
+            norms, calibrated = recalibrate_backbone(cfg, state, num_calibration, checked_in)
+            save_weights(
+                draft / WEIGHTS, state, task.space, arch, bn_recalibrated=calibrated, **origin
+            )
+        card = card_text(folder, task, arch, size, norms, calibrated, origin)
+        _describe(draft, cfg, arch, card, '' if supernet is None else INTO_BACKBONE)
+    return Exported(_written(folder), norms, calibrated)
 
 
 def export_model(
@@ -116,6 +122,7 @@ def export_model(
     size: Size,
     evaluator: SupernetEvaluator,
     origin: Mapping[str, Any] | None = None,
+    check: Callable[[], None] | None = None,
 ) -> Exported:
     """Write the whole task model out of a supernet that was trained in the task.
 
@@ -125,44 +132,51 @@ def export_model(
 
     Args:
         evaluator: of the search.
+        check: as of :func:`export_subnet`.
 
     Raises:
-        UsageError: the supernet is of another model than the task.
+        UsageError: the supernet is of another model than the task; the folder cannot be written,
+            and holds what it held.
     """
     folder, arch = Path(folder), task.space.arch(arch)
-    folder.mkdir(parents=True, exist_ok=True)
     cfg = task.config(arch)
-    model = evaluator.subnet(arch)
-    origin = dict(origin or {}, **_phase(evaluator.model.backbone, evaluator.phases[0]))
-    save_weights(
-        folder / WEIGHTS,
-        {k: v.cpu() for k, v in model.state_dict().items()},
-        task.space,
-        arch,
-        **origin,
-    )
-    written = build_model(copy.deepcopy(cfg))
-    load_weights(written, str(folder / WEIGHTS), cfg)
-    measured = evaluator.measure(written.to(next(model.parameters()).device))
-    origin[f'measured of these weights, on the {evaluator.split} pictures'] = metrics_line(measured)
-    number, norms = evaluator.calibration_batches, 'The whole model, which has no batch norms.'
-    if batch_norms(model):
-        norms = (
-            (
-                'The whole model; batch norm statistics were recalibrated as in the search, on '
-                f'{number} batches of training pictures.'
+    with replacing_folder(folder, FILES, check) as draft:
+        model = evaluator.subnet(arch)
+        origin = dict(origin or {}, **_phase(evaluator.model.backbone, evaluator.phases[0]))
+        save_weights(
+            draft / WEIGHTS,
+            {k: v.cpu() for k, v in model.state_dict().items()},
+            task.space,
+            arch,
+            **origin,
+        )
+        written = build_model(copy.deepcopy(cfg))
+        load_weights(written, str(draft / WEIGHTS), cfg)
+        measured = evaluator.measure(written.to(next(model.parameters()).device))
+        origin[f'measured of these weights, on the {evaluator.split} images'] = metrics_line(
+            measured
+        )
+        norms, calibrated = _norms(model, evaluator.calibration_batches)
+        if _joined(cfg):
+            origin['training'] = (
+                f'{CONFIG} trains on all training images, those too that were held out for the '
+                'search'
             )
-            if number
-            else NOT_DONE
-        )
-    cfg.load_from = BESIDE
-    if _joined(cfg):
-        origin['training'] = (
-            f'`{CONFIG}` trains on all training pictures, those too that were '
-            'held out for the search'
-        )
-    paths = _describe(folder, task, cfg, arch, size, norms, origin)
-    return Exported([folder / WEIGHTS, *paths], norms, norms != NOT_DONE, measured)
+        card = card_text(folder, task, arch, size, norms, calibrated, origin)
+        _describe(draft, cfg, arch, card, INTO_MODEL)
+    return Exported(_written(folder), norms, calibrated, measured)
+
+
+def _norms(model: nn.Module, batches: int) -> tuple[str, bool]:
+    """Return as :func:`recalibrate_backbone` what the statistics of a whole model are."""
+    if not batch_norms(model):
+        return 'The whole model, which has no batch norms.', True
+    if not batches:
+        return NOT_DONE, False
+    return (
+        'The whole model; batch norm statistics were recalibrated as in the search, on '
+        f'{batches} batches of training images.'
+    ), True
 
 
 def _joined(cfg: Config) -> bool:
@@ -191,8 +205,15 @@ def check_folder(folder: str | Path, arch: Arch, origin: Mapping[str, Any]) -> N
     folder = Path(folder)
     if not (folder / ARCH).is_file():
         return
-    card = (folder / CARD).read_text() if (folder / CARD).is_file() else ''
-    if json.loads((folder / ARCH).read_text()) != arch.to_dict():
+    card = (folder / CARD).read_text(encoding='utf-8') if (folder / CARD).is_file() else ''
+    try:
+        same = load_arch_file(folder / ARCH) == arch.to_dict()
+    except ArchitectureError as error:
+        raise UsageError(
+            f'{shown_path(folder)} holds a damaged export ({error}): give another --out, or '
+            '--force to write over it'
+        ) from error
+    if not same:
         held = 'another architecture'
     elif supernet_digests(card) != supernet_digests(str(origin.get('supernet', ''))):
         held = 'this architecture, with weights of another supernet or none'
@@ -204,26 +225,41 @@ def check_folder(folder: str | Path, arch: Arch, origin: Mapping[str, Any]) -> N
     )
 
 
-def _describe(
-    folder: Path,
-    task: SearchedModel,
-    cfg: Config,
-    arch: Arch,
-    size: Size,
-    norms: str,
-    origin: Mapping[str, Any],
-) -> list[Path]:
-    """Write architecture, config and card; return their paths."""
-    write_text(folder / ARCH, json.dumps(arch.to_dict(), indent=1) + '\n')
-    write_text(folder / CONFIG, _config_text(cfg, arch))
-    write_text(folder / CARD, card_text(folder, task, arch, size, norms, origin))
-    return [folder / name for name in (ARCH, CONFIG, CARD)]
+def _describe(draft: Path, cfg: Config, arch: Arch, card: str, weights: str) -> None:
+    """Write architecture, config and card.
+
+    Args:
+        weights: line of the config that takes the weights, which are beside it; '' without any.
+    """
+    (draft / ARCH).write_text(json.dumps(arch.to_dict(), indent=1) + '\n', encoding='utf-8')
+    (draft / CONFIG).write_text(_config_text(cfg, arch, weights), encoding='utf-8')
+    (draft / CARD).write_text(card, encoding='utf-8')
 
 
-def _config_text(cfg: Config, arch: Arch) -> str:
-    cfg.work_dir = '{{ fileDirname }}/train'
+def _written(folder: Path) -> list[Path]:
+    return [folder / name for name in FILES if (folder / name).is_file()]
+
+
+def _config_text(cfg: Config, arch: Arch, weights: str) -> str:
+    cfg = Config(_quotable(cfg.to_dict()))
     cfg.pop('resume', None)  # of the task's own training
+    cfg.pop('work_dir', None)
+    # In strings: mmengine would put its own variables' values there.
+    text = cfg.pretty_text.replace('{{', '{\\x7b')
+    beside = "os.path.join(__here__, '{}')"
     return (
         f'"""{cfg.model.type} with a searched backbone of {arch.space}; see {CARD}.\n\n'
-        f'    python tools/train.py {CONFIG}\n"""\n' + cfg.pretty_text
+        f'    python tools/train.py {CONFIG}\n"""\n{HERE}{text}\n'
+        f'work_dir = {beside.format("train")}\n{weights.format(beside.format(WEIGHTS))}'
     )
+
+
+def _quotable(node: Any) -> Any:
+    """Return a config whose keys end no string: mmengine puts them between quotes as they are."""
+    if isinstance(node, dict):
+        return {_escaped(k) if isinstance(k, str) else k: _quotable(v) for k, v in node.items()}
+    return type(node)(map(_quotable, node)) if type(node) in (list, tuple) else node
+
+
+def _escaped(key: str) -> str:
+    return key.encode('unicode_escape').decode().replace("'", "\\'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,14 +14,14 @@ from torch import nn
 
 from nasvit_mm.checkpoints import extract_state
 from nasvit_mm.data import check_data, seed_everything
-from nasvit_mm.dense import build_model
+from nasvit_mm.dense import build_model, look_at_data
 from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.spaces import Arch
 from nasvit_mm.supernet import check_phase
 
 NOT_DONE = (
-    "**Batch norm statistics are the supernet's, a mixture that fits no subnet.** "
+    "Batch norm statistics are the supernet's, a mixture that fits no subnet. "
     'Fine-tuning mends them; do not judge these weights as they are.'
 )
 
@@ -40,12 +41,19 @@ def slice_backbone(backbone: nn.Module, arch: Arch, phase: int) -> dict[str, tor
 
 
 def recalibrate_backbone(
-    cfg: Config, state: dict[str, torch.Tensor], number: int
+    cfg: Config, state: dict[str, torch.Tensor], number: int, checked_in: str | Path | None = None
 ) -> tuple[str, bool]:
     """Recalibrate the statistics in a backbone's state on the task's training images, in place.
 
+    Args:
+        checked_in: folder with what checks of data found; None: what the images and annotations
+            hold is not looked at.
+
     Returns:
         One sentence about what was done, and whether the statistics are of this subnet.
+
+    Raises:
+        DataError: the images are there, and something is wrong with them or their annotations.
     """
     cfg = copy.deepcopy(cfg)
     model = build_model(cfg)
@@ -59,6 +67,8 @@ def recalibrate_backbone(
         check_data(cfg, 'train')
     except UsageError as error:
         return f'{NOT_DONE} ({error})', False
+    if checked_in is not None:
+        look_at_data(cfg, {'train': 'train'}, checked_in, model)
     model.backbone.load_state_dict(state, strict=False)  # the dense one may end at an earlier stage
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     seed_everything(0)  # augmentation that no SeedTransforms seeds
@@ -78,6 +88,6 @@ def recalibrate_backbone(
         if key in state and 'running_' in key:
             state[key] = value.cpu()
     return (
-        f'Batch norm statistics were recalibrated on {images} training pictures of the task '
+        f'Batch norm statistics were recalibrated on {images} training images of the task '
         f'({batches} batches).'
     ), True

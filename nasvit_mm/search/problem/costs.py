@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.cost import Cost
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import UsageError, raised
 from nasvit_mm.search.problem.counted import FORMS, UNITS, Counted, CountedCost
 from nasvit_mm.search.problem.sources import CostSource, Searched, build_cost
 
@@ -76,7 +76,7 @@ class Costs:
         """Return name -> (n,) for a gene matrix (n, num_genes).
 
         Raises:
-            UsageError: a source gives something else than n finite numbers.
+            UsageError: a source raises, or gives something else than n finite numbers.
         """
         out, counts = {}, {}
         for name in names:
@@ -87,7 +87,7 @@ class Costs:
                     counts[key] = source.count(genes)
                 out[name] = getattr(counts[key], source.kind)
             else:
-                out[name] = _checked(source, source(genes), len(genes))
+                out[name] = _checked(source, _given(source, genes), len(genes))
         return out
 
     def reach(self, name: str, genes: np.ndarray | None = None) -> tuple[float, float]:
@@ -117,6 +117,17 @@ class Costs:
         )
         beside = space.canonical_genes(beside[space.usable(beside)])
         return np.concatenate([ends, beside, space.uniform_genes(0, PROBES)])
+
+
+def _given(source: CostSource, genes: np.ndarray) -> Any:
+    try:
+        return source(genes)
+    except UsageError:
+        raise
+    except Exception as error:  # a user's own code may raise anything
+        raise UsageError(
+            f'the cost {source.name!r} ({type(source).__name__}) raises {raised(error)}'
+        ) from error
 
 
 def _checked(source: CostSource, given: Any, n: int) -> np.ndarray:

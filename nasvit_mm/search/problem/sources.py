@@ -33,7 +33,7 @@ from nasvit_mm.config import type_name
 from nasvit_mm.cost import WindowSampler
 from nasvit_mm.dense import SearchedModel, Size
 from nasvit_mm.deploy import LatencyTable
-from nasvit_mm.errors import UsageError, unknown
+from nasvit_mm.errors import UsageError, raised, unknown
 from nasvit_mm.registry import COSTS, registered
 from nasvit_mm.spaces import Space
 
@@ -183,8 +183,14 @@ def build_cost(name: str, given: Any, searched: Searched) -> CostSource:
         )
     try:
         source = kind(name, searched, **{k: v for k, v in given.items() if k != 'type'})
+    except UsageError:
+        raise
     except TypeError as error:
         raise UsageError(f'costs.{name} ({given["type"]}): {error}') from error
+    except Exception as error:
+        raise UsageError(
+            f'costs.{name} ({given["type"]}) cannot be built: {raised(error)}'
+        ) from error
     if not isinstance(source, CostSource):
         raise UsageError(f'costs.{name}: {given["type"]} is no subclass of CostSource')
     return source
@@ -198,6 +204,10 @@ def _found(name: str, function: Any) -> Callable[[dict[str, np.ndarray]], Any]:
         except (ImportError, AttributeError, ValueError) as error:
             raise UsageError(
                 f"costs.{name}: function = {function!r}, expected 'module:name' ({error})"
+            ) from error
+        except Exception as error:  # the module runs, and may raise anything
+            raise UsageError(
+                f'costs.{name}: the module of function = {function!r} raises {raised(error)}'
             ) from error
     if not callable(function):
         raise UsageError(f"costs.{name}: function = {function!r}, expected 'module:name'")

@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.search.record.identity import by_content, first_difference
 
 NAME, AHEAD = 'archive.jsonl', 'ahead.jsonl'
-# Of an identity: under it stands what the evaluators' metrics depend on, the content of files.
-CONTENT_KEY = 'supernet'
-# Options of an evaluator that name files -> under what its content tells of them.
-PATHS = {'config': 'model', 'checkpoint': 'checkpoint'}
 RESULT = ('metrics', 'failed')  # of a record, what an evaluation gave
 FORM = {'index': int, 'generation': int, 'arch': dict, 'costs': dict, 'metrics': dict}
 AHEAD_FORM = {key: FORM[key] for key in ('index', 'arch', 'metrics')}
@@ -121,12 +118,12 @@ class Archive:
             self._ahead[record['index']] = record
 
     def _check_identity(self, theirs: Mapping[str, Any], loose: Collection[str]) -> None:
-        ours, theirs = _by_content(self.identity, theirs)
+        ours, theirs = by_content(self.identity, theirs)
         differing = [key for key in sorted({*ours, *theirs}) if ours.get(key) != theirs.get(key)]
         self.differing = [key for key in differing if key in loose]
         differing = [key for key in differing if key not in loose]
         if differing:
-            key, there, now = _first_difference(
+            key, there, now = first_difference(
                 differing[0], theirs.get(differing[0]), ours.get(differing[0])
             )
             raise UsageError(
@@ -274,41 +271,6 @@ def _locked(path: Path) -> BinaryIO:
     except OSError:  # a file system without locks
         pass
     return file
-
-
-def _by_content(*identities: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return identities without the paths of files whose content all of them know: a search whose
-    project was moved is the same one.
-    """
-    out = [dict(each) for each in identities]
-    lists = [[_as_list(each.get(key)) for key in ('evaluator', CONTENT_KEY)] for each in out]
-    for place in range(min((len(part) for pair in lists for part in pair), default=0)):
-        contents = [contents[place] for _, contents in lists]
-        known = all(content and 'missing' not in content for content in contents)
-        for said, content in lists:
-            if known and isinstance(said[place], Mapping):
-                dropped = [key for key, told in PATHS.items() if told in content[place]]
-                said[place] = {k: v for k, v in said[place].items() if k not in dropped}
-    for each, (said, _) in zip(out, lists):
-        if each.get('evaluator') is not None:
-            each['evaluator'] = said if isinstance(each['evaluator'], list) else said[0]
-    return out
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list) else [value]
-
-
-def _first_difference(key: str, there: Any, now: Any) -> tuple[str, Any, Any]:
-    """Return dotted key and values where two identities differ first."""
-    while isinstance(there, dict) and isinstance(now, dict):
-        part = next(
-            k
-            for k in sorted({*there, *now})
-            if k not in there or k not in now or there[k] != now[k]
-        )
-        key, there, now = f'{key}.{part}', there.get(part), now.get(part)
-    return key, there, now
 
 
 def _line(record: Mapping[str, Any]) -> bytes:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from nasvit_mm.errors import printable
+from nasvit_mm.files import replacing, write_errors
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.front import record_values
 
@@ -28,12 +31,12 @@ def write_report(
 
     Args:
         best: the :func:`front` of the records.
+
+    Raises:
+        WriteError: they cannot be written; earlier ones are unchanged.
     """
-    folder = Path(folder)
-    written = [folder / name for name in ('front.json', 'front.png', 'report.html')]
-    written[0].write_text(json.dumps(best, indent=1) + '\n')
+    written = [Path(folder, name) for name in ('front.json', 'front.png', 'report.html')]
     x, y = _axes(problem)
-    _draw(written[1], problem, records, best, x, y, title)
     data = dict(
         title=title,
         x=x,
@@ -46,7 +49,17 @@ def write_report(
         identity=identity,
     )
     text = json.dumps(data).replace('<', '\\u003c')  # no string may end the script, or hide it
-    written[2].write_text(TEMPLATE.read_text().replace('/*DATA*/', text))
+    page = TEMPLATE.read_text(encoding='utf-8').replace('/*DATA*/', text)
+    writers = (
+        lambda draft: draft.write_text(json.dumps(best, indent=1) + '\n', encoding='utf-8'),
+        lambda draft: _draw(draft, problem, records, best, x, y, title),
+        lambda draft: draft.write_text(page, encoding='utf-8'),
+    )
+    with ExitStack() as stack:  # all are written before the first replaces an earlier one
+        for path, write in zip(written, writers, strict=True):
+            draft = stack.enter_context(replacing(path))
+            with write_errors(path):
+                write(draft)
     return written
 
 
@@ -92,11 +105,16 @@ def _draw(
     ends = sorted((_value(r, x) / x_scale, _value(r, y) / y_scale) for r in best)
     style = 'o-' if len(problem.objectives) == 2 else 'o'
     axes.plot(*zip(*ends), style, color='#c8502d', markersize=4, linewidth=1, label='front')
-    axes.set(xlabel=x + x_unit, ylabel=y + y_unit, title=title)
+    for put, text in (
+        (axes.set_xlabel, x + x_unit),
+        (axes.set_ylabel, y + y_unit),
+        (axes.set_title, title),
+    ):
+        put(printable(text), parse_math=False)  # names, not formulas
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)
-    figure.savefig(path, dpi=130)
+    figure.savefig(path, dpi=130, format='png')  # a draft's name says nothing of it
     plt.close(figure)
 
 

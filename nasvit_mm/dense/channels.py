@@ -1,0 +1,274 @@
+"""Whether neck and heads take the widths that the backbone gives, and setting them in a config."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.model import BaseTTAModel
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from nasvit_mm.dense.kinds import bare_model, child, kind_of, kind_of_config
+from nasvit_mm.dense.trace import copied
+from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import unwrapped
+
+SIZE = (512, 512)  # of the image that is tried: large enough for the heads that pool in big cells
+INPUTS = ('in_channels', 'in_channel')  # what parts call the widths that they take
+
+
+# ---------------------------------------------------------------------- checking
+def check_channels(model: nn.Module) -> None:
+    """Check that neck and heads take the widths that the backbone gives, by trying it.
+
+    In OpenMMLab the config says both; a mistake would show as a shape error inside a convolution.
+    Neck and heads of a copy run on the meta device; inside a supernet they must take the widths of
+    all subnets.  A model whose code needs values, or fails in another way, passes.
+
+    Raises:
+        UsageError: names the layer, what it takes and what it is given.
+    """
+    model = unwrapped(model, BaseTTAModel)
+    inner = bare_model(model)
+    backbone = getattr(inner, 'backbone', None)
+    if not isinstance(backbone, nn.Module):
+        return
+    tried = copied(inner, torch.device('meta'))
+    if inner is model or not hasattr(backbone, 'channels_of'):
+        _check(tried, 'model', '')
+        return
+    for name in ('smallest', 'largest'):
+        tried.backbone.set_arch(getattr(backbone.space, name))
+        _check(tried, 'model.model', f' ({name} subnet)')
+
+
+class _Misfit(NamedTuple):
+    """A layer that takes other maps than it is given; `taken`: how many channels, if it says."""
+
+    name: str
+    problem: str
+    taken: int | None = None
+
+
+def _check(model: nn.Module, where: str, which: str) -> None:
+    kind, image = kind_of(model), torch.zeros(1, 3, *SIZE, device='meta')
+    given: dict[str, list[int]] = {}
+
+    def note(part: str, maps: Any) -> None:
+        given[part] = [m.shape[1] for m in (maps if isinstance(maps, (list, tuple)) else [maps])]
+
+    for part in ('backbone', 'neck'):
+        if isinstance(child(model, part), nn.Module):
+            child(model, part).register_forward_hook(
+                lambda module, args, maps, part=part: note(part, maps)
+            )
+    runs: list[Callable[[], Any]] = [lambda: kind.prediction_fn(model, SIZE)(model, image)]
+    auxiliary = child(model, 'auxiliary_head')
+    if auxiliary is not None and hasattr(model, 'extract_feat'):
+        heads = auxiliary if isinstance(auxiliary, nn.ModuleList) else [auxiliary]
+        runs += [lambda head=head: head(model.extract_feat(image)) for head in heads]
+    for run in runs:
+        misfit = _misfit(model, run)
+        if misfit is not None and given:
+            raise UsageError(_message(model, misfit, given, where, which))
+
+
+def _message(
+    model: nn.Module, misfit: _Misfit, outputs: dict[str, list[int]], where: str, which: str
+) -> str:
+    part = _taker(model, misfit.name)
+    source = 'neck' if 'neck' in outputs and part != 'neck' else 'backbone'
+    given, module = outputs[source], child(model, part)
+    taken = getattr(module, 'in_channels', None)
+    if len(given) == 1:  # (CenterNet's neck overwrites its attribute.)
+        taken = misfit.taken if isinstance(taken, int) else [misfit.taken]
+    elif isinstance(taken, (list, tuple)) and misfit.taken not in (None, *taken):
+        taken = None
+    fitted = _picked(taken, given, getattr(module, 'in_index', None))
+    setting, options = f'{where}.{part}.in_channels', []
+    if not which and part.partition('.')[0] in ('neck', *kind_of(model).takes):
+        # (A supernet's widths are many.)
+        options = [
+            f'set the option of {where}.{part} that says so'
+            if fitted in (None, taken)
+            else f'set {setting}={fitted}'
+        ]
+    if source == 'backbone' or not options:
+        options.append(f'give the backbone {_out_width(taken, given)}')
+    start = (
+        f'{where}.{part} does not fit the {source}, which'
+        if taken is None
+        else f'{setting} = {taken}, but the {source}'
+    )
+    return (
+        f'{start} gives {given}{which}: {where}.{misfit.name} {misfit.problem}; '
+        f'{", or ".join(options)}'
+    )
+
+
+def _taker(model: nn.Module, name: str) -> str:
+    """Return the dotted name of the neck or head that a layer is in, as its config has it."""
+    parts = name.split('.')
+    outer = ['.'.join(parts[:n]) for n in range(len(parts), 0, -1)]
+    return next((one for one in outer if hasattr(child(model, one), 'in_index')), parts[0])
+
+
+def _misfit(model: nn.Module, run: Callable[[], Any]) -> _Misfit | None:
+    """Run a part of a model; return the layer that takes other widths, or the neck or head that
+    takes another number of maps; None where it runs, or fails in another way.
+    """
+    with torch.no_grad(), _entered(model) as inside:
+        try:
+            run()
+        except Exception as error:  # whatever the code of a foreign model raises
+            name, layer, args = inside[-1] if inside else ('', model, ())
+            if name.partition('.')[0] in ('', 'backbone'):
+                return None
+            maps = args[0] if args else None
+            if torch.is_tensor(maps):
+                taken, found = _taken(layer), maps.shape[_axis(layer)]
+                if taken in (None, found):
+                    return None
+                return _Misfit(name, f'takes {taken} channels and gets {found}', taken)
+            if isinstance(error, (AssertionError, IndexError)) and isinstance(maps, (list, tuple)):
+                of, several = [m.shape[1] for m in maps], getattr(layer, 'in_channels', 0)
+                index = np.max(getattr(layer, 'in_index', None) or 0)
+                if index >= len(of) or isinstance(several, Sequence) and len(several) != len(of):
+                    return _Misfit(name, f'does not take {len(of)} maps of {of} channels')
+    return None
+
+
+@contextlib.contextmanager
+def _entered(model: nn.Module) -> Iterator[list[tuple[str, nn.Module, tuple[Any, ...]]]]:
+    """Give, in this context, the modules inside which the code is: name, module, arguments."""
+    inside: list[tuple[str, nn.Module, tuple[Any, ...]]] = []
+    hooks = []
+    for name, module in model.named_modules():
+        if name:
+            hooks += [
+                module.register_forward_pre_hook(
+                    lambda module, args, name=name: inside.append((name, module, args))
+                ),
+                module.register_forward_hook(lambda *_: inside.pop() and None),
+            ]
+    try:
+        yield inside
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _taken(layer: nn.Module) -> int | None:
+    """Return how many channels a layer takes; None of one that takes whatever comes."""
+    shape = getattr(layer, 'normalized_shape', None)
+    names = ('in_channels', 'in_features', 'num_features', 'num_channels')
+    taken = next((getattr(layer, name) for name in names if hasattr(layer, name)), None)
+    return shape[-1] if shape else taken if isinstance(taken, int) else None
+
+
+def _axis(layer: nn.Module) -> int:
+    return -1 if hasattr(layer, 'in_features') or hasattr(layer, 'normalized_shape') else 1
+
+
+def _out_width(taken: Any, given: Sequence[int]) -> str:
+    """Return the option of the backbone with which a part would run as it is."""
+    if isinstance(taken, (list, tuple)) and len(taken) == len(given):
+        return f'out_width={list(taken)[::-1] if _reversed(taken, given) else list(taken)}'
+    return f'out_width={taken}' if isinstance(taken, int) and len(given) == 1 else 'out_width'
+
+
+# ---------------------------------------------------------------------- setting
+def fit_channels(cfg: Config, widths: Sequence[int], before: Sequence[int] | None = None) -> None:
+    """Set what neck and heads take to the widths that the backbone gives, in the config.
+
+    The first neck takes the backbone's maps, or the heads do; behind a neck that hands maps on as
+    they are (JPU, SSD's) the heads follow it.  Order and type of what is set stay.
+
+    Args:
+        widths: channels of the backbone's outputs, in order.
+        before: the widths that it gave so far, if known; nothing changes where they are the same.
+    """
+    model, widths = cfg.model, [int(w) for w in widths]
+    if before is not None and list(before) == widths:
+        return
+    kind = kind_of_config(model)
+    for taker in kind.config_takers(model):
+        _fit(taker, widths)
+    if model.get('neck'):
+        outputs = _outputs(cfg, widths)
+        for head in kind.config_heads(model) if outputs else []:
+            _follow(head, outputs)
+
+
+def _fit(part: Any, widths: Sequence[int]) -> None:
+    """Set the widths that a part of a config takes, and of the parts that it hands them to."""
+    if part.get('kernel_generate_head'):  # of K-Net
+        _fit(part.kernel_generate_head, widths)
+        return
+    key = next((key for key in INPUTS if key in part), 'in_channels')
+    old = part.get(key)
+    part[key] = new = _picked(old, widths, part.get('in_index'))
+    if part.get('c1_in_channels'):  # of DeepLabV3+: the first map
+        part.c1_in_channels = widths[0]
+    if part.get('num_convs') == 0 and 'channels' in part:  # a head of one layer
+        part.channels = sum(new) if isinstance(new, (list, tuple)) else new
+    out = part.get('out_channels')
+    if isinstance(out, (list, tuple)) and old and list(out[: len(new)]) == list(old):
+        part.out_channels = type(out)([*new, *out[len(new) :]])  # the neck of SSD
+
+
+def _picked(old: Any, widths: Sequence[int], index: Any) -> Any:
+    """Return the widths that a part takes, in the form of what it took; None: out of reach.
+
+    Args:
+        index: the part's ``in_index``: of one output, of several, or None: of its last one if it
+            took one width, of all if it took several.
+    """
+    several = isinstance(index, (list, tuple))
+    if index is None:
+        index = -1 if isinstance(old, int) else range(len(widths))
+    elif not several and isinstance(old, (list, tuple)):
+        index = [index]
+    try:
+        if isinstance(index, int):
+            return widths[index]
+        new = [widths[i] for i in index]
+    except IndexError:
+        return None
+    if not several and isinstance(old, (list, tuple)) and _reversed(old, widths):
+        new = new[::-1]
+    return tuple(new) if isinstance(old, tuple) else new
+
+
+def _reversed(taken: Sequence[int], widths: Sequence[int]) -> bool:
+    """Return whether a part takes the deepest map first, as YOLOv3's neck does."""
+    downwards = list(taken) == sorted(taken, reverse=True) != list(taken)[::-1]
+    return downwards and list(widths) == sorted(widths)
+
+
+def _outputs(cfg: Config, widths: Sequence[int]) -> list[int]:
+    """Return the widths of what the neck gives; none where it does not run on its own."""
+    necks = cfg.model.neck if isinstance(cfg.model.neck, (list, tuple)) else [cfg.model.neck]
+    maps: Any = [torch.zeros(1, w, 64 >> i, 64 >> i) for i, w in enumerate(widths)]
+    try:
+        with torch.device('meta'), torch.no_grad():
+            maps = [m.to('meta') for m in maps]
+            for neck in necks:
+                maps = MODELS.build(dict(neck, init_cfg=None)).eval()(maps)
+    except Exception:  # one that needs values, or strides of its own
+        return []
+    return [m.shape[1] for m in maps if isinstance(m, Tensor)]
+
+
+def _follow(head: Any, outputs: Sequence[int]) -> None:
+    """Set what a head behind a neck takes, where no output of the neck has it."""
+    old, index = head.get('in_channels'), head.get('in_index')
+    if isinstance(old, int) and (index is not None or old not in outputs):
+        head.in_channels = outputs[-1 if index is None else index]
+    elif isinstance(old, (list, tuple)) and (index is not None or len(old) == len(outputs)):
+        head.in_channels = _picked(old, outputs, index)

@@ -1,0 +1,117 @@
+"""Neck and heads that take other widths than the backbone gives are refused, with what to set."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+
+import pytest
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from torch import nn
+
+from nasvit_mm.dense import check_channels, fit_channels
+from nasvit_mm.errors import UsageError
+from nasvit_mm.registry import MODELS
+from tests.zoo import TOP, ZOO, Entry, zoo_model
+
+ENTRIES = {
+    name: ZOO[name] for name in ('fcn', 'ocrnet', 'knet', 'yolov3', 'centernet', 'mask2former')
+} | {
+    'resize_concat': Entry('mmseg', 'hrnet/fcn_hr18_4xb2-160k_cityscapes-512x1024.py'),
+    'deeplabv3plus': Entry(
+        'mmseg', 'deeplabv3plus/deeplabv3plus_r50-d8_4xb2-40k_cityscapes-512x1024.py'
+    ),
+    'jpu': Entry('mmseg', 'fastfcn/fastfcn_r50-d32_jpu_enc_4xb2-80k_cityscapes-512x1024.py', TOP),
+    'ssd': Entry('mmdet', 'ssd/ssdlite_mobilenetv2-scratch_8xb24-600e_coco.py', (2, 3)),
+}
+
+
+def config(name: str) -> Config:
+    """A model of the zoo around a backbone that gives other widths than it takes."""
+    model = zoo_model(ENTRIES[name], 'nasvit')
+    model.backbone.pop('out_width')
+    model.backbone.arch = 'smallest'
+    return Config(dict(model=model))
+
+
+def widths(cfg: Config) -> list[int]:
+    return list(MODELS.build(cfg.model.backbone).out_channels)
+
+
+def build(cfg: Config) -> nn.Module:
+    model = revert_sync_batchnorm(MODELS.build(copy.deepcopy(cfg.model)))
+    model.eval()
+    return model
+
+
+@pytest.mark.parametrize('name', ENTRIES)
+def test_what_is_said_to_set_works(name: str) -> None:
+    cfg, said = config(name), set()
+    while True:
+        try:
+            check_channels(build(cfg))
+            break
+        except UsageError as error:
+            message = str(error)
+        assert message not in said and re.search(r'gives \[\d.* takes \d+ .* gets \d', message)
+        said.add(message)
+        setting = re.search(r'set model\.([\w.]+)=(\[.*?\]|\(.*?\)|\d+)', message)
+        if setting is None:  # an option of a head has a name of its own
+            assert name == 'deeplabv3plus' and 'c1_bottleneck' in message
+            break
+        key, value = setting.groups()
+        cfg.merge_from_dict({f'model.{key}': ast.literal_eval(value)})
+    assert said
+
+
+@pytest.mark.parametrize('name', ENTRIES)
+def test_fitted_channels_are_not_refused(name: str) -> None:
+    cfg = config(name)
+    fit_channels(cfg, widths(cfg))
+    check_channels(build(cfg))
+    again = copy.deepcopy(cfg)
+    fit_channels(again, widths(cfg))
+    assert again.model == cfg.model
+
+
+def test_order_and_type_stay() -> None:
+    cfg = config('yolov3')
+    fit_channels(cfg, [10, 20, 30])
+    assert cfg.model.neck.in_channels == [30, 20, 10]
+    cfg = config('jpu')
+    fit_channels(cfg, [10, 20, 30])
+    assert cfg.model.neck.in_channels == (10, 20, 30)
+    assert cfg.model.auxiliary_head.in_channels == 20  # which the neck hands on
+
+
+def test_nothing_is_touched_where_the_widths_stay() -> None:
+    cfg = config('fcn')
+    cfg.model.decode_head.in_channels = 7
+    before = copy.deepcopy(cfg.model)
+    fit_channels(cfg, [8, 16, 24, 32], before=[8, 16, 24, 32])
+    assert cfg.model == before
+    fit_channels(cfg, [8, 16, 24, 32], before=[8, 16, 24, 40])
+    assert cfg.model.decode_head.in_channels == 32
+
+
+def test_an_output_that_is_not_there() -> None:
+    cfg = config('fcn')
+    fit_channels(cfg, widths(cfg))
+    cfg.model.auxiliary_head.in_index = 4
+    with pytest.raises(UsageError, match=r'auxiliary_head does not take 4 maps'):
+        check_channels(build(cfg))
+
+
+def test_a_model_that_fails_in_another_way_passes() -> None:
+    class Odd(nn.Module):
+        in_channels = (1, 2, 3, 4)
+
+        def forward(self, maps):
+            raise ValueError(maps[0].shape)
+
+    model = build(config('fcn'))
+    model.decode_head = Odd()
+    model.auxiliary_head = None
+    check_channels(model)

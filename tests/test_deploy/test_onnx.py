@@ -1,0 +1,56 @@
+"""Models that do not export as one would like: of a batch of one size, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+import torch
+from mmengine.model import BaseModel
+from torch import nn
+
+from nasvit_mm.compat import import_onnxruntime
+from nasvit_mm.deploy import benchmark_model, export_onnx
+from nasvit_mm.errors import UsageError
+
+SIZE = (8, 8)
+
+
+class PerImage(BaseModel):
+    """Looks at one image of a batch after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1)
+
+    def forward(self, inputs, mode='tensor'):
+        return torch.cat([self.conv(inputs[i : i + 1]) for i in range(len(inputs))])
+
+
+class Decides(PerImage):
+    """Does this or that by what is in the image."""
+
+    def forward(self, inputs, mode='tensor'):
+        return super().forward(inputs) if inputs.sum() > 0 else inputs
+
+
+def test_a_batch_that_is_not_free(tmp_path: Path) -> None:
+    """The graph is of the batch that is asked for, and one file."""
+    model, images = PerImage().eval(), torch.randn(3, 3, *SIZE)
+    path = export_onnx(model, SIZE, tmp_path / 'x.onnx', batch_size=3)
+    assert onnx.load(path).graph.input[0].name == 'pictures'
+    session = import_onnxruntime().InferenceSession(path, providers=['CPUExecutionProvider'])
+    (found,) = session.run(['logits'], {'pictures': images.numpy()})
+    assert torch.allclose(torch.from_numpy(found), model(images), atol=1e-5)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_export_that_fails_loses_no_figures(tmp_path: Path) -> None:
+    both = ['pytorch', 'onnxruntime']
+    found = benchmark_model(Decides().eval(), SIZE, both, rounds=1, onnx=tmp_path / 'x.onnx')
+    assert found['failed']['onnxruntime'].startswith('not exportable: ')
+    assert '\n' not in found['failed']['onnxruntime'] and not list(tmp_path.iterdir())
+    assert list(found['backends']) == ['pytorch'] and found['difference'] is None
+    with pytest.raises(UsageError, match='onnxruntime: not exportable: '):
+        benchmark_model(Decides().eval(), SIZE, ['onnxruntime'], rounds=1)
