@@ -42,7 +42,7 @@ from nasvit_mm.dense import (
     standalone,
     write_results,
 )
-from nasvit_mm.deploy import DESCRIPTION, Artefact, Predictor, make_artefact
+from nasvit_mm.deploy import DESCRIPTION, Artefact, Predictor, make_artefact, record
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     PlainConsole,
@@ -221,7 +221,8 @@ def evaluate(
 
     Args:
         cfg: of a segmentor, a detector, a classifier or a supernet.
-        weights: checkpoint, a file or a URL; unlike in OpenMMLab one that does not fit the model
+        weights: checkpoint, a file or a URL, or the folder of an artefact, whose own runtime then
+            predicts; unlike in OpenMMLab a checkpoint that does not fit the model
             is an error.
         work_dir, options: as of :func:`train`.
         out: folder for the predicted label maps, or of a detector for its boxes and masks in COCO's
@@ -269,6 +270,8 @@ def evaluate(
         if not artefact:
             load_weights(runner.model, weights, cfg)
         found = runner.test()
+    if artefact and is_first():
+        record(Artefact.load(weights), dict(metric=found, metric_of=config_name(cfg)))
     if show_dir:
         runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
     return found

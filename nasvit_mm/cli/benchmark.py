@@ -2,6 +2,11 @@
 
     nasvit-mm benchmark configs/seg/nasvit_ade20k.py [--shape 512 512] [--threads 2]
 
+    nasvit-mm benchmark work_dirs/deployed work_dirs/deployed_int8     # artefacts, in one run
+
+times what nasvit-mm deploy wrote, each by its own runtime, in turn, and writes the latency on its
+card.
+
 For any segmentor and detector of this project, of mmseg and of mmdet; of a detector what its heads
 say, before boxes are chosen.  Both run the same network on the same image, and their logits are
 compared.  On a GPU PyTorch only.
@@ -32,16 +37,28 @@ from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.cli import common
 from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.dense import build_model, check_model, count_model, input_size, load_weights
-from nasvit_mm.deploy import BACKENDS, benchmark_model, build_latency_table
-from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.deploy import BACKENDS, benchmark_model, build_latency_table, record, time_artefacts
+from nasvit_mm.errors import UsageError, printable, shown_path
 from nasvit_mm.runtime import PlainConsole, check_folder
 
 MOST_THREADS = 4  # a core
+OF_CONFIGS = (
+    'checkpoint',
+    'shape',
+    'backends',
+    'channels_last',
+    'half',
+    'onnx',
+    'build_table',
+    'cfg_options',
+)  # flags
 UNSEEN = 30  # networks to check a latency table by
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', help='file of configs/')
+    parser.add_argument(
+        'config', nargs='+', help='file of configs/, or artefacts of nasvit-mm deploy'
+    )
     parser.add_argument('--checkpoint', help='weights; speed does not depend on them')
     common.add_shape(parser)
     parser.add_argument('--batch-size', type=int, default=1)
@@ -71,6 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
+    if any(Path(path).is_dir() for path in args.config):
+        time_folders(args)
+        return
+    if len(args.config) > 1:
+        raise UsageError(
+            f'{" ".join(args.config)}: one config at a time; several artefacts are folders'
+        )
+    (args.config,) = args.config
     check(args)
     cfg = common.load_config(args)
     if args.threads:
@@ -113,16 +138,50 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise UsageError(f'--onnx {args.onnx} was not written: {report["failed"]["onnxruntime"]}')
 
 
-def check(args: argparse.Namespace) -> None:
-    """Check the arguments, and choose the backends.
+def time_folders(args: argparse.Namespace) -> None:
+    """Time artefacts beside one another, and write what each takes on its card.
+
+    Raises:
+        UsageError: no artefacts, or a flag that is of configs.
+    """
+    for name in OF_CONFIGS:
+        if getattr(args, name):
+            raise UsageError(
+                f'--{name.replace("_", "-")} is of configs; an artefact has its size, weights and '
+                'runtime: leave it out'
+            )
+    check_threads(args)
+    timed = time_artefacts(args.config, args.rounds, args.threads)
+    out = Table(title=f'{timed[0]["device"]}, {timed[0]["threads"]} threads, {args.rounds} rounds')
+    for column in ('artefact', 'runtime', 'input', 'median', '10 to 90 %', 'ratio'):
+        out.add_column(column, justify='left' if column in ('artefact', 'runtime') else 'right')
+    lines = []
+    for row in timed:
+        artefact = row.pop('artefact')
+        height, width = artefact.size
+        out.add_row(
+            printable(str(artefact.folder)),
+            f'{artefact.runtime} {artefact.precision}',
+            f'{artefact.batch or 1} x {height} x {width}',
+            f'{row["median_ms"]:.1f} ms',
+            f'{row["p10_ms"]:.1f} to {row["p90_ms"]:.1f} ms',
+            f'{row["ratio"]:.2f}',
+        )
+        lines.append(dict(folder=str(artefact.folder), **row))
+        row.pop('ratio')
+        record(artefact, dict(latency=row))
+    if args.json:
+        print(json.dumps(lines))
+    else:
+        PlainConsole().print(out)
+
+
+def check_threads(args: argparse.Namespace) -> None:
+    """Check the numbers that all benchmarks take.
 
     Raises:
         UsageError: names the flag.
     """
-    common.check_device(args.device)
-    on_gpu = args.device.startswith('cuda')
-    if args.half and not on_gpu:
-        raise UsageError('--half needs a GPU')
     for name in ('batch_size', 'rounds', 'networks', 'threads'):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -133,6 +192,19 @@ def check(args: argparse.Namespace) -> None:
             f'--threads {args.threads}: this machine has {cores} cores, expected at most '
             f'{MOST_THREADS * cores}'
         )
+
+
+def check(args: argparse.Namespace) -> None:
+    """Check the arguments, and choose the backends.
+
+    Raises:
+        UsageError: names the flag.
+    """
+    common.check_device(args.device)
+    on_gpu = args.device.startswith('cuda')
+    if args.half and not on_gpu:
+        raise UsageError('--half needs a GPU')
+    check_threads(args)
     if args.onnx:
         check_writable(args.onnx, '--onnx')
     if args.build_table:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nasvit_mm.deploy.onnx import Logits, export_onnx
     from nasvit_mm.deploy.predictor import Boxes, Predictor, open_artefact
     from nasvit_mm.deploy.runtimes import RUNTIMES, Session, get_runtime
+    from nasvit_mm.deploy.timing import record, time_artefacts
 
 _HOME = {
     'Artefact': 'artefact',
@@ -40,6 +41,8 @@ _HOME = {
     'make_artefact': 'make',
     'measure_seconds': 'measure',
     'open_artefact': 'predictor',
+    'record': 'timing',
+    'time_artefacts': 'timing',
 }
 __all__ = [
     'Artefact',
@@ -61,6 +64,8 @@ __all__ = [
     'make_artefact',
     'measure_seconds',
     'open_artefact',
+    'record',
+    'time_artefacts',
 ]
 
 

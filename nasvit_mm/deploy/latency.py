@@ -19,6 +19,7 @@ from torch import nn
 from nasvit_mm.backbones import Block, ElasticBackbone
 from nasvit_mm.config import plain_types
 from nasvit_mm.dense import SearchedModel, Size, build_model, kind_of_config
+from nasvit_mm.deploy.measure import device_name
 from nasvit_mm.deploy.onnx import Logits
 from nasvit_mm.errors import (
     ArchitectureError,
@@ -183,7 +184,7 @@ def build_latency_table(
     about = dict(
         _about(task, size),
         batch_size=batch_size,
-        device=_name(device),
+        device=device_name(device),
         threads=torch.get_num_threads(),
         torch=torch.__version__,
         networks=len(chosen),
@@ -449,17 +450,3 @@ def _timed(part: Any) -> Any:
     if not isinstance(part, Mapping):
         return part
     return {k: _timed(v) for k, v in part.items() if k not in FREE and not k.startswith('loss')}
-
-
-def _name(device: str) -> str:
-    if device.startswith('cuda'):
-        return torch.cuda.get_device_name(device)
-    return next(
-        (line.split(':')[1].strip() for line in _cpu_lines() if line.startswith('model name')),
-        'cpu',
-    )
-
-
-def _cpu_lines() -> list[str]:
-    path = Path('/proc/cpuinfo')
-    return path.read_text().splitlines() if path.exists() else []

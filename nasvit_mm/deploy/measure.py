@@ -46,6 +46,16 @@ def _synchronize() -> None:
         torch.cuda.synchronize()
 
 
+def device_name(device: str) -> str:
+    """Return the name of a GPU, or of this machine's CPU as Linux knows it."""
+    if device.startswith('cuda'):
+        return torch.cuda.get_device_name(device)
+    path = Path('/proc/cpuinfo')
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = (line.split(':')[1].strip() for line in lines if line.startswith('model name'))
+    return next(names, 'cpu')
+
+
 class PeakMemory:
     """The most memory in use inside the ``with`` above that at its start, as `above`, in bytes.
 

@@ -12,6 +12,8 @@ from torch import nn
 
 from nasvit_mm.data import seed_everything
 from nasvit_mm.dense import build_model
+from nasvit_mm.deploy import Artefact
+from nasvit_mm.files import sha256
 from tests.commands import ROOT
 from tests.families import randomised
 
@@ -70,3 +72,26 @@ def samples(built: nn.Module, given: np.ndarray) -> Any:
     else:
         from mmdet.structures import DetDataSample as Sample
     return dict(inputs=inputs, data_samples=[Sample(metainfo=meta) for _ in inputs])
+
+
+def written(folder, **changed) -> Artefact:
+    """Write an artefact without a model in it."""
+    (folder / 'model.onnx').write_bytes(b'no model')
+    given = dict(
+        task='label map',
+        runtime='onnx',
+        version='1',
+        precision='fp32',
+        input=dict(name='images', shape=[1, 32, 48, 3]),
+        outputs=dict(label_map=dict(shape=[1, 32, 48], dtype='uint8')),
+        mean=[0.0] * 3,
+        std=[1.0] * 3,
+        fit='stretch',
+        fill=[0, 0, 0],
+        classes=['a'],
+        palette=[],
+        files={'model.onnx': sha256(folder / 'model.onnx')},
+    )
+    artefact = Artefact(folder=folder, **{**given, **changed})
+    artefact.save()
+    return artefact

@@ -15,7 +15,7 @@ from nasvit_mm.deploy import Artefact, Predictor, make_artefact
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.errors import DataError, UsageError
 from tests.commands import ROOT
-from tests.test_deploy.models import SIZE, config, images, model, weights
+from tests.test_deploy.models import SIZE, config, images, model, weights, written
 
 onnxruntime = pytest.importorskip('onnxruntime')
 
@@ -66,31 +66,6 @@ class TestOfEveryTask:
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
-
-
-def written(folder, **changed) -> Artefact:
-    """Write an artefact without a model in it."""
-    (folder / 'model.onnx').write_bytes(b'no model')
-    from nasvit_mm.files import sha256
-
-    given = dict(
-        task='label map',
-        runtime='onnx',
-        version='1',
-        precision='fp32',
-        input=dict(name='images', shape=[1, 32, 48, 3]),
-        outputs=dict(label_map=dict(shape=[1, 32, 48], dtype='uint8')),
-        mean=[0.0] * 3,
-        std=[1.0] * 3,
-        fit='stretch',
-        fill=[0, 0, 0],
-        classes=['a'],
-        palette=[],
-        files={'model.onnx': sha256(folder / 'model.onnx')},
-    )
-    artefact = Artefact(folder=folder, **{**given, **changed})
-    artefact.save()
-    return artefact
 
 
 def test_a_description_is_read_as_it_was_written(tmp_path):

@@ -1,0 +1,53 @@
+"""What was measured of an artefact is in its description and on its card."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nasvit_mm.cli.benchmark import main
+from nasvit_mm.deploy import Artefact, record
+from nasvit_mm.errors import UsageError
+from tests.test_deploy.models import written
+
+
+@pytest.fixture
+def sessions(monkeypatch) -> None:
+    """Runtimes that do nothing."""
+
+    class Session:
+        threads = 1
+
+        def run(self, images: np.ndarray) -> dict:
+            return {}
+
+    monkeypatch.setattr('nasvit_mm.deploy.timing.open_artefact', lambda *_: Session())
+
+
+def test_a_metric_is_recorded(tmp_path):
+    record(written(tmp_path), dict(metric=dict(mIoU=51.25)))
+    assert Artefact.load(tmp_path).measured == dict(metric=dict(mIoU=51.25))
+    assert '- metric: mIoU 51.25' in (tmp_path / 'README.md').read_text()
+
+
+def test_latency_of_several_is_printed_and_recorded(tmp_path, sessions, capsys):
+    folders = [tmp_path / 'a', tmp_path / 'b']
+    for folder in folders:
+        folder.mkdir()
+        written(folder)
+    main([*map(str, folders), '--rounds', '2', '--threads', '1'])
+    assert 'onnx fp32' in capsys.readouterr().out
+    for folder in folders:
+        latency = Artefact.load(folder).measured['latency']
+        assert latency['median_ms'] >= 0
+        assert latency['threads'] == 1
+
+
+def test_flags_of_configs(tmp_path):
+    with pytest.raises(UsageError, match='--shape is of configs'):
+        main([str(tmp_path), '--shape', '64', '64'])
+
+
+def test_one_config_at_a_time():
+    with pytest.raises(UsageError, match='one config at a time'):
+        main(['a.py', 'b.py'])
