@@ -228,7 +228,7 @@ def check(args: argparse.Namespace) -> None:
             import_onnxruntime()
         except ImportError as error:
             raise UsageError(
-                f'{error.name} is missing: pip install "nasvit_mm[export]", or leave it out with '
+                f'{error.name} is missing: pip install "nasvit_mm[deploy]", or leave it out with '
                 '--backends pytorch'
             ) from error
 

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -87,21 +88,38 @@ def quantise(
             f'--int8 needs nncf, which cannot be imported ({error}): pip install '
             '"nasvit_mm[deploy]"'
         ) from error
-    scope = nncf.IgnoredScope(names=ignored) if ignored else None
-    options = dict(model_type=nncf.ModelType.TRANSFORMER, ignored_scope=scope)
-    with quiet():
-        if runtime is OpenVino:
-            openvino = OpenVino.module()
-            model = openvino.Core().read_model(str(path))
-            data = nncf.Dataset([image[None] for image in images])
-            model = nncf.quantize(model, data, subset_size=len(images), **options)
-            openvino.save_model(model, str(target), compress_to_fp16=False)
-        else:
-            import onnx
+    try:
+        with quiet():
+            _quantise(nncf, path, target, images, runtime, ignored)
+    except Exception as error:  # of NNCF, by its own classes
+        raise UsageError(
+            f'{runtime.name}: NNCF cannot quantise the graph: {first_line(error)}'
+        ) from error
 
-            data = nncf.Dataset([{'images': image[None]} for image in images])
-            model = nncf.quantize(onnx.load(str(path)), data, subset_size=len(images), **options)
-            onnx.save(model, str(target))
+
+def _quantise(
+    nncf: ModuleType,
+    path: Path,
+    target: Path,
+    images: np.ndarray,
+    runtime: type[Session],
+    ignored: list[str],
+) -> None:
+    options = dict(
+        model_type=nncf.ModelType.TRANSFORMER,
+        ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
+        subset_size=len(images),
+    )
+    if runtime is OpenVino:
+        openvino = OpenVino.module()
+        data = nncf.Dataset([image[None] for image in images])
+        model = nncf.quantize(openvino.Core().read_model(str(path)), data, **options)
+        openvino.save_model(model, str(target), compress_to_fp16=False)
+    else:
+        import onnx
+
+        data = nncf.Dataset([{'images': image[None]} for image in images])
+        onnx.save(nncf.quantize(onnx.load(str(path)), data, **options), str(target))
 
 
 def write_litert(graph: Graph, path: Path) -> None:

@@ -91,6 +91,20 @@ RUNS = (
         r'export_smallest/weights\.pth',
     ),
     Run(
+        'deploy',
+        '{config} {trained} --to openvino --out {out}/a --shape 64 96 --int8 --calibrate 2 '
+        '--keep-float __module.none --force --debug TINY',
+        r'__module\.none',
+        2,
+    ),
+    Run(
+        'deploy',
+        '{config} {trained} --to onnx --out {out}/a --shape 64 96 --batch 0 --logits '
+        '--cfg-options model.decode_head.dropout_ratio=0',
+        r'largest difference: \d',
+    ),
+    Run('deploy', '{config} {trained} --to onnx --out {out}/a --bf16', r'fp32, int8, not bf16', 2),
+    Run(
         'convert',
         'vitas_twins {timm} {out}/twins.pth --arch twins_svt_small --phase 0 --debug',
         r'24\.06 M numbers',
