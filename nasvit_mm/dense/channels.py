@@ -18,8 +18,8 @@ from nasvit_mm.dense.trace import copied
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import unwrapped
 
-SIZE = (512, 512)  # of the image that is tried: large enough for the heads that pool in big cells
-INPUTS = ('in_channels', 'in_channel')  # what parts call the widths that they take
+SIZE = (1024, 1024)  # of the image that is tried: large enough for heads of many levels or cells
+INPUTS = ('in_channels', 'in_channel', 'embed_dim')  # what parts call the widths that they take
 
 
 # ---------------------------------------------------------------------- checking
@@ -212,7 +212,10 @@ def _fit(part: Any, widths: Sequence[int]) -> None:
         return
     key = next((key for key in INPUTS if key in part), 'in_channels')
     old = part.get(key)
-    part[key] = new = _picked(old, widths, part.get('in_index'))
+    new = _picked(old, widths, part.get('in_index'))
+    if new is None:  # an output that is not there, as `check_channels` says
+        return
+    part[key] = new
     if part.get('c1_in_channels'):  # of DeepLabV3+: the first map
         part.c1_in_channels = widths[0]
     if part.get('num_convs') == 0 and 'channels' in part:  # a head of one layer
@@ -259,7 +262,9 @@ def _outputs(cfg: Config, widths: Sequence[int]) -> list[int]:
         with torch.device('meta'), torch.no_grad():
             maps = [m.to('meta') for m in maps]
             for neck in necks:
-                maps = MODELS.build(dict(neck, init_cfg=None)).eval()(maps)
+                net = MODELS.build(dict(neck))
+                net.eval()
+                maps = net(maps)
     except Exception:  # one that needs values, or strides of its own
         return []
     return [m.shape[1] for m in maps if isinstance(m, Tensor)]

@@ -100,6 +100,9 @@ def test_an_output_that_is_not_there() -> None:
     cfg = config('fcn')
     fit_channels(cfg, widths(cfg))
     cfg.model.auxiliary_head.in_index = 4
+    before = cfg.model.auxiliary_head.in_channels
+    fit_channels(cfg, widths(cfg))
+    assert cfg.model.auxiliary_head.in_channels == before
     with pytest.raises(UsageError, match=r'auxiliary_head does not take 4 maps'):
         check_channels(build(cfg))
 
