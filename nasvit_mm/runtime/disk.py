@@ -24,9 +24,9 @@ def disk_errors(work_dir: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        named = isinstance(error, WriteError)  # the file already; not how to resume
-        system = error.__cause__ if named else error
-        if system.errno not in FULL:
+        named = isinstance(error, WriteError)  # the file already, not how to resume
+        system, path = (error.system, error.path) if named else (error, error.filename)
+        if system is None or system.errno not in FULL:
             if not named:
                 check_folder(work_dir, 'work dir')
             raise
@@ -39,7 +39,7 @@ def disk_errors(work_dir: str) -> Iterator[None]:
             else 'there is no checkpoint yet'
         )
         raise UsageError(
-            f'no space left to write {system.filename or shown_path(work_dir)} '
+            f'no space left to write {path or shown_path(work_dir)} '
             f'({system.strerror}; {free:.0f} MiB are free): {whole}'
         ) from error
 
