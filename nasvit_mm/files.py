@@ -24,7 +24,18 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class WriteError(UsageError, OSError):
-    """A file or folder that cannot be written; the message names it and what the system says."""
+    """A file or folder that cannot be written; the message names it and what the system says.
+
+    Attributes:
+        path: of the file or folder.
+        system: what the system raised; None where it was this project that refused.
+    """
+
+    def __init__(
+        self, message: str, path: Path | None = None, system: OSError | None = None
+    ) -> None:
+        super().__init__(message)
+        self.path, self.system = path, system
 
 
 @contextmanager
@@ -67,7 +78,8 @@ def replacing_folder(
         try:
             yield draft
         except WriteError as error:  # of a file in the draft
-            raise WriteError(str(error).replace(str(draft), str(path))) from error
+            message = str(error).replace(str(draft), str(path))
+            raise WriteError(message, path, error.system) from error
         with _locked(path if fresh else path.parent):
             _settle(path, names)
             if check:
@@ -194,7 +206,9 @@ def write_errors(path: str | Path) -> Iterator[None]:
                 said += f'; {free / 2**20:.0f} MiB are free'
             remedy = 'free some space, or give another path'
         raise WriteError(
-            f'{shown_path(path)} cannot be written ({said}): {remedy}; what was there is unchanged'
+            f'{shown_path(path)} cannot be written ({said}): {remedy}; what was there is unchanged',
+            Path(path),
+            error,
         ) from error
 
 

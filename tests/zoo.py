@@ -123,7 +123,7 @@ def zoo_batch(model: nn.Module, size: tuple[int, int] = (64, 96)) -> Mapping[str
     data = raw_batch(model, size)
     masks = any('mask' in name for name, _ in model.named_modules())
     for sample in data['data_samples'] if hasattr(model, 'with_bbox') else ():
-        if not masks:
+        if not masks and 'masks' in sample.gt_instances:
             del sample.gt_instances.masks
         semantic = torch.full((1, *size), CLASSES - 1)
         sample.gt_sem_seg = PixelData(sem_seg=semantic)

@@ -13,7 +13,6 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import onnxruntime
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -21,6 +20,7 @@ from _runs import ROOT  # noqa: E402
 from _timing import medians, parser  # noqa: E402
 from run import ROWS, SIZE  # noqa: E402
 
+from nasvit_mm.compat import import_onnxruntime  # noqa: E402
 from nasvit_mm.dense import build_model, count_model  # noqa: E402
 from nasvit_mm.deploy import Logits, export_onnx  # noqa: E402
 from nasvit_mm.runtime import read_config  # noqa: E402
@@ -34,6 +34,7 @@ def main() -> None:
     arguments.add_argument('--shape', nargs=2, type=int, default=SIZE, metavar=('H', 'W'))
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = args.threads
     images, calls, macs = torch.randn(1, 3, *args.shape), {}, {}

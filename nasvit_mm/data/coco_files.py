@@ -188,7 +188,7 @@ def _check_images(one: CocoSet, content: Content, split: str, problems: Problems
             )
             continue
         read = header.upright if one.turned else header.stored
-        if header.orientation != 1 and one.turned and said == header.stored:
+        if header.orientation != 1 and one.turned and read != said == header.stored:
             problems.add(
                 f'images of the {split} data set that are turned as their EXIF orientation says, '
                 f'while {one.ann_file} has the size as stored',
@@ -198,7 +198,7 @@ def _check_images(one: CocoSet, content: Content, split: str, problems: Problems
                 "'color_ignore_orientation' in LoadImageFromFile of all pipelines; if of the "
                 'turned images, write those upright: mogrify -auto-orient FILES.',
             )
-        elif said == read[::-1]:
+        elif read != said == read[::-1]:
             problems.add(
                 f'images of the {split} data set whose width and height are swapped in '
                 f'{one.ann_file}',

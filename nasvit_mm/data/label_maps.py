@@ -243,12 +243,11 @@ def check_masks_without_images(dataset: Any, split: str, problems: Problems) -> 
     cased = [(stem, there.get((stem + suffix).lower())) for stem in left]
     cased = [(stem, name) for stem, name in cased if name]
     if cased:
-        stem, name = cased[0]
+        name = cased[0][1]
         problems.add(
             f'masks of the {split} data set whose image has the suffix {suffix!r} in other letters',
             f'{line} (there is {name})',
-            f'Rename those images to {suffix}, or read them as a second data set with '
-            f'img_suffix={name[len(stem) :]!r} in a ConcatDataset.',
+            f'Rename those images to {suffix}.',
         )
     else:
         problems.warn(f'{line}; those are not used in {split}')

@@ -18,8 +18,10 @@ from nasvit_mm.dense.trace import copied
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import unwrapped
 
-SIZE = (512, 512)  # of the image that is tried: large enough for the heads that pool in big cells
-INPUTS = ('in_channels', 'in_channel')  # what parts call the widths that they take
+SIZE = (1024, 1024)  # of the image that is tried: large enough for heads of many levels or cells
+# Layers whose width an option of their own says: the option, and the output that they take.
+OWN_OPTIONS = {'c1_bottleneck': ('c1_in_channels', 0)}  # of DeepLabV3+
+INPUTS = ('in_channels', 'in_channel', 'embed_dim')  # what parts call the widths that they take
 
 
 # ---------------------------------------------------------------------- checking
@@ -85,10 +87,11 @@ def _message(
     source = 'neck' if 'neck' in outputs and part != 'neck' else 'backbone'
     given, module = outputs[source], child(model, part)
     taken = getattr(module, 'in_channels', None)
-    if len(given) == 1:  # (CenterNet's neck overwrites its attribute.)
+    if len(given) == 1 and taken is not None:  # (CenterNet's neck overwrites its attribute.)
         taken = misfit.taken if isinstance(taken, int) else [misfit.taken]
-    elif isinstance(taken, (list, tuple)) and misfit.taken not in (None, *taken):
-        taken = None
+    elif misfit.taken not in (None, *(taken if isinstance(taken, (list, tuple)) else [taken])):
+        taken = None  # another option says it, as c1_in_channels of DeepLabV3+
+    own = OWN_OPTIONS.get(misfit.name.removeprefix(f'{part}.').partition('.')[0])
     fitted = _picked(taken, given, getattr(module, 'in_index', None))
     setting, options = f'{where}.{part}.in_channels', []
     if not which and part.partition('.')[0] in ('neck', *kind_of(model).takes):
@@ -96,8 +99,11 @@ def _message(
         options = [
             f'set the option of {where}.{part} that says so'
             if fitted in (None, taken)
-            else f'set {setting}={fitted}'
+            else f'set {setting}={fitted}{_also(module, where, part, fitted)}'
         ]
+    if own is not None and not which:
+        option, output = own
+        options = [f'set {where}.{part}.{option}={given[output]}']
     if source == 'backbone' or not options:
         options.append(f'give the backbone {_out_width(taken, given)}')
     start = (
@@ -109,6 +115,15 @@ def _message(
         f'{start} gives {given}{which}: {where}.{misfit.name} {misfit.problem}; '
         f'{", or ".join(options)}'
     )
+
+
+def _also(module: nn.Module, where: str, part: str, fitted: Any) -> str:
+    """Return what more has to be set with ``in_channels``, for parts that ask for both."""
+    if getattr(module, 'num_convs', None) == 0:  # FCNHead, which maps the backbone's map to classes
+        return f' and {where}.{part}.channels={fitted}'
+    if type(module).__name__ == 'SSDNeck':  # whose first outputs are its inputs
+        return f', and the first of {where}.{part}.out_channels to the same'
+    return ''
 
 
 def _taker(model: nn.Module, name: str) -> str:
@@ -212,7 +227,10 @@ def _fit(part: Any, widths: Sequence[int]) -> None:
         return
     key = next((key for key in INPUTS if key in part), 'in_channels')
     old = part.get(key)
-    part[key] = new = _picked(old, widths, part.get('in_index'))
+    new = _picked(old, widths, part.get('in_index'))
+    if new is None:  # an output that is not there, as `check_channels` says
+        return
+    part[key] = new
     if part.get('c1_in_channels'):  # of DeepLabV3+: the first map
         part.c1_in_channels = widths[0]
     if part.get('num_convs') == 0 and 'channels' in part:  # a head of one layer
@@ -259,7 +277,9 @@ def _outputs(cfg: Config, widths: Sequence[int]) -> list[int]:
         with torch.device('meta'), torch.no_grad():
             maps = [m.to('meta') for m in maps]
             for neck in necks:
-                maps = MODELS.build(dict(neck, init_cfg=None)).eval()(maps)
+                net = MODELS.build(dict(neck))
+                net.eval()
+                maps = net(maps)
     except Exception:  # one that needs values, or strides of its own
         return []
     return [m.shape[1] for m in maps if isinstance(m, Tensor)]

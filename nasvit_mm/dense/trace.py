@@ -80,14 +80,40 @@ def without_values(error: Exception) -> bool:
     return 'meta' in str(error).lower()
 
 
+def left_by_losses(model: nn.Module) -> dict[int, torch.Tensor]:
+    """Return by their ids, without gradients, the outputs that heads keep of their last loss, as
+    those with masks do; copies of a model cannot be made of them.
+    """
+    import torch
+
+    found: dict[int, torch.Tensor] = {}
+
+    def look(value: Any) -> None:
+        if torch.is_tensor(value):
+            if not value.is_leaf:
+                found[id(value)] = value.detach()
+        elif isinstance(value, dict):
+            look(list(value.values()))
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                look(item)
+
+    for part in model.modules():
+        look({k: v for k, v in vars(part).items() if not k.startswith(('_parameters', '_modules'))})
+    return found
+
+
 def copied(module: nn.Module, device: torch.device) -> nn.Module:
     """Return a copy of a module in evaluation mode, with tensors of its own on a device.
 
-    What modules share, layers or single tensors, their copies share.
+    What modules share, layers or single tensors, their copies share.  What heads keep of their last
+    loss does not stand in the way.
     """
     from torch import nn
 
-    there: dict[int, Any] = {}
+    there: dict[int, Any] = {
+        key: tensor.to(device) for key, tensor in left_by_losses(module).items()
+    }
     for tensor in itertools.chain(module.parameters(), module.buffers()):
         moved = tensor.detach().to(device, copy=True)
         is_parameter = isinstance(tensor, nn.Parameter)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nasvit_mm.errors import UsageError, shown_path
-from nasvit_mm.files import FULL
+from nasvit_mm.files import FULL, WriteError
 from nasvit_mm.runtime.resume import latest_checkpoint
 
 
@@ -24,8 +24,11 @@ def disk_errors(work_dir: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
-            check_folder(work_dir, 'work dir')
+        named = isinstance(error, WriteError)  # the file already, not how to resume
+        system, path = (error.system, error.path) if named else (error, error.filename)
+        if system is None or system.errno not in FULL:
+            if not named:
+                check_folder(work_dir, 'work dir')
             raise
         free = shutil.disk_usage(work_dir).free / 2**20
         newest = latest_checkpoint(work_dir)
@@ -36,8 +39,8 @@ def disk_errors(work_dir: str) -> Iterator[None]:
             else 'there is no checkpoint yet'
         )
         raise UsageError(
-            f'no space left to write {error.filename or shown_path(work_dir)} '
-            f'({error.strerror}; {free:.0f} MiB are free): {whole}'
+            f'no space left to write {path or shown_path(work_dir)} '
+            f'({system.strerror}; {free:.0f} MiB are free): {whole}'
         ) from error
 
 

@@ -92,14 +92,17 @@ class Distillation:
             ValueError: names the role, its source and the sampler's roles, or the kind of model.
         """
         comes_from = {INPLACE: LARGEST, MEAN: SAMPLED}
+        others = [role for role in dict.fromkeys(roles) if self.sources[role] != LABELS]
+        if others and not kind.teaches(model):
+            given = ', '.join(f'{role} = {self.sources[role]!r}' for role in others)
+            labels = ', '.join(f"{role}='labels'" for role in others)
+            raise ValueError(
+                f'distill: {given}, but it is not known how to compare the answers of '
+                f'{_described(kind, model)} (kind {type(kind).__name__}): {labels}, or register a '
+                'kind of model that says how (CONTRIBUTING.md)'
+            )
         for i, role in enumerate(roles):
             source = self.sources[role]
-            if source != LABELS and not kind.teaches(model):
-                raise ValueError(
-                    f'distill: {role} = {source!r}, but it is not known how to compare the answers '
-                    f"of {_described(kind, model)} (kind {type(kind).__name__}): {role}='labels', "
-                    'or register a kind of model that says how (CONTRIBUTING.md)'
-                )
             if source == TEACHERS and not kind.classifies:
                 raise ValueError(
                     f'distill: {role} = {source!r}, but external teachers are '

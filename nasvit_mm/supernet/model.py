@@ -162,6 +162,13 @@ class Supernet(BaseModel):
     def test_step(self, data: Any) -> list:
         return self.model.test_step(data)
 
+    @property
+    def detector(self) -> torch.nn.Module:
+        """Return the wrapped model by the name under which mmdet's hooks, such as
+        ``YOLOXModeSwitchHook``, look for a detector inside another model.
+        """
+        return self.model
+
     def set_arch(self, arch: Any, phase: int = 0) -> None:
         """Choose the active architecture."""
         self.model.backbone.set_arch(arch, phase)

@@ -419,3 +419,12 @@ def test_whole_annotations_are_left_alone() -> None:
     data = content()
     complete(data)
     assert data == content()
+
+
+def test_square_images_are_not_swapped(folder: Path) -> None:
+    data = content()
+    for image in data['images']:
+        image.update(file_name=f'train{image["file_name"]}', width=40, height=40)
+        Image.new('RGB', (40, 40)).save(folder / 'img' / image['file_name'])
+    (folder / 'train.json').write_text(json.dumps(data))
+    check_contents(config(folder), 'train')

@@ -39,3 +39,16 @@ def test_shared_modules(reads_values: bool) -> None:
     assert all(tensor is tensors[name] and tensor.equal(values[name]) for name, tensor in now)
     assert model.second[1].weight is model.first[1].weight
     assert model.second[0] is model.first[0] and model.training
+
+
+def test_heads_that_keep_outputs_of_their_last_loss() -> None:
+    class Head(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.kept = [super().forward(x)]
+            return self.kept[0]
+
+    model = Head(3, 2, 1)
+    kept = model(torch.zeros(1, 3, 4, 4))
+    assert not kept.is_leaf
+    assert trace(model, 4) == 3 * 2 * 16
+    assert model.kept[0] is kept

@@ -110,7 +110,9 @@ def prediction(model: nn.Module) -> Callable[[], Any]:
     from mmdet.structures import DetDataSample
 
     if hasattr(model, 'roi_head') and type(model.roi_head).__name__ == 'SparseRoIHead':
-        for head in model.roi_head.mask_head or ():  # pasting fails on boxes of untrained heads
+        for head in (
+            getattr(model.roi_head, 'mask_head', None) or ()
+        ):  # pasting fails on boxes of untrained heads
             head.predict_by_feat = lambda masks, results, *rest, **more: results
 
     def predict() -> Any:

@@ -427,3 +427,9 @@ def test_a_loss_below_zero_is_explained_once(monkeypatch):
     for value in (1.0, -0.5, -0.5):
         model._explain_negative({'random': [torch.tensor(value)]})
     assert len(said) == 1 and 'loss_random is below 0, as it may be' in said[0]
+
+
+def test_hooks_of_mmdet_find_the_detector():
+    """As ``YOLOXModeSwitchHook`` looks for it, near the end of a training."""
+    supernet = build(NETWORKS[0])
+    assert supernet.detector is supernet.model

@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-import torch
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from nasvit_mm.config import type_name
 from nasvit_mm.dense.kinds.answers import Answers
 from nasvit_mm.dense.kinds.drawing import Draw, Drawing
 from nasvit_mm.dense.kinds.step import StepOutput
+from nasvit_mm.dense.trace import left_by_losses
 from nasvit_mm.errors import UsageError
 
 Forward = Callable[[nn.Module, Tensor], Any]
@@ -116,7 +116,7 @@ class ModelKind:
     def extract(self, model: nn.Module, arch: Any, phase: int = 0) -> nn.Module:
         """Return the model of one architecture: the elastic parts sliced, the others copied."""
         subnet = extract_subnet(model.backbone, arch, phase)
-        return copy.deepcopy(model, {id(model.backbone): subnet, **_left_by_losses(model)})
+        return copy.deepcopy(model, {id(model.backbone): subnet, **left_by_losses(model)})
 
     # ------------------------------------------------------------------ prediction
     def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
@@ -218,27 +218,6 @@ def image_meta(size: tuple[int, int]) -> dict[str, Any]:
     """Return what mmseg and mmdet want to know of an image that fills its batch."""
     shapes = ('img_shape', 'ori_shape', 'pad_shape', 'batch_input_shape')
     return dict.fromkeys(shapes, tuple(size)) | dict(scale_factor=(1.0, 1.0))
-
-
-def _left_by_losses(model: nn.Module) -> dict[int, Tensor]:
-    """Return by their ids, without gradients, the outputs that heads keep of their last loss, as
-    those with masks do; copies of a model cannot be made of them.
-    """
-    found: dict[int, Tensor] = {}
-
-    def look(value: Any) -> None:
-        if torch.is_tensor(value):
-            if not value.is_leaf:
-                found[id(value)] = value.detach()
-        elif isinstance(value, dict):
-            look(list(value.values()))
-        elif isinstance(value, (list, tuple)):
-            for item in value:
-                look(item)
-
-    for part in model.modules():
-        look({k: v for k, v in vars(part).items() if not k.startswith(('_parameters', '_modules'))})
-    return found
 
 
 def _listed(part: Any) -> list[Any]:

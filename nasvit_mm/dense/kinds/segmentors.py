@@ -13,6 +13,12 @@ from nasvit_mm.dense.kinds.base import Forward, ModelKind, image_meta
 from nasvit_mm.dense.kinds.drawing import Draw, Drawing, segments
 from nasvit_mm.registry import KINDS
 
+# Parts of decode heads, by the names of their classes, that only the loss asks.
+AUXILIARY = {
+    'DDRHead': ('aux_head', 'aux_cls_seg'),
+    'PIDHead': ('p_head', 'p_cls_seg', 'd_head', 'd_cls_seg'),
+}
+
 
 class _Metas(Sequence):
     """One record for every image of a batch, whose size is asked for only by who needs it: in an
@@ -58,6 +64,14 @@ class Segmentor(ModelKind):
 
     def clean(self, model: nn.Module, data: Any) -> Mapping[str, Any]:
         return model.data_preprocessor(data, True)  # which pads images to one size
+
+    def training_parts(self, model: nn.Module) -> frozenset[str]:
+        """See the base; some decode heads have auxiliary ones in themselves."""
+        heads = getattr(model, 'decode_head', None)
+        found = set(self.trains_only)
+        for kind in type(heads).__mro__:
+            found |= {f'decode_head.{part}' for part in AUXILIARY.get(kind.__name__, ())}
+        return frozenset(found)
 
     def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:
         """See the base; the logits are (N, classes, H, W)."""

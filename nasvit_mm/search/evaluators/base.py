@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from nasvit_mm.config import type_name
-from nasvit_mm.errors import UsageError, raised, unknown
+from nasvit_mm.errors import UsageError, raised, shown_value, unknown
 from nasvit_mm.files import digest
 from nasvit_mm.registry import SUBNET_EVALUATORS, registered
 from nasvit_mm.spaces import Arch, Space, get_space
@@ -168,9 +168,9 @@ class Evaluators:
 def _numbers(evaluator: SubnetEvaluator, given: Any) -> dict[str, float]:
     try:
         return {name: float(value) for name, value in given.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise UsageError(
-            f'the evaluator {type(evaluator).__name__} gives {given!r}, expected a '
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise CandidateError(
+            f'the evaluator {type(evaluator).__name__} gives {shown_value(given)}, expected a '
             'dict of numbers by name'
         ) from error
 

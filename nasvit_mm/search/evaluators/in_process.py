@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from nasvit_mm.files import write_text
 from nasvit_mm.search.evaluators.base import CandidateError, Evaluators
 from nasvit_mm.search.evaluators.execute import Arch, Outcome, Result, Specs, outcome, overdue
 from nasvit_mm.search.evaluators.workers import Workers
@@ -67,7 +68,7 @@ class InProcess:
         if self.note is None:
             yield
             return
-        self.note.write_text(json.dumps(arch))
+        write_text(self.note, json.dumps(arch))
         try:
             yield
         finally:  # not where the process ends at once
