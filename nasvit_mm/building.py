@@ -27,7 +27,7 @@ from yaml.constructor import ConstructorError
 
 from nasvit_mm.arguments import drops_the_rest, misfit, parameters_of
 from nasvit_mm.config import config_parts
-from nasvit_mm.errors import UsageError, closest, first_line, shown_value
+from nasvit_mm.errors import SURE, UsageError, closest, first_line, shown_value
 from nasvit_mm.files import FULL
 
 READ_BY = {  # methods of mmengine's runner -> the key of the config that they read
@@ -53,7 +53,6 @@ READ_BY = {  # methods of mmengine's runner -> the key of the config that they r
 # Entries of a data set's `data_prefix` and `metainfo` that OpenMMLab's data sets read.
 FOLDERS = ('img_path', 'seg_map_path', 'img', 'seg', 'img_path2', 'depth_map_path', 'sub_data_root')
 METAINFO = ('classes', 'palette')
-SURE = 0.75  # likeness from which on another name is a slip of the pen
 LONGEST = 400  # characters of a foreign message
 
 

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from nasvit_mm.errors import UsageError, closest
+from nasvit_mm.errors import SURE, UsageError, closest
 
 # What mmengine's runner reads besides its arguments, and what this project's commands read.
 ALSO_READ = {
@@ -46,7 +46,6 @@ TRIOS = tuple(
 )
 TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
-SURE = 0.75  # likeness from which on an unread key of a file is a slip of the pen
 
 
 def is_search(cfg: Config) -> bool:

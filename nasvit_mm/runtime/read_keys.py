@@ -14,7 +14,7 @@ from torch import nn
 
 from nasvit_mm.arguments import parameters_of
 from nasvit_mm.config import config_parts
-from nasvit_mm.errors import UsageError, closest, shown_value
+from nasvit_mm.errors import SURE, UsageError, closest, shown_value
 from nasvit_mm.runtime.keys import imports_others
 
 # mmengine.optim.DefaultOptimWrapperConstructor.add_params
@@ -88,20 +88,24 @@ def _check_paramwise(given: Any, optimizer: Any) -> None:
         place = f'{where}.custom_keys.{key}'
         if not isinstance(options, Mapping):
             raise UsageError(f'{place} = {shown_value(options)}, expected dict(lr_mult=...)')
-        own = _options_of(optimizer)
-        if own:
-            _check_names(place, options, (*MULTIPLIERS, *own))
+        allowed = (*MULTIPLIERS, *_options_of(optimizer))
+        for name in [each for each in options if each not in allowed]:
+            near = closest(name, MULTIPLIERS, SURE)
+            if near:
+                raise UsageError(f'{place} has {name}{near}, which nothing reads')
+            print_log(  # an optimizer of another library may read it
+                f'{place} has {name}, which mmengine does not read: it reads '
+                f'{", ".join(MULTIPLIERS)}',
+                'current',
+                logging.WARNING,
+            )
 
 
 def _options_of(optimizer: Any) -> list[str]:
-    """Return the options that a group of parameters may have in one of torch's optimizers; others
-    may read any.
-    """
+    """Return the options that an optimizer has, which a group of parameters may have as well."""
     name = optimizer.get('type') if isinstance(optimizer, Mapping) else None
     kind = OPTIMIZERS.get(name) if isinstance(name, str) else name
-    if not str(getattr(kind, '__module__', '')).startswith('torch.'):
-        return []
-    return [each for each in parameters_of(kind) if each not in ('self', 'params')]
+    return list(parameters_of(kind)) if callable(kind) else []
 
 
 def _check_names(where: str, given: Any, allowed: Iterable[str]) -> None:

@@ -208,13 +208,22 @@ def test_taken(key: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not lines
 
 
-def test_a_custom_key_without_a_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ('key', 'said'),
+    [
+        ('wieght', ' has wieght, which is in the name of no parameter of the model (did you mean'),
+        ('weight', '.weight has wd_mult, which mmengine does not read'),
+    ],
+)
+def test_a_custom_key_of_no_effect(
+    key: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lines: list[tuple] = []
     monkeypatch.setattr('nasvit_mm.runtime.read_keys.print_log', lambda *line: lines.append(line))
     monkeypatch.setattr(IterBasedTrainLoop, 'run', lambda loop: None)
-    train(f'{PARAMWISE}.custom_keys', dict(wieght=dict(lr_mult=2.0)), tmp_path)
-    assert len(lines) == 1 and 'wieght, which is in the name of no parameter' in lines[0][0]
-    assert 'did you mean weight' in lines[0][0]
+    options = dict(wd_mult=0.0) if key == 'weight' else dict(lr_mult=2.0)
+    train(f'{PARAMWISE}.custom_keys', {key: options}, tmp_path)
+    assert len(lines) == 1 and f'custom_keys{said}' in lines[0][0]
 
 
 def test_the_toy_itself_is_accepted(tmp_path: Path) -> None:
