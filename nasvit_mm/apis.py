@@ -72,6 +72,7 @@ from nasvit_mm.runtime import (
     short_console,
     show_predictions,
     start_processes,
+    warn_of_unmatched,
     warn_of_values,
     whole_files,
     without_moving_average,
@@ -187,6 +188,7 @@ def train(
         ExitStack() as handing,
     ):
         runner = _runner(cfg)
+        warn_of_unmatched(cfg, runner.model)
         check_epochs(runner, fit_schedule)
         runner.register_hook(StopAtNaN())
         if resume:

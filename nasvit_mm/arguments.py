@@ -6,6 +6,7 @@ of others only what no reading of them allows is refused: a text or a dict where
 
 from __future__ import annotations
 
+import dis
 import inspect
 import types
 import typing
@@ -35,6 +36,24 @@ def parameters_of(kind: Callable) -> Mapping[str, inspect.Parameter]:
         if not any(each.kind is each.VAR_KEYWORD for each in parameters):
             break
     return out
+
+
+@cache
+def drops_the_rest(kind: type) -> bool:
+    """Return whether a class takes arguments of any name, and reads none but the named ones."""
+    for base in kind.__mro__:
+        init = base.__dict__.get('__init__')
+        if init is None or base is object:
+            continue
+        rest = [each.name for each in _signature(init) if each.kind is each.VAR_KEYWORD]
+        if not rest or not inspect.isfunction(init):
+            return False
+        code = inspect.unwrap(init).__code__
+        if rest[0] not in code.co_cellvars and not any(
+            each.argval == rest[0] for each in dis.get_instructions(code)
+        ):
+            return True
+    return False
 
 
 def _signature(function: Callable) -> list[inspect.Parameter]:

@@ -16,15 +16,18 @@ from typing import Any
 from unittest import mock
 
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
+from mmengine.evaluator import BaseMetric
 from mmengine.fileio.handlers import yaml_handler
+from mmengine.hooks import CheckpointHook
 from mmengine.registry import OPTIMIZERS, VISBACKENDS, Registry
 from mmengine.runner import BaseLoop
 from yaml import SafeLoader
 from yaml.constructor import ConstructorError
 
-from nasvit_mm.arguments import misfit, parameters_of
+from nasvit_mm.arguments import drops_the_rest, misfit, parameters_of
 from nasvit_mm.config import config_parts
-from nasvit_mm.errors import UsageError, closest, first_line, shown_value
+from nasvit_mm.errors import SURE, UsageError, closest, first_line, shown_value
 from nasvit_mm.files import FULL
 
 READ_BY = {  # methods of mmengine's runner -> the key of the config that they read
@@ -47,6 +50,9 @@ READ_BY = {  # methods of mmengine's runner -> the key of the config that they r
     'turn_on_efficient_conv_bn_eval': 'efficient_conv_bn_eval',
     '_maybe_compile': 'compile',
 }
+# Entries of a data set's `data_prefix` and `metainfo` that OpenMMLab's data sets read.
+FOLDERS = ('img_path', 'seg_map_path', 'img', 'seg', 'img_path2', 'depth_map_path', 'sub_data_root')
+METAINFO = ('classes', 'palette')
 LONGEST = 400  # characters of a foreign message
 
 
@@ -168,12 +174,36 @@ def _check_part(registry: Registry, cfg: Mapping[str, Any]) -> None:
     if not isinstance(name, str) and not callable(name):
         raise ValueError(f'type = {shown_value(name)}, expected the name of a class')
     kind = registry.get(name) if isinstance(name, str) else name
-    for key, value in cfg.items() if isinstance(kind, type) else ():
+    if not isinstance(kind, type):
+        return
+    _check_names(kind, cfg)
+    for key, value in cfg.items():
         if value is None and registry is VISBACKENDS:
             continue  # mmengine's visualizer hands on a folder of its own that may be None
         expected = misfit(kind, key, value)
         if expected:
             raise ValueError(f'{key} = {shown_value(value)}, expected {expected}')
+
+
+def _check_names(kind: type, cfg: Mapping[str, Any]) -> None:
+    """Check names that a class takes and never reads, or only when its work is done."""
+    if issubclass(kind, CheckpointHook) or (issubclass(kind, BaseMetric) and drops_the_rest(kind)):
+        for key in cfg:
+            if key != 'type' and key not in parameters_of(kind):
+                raise ValueError(_no_argument(kind.__name__, key, list(parameters_of(kind))))
+    if issubclass(kind, BaseDataset):
+        prefix = parameters_of(kind).get('data_prefix')
+        default = prefix.default if prefix is not None else None
+        folders = default if isinstance(default, Mapping) else ()
+        for part, known in (
+            ('data_prefix', {*FOLDERS, *folders}),
+            ('metainfo', {*METAINFO, *getattr(kind, 'METAINFO', ())}),
+        ):
+            given = cfg.get(part)
+            for key in given if isinstance(given, Mapping) else ():
+                near = '' if key in known else closest(key, known, SURE)
+                if near:  # others may be read by the class, or by a transform
+                    raise ValueError(f'{part} has {key}{near}')
 
 
 _build = Registry.build
@@ -281,14 +311,17 @@ def _what_is_built(error: Exception, frame: FrameType | None) -> str:
     kind = here.get('obj_cls')
     extra = re.match(r"([\w.]+)\(\) got an unexpected keyword argument '(\w+)'", text)
     if isinstance(error, TypeError) and extra:
-        allowed = list(parameters_of(kind)) if kind else []
-        named = f'; it takes {", ".join(allowed)}' if allowed else ''
         whose = getattr(kind, '__name__', extra[1].removesuffix('.__init__'))
-        return f'{whose} has no argument {extra[2]}{closest(extra[2], allowed)}{named}'
+        return _no_argument(whose, extra[2], list(parameters_of(kind)) if kind else [])
     lacking = re.search(r'missing \d+ required (?:positional|keyword-only) arguments?: (.+)', text)
     if isinstance(error, TypeError) and lacking:
         return f'{getattr(kind, "__name__", "it")} needs {lacking[1]}'
     return _words(error)
+
+
+def _no_argument(whose: str, name: str, allowed: list[str]) -> str:
+    named = f'; it takes {", ".join(allowed)}' if allowed else ''
+    return f'{whose} has no argument {name}{closest(name, allowed)}{named}'
 
 
 def _words(error: Exception) -> str:

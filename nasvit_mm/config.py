@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from nasvit_mm.errors import ArchitectureError, UsageError, first_line
 from nasvit_mm.registry import MODELS, registered
 
 SCOPE = 'nasvit_mm.'
+NOT_FINITE = {'inf': math.inf, 'nan': math.nan}  # floats that Python writes by these names
 # What a config of a stranger may build: classes of these scopes' registries. A type with more
 # dots, or a lower case name after the dot, mmengine would import: any function of any module.
 SCOPES = {'mmengine', 'mmcv', 'mmseg', 'mmdet', 'mmpretrain', 'nasvit_mm'}
@@ -91,20 +93,50 @@ def parsed_config(text: str) -> Config:
         UsageError: the text holds anything else, names the line; or a type or scope that would make
             mmengine import a module.
     """
+    out = dict(_literal_assignment(node) for node in _statements(text))
+    _check_types(out)
+    return Config(out)
+
+
+def readable_parts(text: str) -> tuple[dict[str, Any], list[str]]:
+    """Read of a config's dumped text what is plain values, to compare it: nothing is run, and
+    nothing may be built of it, since types are not checked.
+
+    Returns:
+        The values by top-level key, and why others cannot be read, a line each.
+
+    Raises:
+        UsageError: the text is no Python.
+    """
+    out, unread = {}, []
+    for node in _statements(text):
+        try:
+            key, value = _literal_assignment(node)
+        except UsageError as error:
+            unread.append(str(error))
+        else:
+            out[key] = value
+    return out, unread
+
+
+def _statements(text: str) -> list[ast.stmt]:
+    """Return the statements of a config's text, docstrings apart."""
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError) as error:
         raise UsageError(f'the config text cannot be read: {first_line(error)}') from error
-    out = {}
-    for node in body:
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            continue  # a docstring
-        target = node.targets[0] if isinstance(node, ast.Assign) else None
-        if not isinstance(target, ast.Name) or len(node.targets) > 1:
-            raise UsageError(f'line {node.lineno} of the config text is no plain assignment')
-        out[target.id] = _literal(node.value)
-    _check_types(out)
-    return Config(out)
+    return [
+        node
+        for node in body
+        if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+
+
+def _literal_assignment(node: ast.stmt) -> tuple[str, Any]:
+    target = node.targets[0] if isinstance(node, ast.Assign) else None
+    if not isinstance(target, ast.Name) or len(node.targets) > 1:
+        raise UsageError(f'line {node.lineno} of the config text is no plain assignment')
+    return target.id, _literal(node.value)
 
 
 def parsed_value(text: str) -> Any:
@@ -139,7 +171,9 @@ def _check_types(cfg: Mapping[str, Any]) -> None:
 
 
 def _literal(node: ast.expr) -> Any:
-    """Evaluate a literal, where dicts may be written as ``dict(...)``."""
+    """Evaluate a literal, where dicts may be written as ``dict(...)``, and ``inf`` and ``nan`` are
+    numbers, as they are dumped.
+    """
     if isinstance(node, ast.Dict) and None not in node.keys:
         return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values)}
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
@@ -156,6 +190,10 @@ def _literal(node: ast.expr) -> Any:
                 **(given[0] if given else {}),
                 **{k.arg: _literal(k.value) for k in node.keywords},
             }
+    sign = -1 if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else 1
+    name = node.operand if sign < 0 else node
+    if isinstance(name, ast.Name) and name.id in NOT_FINITE:
+        return sign * NOT_FINITE[name.id]
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError) as error:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 DEBUG = 'NASVIT_MM_DEBUG'  # the variable that --debug sets
+SURE = 0.75  # likeness from which on an unread name is a slip of the pen
 
 
 class UsageError(ValueError):

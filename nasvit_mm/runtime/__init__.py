@@ -26,6 +26,7 @@ from nasvit_mm.runtime.options import (
 )
 from nasvit_mm.runtime.parent import end_with_parent, end_with_starter, with_starter
 from nasvit_mm.runtime.processes import end_processes, is_first, start_processes, unwrapped
+from nasvit_mm.runtime.read_keys import warn_of_unmatched
 from nasvit_mm.runtime.resume import (
     RefitSchedule,
     check_resumed,
@@ -92,6 +93,7 @@ __all__ = [
     'show_predictions',
     'start_processes',
     'unwrapped',
+    'warn_of_unmatched',
     'warn_of_values',
     'whole_files',
     'with_starter',

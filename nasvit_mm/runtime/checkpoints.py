@@ -21,7 +21,10 @@ from nasvit_mm.files import replacing
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.runtime.resume import PROCESSES
 
-VALIDATED = 'validated'  # entry of mmengine's message hub: the place of the last validation
+# Entries of mmengine's message hub: the place of the last validation, now and in checkpoints of
+# before. What begins with `val` mmengine logs among the metrics.
+VALIDATED = 'place_of_validation'
+VALIDATED_BEFORE = 'validated'
 MMENGINES = (None, 'CheckpointHook', 'mmengine.CheckpointHook', CheckpointHook)
 
 
@@ -38,6 +41,9 @@ class WholeCheckpoints(CheckpointHook):
 
     def before_train(self, runner: Any) -> None:
         super().before_train(runner)
+        info = runner.message_hub.runtime_info
+        if VALIDATED_BEFORE in info:
+            info[VALIDATED] = info.pop(VALIDATED_BEFORE)
         # The checkpoint may be of another folder, whose files are not this run's to delete.
         self._best = {key: path and self._here(Path(path).name) for key, path in self._best.items()}
         if is_main_process():

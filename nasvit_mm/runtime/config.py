@@ -12,8 +12,8 @@ from mmengine.config import Config
 
 from nasvit_mm.building import plain_words, read_file
 from nasvit_mm.config import check_architectures
-from nasvit_mm.errors import UsageError
-from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level
+from nasvit_mm.errors import UsageError, shown_value
+from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level, is_search
 from nasvit_mm.runtime.options import loaders_without_workers
 from nasvit_mm.runtime.schedule import fit_schedule, run_length, set_steps_per_epoch
 from nasvit_mm.runtime.values import check_values
@@ -57,25 +57,31 @@ def read_config(
             f'config = {cfg!r} ({type(cfg).__name__}), expected a file, a mapping or a Config'
         )
     before = run_length(cfg) if fit else None
+    search = is_search(cfg)  # with a model's keys given it is one still, which says what is meant
     if options:
         check_overrides(cfg, options)
         _override(cfg, options)
-    check_top_level(cfg)
     cfg.launcher = launcher or cfg.get('launcher') or 'none'
-    try:
-        check_parts(cfg)
-        check_values(cfg)
-    except UsageError as error:
-        raise UsageError(f'{config_name(cfg)}: {error}') from error
-    if fit:
-        fit_schedule(cfg, before)
-    loaders_without_workers(cfg)
-    check_architectures(cfg)
+    if not search:
+        check_top_level(cfg)
+        _check_training(cfg)
+        if fit:
+            fit_schedule(cfg, before)
+        loaders_without_workers(cfg)
+        check_architectures(cfg)
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     elif cfg.get('work_dir') is None and cfg.filename:
         cfg.work_dir = str(Path('work_dirs', Path(cfg.filename).stem))
     return cfg
+
+
+def _check_training(cfg: Config) -> None:
+    try:
+        check_parts(cfg)
+        check_values(cfg)
+    except UsageError as error:
+        raise UsageError(f'{config_name(cfg)}: {error}') from error
 
 
 def config_name(cfg: Config) -> str:
@@ -85,20 +91,52 @@ def config_name(cfg: Config) -> str:
 
 def _override(cfg: Config, options: Mapping[str, Any]) -> None:
     steps = cfg.get('steps_per_epoch')
+    for key in options:
+        _check_place(cfg, key, options)
     try:
         cfg.merge_from_dict(dict(options))
     except (KeyError, IndexError, TypeError, ValueError, AssertionError) as error:
         raise UsageError(
             f'--cfg-options does not fit {config_name(cfg)}: {plain_words(error)}'
         ) from error
-    except AttributeError as error:  # mmengine merges an entry of a list as a dict, whatever it is
-        key = next((key for key in options if key.rpartition('.')[2].isdigit()), '')
-        raise UsageError(
-            f'--cfg-options {key or list(options)}: an entry of a list that is no dict cannot be '
-            f"given alone: give the whole list, {key.rpartition('.')[0]}='[...]'"
-        ) from error
     if steps and 'steps_per_epoch' in options:
         set_steps_per_epoch(cfg, steps, options)
+
+
+def _check_place(cfg: Config, key: str, options: Mapping[str, Any]) -> None:
+    """Check that there may be something under a dotted key: what is above it is a dict or a list.
+
+    Raises:
+        UsageError: names what is there.
+    """
+    node, names = cfg, str(key).split('.')
+    for i, name in enumerate(names):
+        where = '.'.join(names[:i])
+        if where in options and not isinstance(options[where], (list, tuple)):
+            return  # given as well
+        node = options.get(where, node)
+        if isinstance(node, (list, tuple)):
+            if not name.isdigit() or int(name) >= len(node):
+                last = f'0 to {len(node) - 1}' if node else 'none: it is empty'
+                raise UsageError(
+                    f'--cfg-options {key}: {where} is a list, whose entries are {last}; give one '
+                    f"of them, or the whole list, {where}='[...]'"
+                )
+            node = node[int(name)]
+            if not isinstance(node, Mapping):  # mmengine merges entries of a list as dicts
+                raise UsageError(
+                    f'--cfg-options {key}: an entry of a list that is no dict cannot be given '
+                    f"alone: give the whole list, {where}='[...]'"
+                )
+        elif isinstance(node, (Mapping, Config)):
+            if name not in node:
+                return
+            node = node[name]
+        else:
+            raise UsageError(
+                f'--cfg-options {key}: {where} = {shown_value(node)}, which has nothing below it; '
+                f"give {where}='dict(...)'"
+            )
 
 
 def _nearby_configs(given: str | Path) -> str:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from nasvit_mm.errors import UsageError, closest
+from nasvit_mm.errors import SURE, UsageError, closest
 
 # What mmengine's runner reads besides its arguments, and what this project's commands read.
 ALSO_READ = {
@@ -46,12 +46,11 @@ TRIOS = tuple(
 )
 TRAINING = ('train_dataloader', 'train_cfg', 'optim_wrapper')
 LEVELS = ('CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG')
-SURE = 0.75  # likeness from which on an unread key of a file is a slip of the pen
 
 
 def is_search(cfg: Config) -> bool:
     """Return whether a config is a search's."""
-    return 'model' not in cfg and ('space' in cfg or 'objectives' in cfg)
+    return 'objectives' in cfg or ('space' in cfg and 'model' not in cfg)
 
 
 def check_has_model(cfg: Config) -> None:
@@ -155,7 +154,7 @@ def check_overrides(cfg: Config, options: Mapping[str, Any], name: str = '--cfg-
                 f'{name} {key}: {first} is used while the file is read, and by nothing '
                 f'afterwards; its value stands in other keys: {name} {shown}{more}'
             )
-        if not _imports_others(cfg):
+        if not imports_others(cfg):
             raise UsageError(
                 f'{name} {key}: {first} is used while the file is read, and by nothing '
                 f'afterwards; change it in {cfg.filename or "the config"}, or give what is '
@@ -171,13 +170,13 @@ def check_top_level(cfg: Config) -> None:
     Raises:
         UsageError: a key that nothing reads, and that is nearly one that is read.
     """
-    if is_search(cfg) or cfg.get('model') is None:
+    if cfg.get('model') is None:
         return
     for key in cfg:
         if key in RUNNER_KEYS or key in VARIABLES or list(_places(cfg, cfg[key])):
             continue
         near = closest(key, RUNNER_KEYS, SURE)
-        if near and isinstance(cfg[key], (Mapping, list, tuple)) and not _imports_others(cfg):
+        if near and isinstance(cfg[key], (Mapping, list, tuple)) and not imports_others(cfg):
             raise UsageError(f'{cfg.filename or "the config"}: nothing reads {key}{near}')
         if near:
             print_log(f'the key {key} of the config is read by nothing{near}', 'current')
@@ -205,7 +204,7 @@ VARIABLES = {
 }
 
 
-def _imports_others(cfg: Config) -> bool:
+def imports_others(cfg: Config) -> bool:
     """Return whether modules of the user's are imported: they may read any key."""
     imports = (cfg.get('custom_imports') or {}).get('imports', ())
     imports = [imports] if isinstance(imports, str) else imports

@@ -17,10 +17,11 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.optim.scheduler.param_scheduler import INF
 from mmengine.runner import runner as runner_module
 
 from nasvit_mm.checkpoints import Checkpoint, find_damage
-from nasvit_mm.config import parsed_config, plain_types
+from nasvit_mm.config import plain_types, readable_parts
 from nasvit_mm.errors import UsageError, shown_value
 from nasvit_mm.runtime.schedule import run_length
 
@@ -30,6 +31,7 @@ NEUTRAL = ('num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor',
 # What a checkpoint's optimizer and schedulers bring with them, whatever the config says.
 CARRIED = ('optim_wrapper.optimizer', 'optim_wrapper.paramwise_cfg', 'param_scheduler')
 PROCESSES = 'processes'  # entry of a checkpoint's meta: how many wrote it
+WARM_UPS = ('start_factor', 'factor')  # what the state of a scheduler has that ends before the rest
 MOST = 20  # lines of the table
 WIDTH = 60  # of a value
 
@@ -124,8 +126,8 @@ def check_resumed(
 
     Raises:
         UsageError: the file is not of a training, lacks what a training resumes with, is of one
-            with another optimizer, or of another length, whose schedule would end where that one
-            ended.
+            with another optimizer, of another length, whose schedule would end where that one
+            ended, or farther than the training goes.
     """
     meta, begin = checkpoint.meta, f'begin with its weights by --cfg-options load_from={path}'
     for key in ('iter', 'epoch'):
@@ -140,21 +142,21 @@ def check_resumed(
                 f'{path} has no {key}, as the file of the best metric has none: it cannot be '
                 f'resumed; resume from iter_N.pth or epoch_N.pth of its folder, or {begin}'
             )
-    if not isinstance(meta.get('cfg'), str):
-        return []
-    try:
-        then = parsed_config(meta['cfg'])
-    except UsageError:  # classes in it, or of another program
-        return []
-    found = list(_differences(then, cfg))
+    now = run_length(cfg)
+    if now:
+        _check_something_is_left(path, meta, *now)
+    then, whole = _config_then(path, meta)
+    found = list(_differences(then, cfg, whole))
     for key, old, new in found:
         if key == 'optim_wrapper.optimizer.type':
             raise UsageError(
                 f'{key} = {new}, but {path} has the state of {old}: it cannot be resumed; keep '
                 f'{old}, or {begin}'
             )
-    before, now = run_length(then), run_length(cfg)
-    if before and now and before != now and cfg.get('param_scheduler') and not fit:
+    if not now or fit or not cfg.get('param_scheduler'):
+        return found
+    before = run_length(then) or _carried_length(checkpoint.content, now[0])
+    if before and before != now:
         raise UsageError(
             f'train_cfg.{now[0]} = {now[1]}, but {path} is of a training with {before[0]} = '
             f'{before[1]}, whose schedule it resumes: give --fit-schedule (fit_schedule=True), '
@@ -162,6 +164,61 @@ def check_resumed(
             f'train_cfg.{before[0]}={before[1]}'
         )
     return found
+
+
+def _check_something_is_left(path: str, meta: Mapping[str, Any], key: str, length: int) -> None:
+    counted, done = ('iterations', 'iter') if key == 'max_iters' else ('epochs', 'epoch')
+    done = meta[done]
+    if done > length:
+        raise UsageError(
+            f'train_cfg.{key} = {length}, but {path} has done {done} {counted}: nothing is left to '
+            f'train; give more than {done}, or resume from an earlier checkpoint'
+        )
+    if done == length:
+        print_log(
+            f'{path} is at {done} of {length} {counted}: nothing is left to train; for more give '
+            f'--cfg-options train_cfg.{key}=N --fit-schedule',
+            'current',
+            logging.WARNING,
+        )
+
+
+def _config_then(path: str, meta: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Return what can be read of a checkpoint's config, and whether it is all; if not, say so."""
+    try:
+        given = meta.get('cfg')
+        if not isinstance(given, str):
+            raise UsageError('it holds none')
+        then, unread = readable_parts(given)
+    except UsageError as error:
+        then, unread = {}, [str(error)]
+    if unread:
+        print_log(
+            f'{path}: its config is not compared with that of now, or not all of it: {unread[0]}',
+            'current',
+            logging.WARNING,
+        )
+    return then, not unread
+
+
+def _carried_length(content: Mapping[str, Any], key: str) -> tuple[str, int] | None:
+    """Return where the schedulers that a checkpoint carries end, in what a training counts.
+
+    Args:
+        key: ``'max_iters'`` or ``'max_epochs'``.
+    """
+    given = content.get('param_schedulers') or ()
+    lists = given.values() if isinstance(given, Mapping) else [given]
+    ends = [
+        state['end']
+        for states in lists
+        for state in states
+        if isinstance(state, Mapping)
+        and bool(state.get('by_epoch', True)) == (key == 'max_epochs')
+        and isinstance(state.get('end'), int)
+        and not any(name in state for name in WARM_UPS)
+    ]
+    return (key, max(ends)) if ends and max(ends) < INF else None
 
 
 def _needed(cfg: Config) -> dict[str, Any]:
@@ -178,8 +235,8 @@ def differing_processes(meta: Mapping[str, Any]) -> list[Difference]:
     return [Difference('processes', then, now)] if then not in (None, now) else []
 
 
-def _differences(then: Config, now: Config) -> Iterator[Difference]:
-    for key in COMPARED:
+def _differences(then: Mapping[str, Any], now: Config, whole: bool) -> Iterator[Difference]:
+    for key in COMPARED if whole else [key for key in COMPARED if key in then]:
         yield from _inside(key, plain_types(then.get(key)), plain_types(now.get(key)))
 
 

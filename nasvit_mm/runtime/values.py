@@ -23,13 +23,15 @@ from mmengine.runner import (
     TestLoop,
     ValLoop,
 )
+from mmengine.utils.dl_utils import set_multi_processing
 from torch.distributed import Backend
 from torch.utils.data import DataLoader
 
 from nasvit_mm.arguments import PLAIN, check_argument, check_arguments
 from nasvit_mm.config import config_parts
 from nasvit_mm.errors import UsageError, check_number, shown_value, unknown
-from nasvit_mm.runtime.keys import RUNNER_KEYS, is_search
+from nasvit_mm.runtime.keys import RUNNER_KEYS
+from nasvit_mm.runtime.read_keys import check_read_keys
 
 MANY_WORKERS = 64  # processes of a data loader that any machine may have; else 8 a core
 BY_MMENGINE = ('dataset', 'sampler', 'batch_sampler', 'num_batch_per_epoch')  # of a data loader
@@ -62,6 +64,7 @@ CHOICES: Mapping[str, Any] = {
     'env_cfg.mp_cfg.mp_start_method': multiprocessing.get_all_start_methods(),
     'env_cfg.dist_cfg.backend': sorted({*Backend.backend_list} - {'undefined', 'fake'}),
 }
+NOT_GIVEN = ('self', 'parameters', 'distributed')  # arguments that no config gives
 FLAGS = ('find_unused_parameters',)
 NO_VALIDATION = (
     'to train without validation give val_cfg=None val_dataloader=None val_evaluator=None'
@@ -74,14 +77,15 @@ def check_values(cfg: Config) -> None:
     Raises:
         UsageError: names the dotted key, the value and what is allowed.
     """
-    if is_search(cfg) or cfg.get('model') is None:
+    if cfg.get('model') is None:
         return
     _check_numbers_are_numbers(cfg)
     for key, value in cfg.items():
         if value is not None:
             check_argument(Runner.__init__, key, value)
     for where, kind, also in _known_parts(cfg):
-        check_arguments(kind, _at(cfg, where), where, also, ('self', 'parameters'))
+        check_arguments(kind, _at(cfg, where), where, also, NOT_GIVEN)
+    check_read_keys(cfg)
     for where, value in _built(cfg):
         if not isinstance(value, Mapping) and isinstance(value, PLAIN):
             raise UsageError(f'{where} = {shown_value(value)}, expected dict(type=NAME, ...)')
@@ -182,6 +186,8 @@ def _known_parts(cfg: Config) -> Iterator[tuple[str, Any, tuple[str, ...]]]:
         yield 'optim_wrapper.clip_grad', CLIPPING[clip.get('type', 'norm')], ('type',)
     if cfg.get('env_cfg'):
         yield 'env_cfg', _environment, ()
+    if _at(cfg, 'env_cfg.mp_cfg'):
+        yield 'env_cfg.mp_cfg', set_multi_processing, ()
 
 
 def _environment(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +120,21 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
         seed=seed,
     )
     identity = json.loads(json.dumps(identity, default=str))
+    for key, value in _numbers_beyond_json(identity):
+        raise UsageError(
+            f'{key} = {value}, expected a finite number: the archive of a search keeps it as JSON, '
+            'which has no other'
+        )
     return SearchPlan(problem, algorithm, evaluators, idle, identity, _time_limit(cfg))
+
+
+def _numbers_beyond_json(node: Any, where: str = '') -> Iterator[tuple[str, float]]:
+    """Yield the dotted keys of infinities and of what is no number, and the values."""
+    if isinstance(node, float) and not math.isfinite(node):
+        yield where.removeprefix('.'), node
+    elif isinstance(node, (dict, list)):
+        for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+            yield from _numbers_beyond_json(value, f'{where}.{key}')
 
 
 def _time_limit(cfg: Config) -> float | None:

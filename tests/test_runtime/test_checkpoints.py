@@ -40,7 +40,7 @@ def files(folder: Path) -> set[str]:
 
 def metrics(runner: Any) -> dict[str, float]:
     info = runner.message_hub.runtime_info
-    return {key: info[key] for key in ('best_score', 'validated')}
+    return {key: info[key] for key in ('best_score', 'place_of_validation')}
 
 
 @pytest.fixture(scope='module')
@@ -103,6 +103,24 @@ def test_killed_in_a_validation(
     assert latest_checkpoint(tmp_path) == str(tmp_path / f'iter_{2 * moment}.pth')
     runner = apis.train(toy_config(tmp_path), resume=True, options=SCORES)
     assert files(tmp_path) == files(whole[0]) and metrics(runner) == metrics(whole[1])
+
+
+def test_the_place_of_the_last_validation(
+    whole: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no metric in the log, and is found under the name of before."""
+    info = whole[1].message_hub.runtime_info
+    assert not [key for key in info if key.startswith(('train', 'val', 'test'))]
+    shutil.copytree(whole[0], tmp_path / 'copy')
+    path = tmp_path / 'copy/iter_10.pth'
+    checkpoint = torch.load(path, weights_only=False)
+    hub = checkpoint['message_hub']['runtime_info']
+    hub.pop('place_of_validation', None)
+    hub['validated'] = [0, 10]
+    torch.save(checkpoint, path)
+    monkeypatch.setattr(ToyModel, 'val_step', None)  # nothing is left to validate
+    again = apis.train(toy_config(tmp_path / 'copy'), resume=True).message_hub.runtime_info
+    assert 'validated' not in again and again['place_of_validation'] == [0, 10]
 
 
 def test_a_copied_folder_leaves_its_source_alone(whole: tuple, tmp_path: Path) -> None:

@@ -21,6 +21,12 @@ NAN = float('nan')
 LOADER, HOOKS, LR = 'train_dataloader', 'default_hooks', 'optim_wrapper.optimizer.lr'
 SAVING = f'{HOOKS}.checkpoint'
 TYPE, DICT, NUMBER = 'dict(type=NAME', 'dict(...)', 'a whole number'
+PARAMWISE = 'optim_wrapper.paramwise_cfg'
+MULTIPLIERS = [
+    ('norm_decay_mul', 0.0, 'did you mean norm_decay_mult'),
+    ('custom_keys', dict(norm=dict(lr_mul=10.0)), 'did you mean lr_mult'),
+    ('custom_keys', dict(norm=5), 'expected dict(lr_mult'),
+]
 REFUSED: list[tuple[str, Any, str]] = [  # key, value, what is said besides the key
     (f'{LOADER}.dataset', None, TYPE),
     (f'{LOADER}.dataset', 'x', TYPE),
@@ -121,12 +127,31 @@ REFUSED: list[tuple[str, Any, str]] = [  # key, value, what is said besides the 
     ('compile', 'x', 'dict or bool'),
     ('sync_bn', 'foo', 'allowed: torch, mmcv'),
     ('work_dir', 5, 'a text'),
+    ('env_cfg.mp_cfg.mp_start_metod', 'fork', 'did you mean mp_start_method'),
+    ('auto_scale_lr.base_batchsize', 2, 'did you mean base_batch_size'),
+    *[(f'{PARAMWISE}.{key}', value, said) for key, value, said in MULTIPLIERS],
+    (f'{SAVING}.intervall', 2, 'did you mean interval'),
+    ('custom_hooks', [dict(type='CheckpointHook', save_bst='auto')], 'did you mean save_best'),
+    ('val_evaluator', dict(type='mmseg.IoUMetric', iou_metric=['mIoU']), 'mean iou_metrics'),
+    (f'{LOADER}.dataset.data_prefix', dict(img_pth='.'), 'did you mean img_path'),
+    (f'{LOADER}.dataset.metainfo', dict(clases=['x']), 'did you mean classes'),
 ]
 SAID: list[tuple[str, Any, str]] = [  # it runs, and the log says what that means
     (f'{LOADER}.sampler', None, 'in the same order'),
     (LR, 0, 'nothing is learned'),
     *[(f'{SAVING}.interval', value, 'no checkpoint is saved before') for value in (0, -1)],
     (SAVING, None, 'no checkpoint is saved at all'),
+]
+
+
+# What is read and is in no signature; nothing is said of it.
+TAKEN: list[tuple[str, Any]] = [
+    (PARAMWISE, dict(custom_keys=dict(norm=dict(lr_mult=2.0, momentum=0.5)))),
+    (PARAMWISE, dict(custom_keys=dict(weight=dict(lr_mult=2.0)))),
+    (f'{SAVING}.priority', 'VERY_LOW'),
+    ('val_evaluator', dict(type='mmseg.IoUMetric', iou_metrics=['mIoU'], prefix='x')),
+    (f'{LOADER}.dataset.data_prefix', dict(img='.')),
+    (f'{LOADER}.dataset.metainfo', dict(caption_prompt='x')),
 ]
 
 
@@ -172,6 +197,33 @@ def test_said(
     train(key, value, tmp_path)
     assert len(lines) == 1 and key in lines[0][0] and said in lines[0][0]
     assert lines[0][2] == logging.WARNING
+
+
+@pytest.mark.parametrize(('key', 'value'), TAKEN)
+def test_taken(key: str, value: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[tuple] = []
+    monkeypatch.setattr('nasvit_mm.runtime.read_keys.print_log', lambda *line: lines.append(line))
+    monkeypatch.setattr(IterBasedTrainLoop, 'run', lambda loop: None)
+    train(key, value, tmp_path)
+    assert not lines
+
+
+@pytest.mark.parametrize(
+    ('key', 'said'),
+    [
+        ('wieght', ' has wieght, which is in the name of no parameter of the model (did you mean'),
+        ('weight', '.weight has wd_mult, which mmengine does not read'),
+    ],
+)
+def test_a_custom_key_of_no_effect(
+    key: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[tuple] = []
+    monkeypatch.setattr('nasvit_mm.runtime.read_keys.print_log', lambda *line: lines.append(line))
+    monkeypatch.setattr(IterBasedTrainLoop, 'run', lambda loop: None)
+    options = dict(wd_mult=0.0) if key == 'weight' else dict(lr_mult=2.0)
+    train(f'{PARAMWISE}.custom_keys', {key: options}, tmp_path)
+    assert len(lines) == 1 and f'custom_keys{said}' in lines[0][0]
 
 
 def test_the_toy_itself_is_accepted(tmp_path: Path) -> None:

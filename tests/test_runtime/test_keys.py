@@ -11,6 +11,7 @@ from mmengine.config import Config
 from nasvit_mm.cli.common import add_cfg_options
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import check_has_model, check_trains, read_config
+from nasvit_mm.search import read_search
 from tests.commands import ROOT
 
 CAMVID = ROOT / 'configs/seg/nasvit_camvid.py'
@@ -72,6 +73,32 @@ def test_no_config_of_ours_has_one(path: Path) -> None:
 def test_values_of_another_kind(key: str, value: object) -> None:
     with pytest.raises(UsageError, match=key.partition('.')[0]):
         read_config(CAMVID, {key: value})
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'said'),
+    [
+        ('model.test_cfg', dict(mod='slide'), 'test_cfg has mod .did you mean mode'),
+        ('model.train_cfg', dict(foo=1), 'train_cfg has foo, which nothing reads'),
+        ('model.data_preprocessor.test_cfg', dict(size_diviser=32), 'did you mean size_divisor'),
+        ('param_scheduler.7.end', 3, 'param_scheduler is a list, whose entries are 0 to 1; give'),
+        ('param_scheduler.one.end', 3, 'param_scheduler is a list, whose entries are 0 to 1; give'),
+        ('work_dir.a', 3, "work_dir = 'x', which has nothing below it; give work_dir="),
+        ('train_dataloader.batch_size.a', 3, 'batch_size = .*, which has nothing below it'),
+    ],
+)
+def test_a_key_in_the_wrong_place(key: str, value: object, said: str) -> None:
+    cfg = Config.fromfile(CAMVID)
+    cfg.work_dir = 'x'
+    with pytest.raises(UsageError, match=said):
+        read_config(cfg, {key: value})
+
+
+@pytest.mark.parametrize('key', ['model.backbone.arch', 'model', 'train_cfg.max_iters'])
+def test_a_key_of_a_model_for_a_search(key: str) -> None:
+    cfg = read_config(ROOT / 'configs/search/nasvit_ade20k_5g.py', {key: 'x'})
+    with pytest.raises(UsageError, match=rf'evaluator\.cfg_options\.{key.partition(".")[0]}'):
+        read_search(cfg)
 
 
 def test_configs_of_another_kind() -> None:

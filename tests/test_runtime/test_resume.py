@@ -84,6 +84,49 @@ def test_what_cannot_be_resumed(options: dict, said: str, saved: Path) -> None:
         check(changed(options), saved)
 
 
+NOT_PLAIN = {  # of the text of a config, in which types need not be known: nothing is built
+    'infinite': 'optim_wrapper = dict(clip_grad=dict(max_norm=inf, min=-inf))',
+    'own scope': "custom_hooks = [dict(type='toyh.MyHook')]",
+    'full path': "custom_hooks = [dict(type='mmengine.hooks.EmptyCacheHook')]",
+    'a class': 'custom_hooks = [dict(type=toyh.MyHook)]',
+    'no Python': 'custom_hooks = [dict(type=<class toyh.MyHook>)]',
+}
+
+
+@pytest.mark.parametrize('text', NOT_PLAIN.values(), ids=NOT_PLAIN)
+def test_a_longer_run_than_one_whose_config_is_not_plain(
+    text: str, saved: Path, logged: list[str]
+) -> None:
+    """Where none of it can be read, the schedule that the checkpoint carries tells its length."""
+    content = torch.load(saved)
+    content['meta']['cfg'] = f'{content["meta"]["cfg"]}\n{text}\n'
+    warm_up = dict(by_epoch=False, end=5, start_factor=0.1)
+    content['param_schedulers'] = [warm_up, dict(by_epoch=False, end=100)]
+    torch.save(content, saved)
+    with pytest.raises(UsageError, match=r'max_iters = 200, but .* max_iters = 100'):
+        check(changed({'train_cfg.max_iters': 200}), saved)
+    assert ['is not compared' in line for line in logged] == [True] * (
+        'class' in text or '=toyh' in text
+    )
+
+
+def test_what_can_be_read_of_a_config_is_compared(saved: Path, logged: list[str]) -> None:
+    content = torch.load(saved)
+    content['meta']['cfg'] = 'train_cfg = dict(max_iters=100, val_interval=5)\nlauncher = here.it\n'
+    torch.save(content, saved)
+    assert check(Config(NOW), saved) == []
+    found = check(changed({'train_cfg.max_iters': 200}), saved, fit=True)
+    assert [(d.key, d.then, d.now) for d in found] == [('train_cfg.max_iters', 100, 200)]
+
+
+def test_nothing_is_left_to_train(saved: Path, logged: list[str]) -> None:
+    with pytest.raises(UsageError, match=r'max_iters = 4, but .* has done 10 iterations: nothing'):
+        check(changed({'train_cfg.max_iters': 4}), saved, fit=True)
+    assert not logged
+    check(changed({'train_cfg.max_iters': 10}), saved, fit=True)
+    assert len(logged) == 1 and 'is at 10 of 10 iterations: nothing is left' in logged[0]
+
+
 def test_a_longer_run_with_a_fitted_schedule(saved: Path) -> None:
     cfg = changed({'train_cfg.max_iters': 200})
     assert [d.key for d in check(cfg, saved, fit=True)] == ['train_cfg.max_iters']

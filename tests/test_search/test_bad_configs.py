@@ -30,6 +30,9 @@ class Undescribed(SubnetEvaluator):
         raise KeyError('y')
 
 
+SUBNET_EVALUATORS.register_module(force=True, module=SubnetEvaluator)
+
+
 def fails(columns):
     return 1 / 0
 
@@ -74,6 +77,13 @@ SEARCH = dict(
                 ),
             ),
             r"evaluator\.cfg_options = 'y', expected dict",
+        ),
+        (
+            dict(
+                objectives=['macs', 'mIoU'],
+                evaluator=dict(type='SubnetEvaluator', ret=[float('inf')]),
+            ),
+            r'evaluator\.ret\.0 = inf, expected a finite number',
         ),
         (dict(time_limit=0), 'time_limit = 0, expected a number, above 0'),
         (dict(time_limit='1h'), "time_limit = '1h', expected a number"),
