@@ -111,6 +111,19 @@ def trained_and_tested(
     return tested(folder)
 
 
+def tested_seed(config: str, last: str, folder: Path, seed: int) -> dict:
+    """Train and test a config with a seed unless that is done; the metrics.
+
+    Args:
+        last: name of the last checkpoint.
+        folder: of the run; {} where another process works in it.
+    """
+    with claimed(folder) as free:
+        if not free:
+            return {}
+        return trained_and_tested(config, folder / last, folder, f'randomness.seed={seed}')
+
+
 def candidates(folder: Path) -> list[dict]:
     """The lines of a search's archive."""
     return [json.loads(line) for line in (folder / 'archive.jsonl').read_text().splitlines()[1:]]

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, claimed, main, seeds, tested, trained_and_tested, validated, with_spread  # noqa: E402
+from _runs import ROOT, main, seeds, tested, tested_seed, validated, with_spread  # noqa: E402
 
 from nasvit_mm.dense import count  # noqa: E402
 
@@ -27,12 +27,8 @@ ROWS = {name: f'benchmarks/heads/{name}.py' for name in ('segformer', 'fpn', 'up
 
 def run(row: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet, then test what is not tested yet."""
-    with claimed(folder) as free:
-        if not free:
-            return
-        found = trained_and_tested(
-            ROWS[row], folder / f'iter_{ITERATIONS}.pth', folder, f'randomness.seed={seed}'
-        )
+    found = tested_seed(ROWS[row], f'iter_{ITERATIONS}.pth', folder, seed)
+    if found:
         print(f'{row} seed {seed}: {found["mIoU"]:.1f} mIoU on test', flush=True)
 
 

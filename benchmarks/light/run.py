@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _runs import ROOT, claimed, main, seeds, tested, trained_and_tested, validated, with_spread  # noqa: E402
+from _runs import ROOT, main, seeds, tested, tested_seed, validated, with_spread  # noqa: E402
 
 from nasvit_mm.dense import count  # noqa: E402
 
@@ -30,12 +30,8 @@ METRICS = ('coco/bbox_mAP', 'coco/bbox_mAP_50', *(f'coco/{name}_precision' for n
 
 def run(row: str, seed: int, folder: Path) -> None:
     """Train what is not trained yet, then test what is not tested yet."""
-    with claimed(folder) as free:
-        if not free:
-            return
-        found = trained_and_tested(
-            ROWS[row], folder / f'epoch_{EPOCHS}.pth', folder, f'randomness.seed={seed}'
-        )
+    found = tested_seed(ROWS[row], f'epoch_{EPOCHS}.pth', folder, seed)
+    if found:
         print(f'{row} seed {seed}: {found["coco/bbox_mAP"]:.3f} mAP on test', flush=True)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasvit_mm.data.images import read_header, read_pixels, size_text, transforms_of, turns_images
+from nasvit_mm.data.images import header_of_whole, size_text, transforms_of, turns_images
 from nasvit_mm.data.pass_cache import PassCache, fingerprint, sample
 from nasvit_mm.data.report import Problems, some, with_progress
 
@@ -51,17 +51,8 @@ def look_at_boxes(dataset: Any, split: str, problems: Problems, cache: PassCache
 
 def _look_at(info: Mapping[str, Any], split: str, turned: bool, problems: Problems) -> None:
     path = str(info.get('img_path'))
-    try:
-        header = read_header(path)
-        read_pixels(path)
-    except FileNotFoundError:
-        return  # another check looks for all files
-    except (OSError, SyntaxError, ValueError) as error:
-        problems.add(
-            f'images of the {split} data set that cannot be read',
-            f'{path} ({error})',
-            'Replace them, or remove them from the data set.',
-        )
+    header = header_of_whole(path, split, 'the data set', problems)
+    if header is None:
         return
     size = header.upright if turned else header.stored
     said = (info.get('width', size[0]), info.get('height', size[1]))

@@ -15,7 +15,7 @@ from mmengine.registry import DATASETS
 
 from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.data.coco_values import Content, has_size, shown
-from nasvit_mm.data.images import read_header, read_pixels, size_text, turns_images
+from nasvit_mm.data.images import header_of_whole, size_text, turns_images
 from nasvit_mm.data.pass_cache import PassCache, fingerprint, sample
 from nasvit_mm.data.report import Problems, with_progress
 from nasvit_mm.errors import DataError
@@ -175,17 +175,8 @@ def _check_images(one: CocoSet, content: Content, split: str, problems: Problems
         path = os.path.join(one.images, image['file_name'])
         looked.append(path)
         said = (int(image['width']), int(image['height']))
-        try:
-            header = read_header(path)
-            read_pixels(path)
-        except FileNotFoundError:
-            continue  # another check looks for all files
-        except (OSError, SyntaxError, ValueError) as error:
-            problems.add(
-                f'images of the {split} data set that cannot be read',
-                f'{path} ({error})',
-                f'Replace them, or remove them from {one.ann_file}.',
-            )
+        header = header_of_whole(path, split, one.ann_file, problems)
+        if header is None:
             continue
         read = header.upright if one.turned else header.stored
         if header.orientation != 1 and one.turned and read != said == header.stored:

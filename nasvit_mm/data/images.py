@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageMode
 
+from nasvit_mm.data.report import Problems
+
 ORIENTATION = 0x0112  # EXIF's tag
 TURNING = ('color', 'grayscale')  # color_type of mmcv's loader that heeds the orientation
 
@@ -68,6 +70,30 @@ def read_pixels(path: str) -> None:
     with Image.open(path) as image:
         image.draft('RGB', (1, 1))  # of a JPEG: an eighth of the size
         image.load()
+
+
+def header_of_whole(path: str, split: str, source: str, problems: Problems) -> ImageHeader | None:
+    """Return what an image file says of itself, once its pixels were decoded.
+
+    Args:
+        split, source: of the data set, for the message about a broken file.
+
+    Returns:
+        None where there is no such file, which another check looks for, or where it is broken.
+    """
+    try:
+        header = read_header(path)
+        read_pixels(path)
+    except FileNotFoundError:
+        return None
+    except (OSError, SyntaxError, ValueError) as error:
+        problems.add(
+            f'images of the {split} data set that cannot be read',
+            f'{path} ({error})',
+            f'Replace them, or remove them from {source}.',
+        )
+        return None
+    return header
 
 
 def near(path: str | Path) -> str:

@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,9 +72,9 @@ def visible(add: Callable[[int], None]) -> Iterator[None]:
             module = sys.modules.get(f'mmcv.ops.{file}')  # no model has what is not imported
             if module is not None:
                 function = getattr(module, name)
-                stack.enter_context(replaced(function, 'forward', staticmethod(forward)))
+                stack.enter_context(mock.patch.object(function, 'forward', staticmethod(forward)))
         if attention is not None:
-            stack.enter_context(replaced(attention, original.__name__, attended))
+            stack.enter_context(mock.patch.object(attention, original.__name__, attended))
         yield
 
 
@@ -130,20 +131,6 @@ def _unmasked(
     import torch.nn.functional as F
 
     return F.conv2d(x, weight, bias, stride, padding)
-
-
-@contextlib.contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    """Give an object, in this context, another attribute in the place of its own or its class's."""
-    before = vars(owner).get(name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        if before is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)
 
 
 def _pair(value: Any) -> tuple[int, int]:

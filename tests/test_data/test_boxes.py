@@ -85,7 +85,7 @@ def test_a_second_run_reads_no_image(folder: Path, monkeypatch: pytest.MonkeyPat
     def no(*args: Any) -> None:
         raise AssertionError('read again')
 
-    monkeypatch.setattr('nasvit_mm.data.boxes.read_header', no)
+    monkeypatch.setattr('nasvit_mm.data.boxes.header_of_whole', no)
     look(folder, cache=PassCache(folder))
     annotate(folder, 'a', x2=25)
     with pytest.raises(AssertionError, match='read again'):

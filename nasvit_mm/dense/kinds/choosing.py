@@ -6,13 +6,13 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from nasvit_mm.dense.formulas import replaced
 from nasvit_mm.dense.kinds.base import image_meta
 
 REGIONS = 1000  # proposals of a detector that takes them from a file, as mmdet's own configs do
@@ -59,7 +59,7 @@ def _all_chosen(model: nn.Module, outputs: list[Any]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
 
         def put(owner: Any, name: str, value: Callable[..., Any]) -> None:
-            stack.enter_context(replaced(owner, name, value))
+            stack.enter_context(mock.patch.object(owner, name, value))
 
         for module in model.modules():
             if hasattr(module, 'predict_by_feat'):

@@ -67,17 +67,7 @@ def segments(cfg: Config, weights: str, how: Drawing) -> Draw:
             sample = inferencer(path, return_datasamples=True)
         labels = sample.pred_sem_seg.data[:, :height, :width].cpu()
         shown = type(sample)(pred_sem_seg=PixelData(data=labels))
-        drawn = out_dir / 'vis' / _shown_name(image, name)
-        with write_errors(drawn):
-            visualizer.add_datasample(
-                name,
-                pixels[..., ::-1],
-                shown,
-                draw_gt=False,
-                show=how.show,
-                out_file=str(drawn),
-                with_labels=how.with_labels,
-            )
+        _draw(visualizer, shown, image, pixels, out_dir, name, how, with_labels=how.with_labels)
         with replacing(out_dir / 'pred' / f'{name}.png') as draft:
             Image.fromarray(labels[0].numpy().astype(kind)).save(draft, format='PNG')
 
@@ -101,17 +91,7 @@ def objects(cfg: Config, weights: str, how: Drawing) -> Draw:
             (sample,) = inferencer(path, return_datasamples=True)['predictions']
         if min(pixels.shape[:2]) < SMALLEST:
             sample.pred_instances = _cut_back(sample.pred_instances, *pixels.shape[:2])
-        drawn = out_dir / 'vis' / _shown_name(image, name)
-        with write_errors(drawn):
-            visualizer.add_datasample(
-                name,
-                pixels[..., ::-1],
-                sample,
-                draw_gt=False,
-                show=how.show,
-                pred_score_thr=how.score,
-                out_file=str(drawn),
-            )
+        _draw(visualizer, sample, image, pixels, out_dir, name, how, pred_score_thr=how.score)
         found = inferencer.pred2dict(sample)
         panoptic = found.pop('panoptic_seg', None)
         if panoptic is not None:
@@ -162,6 +142,30 @@ def _large_enough(image: str, pixels: np.ndarray) -> Iterator[str]:
         path = str(Path(folder, 'larger.png'))
         Image.fromarray(larger[..., ::-1]).save(path)
         yield path
+
+
+def _draw(
+    visualizer: Any,
+    sample: Any,
+    image: str,
+    pixels: np.ndarray,
+    out_dir: Path,
+    name: str,
+    how: Drawing,
+    **more: Any,
+) -> None:
+    """Draw a prediction over the pixels (H, W, 3), BGR, of an image, to ``OUT_DIR/vis``."""
+    drawn = out_dir / 'vis' / _shown_name(image, name)
+    with write_errors(drawn):
+        visualizer.add_datasample(
+            name,
+            pixels[..., ::-1],
+            sample,
+            draw_gt=False,
+            show=how.show,
+            out_file=str(drawn),
+            **more,
+        )
 
 
 def _shown_name(image: str, name: str) -> str:
