@@ -37,7 +37,14 @@ from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.cli import common
 from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.dense import build_model, check_model, count_model, input_size, load_weights
-from nasvit_mm.deploy import BACKENDS, benchmark_model, build_latency_table, record, time_artefacts
+from nasvit_mm.deploy import (
+    BACKENDS,
+    benchmark_model,
+    build_latency_table,
+    missing_package,
+    record,
+    time_artefacts,
+)
 from nasvit_mm.errors import UsageError, printable, shown_path
 from nasvit_mm.runtime import PlainConsole, check_folder
 
@@ -221,16 +228,16 @@ def check(args: argparse.Namespace) -> None:
     elif on_gpu and 'onnxruntime' in args.backends:
         raise UsageError('onnxruntime is measured on a CPU only: --device cpu')
     if 'onnxruntime' in args.backends:
+        missing = missing_package('onnx', 'onnxscript')
         try:
-            import onnx  # noqa: F401
-            import onnxscript  # noqa: F401
-
             import_onnxruntime()
         except ImportError as error:
+            missing = missing or error.name
+        if missing:
             raise UsageError(
-                f'{error.name} is missing: pip install "nasvit_mm[deploy]", or leave it out with '
+                f'{missing} is missing: pip install "nasvit_mm[deploy]", or leave it out with '
                 '--backends pytorch'
-            ) from error
+            )
 
 
 def check_memory(batch_size: int, size: tuple[int, int]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nasvit_mm.deploy.artefact import DESCRIPTION, PRECISIONS, Artefact
     from nasvit_mm.deploy.benchmark import BACKENDS, benchmark_model
+    from nasvit_mm.deploy.exporting import missing_package
     from nasvit_mm.deploy.latency import LatencyTable, build_latency_table
     from nasvit_mm.deploy.make import make_artefact
     from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
@@ -40,6 +41,7 @@ _HOME = {
     'get_runtime': 'runtimes',
     'make_artefact': 'make',
     'measure_seconds': 'measure',
+    'missing_package': 'exporting',
     'open_artefact': 'predictor',
     'record': 'timing',
     'time_artefacts': 'timing',
@@ -63,6 +65,7 @@ __all__ = [
     'get_runtime',
     'make_artefact',
     'measure_seconds',
+    'missing_package',
     'open_artefact',
     'record',
     'time_artefacts',

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import os
-import sys
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -16,11 +10,10 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 
+from nasvit_mm.deploy.exporting import LARGEST_BATCH, quiet, reason
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.runtimes import LiteRt, OpenVino, Session, without_telemetry
 from nasvit_mm.errors import UsageError, first_line
-
-LARGEST_BATCH = 64  # of a graph that takes any
 
 
 def exported(graph: Graph, batch: int | None) -> ExportedProgram:
@@ -33,16 +26,14 @@ def exported(graph: Graph, batch: int | None) -> ExportedProgram:
     images = torch.zeros(batch or 2, height, width, 3, dtype=torch.uint8)
     shapes = None if batch else ({0: torch.export.Dim('batch', min=1, max=LARGEST_BATCH)},)
     try:
-        with quiet(), torch.no_grad():
+        with quiet(progress=True), torch.no_grad():
             return torch.export.export(graph, (images,), dynamic_shapes=shapes)
     except UsageError:
         raise
     except Exception as error:  # torch.export raises what the model's code does, and more
-        how = ': what it computes depends on values, or on the number of images'
+        remedy = '' if batch else '; it may be the number of images that it asks for: --batch 1'
         raise UsageError(
-            f'{type(graph.model).__name__} cannot be exported as a graph'
-            f'{how if batch is None else ""} ({type(error).__name__}: {first_line(error)[:200]})'
-            + ('; try --batch 1' if batch is None else '')
+            f'{type(graph.model).__name__} cannot be exported as a graph ({reason(error)}){remedy}'
         ) from error
 
 
@@ -50,7 +41,7 @@ def write_onnx(
     program: ExportedProgram, graph: Graph, path: Path, about: Mapping[str, str]
 ) -> None:
     """Write one ONNX file, with what is known of it in its metadata."""
-    with quiet():
+    with quiet(progress=True):
         written = torch.onnx.export(
             program,
             dynamo=True,
@@ -81,7 +72,7 @@ def quantise(
         ignored: names of the graph's operations that stay in float.
     """
     try:
-        with quiet(), without_telemetry():
+        with quiet(progress=True), without_telemetry():
             import nncf
     except ImportError as error:
         raise UsageError(
@@ -89,7 +80,7 @@ def quantise(
             '"nasvit_mm[deploy]"'
         ) from error
     try:
-        with quiet():
+        with quiet(progress=True):
             _quantise(nncf, path, target, images, runtime, ignored)
     except Exception as error:  # of NNCF, by its own classes
         raise UsageError(
@@ -125,7 +116,7 @@ def _quantise(
 def write_litert(graph: Graph, path: Path) -> None:
     """Write LiteRT's ``.tflite``."""
     try:
-        with quiet():
+        with quiet(progress=True):
             import litert_torch
     except ImportError as error:
         raise UsageError(
@@ -134,34 +125,11 @@ def write_litert(graph: Graph, path: Path) -> None:
         ) from error
     height, width = graph.size
     images = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    with quiet(), torch.no_grad():
+    with quiet(progress=True), torch.no_grad():
         litert_torch.convert(graph, (images,)).export(str(path))
 
 
 def write_torch(program: ExportedProgram, path: Path) -> None:
     """Write PyTorch's ``.pt2``."""
-    with quiet():
+    with quiet(progress=True):
         torch.export.save(program, str(path))
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep exporters' and quantisers' own lines off the console while the block runs."""
-    names = ('torch.onnx', 'onnxscript', 'onnx_ir', 'nncf', 'jax', 'absl')
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO())
-            if 'NASVIT_MM_DEBUG' not in os.environ
-            else contextlib.nullcontext(sys.stderr),
-        ):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -123,10 +123,9 @@ def normalisation(model: nn.Module) -> Normalisation:
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     if found._enable_normalize:
         mean, std = _three(found.mean), _three(found.std)
-    in_tests = getattr(found, 'test_cfg', None)  # of mmseg's, which pads in tests by this alone
-    divisor = found.pad_size_divisor if in_tests is None else in_tests.get('size_divisor')
-    if hasattr(found, 'seg_pad_val') and in_tests is None and hasattr(found, 'size'):
-        divisor = 1
+    divisor = found.pad_size_divisor
+    if hasattr(found, 'test_cfg'):  # mmseg's, which pads in tests by this alone
+        divisor = (found.test_cfg or {}).get('size_divisor')
     # OpenMMLab's loaders read BGR, and the config says whether it is turned.
     return Normalisation(mean, std, found._channel_conversion, int(divisor or 1))
 

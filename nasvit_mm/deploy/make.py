@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from nasvit_mm.data import class_names
 from nasvit_mm.dense import build_model, load_weights
 from nasvit_mm.deploy import formats
 from nasvit_mm.deploy.artefact import BOXES, CARD, DESCRIPTION, PAD, STRETCH, Artefact
-from nasvit_mm.deploy.card import card_text
+from nasvit_mm.deploy.exporting import missing_package
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.predictor import fitted, open_artefact, read_image
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, Torch, get_runtime
+from nasvit_mm.deploy.timing import record
 from nasvit_mm.errors import UsageError, check_number
-from nasvit_mm.files import replacing_folder, sha256, write_text
+from nasvit_mm.files import replacing_folder, sha256
 from nasvit_mm.version import __version__
 
 COMPARED = 4  # images by which an artefact is compared with the model it is made of
@@ -66,16 +67,34 @@ def make_artefact(
         UsageError: the model has no such form, the runtime or its converter is not installed or
             does not run the precision, or the folder holds something else.
     """
-    runtime = get_runtime(to)
+    runtime, int8 = get_runtime(to), precision == 'int8'
     check_target(runtime, precision, batch, num_calibration, to)
     out = Path(out)
     check_out(out, force)
     model = build_model(cfg)
     found = load_weights(model, weights, cfg)
     graph = Graph(model, size, logits).eval()
-    images = calibration_images(cfg, graph, num_calibration if precision == 'int8' else COMPARED)
+    meta = _meta(cfg, found)
+    mean, std = (_rgb(graph, getattr(graph.normalisation, key)) for key in ('mean', 'std'))
+    fit, fill = fit_of(cfg, graph.task), [round(value) for value in mean]
+    images = calibration_images(cfg, size, fit, fill, num_calibration if int8 else COMPARED, int8)
+    origin = dict(
+        config=name,
+        weights=str(weights),
+        weights_sha256=sha256(weights) if Path(weights).is_file() else '',
+        nasvit_mm=__version__,
+        torch=torch.__version__,
+    )
+    classes = list(map(str, meta.get('classes') or ()))
+    about = {key: origin[key] for key in ('config', 'weights_sha256', 'nasvit_mm')}
+    about |= dict(task=graph.task, classes='\n'.join(classes))
+    if int8:
+        origin['calibration_images'] = len(images)
+    if keep_float:
+        origin['kept_in_float'] = list(keep_float)
     names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
     with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
+        files = _write(graph, runtime, batch, draft, about, images if int8 else None, keep_float)
         artefact = Artefact(
             folder=draft,
             task=graph.task,
@@ -86,34 +105,16 @@ def make_artefact(
                 name='images', shape=[batch, *size, 3], dtype='uint8', layout='NHWC', colour='RGB'
             ),
             outputs=_outputs(graph, batch),
-            mean=_rgb(graph, graph.normalisation.mean),
-            std=_rgb(graph, graph.normalisation.std),
-            fit=fit_of(cfg, graph.task),
-            fill=[round(value) for value in _rgb(graph, graph.normalisation.mean)],
-            classes=[],
-            palette=[],
-            files={},
-            origin=dict(
-                config=name,
-                weights=str(weights),
-                weights_sha256=sha256(weights) if Path(weights).is_file() else '',
-                nasvit_mm=__version__,
-                torch=torch.__version__,
-                **({} if precision != 'int8' else dict(calibration_images=len(images))),
-                **({} if not keep_float else dict(kept_in_float=list(keep_float))),
-            ),
-        )
-        meta = _meta(cfg, found)
-        artefact = dataclasses.replace(
-            artefact,
-            classes=list(map(str, meta.get('classes') or ())),
+            mean=mean,
+            std=std,
+            fit=fit,
+            fill=fill,
+            classes=classes,
             palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
+            files={path.name: sha256(path) for path in files},
+            origin=origin,
         )
-        files = _write(graph, runtime, precision, batch, draft, images, list(keep_float), artefact)
-        artefact = dataclasses.replace(artefact, files={path.name: sha256(path) for path in files})
-        artefact = artefact.with_measured(**compared(artefact, graph, images[:COMPARED]))
-        artefact.save()
-        write_text(draft / CARD, card_text(artefact))
+        artefact = record(artefact, compared(artefact, graph, images[:COMPARED]))
     return dataclasses.replace(artefact, folder=out)
 
 
@@ -133,14 +134,9 @@ def check_target(
     if batch is not None:
         check_number('--batch', batch, low=1, whole=True)
     runtime.module()
-    if runtime in (OnnxRuntime, OpenVino):
-        for package in ('onnx', 'onnxscript'):
-            try:
-                __import__(package)
-            except ImportError as error:
-                raise UsageError(
-                    f'writing ONNX needs {package}: pip install "nasvit_mm[deploy]"'
-                ) from error
+    missing = runtime in (OnnxRuntime, OpenVino) and missing_package('onnx', 'onnxscript')
+    if missing:
+        raise UsageError(f'writing ONNX needs {missing}: pip install "nasvit_mm[deploy]"')
     if runtime is LiteRt and batch != 1:
         raise UsageError('--batch: litert takes one image at once: --batch 1')
 
@@ -170,24 +166,34 @@ def fit_of(cfg: Config, task: str) -> str:
     return PAD if task == BOXES and ratio else STRETCH
 
 
-def calibration_images(cfg: Config, graph: Graph, number: int) -> np.ndarray:
+def calibration_images(
+    cfg: Config,
+    size: tuple[int, int],
+    fit: str,
+    fill: Sequence[int],
+    number: int,
+    needed: bool = True,
+) -> np.ndarray:
     """Return training images at the input's size, uint8 (n, H, W, 3), spread over the set.
 
-    Without a training set only drawn noise, of fewer images, which compares but does not
-    calibrate.
+    Args:
+        fit, fill: how images come to the size, see :class:`Artefact`.
+        needed: False: where there is no training set a few images of noise serve.
 
     Raises:
-        UsageError: the config names no training images.
+        UsageError: they are needed, and the config's training set is not there.
     """
     files = training_files(cfg)
-    if not files:
-        return np.random.default_rng(0).integers(
-            0, 256, (min(number, COMPARED), *graph.size, 3), np.uint8
+    if not files and needed:
+        raise UsageError(
+            '--int8 chooses its ranges by training images, and the train_dataloader of the config '
+            'names none that are there: --cfg-options train_dataloader.dataset.data_root=DIR'
         )
+    if not files:
+        shape = (min(number, COMPARED), *size, 3)
+        return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     chosen = files[:: max(1, len(files) // number)][:number]
-    fit = fit_of(cfg, graph.task)
-    fill = [round(value) for value in _rgb(graph, graph.normalisation.mean)]
-    return np.stack([fitted(read_image(path), graph.size, fit, fill)[0] for path in chosen])
+    return np.stack([fitted(read_image(path), size, fit, fill)[0] for path in chosen])
 
 
 def training_files(cfg: Config) -> list[str]:
@@ -236,13 +242,13 @@ def compared(artefact: Artefact, graph: Graph, images: np.ndarray) -> dict[str, 
 def _write(
     graph: Graph,
     runtime: type[Session],
-    precision: str,
     batch: int | None,
     folder: Path,
-    images: np.ndarray,
-    keep_float: list[str],
-    artefact: Artefact,
+    about: Mapping[str, str],
+    images: np.ndarray | None,
+    keep_float: Sequence[str],
 ) -> list[Path]:
+    """Write the model files, the model first; ``images``: to quantise by."""
     path = folder / f'model{runtime.suffix}'
     if runtime is LiteRt:
         formats.write_litert(graph, path)
@@ -251,23 +257,18 @@ def _write(
     if runtime is Torch:
         formats.write_torch(program, path)
         return [path]
-    about = dict(
-        task=artefact.task,
-        classes='\n'.join(artefact.classes),
-        config=artefact.origin['config'],
-        weights_sha256=artefact.origin['weights_sha256'],
-        nasvit_mm=__version__,
-    )
     with tempfile.TemporaryDirectory() as between:
-        last = runtime is OnnxRuntime and precision != 'int8'
-        onnx = path if last else Path(between, 'model.onnx')
-        formats.write_onnx(program, graph, onnx, about)
-        ready = onnx
+        # The last file is the artefact's, those before it lie between.
+        steps = [Path(between, 'model.onnx')]
         if runtime is OpenVino:
-            ready = Path(between, path.name) if precision == 'int8' else path
-            formats.write_openvino(onnx, ready, about)
-        if precision == 'int8':
-            formats.quantise(ready, path, images, runtime, keep_float)
+            steps.append(Path(between, path.name))
+        if images is None:
+            steps[-1] = path
+        formats.write_onnx(program, graph, steps[0], about)
+        if runtime is OpenVino:
+            formats.write_openvino(*steps, about)
+        if images is not None:
+            formats.quantise(steps[-1], path, images, runtime, list(keep_float))
     return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])]
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import logging
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from nasvit_mm.dense import kind_of
-from nasvit_mm.errors import UsageError, first_line
+from nasvit_mm.deploy.exporting import LARGEST_BATCH, quiet, reason
+from nasvit_mm.errors import UsageError
 from nasvit_mm.files import replacing
 
 LARGEST = 2**31  # bytes of a graph in one file, as protobuf has it
@@ -79,7 +76,7 @@ def export_onnx(
     if isinstance(program, Exception):  # e.g. a loop over the images of the batch
         program = _exported(logits, torch.randn(batch_size, 3, *input_size), free=False)
     if isinstance(program, Exception):
-        raise UsageError(f'not exportable: {_reason(program)}') from program
+        raise UsageError(f'not exportable: {reason(program)}') from program
     with replacing(path) as draft:
         program.save(draft, external_data=False)
     return Path(path)
@@ -91,9 +88,9 @@ def _exported(logits: nn.Module, images: Tensor, free: bool) -> Any:
     Args:
         free: whether the batch is not of the size that these images have.
     """
-    batch = torch.export.Dim('batch', min=1, max=64)
+    batch = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
     try:
-        with _quiet():
+        with quiet():
             program = torch.onnx.export(
                 logits,
                 (images,),
@@ -108,26 +105,3 @@ def _exported(logits: nn.Module, images: Tensor, free: bool) -> Any:
     if free and isinstance(program.model.graph.inputs[0].shape[0], int):
         return ValueError('the batch is of one size')
     return program
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what the exporter logs, warns of and prints."""
-    loggers = logging.getLogger('torch.onnx'), logging.getLogger('onnxscript')
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first cause of an error in a line: torch's own says in which step it was."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return f'{type(error).__name__}: {first_line(error)[:300]}'

@@ -123,6 +123,7 @@ class OnnxRuntime(Session):
         options.intra_op_num_threads = self.threads
         options.log_severity_level = 3
         provider = 'CPUExecutionProvider' if self.device == 'cpu' else self.device
+        providers = list(dict.fromkeys([provider, 'CPUExecutionProvider']))
         known = module.get_available_providers()
         if provider not in known:
             raise UsageError(
@@ -130,9 +131,7 @@ class OnnxRuntime(Session):
                 'they come with pip install onnxruntime-gpu'
             )
         with readable(self.path):
-            self.session = module.InferenceSession(
-                str(self.path), options, providers=[provider, 'CPUExecutionProvider']
-            )
+            self.session = module.InferenceSession(str(self.path), options, providers=providers)
         self.input = self.session.get_inputs()[0].name
         self.outputs = [output.name for output in self.session.get_outputs()]
 

@@ -148,6 +148,19 @@ class TestMaking:
         with pytest.raises(UsageError, match="runtime = 'onx' .did you mean onnx?"):
             make_artefact(config('classes'), 'w.pth', tmp_path, 'onx', SIZE, name='x')
 
+    def test_int8_without_training_images(self, tmp_path):
+        with pytest.raises(UsageError, match='chooses its ranges by training images'):
+            make_artefact(
+                config('classes'),
+                weights('classes', tmp_path),
+                tmp_path / 'out',
+                'onnx',
+                SIZE,
+                name='x',
+                precision='int8',
+            )
+        assert not (tmp_path / 'out').exists()
+
     def test_a_precision_that_the_runtime_has_not(self, tmp_path):
         with pytest.raises(UsageError, match='onnx runs fp32, int8, not bf16'):
             make_artefact(

@@ -1,0 +1,56 @@
+"""What exports of networks share: silence, missing packages, the first cause of a failure."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+from nasvit_mm.errors import debugging, first_line
+
+LARGEST_BATCH = 64  # of a graph whose batch is free
+LOGGERS = ('torch.onnx', 'onnxscript', 'onnx_ir', 'nncf', 'jax', 'absl')
+
+
+@contextlib.contextmanager
+def quiet(progress: bool = False) -> Iterator[None]:
+    """Silence what exporters and quantisers log, warn of and print.
+
+    Args:
+        progress: silence their stderr too, where they draw bars; not with ``--debug``.
+    """
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        with contextlib.ExitStack() as stack:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            stack.enter_context(warnings.catch_warnings())
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+            if progress and not debugging():
+                stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def missing_package(*names: str) -> str:
+    """Return the first of some packages that cannot be imported, empty if all can."""
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            return error.name or name
+    return ''
+
+
+def reason(error: BaseException) -> str:
+    """Return the first cause of an error in a line: torch's own says in which step it was."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f'{type(error).__name__}: {first_line(error)[:300]}'
