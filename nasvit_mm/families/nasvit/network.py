@@ -147,15 +147,20 @@ class Attention(nn.Module):
 def _talk(
     scores: torch.Tensor, linear: ElasticLinear, heads: Span, spread: Any = 1
 ) -> torch.Tensor:
-    """Apply a linear layer over the head axis of (N, h, rows, L), its bias times ``spread``."""
+    """Apply a linear layer over the head axis of (N, h, rows, L), its bias times ``spread``.
+
+    Args:
+        spread: a number, or one for each window: (N, 1, 1).
+    """
     weight, bias = take(linear.weight, heads, heads), take(linear.bias, heads)
+    bias = bias[None, :, None] * spread  # (1 or N, h, 1)
     if torch.compiler.is_exporting():
         # Runtimes fuse, and quantise, a 1x1 convolution over the heads; a product with expanded
         # weights they do not.
-        return F.conv2d(scores, weight[:, :, None, None]) + bias[:, None, None] * spread
+        return F.conv2d(scores, weight[:, :, None, None]) + bias[..., None]
     n, h, rows, tokens = scores.shape
     scores = scores.flatten(2)  # (N, h, rows * L)
-    mixed = torch.baddbmm(bias[None, :, None] * spread, weight.expand(n, h, h), scores)
+    mixed = torch.baddbmm(bias, weight.expand(n, h, h), scores)
     return mixed.view(n, h, rows, tokens)  # (N, h, rows, L)
 
 
