@@ -42,7 +42,7 @@ from nasvit_mm.dense import (
     standalone,
     write_results,
 )
-from nasvit_mm.deploy import DESCRIPTION, Artefact, Predictor, make_artefact, record
+from nasvit_mm.deploy import DESCRIPTION, Artefact, ArtefactModel, Predictor, make_artefact, record
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     PlainConsole,
@@ -257,7 +257,8 @@ def evaluate(
     without_moving_average(cfg)
     artefact = Path(weights, DESCRIPTION).is_file()
     if artefact:
-        cfg.model = dict(type='nasvit_mm.ArtefactModel', folder=weights)
+        cfg.model = dict(type=f'nasvit_mm.{ArtefactModel.__name__}', folder=weights)
+        cfg.data_preprocessor = None  # the graph has it
     if show or show_dir:
         show_predictions(cfg, show, show_dir, wait_time)
     if tta:
@@ -273,7 +274,10 @@ def evaluate(
             load_weights(runner.model, weights, cfg)
         found = runner.test()
     if artefact and is_first():
-        record(Artefact.load(weights), dict(metric=found, metric_of=config_name(cfg)))
+        record(
+            Artefact.load(weights),
+            dict(metric={k: float(v) for k, v in found.items()}, metric_of=config_name(cfg)),
+        )
     if show_dir:
         runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
     return found

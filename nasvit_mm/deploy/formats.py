@@ -64,12 +64,19 @@ def write_openvino(onnx: Path, path: Path, about: Mapping[str, str]) -> None:
 
 def quantise(
     path: Path, target: Path, images: np.ndarray, runtime: type[Session], ignored: list[str]
-) -> None:
+) -> bool:
     """Write an int8 form of an ONNX or OpenVINO file, by NNCF's post-training quantisation.
 
     Args:
         images: uint8 (n, H, W, 3), by which ranges are chosen.
         ignored: names of the graph's operations that stay in float.
+
+    Returns:
+        Whether biases were corrected.  NNCF takes the first axis of maps for the batch when it does
+        so, and fails where a convolution runs over the windows of an image (talking heads).
+
+    Raises:
+        UsageError: NNCF is missing, or cannot quantise the graph.
     """
     try:
         with quiet(progress=True), without_telemetry():
@@ -79,13 +86,16 @@ def quantise(
             f'--int8 needs nncf, which cannot be imported ({error}): pip install '
             '"nasvit_mm[deploy]"'
         ) from error
-    try:
-        with quiet(progress=True):
-            _quantise(nncf, path, target, images, runtime, ignored)
-    except Exception as error:  # of NNCF, by its own classes
-        raise UsageError(
-            f'{runtime.name}: NNCF cannot quantise the graph: {first_line(error)}'
-        ) from error
+    for corrected in (True, False):
+        try:
+            with quiet(progress=True):
+                _quantise(nncf, path, target, images, runtime, ignored, corrected)
+            return corrected
+        except Exception as error:  # of NNCF, by its own classes
+            failed = error
+    raise UsageError(
+        f'{runtime.name}: NNCF cannot quantise the graph: {first_line(failed)}'
+    ) from failed
 
 
 def _quantise(
@@ -95,11 +105,15 @@ def _quantise(
     images: np.ndarray,
     runtime: type[Session],
     ignored: list[str],
+    corrected: bool,
 ) -> None:
     options = dict(
         model_type=nncf.ModelType.TRANSFORMER,
         ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
         subset_size=len(images),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            disable_bias_correction=not corrected
+        ),
     )
     if runtime is OpenVino:
         openvino = OpenVino.module()

@@ -94,7 +94,8 @@ def make_artefact(
         origin['kept_in_float'] = list(keep_float)
     names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
     with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
-        files = _write(graph, runtime, batch, draft, about, images if int8 else None, keep_float)
+        quantised_by = images if int8 else None
+        files, notes = _write(graph, runtime, batch, draft, about, quantised_by, keep_float)
         artefact = Artefact(
             folder=draft,
             task=graph.task,
@@ -112,7 +113,7 @@ def make_artefact(
             classes=classes,
             palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
             files={path.name: sha256(path) for path in files},
-            origin=origin,
+            origin=origin | notes,
         )
         artefact = record(artefact, compared(artefact, graph, images[:COMPARED]))
     return dataclasses.replace(artefact, folder=out)
@@ -247,16 +248,22 @@ def _write(
     about: Mapping[str, str],
     images: np.ndarray | None,
     keep_float: Sequence[str],
-) -> list[Path]:
-    """Write the model files, the model first; ``images``: to quantise by."""
+) -> tuple[list[Path], dict[str, Any]]:
+    """Write the model files, the model first; return them, and what is to be said of them.
+
+    Args:
+        about: goes into the file.
+        images: to quantise by; None: the graph stays in float.
+    """
     path = folder / f'model{runtime.suffix}'
     if runtime is LiteRt:
         formats.write_litert(graph, path)
-        return [path]
+        return [path], {}
     program = formats.exported(graph, batch)
     if runtime is Torch:
         formats.write_torch(program, path)
-        return [path]
+        return [path], {}
+    notes = {}
     with tempfile.TemporaryDirectory() as between:
         # The last file is the artefact's, those before it lie between.
         steps = [Path(between, 'model.onnx')]
@@ -268,8 +275,9 @@ def _write(
         if runtime is OpenVino:
             formats.write_openvino(*steps, about)
         if images is not None:
-            formats.quantise(steps[-1], path, images, runtime, list(keep_float))
-    return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])]
+            corrected = formats.quantise(steps[-1], path, images, runtime, list(keep_float))
+            notes['bias_correction'] = 'by NNCF' if corrected else 'none: NNCF cannot here'
+    return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])], notes
 
 
 def _outputs(graph: Graph, batch: int | None) -> dict[str, Any]:
