@@ -253,7 +253,7 @@ def evaluate(
     check_data(cfg, 'test')
     check_contents(cfg, 'test', skip=skip_data_check)
     if type_name(cfg.model) == 'Supernet':
-        cfg.model.teachers = None  # only training asks them
+        cfg.model.teachers = cfg.model.teacher = None  # only training asks them
     without_moving_average(cfg)
     artefact = Path(weights, DESCRIPTION).is_file()
     if artefact:

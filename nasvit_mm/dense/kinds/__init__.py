@@ -1,5 +1,6 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
+from nasvit_mm.dense.kinds.answers import ClassMaps, by_sigmoid, definer
 from nasvit_mm.dense.kinds.base import ModelKind, child, image_meta
 from nasvit_mm.dense.kinds.detectors import Detector
 from nasvit_mm.dense.kinds.drawing import Drawing
@@ -16,6 +17,7 @@ from nasvit_mm.dense.kinds.segmentors import Segmentor
 from nasvit_mm.dense.kinds.step import Shapes, StepOutput, binary
 
 __all__ = [
+    'ClassMaps',
     'Detector',
     'Drawing',
     'LossesOnly',
@@ -25,7 +27,9 @@ __all__ = [
     'StepOutput',
     'bare_model',
     'binary',
+    'by_sigmoid',
     'child',
+    'definer',
     'elastic_backbone',
     'head_types',
     'image_meta',

@@ -90,7 +90,7 @@ class ClassMaps(Answers):
             )
             if index is not None and not torch.is_tensor(output):
                 output = output[index]
-            logits.append(binary(output) if _by_sigmoid(head) else output)
+            logits.append(binary(output) if by_sigmoid(head) else output)
         return dict(
             logits=tuple(logits),
             objects=None if self.points is None else [call.result for call in self.points],
@@ -107,7 +107,7 @@ def _is_points(head: nn.Module) -> bool:
     return definer(head, 'loss_by_feat') == 'PointHead'
 
 
-def _by_sigmoid(head: nn.Module) -> bool:
+def by_sigmoid(head: nn.Module) -> bool:
     """Return whether a head's channels are decisions of their own, not one among classes."""
     if head.out_channels == 1:
         return True

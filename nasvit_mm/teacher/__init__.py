@@ -1,0 +1,15 @@
+"""Learning from a dense teacher: any trained model by config and checkpoint."""
+
+from nasvit_mm.teacher.classes import class_names_of, class_order
+from nasvit_mm.teacher.images import Renormalise
+from nasvit_mm.teacher.losses import channel_divergence, pixel_divergence
+from nasvit_mm.teacher.teacher import Teacher
+
+__all__ = [
+    'Renormalise',
+    'Teacher',
+    'channel_divergence',
+    'class_names_of',
+    'class_order',
+    'pixel_divergence',
+]
