@@ -93,6 +93,7 @@ from nasvit_mm.search import (
     search,
     write_report,
 )
+from nasvit_mm.teacher import take_teacher
 
 __all__ = [
     'Predictor',
@@ -151,6 +152,7 @@ def train(
     cfg = _run_config(cfg, options, work_dir, fit_schedule)
     check_has_model(cfg)
     check_trains(cfg)
+    take_teacher(cfg)
     check_schedule(cfg)
     warn_of_values(cfg)
     check_operations(cfg)

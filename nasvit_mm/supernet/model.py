@@ -27,6 +27,7 @@ from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
 from nasvit_mm.supernet.taught import Taught
+from nasvit_mm.teacher import Learns
 
 
 @MODELS.register_module()
@@ -87,6 +88,11 @@ class Supernet(BaseModel):
             model = {'data_preprocessor': data_preprocessor, **model}
         built = MODELS.build(model)
         super().__init__(None, init_cfg)
+        if isinstance(built, Learns):
+            raise UsageError(
+                'the model in a supernet has a teacher of its own: name it in the supernet, '
+                'model.teacher, for all subnets at once'
+            )
         self.model, self.kind = built, kind_of(built)
         self.data_preprocessor = built.data_preprocessor
         backbone = elastic_backbone(built)

@@ -45,8 +45,8 @@ class Teacher:
         lessons: what is learnt, by the kind of the student, see :class:`MapLessons`.
 
     Raises:
-        UsageError: files that do not exist, options that are not known, or a student of which it
-            is not known how it learns from a teacher.
+        UsageError: options that are not known, or a student of which it is not known how it learns
+            from a teacher.
     """
 
     def __init__(
@@ -64,9 +64,6 @@ class Teacher:
                 f'teacher has no {" and no ".join(lacking)}: expected teacher=dict(config=FILE, '
                 'checkpoint=FILE)'
             )
-        if not isinstance(config, Mapping) and not Path(config).is_file():
-            raise UsageError(f"the teacher's config {shown_path(config)} does not exist")
-        check_checkpoint_exists(checkpoint)
         if precision != 'auto' and precision not in PRECISIONS:
             raise UsageError(unknown('teacher.precision', precision, ('auto', *PRECISIONS)))
         kind = next((each for each in LESSONS if each.fits(student)), None)
@@ -100,11 +97,12 @@ class Teacher:
             classes: names of the classes that are trained; None: not known.
 
         Raises:
-            UsageError: a config or checkpoint that does not make a model, a teacher of another
+            UsageError: files that do not exist or make no model, a teacher of another
                 kind, or other classes.
         """
         if self._model is not None:
             return
+        check_files(self.config, self.checkpoint)
         (student,) = self._student
         cfg = self._read()
         try:
@@ -176,6 +174,18 @@ class Teacher:
     def losses(self, output: StepOutput, answers: Any) -> dict[str, Tensor]:
         """Return the weighted losses by name of what a model gives, and the teacher's answers."""
         return self.lessons.losses(output, answers)
+
+
+def check_files(config: Any, checkpoint: Any) -> None:
+    """Check that a teacher's config and checkpoint exist.
+
+    Raises:
+        UsageError: names the one that does not.
+    """
+    if isinstance(config, (str, Path)) and not Path(config).is_file():
+        raise UsageError(f"the teacher's config {shown_path(config)} does not exist")
+    if checkpoint:
+        check_checkpoint_exists(checkpoint)
 
 
 def _names_in(cfg: Config) -> Sequence[str] | None:
