@@ -23,8 +23,9 @@ class SupernetState(Hook):
     is one, and limits the cosine in the log to the steps that computed it.
 
     Raises:
-        UsageError: the checkpoint to resume from lacks this state or comes from another sampler; or
-            the optimizer wrapper does what the supernet does itself.
+        UsageError: the checkpoint to resume from lacks this state or comes from another sampler;
+            the optimizer wrapper does what the supernet does itself; or training is too short for
+            the sampler.
     """
 
     priority = 'VERY_HIGH'
@@ -37,6 +38,7 @@ class SupernetState(Hook):
         seed = [runner.seed]
         broadcast_object_list(seed)  # with diff_rank_seed the processes' seeds differ
         supernet.seed_draws(*seed)
+        supernet.sampler.check_length(runner.max_iters)
         if supernet.taught:
             supernet.taught.teacher.meet(class_names_of(runner))
         epochs = runner.max_iters / supernet.steps_per_epoch

@@ -13,9 +13,16 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import LARGEST, SAMPLED, SMALLEST, Supernet
 from tests.test_supernet.tasks import model_config, raw_batch
-from tests.test_teacher.segmentors import built, segmentor, supernet, trained
+from tests.test_supernet.test_hooks import begin
+from tests.test_teacher.segmentors import CLASSES, built, segmentor, supernet, trained
 
 SIZE = (64, 64)
+
+
+class Images(list):
+    def __init__(self, **metainfo) -> None:
+        super().__init__(range(80))
+        self.metainfo = metainfo
 
 
 def seeded(teacher: dict | None, **options) -> Supernet:
@@ -98,3 +105,13 @@ def test_a_detector_has_no_teacher_of_maps(tmp_path):
     cfg['model'] = model_config('nasvit', 'detection')
     with pytest.raises(UsageError, match='not known how .* learns from a teacher'):
         MODELS.build(cfg)
+
+
+def test_its_classes_are_those_of_the_data(tmp_path):
+    model = seeded(trained(tmp_path))
+    data = Images(classes=('road', 'sky', 'tree', 'car'))
+    with pytest.raises(UsageError, match='it has no car'):
+        begin(model, tmp_path, data)
+    data.metainfo['classes'] = CLASSES[::-1]
+    begin(model, tmp_path, data)
+    assert model.taught.teacher._order == (3, 2, 1, 0)
