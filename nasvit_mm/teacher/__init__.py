@@ -3,7 +3,7 @@
 from nasvit_mm.teacher.classes import class_names_of, class_order
 from nasvit_mm.teacher.distilled import Learns, MeetTeacher, distilled, take_teacher
 from nasvit_mm.teacher.images import Renormalise
-from nasvit_mm.teacher.losses import channel_divergence, pixel_divergence
+from nasvit_mm.teacher.losses import channel_divergence, focal_mean, pixel_divergence, unexplained
 from nasvit_mm.teacher.teacher import Teacher
 
 __all__ = [
@@ -16,5 +16,7 @@ __all__ = [
     'channel_divergence',
     'class_names_of',
     'class_order',
+    'focal_mean',
     'pixel_divergence',
+    'unexplained',
 ]

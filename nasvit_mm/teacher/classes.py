@@ -14,7 +14,11 @@ Order = tuple[int, ...]
 
 
 def class_order(
-    ours: Sequence[str] | None, theirs: Sequence[str] | None, number: int, of_teacher: int
+    ours: Sequence[str] | None,
+    theirs: Sequence[str] | None,
+    number: int,
+    of_teacher: int,
+    more: bool = False,
 ) -> Order | None:
     """Return the teacher's index of each of our classes, by their names.
 
@@ -25,6 +29,7 @@ def class_order(
         theirs: the teacher's names; None: not known.
         number: of our classes.
         of_teacher: number of the teacher's.
+        more: whether the teacher may have more classes, which are then left out.
 
     Returns:
         None where the order is the same; also where names are not known and the numbers agree,
@@ -50,12 +55,12 @@ def class_order(
     places = {_plain(name): i for i, name in enumerate(theirs)}
     missing = [name for name in ours if _plain(name) not in places]
     spare = [name for name in theirs if _plain(name) not in set(map(_plain, ours))]
-    if missing or spare:
+    if missing or (spare and not more):
         lacks = f'it has no {some(missing, 3)}{closest(missing[0], spare)}' if missing else ''
-        more = f'it has {some(spare, 3)}, which the data have not' if spare else ''
+        only = f'it has {some(spare, 3)}, which the data have not' if spare else ''
         raise UsageError(
             f"the teacher's classes are not those of the data: "
-            f'{"; ".join(filter(None, [lacks, more]))}; give a teacher of the classes of the data, '
+            f'{"; ".join(filter(None, [lacks, only]))}; give a teacher of the classes of the data, '
             'or, where it only calls them otherwise, name its classes in its order: '
             'teacher.classes=[...]'
         )

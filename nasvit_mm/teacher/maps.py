@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
@@ -15,10 +14,17 @@ from torch import Tensor, nn
 from nasvit_mm.dense import ClassMaps, StepOutput, binary, by_sigmoid, definer, image_meta, kind_of
 from nasvit_mm.errors import UsageError
 from nasvit_mm.teacher.classes import Order
-from nasvit_mm.teacher.losses import Part, channel_divergence, pixel_divergence, read_part
+from nasvit_mm.teacher.losses import (
+    ON,
+    Part,
+    channel_divergence,
+    check_learns,
+    pixel_divergence,
+    read_part,
+    resized,
+)
 
 PIXEL, CHANNEL = Part(1.0, 1.0), Part(3.0, 4.0)
-ON = MappingProxyType({})
 # Heads whose prediction is no logits: the sum over queries of class times mask.
 SCORES = {'Mask2FormerHead', 'MaskFormerHead', 'SideAdapterCLIPHead'}
 # What a decode head's channels are.
@@ -47,11 +53,9 @@ class MapLessons:
             'pixel': (pixel_divergence, read_part('pixel', pixel, PIXEL)),
             'channel': (channel_divergence, read_part('channel', channel, CHANNEL)),
         }
-        if not any(part for _, part in self.parts.values()):
-            raise UsageError(
-                'nothing is learnt from the teacher: give pixel=dict(weight=..., temperature=...) '
-                'or channel=dict(...), or leave teacher out'
-            )
+        check_learns({name: part for name, (_, part) in self.parts.items()})
+
+    drops_classes = False  # a pixel is of one of the classes
 
     @classmethod
     def fits(cls, student: nn.Module) -> bool:
@@ -105,21 +109,12 @@ class MapLessons:
         The teacher's logits are brought to our grid.
         """
         (logits, *_) = output.logits  # of PointRend's the coarse map
-        right = _resized(target, logits)
+        right = resized(target, logits)
         return {
             name: part.weight * function(logits, right, part.temperature)
             for name, (function, part) in self.parts.items()
             if part
         }
-
-
-def _resized(target: Tensor, like: Tensor) -> Tensor:
-    """Bring logits (N, ..., h, w) to the grid of others."""
-    size = like.shape[-2:]
-    if target.shape[-2:] == size:
-        return target
-    flat = F.interpolate(target.flatten(1, -3), size, mode='bilinear', align_corners=False)
-    return flat.view(*target.shape[:-2], *size)
 
 
 def _head(model: nn.Module) -> nn.Module:

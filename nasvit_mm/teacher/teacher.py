@@ -20,11 +20,12 @@ from nasvit_mm.data import class_names
 from nasvit_mm.dense import StepOutput, build_model, inner_model, kind_of, load_weights
 from nasvit_mm.errors import UsageError, closest, shown_path, unknown
 from nasvit_mm.teacher.classes import Order, class_order
+from nasvit_mm.teacher.detections import DetectionLessons
 from nasvit_mm.teacher.images import Renormalise
 from nasvit_mm.teacher.maps import MapLessons
 
 PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
-LESSONS = (MapLessons,)
+LESSONS = (MapLessons, DetectionLessons)
 NEEDED = ('config', 'checkpoint')
 
 
@@ -37,12 +38,13 @@ class Teacher:
 
     Args:
         student: the model that learns.
-        config: file, or content, of the teacher's config: of mmseg, or of this project.
+        config: file, or content, of the teacher's config: of mmseg, mmdet or this project.
         checkpoint: its weights, a file or URL.
         precision: of its pass: ``'fp32'``, ``'fp16'``, ``'bf16'``; ``'auto'``: bf16 on a GPU that
             has it, else fp16 there, fp32 on a CPU.
         classes: names of its classes in its order; None: as its checkpoint or config says.
-        lessons: what is learnt, by the kind of the student, see :class:`MapLessons`.
+        lessons: what is learnt, by the kind of the student, see :class:`MapLessons` and
+            :class:`DetectionLessons`.
 
     Raises:
         UsageError: options that are not known, or a student of which it is not known how it learns
@@ -70,7 +72,7 @@ class Teacher:
         if kind is None:
             raise UsageError(
                 f'it is not known how {type(student).__name__} learns from a teacher: teachers are '
-                'for segmentors of class maps; leave teacher out'
+                'for segmentors of class maps and detectors with dense heads; leave teacher out'
             )
         known = [name for name in parameters_of(kind) if name != 'student']
         for name in lessons:
@@ -106,7 +108,7 @@ class Teacher:
         (student,) = self._student
         cfg = self._read()
         try:
-            with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmseg')):
+            with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
                 model = build_model(cfg)
                 found = load_weights(model, self.checkpoint, cfg)
         except UsageError as error:
@@ -114,7 +116,9 @@ class Teacher:
         self.lessons.check(model)
         self._renormalise = Renormalise(student, model)
         ours, theirs = (kind_of(m).head(m)[1].num_classes for m in (student, model))
-        self._order = class_order(classes, self._names(cfg, found, theirs), ours, theirs)
+        self._order = class_order(
+            classes, self._names(cfg, found, theirs), ours, theirs, self.lessons.drops_classes
+        )
         self._model = model.requires_grad_(False)
         print_log(
             f'teacher: {type(model).__name__} with {type(model.backbone).__name__}, '
@@ -173,7 +177,9 @@ class Teacher:
 
     def losses(self, output: StepOutput, answers: Any) -> dict[str, Tensor]:
         """Return the weighted losses by name of what a model gives, and the teacher's answers."""
-        return self.lessons.losses(output, answers)
+        device = next(self._model.parameters()).device
+        with torch.autocast(device.type, enabled=False):  # of a step in mixed precision
+            return self.lessons.losses(output, answers)
 
 
 def check_files(config: Any, checkpoint: Any) -> None:

@@ -57,18 +57,21 @@ def supernet(teacher: dict | None = None, **options: Any) -> dict:
     )
 
 
-def built(cfg: dict) -> nn.Module:
-    with DefaultScope.overwrite_default_scope('mmseg'):
+def built(cfg: dict, scope: str = 'mmseg') -> nn.Module:
+    with DefaultScope.overwrite_default_scope(scope):
         return MODELS.build(cfg)
 
 
 def trained(
-    folder: Path, cfg: dict | None = None, classes: Sequence[str] | None = CLASSES, seed: int = 1
+    folder: Path,
+    cfg: dict | None = None,
+    classes: Sequence[str] | None = CLASSES,
+    scope: str = 'mmseg',
 ) -> dict[str, str]:
     """Write a teacher's config and checkpoint; return ``teacher`` of a config."""
-    cfg = Config(dict(model=cfg or segmentor(), default_scope='mmseg'))
-    torch.manual_seed(seed)
-    model = built(cfg.model)
+    cfg = Config(dict(model=cfg or segmentor(), default_scope=scope))
+    torch.manual_seed(1)
+    model = built(cfg.model, scope)
     meta = {} if classes is None else dict(dataset_meta=dict(classes=tuple(classes)))
     torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'teacher.pth')
     cfg.dump(folder / 'teacher.py')

@@ -1,6 +1,6 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
-from nasvit_mm.dense.kinds.answers import ClassMaps, by_sigmoid, definer
+from nasvit_mm.dense.kinds.answers import ClassMaps, ScoreMaps, by_sigmoid, definer
 from nasvit_mm.dense.kinds.base import ModelKind, child, image_meta
 from nasvit_mm.dense.kinds.detectors import Detector
 from nasvit_mm.dense.kinds.drawing import Drawing
@@ -22,6 +22,7 @@ __all__ = [
     'Drawing',
     'LossesOnly',
     'ModelKind',
+    'ScoreMaps',
     'Segmentor',
     'Shapes',
     'StepOutput',

@@ -9,7 +9,7 @@ from nasvit_mm.dense.kinds.answers.maps import ClassMaps, ScoreMaps, by_sigmoid
 from nasvit_mm.dense.kinds.answers.queries import Queries
 from nasvit_mm.dense.kinds.answers.regions import Regions
 
-__all__ = ['Answers', 'ClassMaps', 'answers_of', 'by_sigmoid', 'definer']
+__all__ = ['Answers', 'ClassMaps', 'ScoreMaps', 'answers_of', 'by_sigmoid', 'definer']
 
 
 def answers_of(model: nn.Module) -> Answers | None:
