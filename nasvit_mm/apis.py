@@ -96,6 +96,7 @@ from nasvit_mm.search import (
     with_bounds,
     write_report,
 )
+from nasvit_mm.teacher import take_teacher
 
 __all__ = [
     'Predictor',
@@ -155,6 +156,7 @@ def train(
     cfg = _run_config(cfg, options, work_dir, fit_schedule)
     check_has_model(cfg)
     check_trains(cfg)
+    take_teacher(cfg)
     check_schedule(cfg)
     warn_of_values(cfg)
     check_operations(cfg)
@@ -257,7 +259,7 @@ def evaluate(
     check_data(cfg, 'test')
     check_contents(cfg, 'test', skip=skip_data_check)
     if type_name(cfg.model) == 'Supernet':
-        cfg.model.teachers = None  # only training asks them
+        cfg.model.teachers = cfg.model.teacher = None  # only training asks them
     without_moving_average(cfg)
     artefact = Path(weights, DESCRIPTION).is_file()
     if artefact:

@@ -37,7 +37,7 @@ def _registry(name: str, parent: Registry, *rooms: str) -> Registry:
 
 
 MODELS = _registry(
-    'model', mmengine_registry.MODELS, 'backbones', 'dense', 'classification', 'supernet'
+    'model', mmengine_registry.MODELS, 'backbones', 'dense', 'classification', 'teacher', 'supernet'
 )
 MODEL_WRAPPERS = _registry('model wrapper', mmengine_registry.MODEL_WRAPPERS, 'supernet')
 WEIGHT_INITIALIZERS = _registry(
@@ -48,7 +48,7 @@ LOOPS = _registry('loop', mmengine_registry.LOOPS, 'supernet')
 METRICS = _registry('metric', mmengine_registry.METRICS, 'classification')
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'data')
 TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
-HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'supernet')
+HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'teacher', 'supernet')
 # What is known of a kind of model beyond mmengine's contract; OpenMMLab has no registry for it.
 KINDS = Registry(
     'kind of model', scope='nasvit_mm', locations=['nasvit_mm.dense', 'nasvit_mm.classification']

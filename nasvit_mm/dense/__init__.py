@@ -8,15 +8,19 @@ from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.counting import check_model, count, input_size
 from nasvit_mm.dense.kinds import (
+    ClassMaps,
     Detector,
     Drawing,
     LossesOnly,
     ModelKind,
+    ScoreMaps,
     Segmentor,
     Shapes,
     StepOutput,
     bare_model,
     binary,
+    by_sigmoid,
+    definer,
     elastic_backbone,
     head_types,
     image_meta,
@@ -35,12 +39,14 @@ from nasvit_mm.dense.weights import (
 )
 
 __all__ = [
-    'Detector',
     'CheckData',
+    'ClassMaps',
+    'Detector',
     'Drawing',
     'LossesOnly',
     'ModelCost',
     'ModelKind',
+    'ScoreMaps',
     'SearchedModel',
     'Segmentor',
     'Shapes',
@@ -49,6 +55,7 @@ __all__ = [
     'bare_model',
     'binary',
     'build_model',
+    'by_sigmoid',
     'check_backbone_fits',
     'check_channels',
     'check_checkpoint_fits',
@@ -60,6 +67,7 @@ __all__ = [
     'input_size',
     'searched_model',
     'count_model',
+    'definer',
     'elastic_backbone',
     'fit_channels',
     'head_types',

@@ -10,7 +10,8 @@ from nasvit_mm.config import type_name
 
 
 def inner_model(cfg: Config) -> ConfigDict:
-    """Return the config of the model in a supernet's config; of another config its model.
+    """Return the config of the model in a supernet's config, or in one that learns from a teacher;
+    of another config its model.
 
     Its preprocessor is in it wherever that is given: in the model, of the supernet, or beside it.
     """
@@ -22,14 +23,19 @@ def inner_model(cfg: Config) -> ConfigDict:
 
 
 def standalone(cfg: Config) -> Config:
-    """Return the config of the model that a supernet's config trains subnets of; another as it is.
+    """Return the config of the model that a supernet's config trains subnets of, or that learns
+    from a teacher; another as it is.
 
     Data, schedule and metric stay; what is the supernet's alone (loops over subnets, hook) goes,
     and what it does itself (the limit of the gradient) is the optimizer wrapper's again.
     """
-    if type_name(cfg.get('model')) != 'Supernet':
+    kind = type_name(cfg.get('model'))
+    if kind not in ('Supernet', 'Distilled'):
         return cfg
     cfg = copy.deepcopy(cfg)
+    if kind == 'Distilled':
+        cfg.model = inner_model(cfg)
+        return cfg
     limit, wrapper = cfg.model.get('clip_grad'), cfg.get('optim_wrapper')
     if limit is not None and wrapper and wrapper.get('clip_grad') is None:
         wrapper.clip_grad = dict(max_norm=limit)

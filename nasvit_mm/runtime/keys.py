@@ -27,6 +27,7 @@ ALSO_READ = {
     'held_out_dataloader',
     'held_out_evaluator',
     'steps_per_epoch',
+    'teacher',
 }
 RUNNER_KEYS = {*inspect.signature(Runner.__init__).parameters, *ALSO_READ} - {'self', 'cfg'}
 MAPPINGS = (

@@ -18,6 +18,7 @@ from nasvit_mm.supernet.samplers.plain import (
     UniformSampler,
     find_identity_probability,
 )
+from nasvit_mm.supernet.samplers.shrinking import ShrinkingSampler
 from nasvit_mm.supernet.validation import (
     SubnetTestLoop,
     SubnetValLoop,
@@ -39,6 +40,7 @@ __all__ = [
     'SAMPLED',
     'SMALLEST',
     'SandwichSampler',
+    'ShrinkingSampler',
     'SinglePathSampler',
     'SubnetSampler',
     'SubnetTestLoop',

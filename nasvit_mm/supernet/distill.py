@@ -12,13 +12,9 @@ from torch import nn
 
 from nasvit_mm.dense import ModelKind, Shapes, StepOutput, binary
 from nasvit_mm.errors import unknown
-from nasvit_mm.supernet.losses import (
-    adaptive_alpha_divergence,
-    focal_mean,
-    mixed_teachers,
-    soft_cross_entropy,
-)
+from nasvit_mm.supernet.losses import adaptive_alpha_divergence, mixed_teachers, soft_cross_entropy
 from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST
+from nasvit_mm.teacher import focal_mean
 
 LABELS, TEACHERS, INPLACE, MEAN = 'labels', 'teachers', 'largest', 'mean'
 SOURCES = {

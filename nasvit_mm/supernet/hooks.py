@@ -12,18 +12,20 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.runtime import unwrapped
 from nasvit_mm.supernet.model import Supernet
+from nasvit_mm.teacher import class_names_of
 
 
 @HOOKS.register_module()
 class SupernetState(Hook):
     """Keeps the state of a supernet's training (step, level, memory banks) in the checkpoint.
 
-    It also seeds the draws of subnets with the run's seed, and limits the cosine in the log to the
-    steps that computed it.
+    It also seeds the draws of subnets with the run's seed, has the dense teacher built, where there
+    is one, and limits the cosine in the log to the steps that computed it.
 
     Raises:
-        UsageError: the checkpoint to resume from lacks this state or comes from another sampler; or
-            the optimizer wrapper does what the supernet does itself.
+        UsageError: the checkpoint to resume from lacks this state or comes from another sampler;
+            the optimizer wrapper does what the supernet does itself; or training is too short for
+            the sampler.
     """
 
     priority = 'VERY_HIGH'
@@ -36,6 +38,9 @@ class SupernetState(Hook):
         seed = [runner.seed]
         broadcast_object_list(seed)  # with diff_rank_seed the processes' seeds differ
         supernet.seed_draws(*seed)
+        supernet.sampler.check_length(runner.max_iters)
+        if supernet.taught:
+            supernet.taught.teacher.meet(class_names_of(runner))
         epochs = runner.max_iters / supernet.steps_per_epoch
         runner.logger.info(
             f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '

@@ -6,7 +6,7 @@ alike.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -51,28 +51,6 @@ def adaptive_alpha_divergence(
     carrier_low = -(q * (0.5 - ratio) * log_q).sum(1)
     carrier_high = -(p * log_q).sum(1)
     return _reduced(torch.where(low > high, carrier_low, carrier_high), reduction)
-
-
-def focal_mean(loss: Callable, pairs: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    """Average a loss over maps that are mostly agreed background, weighted like a focal loss.
-
-    A plain mean over a detector's anchors and classes is negligible beside its other losses, which
-    are divided by the number of the boxes' anchors.  As in those, and in distillation with the
-    quality focal loss (CrossKD, CVPR 2024), each entry is weighted by the squared difference of the
-    two probabilities, and the sum is divided by the target's foreground: the sum of its squared
-    probabilities, but at least 1.
-
-    Args:
-        loss: ``loss(logits, target, reduction='none')``.
-        pairs: (logits, target) of each map, (N, classes, ...); the last class is the background.
-    """
-    total, foreground = 0.0, 0.0
-    for logits, target in pairs:
-        p, q = target[:, :-1].detach(), logits.detach().softmax(1)[:, :-1]
-        weight = (p - q).square().sum(1)
-        total = total + (weight * loss(logits, target, reduction='none')).sum()
-        foreground = foreground + p.square().sum()
-    return total / foreground.clamp(min=1)
 
 
 def _reduced(values: torch.Tensor, reduction: str) -> torch.Tensor:

@@ -26,6 +26,8 @@ from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
+from nasvit_mm.supernet.taught import Taught
+from nasvit_mm.teacher import Learns
 
 
 @MODELS.register_module()
@@ -46,6 +48,9 @@ class Supernet(BaseModel):
         teachers: names of timm models, or name -> local weights; None switches them off: whoever
             would learn from them learns from labels.
         teacher_weights: local files of their weights, in the same order; None: timm downloads them.
+        teacher: of :class:`nasvit_mm.teacher.Teacher`: config and checkpoint of a dense model, and
+            what is learnt from it; beside it ``subnets``, the roles that do, of the sampler's
+            (None: all).  Its losses are added to what `distill` says.
         clip_grad: largest L2 norm of the subnets' summed gradient (NASViT: 1.0, the largest
             network's is not clipped); None: no limit.
         agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
@@ -71,6 +76,7 @@ class Supernet(BaseModel):
         distill: Mapping | None = None,
         teachers: Sequence[str] | Mapping[str, str] | None = (),
         teacher_weights: Sequence[str] | None = None,
+        teacher: Mapping[str, Any] | None = None,
         clip_grad: float | None = None,
         agc: float | None = None,
         rank_draws: bool = False,
@@ -82,6 +88,11 @@ class Supernet(BaseModel):
             model = {'data_preprocessor': data_preprocessor, **model}
         built = MODELS.build(model)
         super().__init__(None, init_cfg)
+        if isinstance(built, Learns):
+            raise UsageError(
+                'the model in a supernet has a teacher of its own: name it in the supernet, '
+                'model.teacher, for all subnets at once'
+            )
         self.model, self.kind = built, kind_of(built)
         self.data_preprocessor = built.data_preprocessor
         backbone = elastic_backbone(built)
@@ -105,6 +116,9 @@ class Supernet(BaseModel):
             self._teachers = []
             if self.distill.needs_teachers:
                 self._teachers = [Teachers(teachers, teacher_weights, built.num_classes)]
+            self.taught = None
+            if teacher is not None:
+                self.taught = Taught(built, teacher, self.sampler.roles)
         except (ValueError, TypeError, FileNotFoundError) as error:
             raise UsageError(f'the supernet cannot be built: {error}') from error
         if rank_draws:
@@ -220,6 +234,8 @@ class Supernet(BaseModel):
         ready = self.model.data_preprocessor(data, True)
         teachers = self._teachers[0](self.kind.inputs(ready)) if self._teachers else None
         self.distill.begin(teachers)
+        if self.taught:
+            self.taught.begin(self.kind.inputs(ready))
         optim_wrapper.zero_grad()
         losses: dict[str, list[torch.Tensor]] = {}
         largest, taken = None, []
@@ -232,12 +248,16 @@ class Supernet(BaseModel):
                 objects = self.distill.objects(choice.role)
                 output = self.kind.forward_on(self.model, copied(ready), objects)
                 loss = self.distill.loss(choice.role, output)
+                if self.taught:
+                    loss = loss + self.taught.loss(choice.role, output)
             self._check_finite(loss, choice, data)
             optim_wrapper.backward(loss)
             losses.setdefault(choice.role, []).append(loss.detach())
             if choice.wants_score:
                 self.sampler.observe(choice, self._score(choice, data))
         norms, logged = self._combine(largest, epoch, optim_wrapper)
+        if self.taught:
+            logged |= self.taught.end()
         if not isinstance(optim_wrapper, AmpOptimWrapper):  # whose scaler skips such a step
             self._check_gradients(norms, taken, data)
         optim_wrapper.step()

@@ -50,21 +50,26 @@ def test_a_run_goes_on_with_its_own_sampler():
         resume(again, checkpoint)
 
 
-@pytest.mark.parametrize(('sampler', 'drawn_by'), [(dict(), 7), (dict(seed=3), 3)])
-def test_subnets_are_drawn_by_the_seed_of_the_run(sampler, drawn_by, tmp_path):
-    model = build('nasvit', sampler=dict(type='uniform', **sampler))
+def begin(model, folder: Path, dataset=range(80)) -> None:
+    """Begin a training of 10 steps, seed 7."""
     SupernetState().before_train(
         SimpleNamespace(
             model=model,
-            train_dataloader=SimpleNamespace(batch_size=8, dataset=range(80)),
+            train_dataloader=SimpleNamespace(batch_size=8, dataset=dataset),
             seed=7,
-            work_dir=tmp_path,
+            work_dir=folder,
             max_iters=10,
             cfg={},
             logger=logging.getLogger('seed'),
             optim_wrapper=OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0)),
         )
     )
+
+
+@pytest.mark.parametrize(('sampler', 'drawn_by'), [(dict(), 7), (dict(seed=3), 3)])
+def test_subnets_are_drawn_by_the_seed_of_the_run(sampler, drawn_by, tmp_path):
+    model = build('nasvit', sampler=dict(type='uniform', **sampler))
+    begin(model, tmp_path)
     as_given = build('nasvit', sampler=dict(type='uniform', seed=drawn_by))
     assert list(model.sampler.draw(1)) == list(as_given.sampler.draw(1))
     assert list(model.sampler.draw(1)) != list(
@@ -93,6 +98,13 @@ def test_a_schedule_of_other_steps_an_epoch(pictures, max_iters, warned, caplog,
         )
     )
     assert ('steps_per_epoch=100 makes it do so' in caplog.text) == warned
+
+
+def test_training_is_too_short_for_the_sampler(tmp_path):
+    schedule = [dict(steps=10), dict(free='rest')]
+    sampler = dict(type='shrinking', sampler=dict(type='uniform'), schedule=schedule)
+    with pytest.raises(UsageError, match='begins after 10 steps, and training has 10'):
+        begin(build('nasvit', sampler=sampler), tmp_path)
 
 
 def test_a_cosine_is_logged_with_its_own_step(tmp_path):

@@ -26,12 +26,16 @@ SIZE = (64, 64)
 KINDS = list_spaces()
 DISTILL = {
     'sandwich': dict(sampled='largest', smallest='largest'),
+    'shrinking': dict(sampled='largest', smallest='largest'),
     'levels': dict(smallest='mean'),
     'bank': dict(smallest='mean'),
 }
 
 
 def sampler(name: str, space: str) -> dict:
+    if name == 'shrinking':
+        schedule = [dict(steps=1), dict(free='rest', num_random=1)]
+        return dict(type=name, sampler=dict(type='sandwich'), schedule=schedule)
     if name not in ('levels', 'bank'):
         return dict(type=name)
     of = small(space).restrict(resolution=32)
@@ -105,7 +109,7 @@ def two_steps(space: str, name: str, rule: str, task: str) -> None:
     assert any('backbone' in k for k in moved)
     heads = {k.split('.')[1] for k, _ in model.named_parameters() if 'backbone' not in k}
     assert heads <= {k.split('.')[1] for k in moved}
-    assert ('cosine' in logged) == (name == 'sandwich')
+    assert ('cosine' in logged) == (name in ('sandwich', 'shrinking'))
 
 
 @pytest.mark.parametrize('task', TASKS)

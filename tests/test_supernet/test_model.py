@@ -226,6 +226,9 @@ def test_an_overflow_skips_the_step_and_lowers_the_scale(role, monkeypatch):
 )
 def test_two_steps_of_every_sampler(name, space):
     sampler = dict(type=name)
+    if name == 'shrinking':
+        schedule = [dict(steps=1), dict(free='rest')]
+        sampler.update(sampler=dict(type='sandwich'), schedule=schedule)
     if name in ('levels', 'bank'):
         largest = count(tiny(space), 'largest').macs
         sampler.update(

@@ -233,6 +233,9 @@ def make(name: str, space: str, **kwargs):
         kwargs = dict(
             levels=(0.3 * largest, 0.5 * largest), tolerance=0.05 * largest, count_args={}, **kwargs
         )
+    if name == 'shrinking':
+        schedule = [dict(steps=3), dict(steps=4, free=['depth']), dict(free='rest')]
+        kwargs = dict(sampler=dict(type='sandwich'), schedule=schedule, **kwargs)
     return SAMPLERS.get(name)(space, **kwargs)
 
 

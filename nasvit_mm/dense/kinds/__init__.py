@@ -1,5 +1,6 @@
 """The kinds of dense models, one class each in the registry ``KINDS``."""
 
+from nasvit_mm.dense.kinds.answers import ClassMaps, ScoreMaps, by_sigmoid, definer
 from nasvit_mm.dense.kinds.base import ModelKind, child, image_meta
 from nasvit_mm.dense.kinds.detectors import Detector
 from nasvit_mm.dense.kinds.drawing import Drawing
@@ -16,16 +17,20 @@ from nasvit_mm.dense.kinds.segmentors import Segmentor
 from nasvit_mm.dense.kinds.step import Shapes, StepOutput, binary
 
 __all__ = [
+    'ClassMaps',
     'Detector',
     'Drawing',
     'LossesOnly',
     'ModelKind',
+    'ScoreMaps',
     'Segmentor',
     'Shapes',
     'StepOutput',
     'bare_model',
     'binary',
+    'by_sigmoid',
     'child',
+    'definer',
     'elastic_backbone',
     'head_types',
     'image_meta',

@@ -37,6 +37,8 @@ class StepOutput(NamedTuple):
         rare: all classes but the last one are seldom true, as among a detector's anchors; what is
             distilled is weighed as by a focal loss.
         shapes: boxes and masks that are distilled too.
+        boxes, features: what the head says of boxes, and the maps that it takes, of each level of a
+            detector with dense heads; a teacher's are compared with them.
         objects: what another subnet of the same step needs to answer for the same objects in the
             same order (:meth:`ModelKind.forward_on`); None where images and places say it.
     """
@@ -47,6 +49,8 @@ class StepOutput(NamedTuple):
     rare: bool = False
     shapes: tuple[Shapes, ...] = ()
     objects: Any = None
+    boxes: tuple[Tensor, ...] = ()
+    features: tuple[Tensor, ...] = ()
 
 
 def binary(logits: Tensor) -> Tensor:

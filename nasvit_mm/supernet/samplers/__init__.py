@@ -11,6 +11,7 @@ from nasvit_mm.supernet.samplers.plain import (
     UniformSampler,
     find_identity_probability,
 )
+from nasvit_mm.supernet.samplers.shrinking import ShrinkingSampler
 
 __all__ = [
     'LARGEST',
@@ -21,6 +22,7 @@ __all__ = [
     'LevelSampler',
     'MemoryBank',
     'SandwichSampler',
+    'ShrinkingSampler',
     'SinglePathSampler',
     'SubnetSampler',
     'UniformSampler',

@@ -66,6 +66,9 @@ class SubnetSampler:
         """Return subnets to score again before the step; each is handed to :meth:`observe`."""
         return []
 
+    def check_length(self, steps: int) -> None:
+        """Check that training, of so many steps, is long enough for what the sampler plans."""
+
     def phase(self, step: int) -> int:
         """Return the phase of the weight sharing in a step."""
         return step % self.phases

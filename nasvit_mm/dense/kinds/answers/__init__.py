@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import nn
 
-from nasvit_mm.dense.kinds.answers.base import Answers
-from nasvit_mm.dense.kinds.answers.maps import ClassMaps, ScoreMaps
+from nasvit_mm.dense.kinds.answers.base import Answers, definer
+from nasvit_mm.dense.kinds.answers.maps import ClassMaps, ScoreMaps, by_sigmoid
 from nasvit_mm.dense.kinds.answers.queries import Queries
 from nasvit_mm.dense.kinds.answers.regions import Regions
 
-__all__ = ['Answers', 'answers_of']
+__all__ = ['Answers', 'ClassMaps', 'ScoreMaps', 'answers_of', 'by_sigmoid', 'definer']
 
 
 def answers_of(model: nn.Module) -> Answers | None:

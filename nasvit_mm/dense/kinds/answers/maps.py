@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -90,7 +90,7 @@ class ClassMaps(Answers):
             )
             if index is not None and not torch.is_tensor(output):
                 output = output[index]
-            logits.append(binary(output) if _by_sigmoid(head) else output)
+            logits.append(binary(output) if by_sigmoid(head) else output)
         return dict(
             logits=tuple(logits),
             objects=None if self.points is None else [call.result for call in self.points],
@@ -107,7 +107,7 @@ def _is_points(head: nn.Module) -> bool:
     return definer(head, 'loss_by_feat') == 'PointHead'
 
 
-def _by_sigmoid(head: nn.Module) -> bool:
+def by_sigmoid(head: nn.Module) -> bool:
     """Return whether a head's channels are decisions of their own, not one among classes."""
     if head.out_channels == 1:
         return True
@@ -209,14 +209,20 @@ class ScoreMaps(Answers):
 
     def listen(self, stack: ExitStack, objects: Any) -> None:
         self.calls = stack.enter_context(heard(self.head, 'loss_by_feat'))
+        self.features = stack.enter_context(heard(self.model, 'extract_feat'))
 
     def replaces(self, name: str) -> bool:
         return name in self.scores.losses
 
     def read(self, objects: Any) -> dict[str, Any]:
-        maps = self.calls[0].arguments[self.scores.argument]
+        logits, boxes = self.said(self.calls[0].arguments)
+        return dict(logits=logits, boxes=boxes, features=tuple(self.features[-1].result))
+
+    def said(self, arguments: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return logits, and what says boxes, out of the arguments of the head's loss."""
         logits = self.scores.logits or _by_classes
-        return dict(logits=tuple(logits(self.head, z) for z in maps))
+        maps = tuple(logits(self.head, z) for z in arguments[self.scores.argument])
+        return maps, tuple(arguments.get('bbox_preds', ()))
 
 
 def _dense_head(model: nn.Module) -> nn.Module | None:

@@ -1,0 +1,80 @@
+"""The images of a step as the teacher's own preprocessor would make them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nasvit_mm.errors import UsageError
+
+
+class Normalisation(NamedTuple):
+    """What a preprocessor of OpenMMLab does to the values of an image.
+
+    Attributes:
+        mean, std: (3, 1, 1), or of another number of channels; 0 and 1 where it normalises nothing.
+        swaps: whether it swaps the order of the channels, BGR and RGB.
+    """
+
+    mean: Tensor
+    std: Tensor
+    swaps: bool
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Normalisation | None:
+        """Return that of a model; None where its preprocessor does not say."""
+        pre = getattr(model, 'data_preprocessor', None)
+        if not hasattr(pre, '_enable_normalize'):
+            return None
+        swaps = bool(getattr(pre, '_channel_conversion', False))
+        if not pre._enable_normalize:
+            return cls(torch.zeros(1, 1, 1), torch.ones(1, 1, 1), swaps)
+        return cls(pre.mean.detach().cpu().float(), pre.std.detach().cpu().float(), swaps)
+
+
+class Renormalise:
+    """Turns images that one model's preprocessor has made into those that another's would.
+
+    What a preprocessor does beside normalising (padding, sizes drawn for the batch, mixing) stays
+    as the first one did it, so that the two models see the same pixels.
+
+    Raises:
+        UsageError: a preprocessor of which it is not known how it normalises.
+    """
+
+    def __init__(self, ours: nn.Module, theirs: nn.Module) -> None:
+        one, other = Normalisation.of(ours), Normalisation.of(theirs)
+        self.same = False
+        if one is None or other is None:
+            pre = ours if one is None else theirs
+            whose = 'model' if one is None else 'teacher'
+            raise UsageError(
+                f'the data_preprocessor of the {whose}, '
+                f'{type(pre.data_preprocessor).__name__}, does not say how it normalises: give '
+                'it a SegDataPreProcessor or DetDataPreprocessor with mean and std'
+            )
+        if len(one.mean) != len(other.mean) and 1 not in (len(one.mean), len(other.mean)):
+            raise UsageError(
+                f'the teacher sees images of {len(other.mean)} channels, the model of '
+                f'{len(one.mean)}: give a teacher of the same input'
+            )
+        self.swap = one.swaps != other.swaps
+        self.mean, self.std = one.mean, one.std
+        self.new_mean, self.new_std = other.mean, other.std
+        self.same = (
+            not self.swap and torch.equal(one.mean, other.mean) and torch.equal(one.std, other.std)
+        )
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return images (N, C, H, W) as the other preprocessor makes them."""
+        if self.same:
+            return images
+        mean, std, new_mean, new_std = (
+            t.to(images.device) for t in (self.mean, self.std, self.new_mean, self.new_std)
+        )
+        values = images.float() * std + mean
+        if self.swap and values.shape[1] == 3:
+            values = values[:, [2, 1, 0]]
+        return (values - new_mean) / new_std
