@@ -17,6 +17,7 @@ from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, Evaluat
 
 TRIES = 2  # of a candidate, before it counts as failed
 TIME_LIMIT = 3600.0  # seconds of a candidate, by default
+STARTING = 600.0  # seconds, or the limit of a candidate if that is more, of a worker to get ready
 
 Specs = tuple[EvaluatorSpec, ...]
 Arch = Mapping[str, Any]  # as of Arch.to_dict()
@@ -75,6 +76,12 @@ def overdue(seconds: float) -> str:
 # process's.
 _LOCK = threading.Lock()
 _built = lru_cache(maxsize=2)(Evaluators)
+
+
+def prepare(specs: Specs) -> None:
+    """Build the evaluators in a worker that is new, which is no candidate's time."""
+    with _LOCK:
+        _built(specs)
 
 
 def evaluate_candidate(specs: Specs, arch: Arch) -> Outcome:
