@@ -25,7 +25,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from nasvit_mm.building import building
+from nasvit_mm.building import building, plain_files
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint, weights_only
 from nasvit_mm.compat import check_operations
 from nasvit_mm.config import add_own_hooks, type_name
@@ -114,6 +114,7 @@ hide_debug_prints()
 
 
 # ---------------------------------------------------------------------- training
+@plain_files()
 def train(
     cfg: AnyConfig,
     resume: bool | str | Path | None = None,
@@ -206,6 +207,7 @@ def train(
     return runner
 
 
+@plain_files()
 def evaluate(
     cfg: AnyConfig,
     weights: str | Path,
@@ -314,6 +316,7 @@ def _runner(cfg: Config) -> Runner:
 
 
 # ---------------------------------------------------------------------- searching
+@plain_files()
 def run_search(
     cfg: AnyConfig,
     work_dir: str | Path | None = None,
@@ -380,6 +383,7 @@ def run_search(
 
 
 # ---------------------------------------------------------------------- handing over
+@plain_files()
 def export(
     cfg: AnyConfig,
     out: str | Path | None = None,
@@ -453,6 +457,7 @@ def export(
     )
 
 
+@plain_files()
 def deploy(
     cfg: AnyConfig,
     weights: str | Path,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from nasvit_mm.building import plain_files
 from nasvit_mm.errors import UsageError, debugging
 from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, EvaluatorSpec
 
@@ -80,7 +81,7 @@ _built = lru_cache(maxsize=2)(Evaluators)
 
 def prepare(specs: Specs) -> None:
     """Build the evaluators in a worker that is new, which is no candidate's time."""
-    with _LOCK:
+    with _LOCK, plain_files():
         _built(specs)
 
 
@@ -88,5 +89,5 @@ def evaluate_candidate(specs: Specs, arch: Arch) -> Outcome:
     """Measure a candidate in a worker: evaluators are built once in each process, and its threads
     take turns.
     """
-    with _LOCK:
+    with _LOCK, plain_files():
         return outcome(_built(specs), arch)
