@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +35,36 @@ NAME = re.compile(r'[\w.+ -]*')
 # Of sizes, as sympy writes them: Mul(Integer(2), Symbol('s77', positive=True, integer=True)).
 EXPRESSION = re.compile(
     r"(?:Symbol\('[suz]\w*\d'(?:, \w+=True)*\)|Integer\(-?\d{1,18}\)|\)|, |"
-    r'(?:Mul|Add|Max|Min|Mod|PythonMod|ModularIndexing|FloorDiv|CleanDiv|CeilDiv)\()*'
+    r'(?:Mul|Add|Max|Min|Mod|PythonMod|ModularIndexing|FloorDiv|CleanDiv|CeilDiv|And|Or|Not|'
+    r'Equality|Unequality|GreaterThan|StrictGreaterThan|LessThan|StrictLessThan)\()*'
 )
+PATTERNS = dict(target=OPERATORS, expr_str=EXPRESSION, as_string=re.compile('(?s:.*)'))
 CODE = ('as_graph', 'as_custom_obj', 'as_operator')
 SPECS = ('in_spec', 'out_spec')  # how inputs and outputs are nested, as JSON in a text
 NESTED = (None, 'builtins.tuple', 'builtins.list', 'builtins.dict')
 
 
-def program_of(path: Path) -> io.BytesIO:
-    """Return a file of a program, for ``torch.export.load``, without what would run code.
+def load_program(path: Path) -> Any:
+    """Return the module of a program, without running any code of its file.
+
+    Raises:
+        ValueError: it holds anything else than tensors and a graph of ATen's operators.
+    """
+    import torch
+
+    with suppress(ImportError):
+        import torchvision  # noqa: F401 (registers the operators of detectors)
+    copy, log = _copied(path), logging.getLogger('torch.export')
+    level = log.level
+    log.setLevel(logging.ERROR)  # it warns by tracebacks
+    try:
+        return torch.export.load(copy).module()
+    finally:
+        log.setLevel(level)
+
+
+def _copied(path: Path) -> io.BytesIO:
+    """Return a file of a program without what would run code.
 
     Raises:
         ValueError: it holds anything else than tensors and a graph of ATen's operators.
@@ -96,7 +119,7 @@ def _check(node: Any, key: str) -> None:
         if key in SPECS:
             _check_nesting(json.loads(node))
             return
-        allowed = {'target': OPERATORS, 'expr_str': EXPRESSION}.get(key, NAME)
+        allowed = PATTERNS.get(key, NAME)
         if not allowed.fullmatch(node):
             raise ValueError(f'its graph has {key} = {shown_value(node)}')
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
@@ -81,6 +81,29 @@ def test_a_time_limit_below_what_a_restart_takes_blames_no_innocent(tmp_path):
         records = run(tmp_path, 'random', generations=1, evaluator=hangs, backend=backend)
     failed = {r['index']: r['failed'] for r in records if 'failed' in r}
     assert failed == {sums.index(bad): 'it took longer than time_limit = 1 s'}
+
+
+class Unsure(ThreadPoolExecutor):
+    """Fails of itself, as Dask does where it cannot read what it is sent."""
+
+    submitted, fails = 0, range(3, 4)
+
+    def submit(self, *args):
+        self.submitted += 1
+        if self.submitted not in self.fails:
+            return super().submit(*args)
+        future = Future()
+        future.set_exception(RuntimeError('Error during deserialization'))
+        return future
+
+
+def test_an_executor_that_fails_of_itself(tmp_path):
+    with Unsure(1) as executor:
+        assert not any('failed' in r for r in run(tmp_path / 'a', backend=OnExecutor(executor)))
+        executor.fails = range(10_000)
+        reason = r'none of 12 .*there \(RuntimeError: Error during deserialization\); mend'
+        with pytest.raises(UsageError, match=reason):
+            run(tmp_path / 'b', backend=OnExecutor(executor))
 
 
 class Broken(ThreadPoolExecutor):

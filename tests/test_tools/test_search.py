@@ -304,8 +304,8 @@ def test_a_scheduler_of_dask_that_is_killed(tmp_path, monkeypatch):
             time.sleep(0.05)
         scheduler.kill()
         killed = time.monotonic()
-        _, said = search.communicate(timeout=60)
-        assert time.monotonic() - killed < 20
+        _, said = search.communicate(timeout=120)
+        assert time.monotonic() - killed < 45
     assert f'--dask {address}: the scheduler is gone' in error_line(search.returncode, said)
     kept = archive(cut)
     assert 9 <= kept.count(b'\n') < 25 and kept.endswith(b'\n')

@@ -124,6 +124,10 @@ class OnExecutor:
             return Lost(f'it ended its worker ({raised(error)})')
         except CancelledError:
             return Lost('it was cancelled')
+        except UsageError:  # an evaluator that cannot be built
+            raise
+        except Exception as error:  # of the executor: what is sent cannot be read there, ...
+            return Lost(f'it could not be evaluated there ({raised(error)})')
 
     def _submit(
         self, specs: Specs, archs: Sequence[Arch], places: Sequence[int]
