@@ -181,9 +181,9 @@ def train(
     start_processes(cfg)
 
     with (
-        locked(cfg.work_dir),
         building(cfg),
         disk_errors(cfg.work_dir),
+        locked(cfg.work_dir),
         weights_only(),
         whole_files(),
         ExitStack() as handing,
