@@ -25,7 +25,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from nasvit_mm.building import building
+from nasvit_mm.building import building, plain_files
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint, weights_only
 from nasvit_mm.compat import check_operations
 from nasvit_mm.config import add_own_hooks, plain_types, type_name
@@ -119,6 +119,7 @@ hide_debug_prints()
 
 
 # ---------------------------------------------------------------------- training
+@plain_files()
 def train(
     cfg: AnyConfig,
     resume: bool | str | Path | None = None,
@@ -186,9 +187,9 @@ def train(
     start_processes(cfg)
 
     with (
-        locked(cfg.work_dir),
         building(cfg),
         disk_errors(cfg.work_dir),
+        locked(cfg.work_dir),
         weights_only(),
         whole_files(),
         ExitStack() as handing,
@@ -212,6 +213,7 @@ def train(
     return runner
 
 
+@plain_files()
 def evaluate(
     cfg: AnyConfig,
     weights: str | Path,
@@ -320,6 +322,7 @@ def _runner(cfg: Config) -> Runner:
 
 
 # ---------------------------------------------------------------------- searching
+@plain_files()
 def run_search(
     cfg: AnyConfig,
     work_dir: str | Path | None = None,
@@ -436,6 +439,7 @@ def _bounded(
 
 
 # ---------------------------------------------------------------------- handing over
+@plain_files()
 def export(
     cfg: AnyConfig,
     out: str | Path | None = None,
@@ -509,6 +513,7 @@ def export(
     )
 
 
+@plain_files()
 def deploy(
     cfg: AnyConfig,
     weights: str | Path,

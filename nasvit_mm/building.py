@@ -18,7 +18,7 @@ from unittest import mock
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.evaluator import BaseMetric
-from mmengine.fileio.handlers import yaml_handler
+from mmengine.fileio.handlers import PickleHandler, yaml_handler
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import OPTIMIZERS, VISBACKENDS, Registry
 from mmengine.runner import BaseLoop
@@ -57,6 +57,27 @@ LONGEST = 400  # characters of a foreign message
 
 
 # ---------------------------------------------------------------------- reading
+@contextmanager
+def plain_files() -> Iterator[None]:
+    """Let mmengine read files, annotations too, as data: YAML without Python's tags, no pickles.
+
+    Raises:
+        ValueError: a file holds pickled objects.
+    """
+    with (
+        mock.patch.object(yaml_handler, 'Loader', SafeLoader),
+        mock.patch.object(PickleHandler, 'load_from_fileobj', _refuse_pickle),
+    ):
+        yield
+
+
+def _refuse_pickle(self: PickleHandler, file: Any, **kwargs: Any) -> Any:
+    raise ValueError(
+        'a file of pickled objects (.pkl, .pickle), whose reading may run code: write it as JSON, '
+        'by json.dump, where you trust it'
+    )
+
+
 def read_file(path: str | Path) -> Config:
     """Read a config file.
 
@@ -65,7 +86,7 @@ def read_file(path: str | Path) -> Config:
             it is known.
     """
     try:
-        with mock.patch.object(yaml_handler, 'Loader', SafeLoader):  # mmengine's runs Python tags
+        with plain_files():
             return Config.fromfile(path)
     except UsageError:
         raise
@@ -101,12 +122,6 @@ def _what_is_read(error: Exception, path: str | Path) -> str:
         return f'it is no JSON: {error}'
     if isinstance(error, ImportError):
         return _what_is_imported(error)
-    if isinstance(error, ConstructorError) and error.problem_mark:
-        tag = re.search(r"tag '(?:tag:yaml\.org,2002:)?(.+?)'", error.problem or '')
-        where = f'line {error.problem_mark.line + 1}'
-        return (
-            f'{where}: the tag {tag[1] if tag else error.problem} makes objects: write plain values'
-        )
     return _words(error)
 
 
@@ -354,6 +369,12 @@ def _words(error: Exception) -> str:
     ):
         if re.fullmatch(pattern, text):
             return re.sub(pattern, words, text)
+    if isinstance(error, ConstructorError) and error.problem_mark:
+        tag = re.search(r"tag '(?:tag:yaml\.org,2002:)?(.+?)'", error.problem or '')
+        where = f'line {error.problem_mark.line + 1}'
+        return (
+            f'{where}: the tag {tag[1] if tag else error.problem} makes objects: write plain values'
+        )
     if isinstance(error, KeyError):
         return f'{text} is missing' if len(text) < 60 else text[:LONGEST]
     if isinstance(error, RecursionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from mmengine.config import Config
 from nasvit_mm import apis
 from nasvit_mm.errors import UsageError
 from tests.commands import CONFIG, ROOT
+from tests.test_fuzz import small_config
 
 SEARCH = dict(
     space='nasvit',
@@ -23,6 +25,13 @@ SEARCH = dict(
     constraints=[dict(metric='macs', high=1e8)],
     algorithm=dict(type='nsga2', population=8, generations=2),
 )
+
+
+class Planted:
+    """Pickled, a command."""
+
+    def __reduce__(self):
+        return exec, ("open('ran', 'w')",)
 
 
 @pytest.fixture(scope='module')
@@ -143,6 +152,26 @@ def test_count_of_an_architecture() -> None:
     assert cost.params['backbone'] == sum(p.numel() for p in model.backbone.parameters())
     larger = apis.count(ROOT / CONFIG, 'nasvit_max', 64)
     assert larger.total_macs > apis.count(ROOT / CONFIG, shape=64).total_macs
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'said'),
+    [
+        ('a.pkl', pickle.dumps(Planted()), 'a file of pickled objects'),
+        ('a.yml', b'!!python/object/apply:os.mkdir [ran]', 'line 1: the tag python/object/apply'),
+    ],
+)
+def test_no_code_of_annotations_runs(
+    name: str, content: bytes, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mmdet reads the boxes of a proposal file by mmengine, which would run what is in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    cfg = small_config('nasvit_detection', tmp_path / 'coco')
+    cfg['train_dataloader']['dataset']['proposal_file'] = str(tmp_path / name)
+    with pytest.raises(UsageError, match=rf'train_dataloader\.dataset: {said}'):
+        apis.train(cfg, work_dir='work')
+    assert not Path('ran').exists()
 
 
 def test_a_mapping_without_a_work_dir() -> None:

@@ -52,7 +52,7 @@ class PassCache:
         self.path = Path(folder, FILE_NAME) if folder else None
         self.results: dict[str, Any] = {}
         if self.path:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, RecursionError):
                 read = json.loads(self.path.read_text(encoding='utf-8'))
                 self.results = read if isinstance(read, dict) else {}
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nasvit_mm.errors import UsageError, first_line, shown_path
+from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
 from nasvit_mm.files import sha256, write_text
 
 DESCRIPTION, CARD = 'deploy.json', 'README.md'
@@ -21,6 +22,7 @@ LABEL_MAP, BOXES, CLASSES = 'label map', 'boxes', 'classes'
 TASKS = (LABEL_MAP, BOXES, CLASSES)
 STRETCH, PAD = 'stretch', 'pad'  # how an image is brought to the input's size
 PRECISIONS = ('fp32', 'bf16', 'int8')
+MOST = 2**31  # values of an input
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Artefact:
                 raise ValueError(f'format {version!r}, and this version reads {FORMAT}')
             found = cls(folder=folder, **content)
             found._check()
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OSError, RecursionError) as error:
             raise UsageError(
                 f'{path} is no description of an artefact ({first_line(error)}): make it again by '
                 'tools/deploy.py'
@@ -129,12 +131,35 @@ class Artefact:
         return found
 
     def _check(self) -> None:
-        shape = self.input['shape']
-        if self.task not in TASKS or self.fit not in (STRETCH, PAD):
-            raise ValueError(f'task {self.task!r}, fit {self.fit!r}')
+        batch, *sides = self.input['shape']
+        if len(sides) != 3 or sides[2] != 3 or not all(map(_is_size, (batch or 1, *sides))):
+            raise ValueError(f'input shape {shown_value(self.input["shape"])}')
+        if math.prod((batch or 1, *sides)) > MOST:
+            raise ValueError(f'input shape {shown_value(self.input["shape"])}: too large')
         if not isinstance(self.files, Mapping) or not self.files:
             raise ValueError('files are missing')
-        if any(Path(name).name != name for name in self.files):
+        if any(Path(name).name != name or name in ('', '..') for name in self.files):
             raise ValueError('a file outside of the folder')
-        if len(shape) != 4 or not all(isinstance(side, int) and side > 0 for side in shape[1:]):
-            raise ValueError(f'input shape {shape!r}')
+        model, *others = self.files
+        if model.endswith('.xml') and f'{model.removesuffix(".xml")}.bin' not in others:
+            raise ValueError(f'the weights of {model} are not among the files')
+        fits = dict(
+            task=self.task in TASKS,
+            fit=self.fit in (STRETCH, PAD),
+            precision=self.precision in PRECISIONS,
+            runtime=isinstance(self.runtime, str),
+            fill=len(self.fill) == 3 and all(value in range(256) for value in self.fill),
+            classes=all(isinstance(name, str) for name in self.classes),
+            outputs=all(
+                isinstance(about['shape'], list) and isinstance(about['dtype'], str)
+                for about in self.outputs.values()
+            ),
+            origin=isinstance(self.origin, Mapping),
+            measured=isinstance(self.measured, Mapping),
+        )
+        for name in [name for name, right in fits.items() if not right]:
+            raise ValueError(f'{name} {shown_value(getattr(self, name))}')
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

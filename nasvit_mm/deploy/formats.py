@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +16,8 @@ from nasvit_mm.deploy.exporting import LARGEST_BATCH, quiet, reason
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.runtimes import LiteRt, OpenVino, Session, without_telemetry
 from nasvit_mm.errors import UsageError, first_line
+
+PROBE = 2**20  # bytes that a disk takes which is not full
 
 
 def exported(graph: Graph, batch: int | None) -> ExportedProgram:
@@ -53,13 +57,28 @@ def write_onnx(
     written.save(str(path), external_data=False)
 
 
+@contextmanager
+def system_errors(path: Path) -> Iterator[None]:
+    """Raise what the system says where a file cannot be written, for which C++ has other words."""
+    try:
+        yield
+    except (OSError, UsageError):
+        raise
+    except Exception:
+        probe = path.with_name('probe')
+        probe.write_bytes(bytes(PROBE))
+        probe.unlink()
+        raise
+
+
 def write_openvino(onnx: Path, path: Path, about: Mapping[str, str]) -> None:
     """Write an ONNX file as OpenVINO's ``.xml`` and ``.bin``."""
     openvino = OpenVino.module()
     model = openvino.Core().read_model(str(onnx))
     for key, value in about.items():
         model.set_rt_info(value, ['nasvit_mm', key])
-    openvino.save_model(model, str(path), compress_to_fp16=False)
+    with system_errors(path):
+        openvino.save_model(model, str(path), compress_to_fp16=False)
 
 
 def quantise(
@@ -91,6 +110,8 @@ def quantise(
             with quiet(progress=True):
                 _quantise(nncf, path, target, images, runtime, ignored, corrected)
             return corrected
+        except OSError:  # of the disk
+            raise
         except Exception as error:  # of NNCF, by its own classes
             failed = error
     raise UsageError(
@@ -119,7 +140,8 @@ def _quantise(
         openvino = OpenVino.module()
         data = nncf.Dataset([image[None] for image in images])
         model = nncf.quantize(openvino.Core().read_model(str(path)), data, **options)
-        openvino.save_model(model, str(target), compress_to_fp16=False)
+        with system_errors(target):
+            openvino.save_model(model, str(target), compress_to_fp16=False)
     else:
         import onnx
 
@@ -139,11 +161,13 @@ def write_litert(graph: Graph, path: Path) -> None:
         ) from error
     height, width = graph.size
     images = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    with quiet(progress=True), torch.no_grad():
+    with quiet(progress=True), torch.no_grad(), system_errors(path):
         litert_torch.convert(graph, (images,)).export(str(path))
 
 
 def write_torch(program: ExportedProgram, path: Path) -> None:
     """Write PyTorch's ``.pt2``."""
+    content = io.BytesIO()  # of a full disk torch's own writer ends the process
     with quiet(progress=True):
-        torch.export.save(program, str(path))
+        torch.export.save(program, content)
+    path.write_bytes(content.getbuffer())

@@ -264,7 +264,7 @@ def _write(
         formats.write_torch(program, path)
         return [path], {}
     notes = {}
-    with tempfile.TemporaryDirectory() as between:
+    with tempfile.TemporaryDirectory(dir=folder) as between:  # another disk may be full
         # The last file is the artefact's, those before it lie between.
         steps = [Path(between, 'model.onnx')]
         if runtime is OpenVino:

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from nasvit_mm.deploy.artefact import BOXES, LABEL_MAP, PAD, Artefact
 from nasvit_mm.deploy.runtimes import Session, get_runtime
-from nasvit_mm.errors import DataError, UsageError, first_line
+from nasvit_mm.errors import DataError, UsageError, first_line, printable
 
 
 class Boxes(NamedTuple):
@@ -61,7 +61,7 @@ class Predictor:
 
     Attributes:
         artefact: what its ``deploy.json`` says.
-        classes: names by label.
+        classes: names by label, as a terminal may show them.
 
     Raises:
         UsageError: no artefact, or its runtime is missing.
@@ -73,7 +73,7 @@ class Predictor:
 
     @property
     def classes(self) -> list[str]:
-        return self.artefact.classes
+        return list(map(printable, self.artefact.classes))
 
     def __call__(self, image: str | Path | Image.Image | np.ndarray) -> np.ndarray | Boxes:
         """Predict of one image.

@@ -19,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from nasvit_mm.compat import import_onnxruntime
+from nasvit_mm.deploy.program import load_program
 from nasvit_mm.errors import UsageError, unknown
 
 
@@ -212,7 +213,7 @@ class Torch(Session):
     def load(self, module: ModuleType) -> None:
         module.set_num_threads(self.threads)
         with readable(self.path):
-            self.model = module.export.load(str(self.path)).module().to(self.device)
+            self.model = load_program(self.path).to(self.device)
         if self.compiled:
             self.model = module.compile(self.model)
         self.torch, self.names = module, ()

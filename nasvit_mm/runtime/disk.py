@@ -12,6 +12,8 @@ from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.files import FULL, WriteError
 from nasvit_mm.runtime.resume import latest_checkpoint
 
+UNUSABLE = (IsADirectoryError, NotADirectoryError, PermissionError)
+
 
 @contextmanager
 def disk_errors(work_dir: str) -> Iterator[None]:
@@ -19,7 +21,7 @@ def disk_errors(work_dir: str) -> Iterator[None]:
 
     Raises:
         UsageError: the disk is full, where the message names the folder, its free space and the
-            newest complete checkpoint; or the folder cannot be written.
+            newest complete checkpoint; or the folder, or a file in it, cannot be used.
     """
     try:
         yield
@@ -29,6 +31,7 @@ def disk_errors(work_dir: str) -> Iterator[None]:
         if system is None or system.errno not in FULL:
             if not named:
                 check_folder(work_dir, 'work dir')
+                _check_is_elsewhere(error, work_dir)
             raise
         free = shutil.disk_usage(work_dir).free / 2**20
         newest = latest_checkpoint(work_dir)
@@ -41,6 +44,25 @@ def disk_errors(work_dir: str) -> Iterator[None]:
         raise UsageError(
             f'no space left to write {path or shown_path(work_dir)} '
             f'({system.strerror}; {free:.0f} MiB are free): {whole}'
+        ) from error
+
+
+def _check_is_elsewhere(error: OSError, work_dir: str) -> None:
+    """Check that an error is of no file of a work dir: a folder may have the name of one, or it may
+    be another user's.
+
+    Raises:
+        UsageError: names the file, and what the system says.
+    """
+    named = error.filename if isinstance(error.filename, (str, Path)) else ''
+    if (
+        isinstance(error, UNUSABLE)
+        and named
+        and Path(work_dir).absolute() in Path(named).absolute().parents
+    ):
+        raise UsageError(
+            f'{shown_path(named)} cannot be used ({error.strerror}): move it away, or give another '
+            '--work-dir'
         ) from error
 
 

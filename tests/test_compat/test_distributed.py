@@ -102,6 +102,16 @@ def test_two_processes_of_slurm(script, tmp_path):
     assert 'backend gloo size 2' in outputs[0][0]
 
 
+@pytest.mark.skipif(not Path('/proc/net/tcp6').exists(), reason='Linux says who listens')
+def test_the_store_listens_everywhere():
+    """As SECURITY.md says: on all interfaces, whatever address it is given."""
+    store = torch.distributed.TCPStore('127.0.0.1', 0, is_master=True)
+    lines = [line.split() for name in ('tcp', 'tcp6') for line in open(f'/proc/net/{name}')]
+    listening = [line[1] for line in lines if line[3] == '0A']
+    (where,) = [w for w in listening if int(w.partition(':')[2], 16) == store.port]
+    assert not int(where.partition(':')[0], 16)
+
+
 def test_none_starts_nothing():
     init_distributed('none')
     assert not torch.distributed.is_initialized()

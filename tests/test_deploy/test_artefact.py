@@ -87,7 +87,18 @@ def test_a_changed_model_file_is_refused(tmp_path):
         (dict(task='cats'), 'cats'),
         (dict(files={}), 'files are missing'),
         (dict(files={'../model.onnx': '0'}), 'outside of the folder'),
+        (dict(files={'..': '0'}), 'outside of the folder'),
+        (dict(files={'model.xml': '0'}), 'the weights of model.xml are not among the files'),
         (dict(input=dict(shape=[1, 'x', 48, 3])), 'input shape'),
+        (dict(input=dict(shape=[10**9, 32, 48, 3])), 'input shape .*: too large'),
+        (dict(input=dict(shape=[True, 32, 48, 3])), 'input shape'),
+        (dict(input=dict(shape=[1, 32, 48, 4])), 'input shape'),
+        (dict(runtime=['onnx']), 'runtime'),
+        (dict(precision='fp64'), 'precision'),
+        (dict(fill=[0, 0, 256]), 'fill'),
+        (dict(outputs=dict(label_map=dict(shape=3, dtype='uint8'))), 'output'),
+        (dict(classes=[None]), 'classes'),
+        (dict(measured=[1]), 'measured'),
         (dict(input=None), 'no description of an artefact'),
         (dict(more=1), 'more'),
     ],
@@ -100,12 +111,19 @@ def test_a_malformed_description_is_refused(tmp_path, change, said):
         Artefact.load(tmp_path)
 
 
-def test_a_cut_description_is_refused(tmp_path):
+@pytest.mark.parametrize('text', ['{"format": 1', '[' * 100_000, '9' * 10_000, '\udcff'])
+def test_a_text_that_is_no_description_is_refused(text, tmp_path):
     written(tmp_path)
     path = tmp_path / 'deploy.json'
-    path.write_text(path.read_text()[:100])
+    path.write_bytes(text.encode(errors='surrogateescape'))
     with pytest.raises(UsageError, match='deploy.json is no description of an artefact'):
         Artefact.load(tmp_path)
+
+
+def test_names_of_classes_have_no_effect_on_a_terminal(tmp_path):
+    predictor = object.__new__(Predictor)
+    predictor.artefact = written(tmp_path, classes=['car', '\x1b[2Jsky'])
+    assert predictor.classes == ['car', '\\x1b[2Jsky']
 
 
 def test_a_folder_without_description(tmp_path):

@@ -13,7 +13,8 @@ import pytest
 
 from nasvit_mm import apis
 from nasvit_mm.errors import UsageError
-from nasvit_mm.runtime import locked
+from nasvit_mm.runtime import disk_errors, locked
+from nasvit_mm.search import Archive
 from tests.commands import ROOT
 from tests.test_runtime.toy import quick_runs, toy_config
 
@@ -44,6 +45,15 @@ def test_a_second_training_is_refused(tmp_path: Path) -> None:
     with quick_runs():
         apis.train(toy_config(tmp_path))
     assert (tmp_path / 'iter_10.pth').exists() and lock.read_text() == ''
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:
+    for name in ('train.lock', 'archive.jsonl'):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match=r'train\.lock cannot be used \(Is a directory\): move'):
+        apis.train(toy_config(tmp_path))
+    with pytest.raises(UsageError, match=r'archive\.jsonl cannot be used'), disk_errors(tmp_path):
+        Archive.open(tmp_path, {}, resume=True)
 
 
 def test_who_has_it_is_written_and_forgotten(tmp_path: Path) -> None:

@@ -103,10 +103,11 @@ def test_another_search_is_refused(tmp_path):
     assert bytes_of(tmp_path) == before
 
 
-def test_a_damaged_line_is_named(tmp_path):
+@pytest.mark.parametrize('line', ['{"index": 3, "ar', '[' * 10_000])
+def test_a_damaged_line_is_named(line, tmp_path):
     run(tmp_path)
     lines = bytes_of(tmp_path).splitlines(keepends=True)
-    lines[4] = b'{"index": 3, "ar\n'
+    lines[4] = f'{line}\n'.encode()
     (tmp_path / 'archive.jsonl').write_bytes(b''.join(lines))
     with pytest.raises(UsageError, match='line 5 of .* is damaged'):
         run(tmp_path, resume=True)

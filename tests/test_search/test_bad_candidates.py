@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from multiprocessing import get_context
@@ -18,12 +19,13 @@ from nasvit_mm.search import Archive, InProcess, OnExecutor, Workers, search
 from nasvit_mm.search.evaluators.workers import VISIBLE
 from tests.test_search.common import TOY, algorithm, problem, run, spec
 from tests.test_search.test_archive import bytes_of, calls
-from tests.test_search.toy import Toy
+from tests.test_search.toy import Own, Toy
 
 FORK = get_context('fork')  # a fork has what takes a fresh process seconds to import
 LIMIT, BAD = 0.3, 13
 REASONS = {
     'raise': 'the evaluator Toy raises RuntimeError: boom',
+    'raise otherwise': 'the evaluator Toy raises Own: boom',
     'exit': 'the evaluator Toy raises SystemExit: 3',
     'leave': 'it ended its worker process (exit code 4)',
     'kill': 'it ended its worker process (SIGKILL: was there too little memory?)',
@@ -62,9 +64,33 @@ def test_on_workers(harm, tmp_path):
     assert again == records and not log.exists()
 
 
-@pytest.mark.parametrize('harm', ['raise', 'exit', 'hang'])
+@pytest.mark.parametrize('harm', ['raise', 'raise otherwise', 'exit', 'hang'])
 def test_in_this_process(harm, tmp_path):
     harmed(tmp_path, harm, InProcess(LIMIT if harm == 'hang' else None))
+
+
+@pytest.mark.parametrize('place', ['here', 'workers'])
+def test_getting_ready_is_no_candidates_time(place, tmp_path, monkeypatch):
+    """After one that hangs the evaluators are built anew: no other candidate is to blame for how
+    long that takes.
+    """
+    build = Toy.__init__
+
+    def slow(self, *args, **kwargs):
+        time.sleep(2 * LIMIT)
+        build(self, *args, **kwargs)
+
+    monkeypatch.setattr(Toy, '__init__', slow)
+    with closing(workers(2, LIMIT)) as processes:
+        harmed(tmp_path, 'hang', processes if place == 'workers' else InProcess(LIMIT))
+
+
+def test_a_worker_that_never_gets_ready_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr('nasvit_mm.search.evaluators.workers.STARTING', LIMIT)
+    monkeypatch.setattr(Toy, '__init__', lambda *args, **kwargs: time.sleep(1000))
+    reason = r'none of 12 .*its worker process was not ready after 0\.3 s'
+    with closing(workers(4, LIMIT / 2)) as backend, pytest.raises(UsageError, match=reason):
+        run(tmp_path, backend=backend)
 
 
 @pytest.mark.parametrize('harm', ['raise', 'exit'])
@@ -187,14 +213,25 @@ def test_debug_shows_the_traceback(monkeypatch, capsys):
     assert 'Traceback' in capsys.readouterr().err
 
 
-def test_an_evaluator_that_cannot_be_built_is_named(monkeypatch, tmp_path):
+@pytest.mark.parametrize('error', [KeyError('weights'), SystemExit('weights'), Own('weights')])
+def test_an_evaluator_that_cannot_be_built_is_named(error, monkeypatch, tmp_path):
     def init(self, *args, **kwargs):
-        raise KeyError('weights')
+        raise error
 
     monkeypatch.setattr(Toy, '__init__', init)
+    reason = f"evaluator Toy cannot be built: {type(error).__name__}: '?weights'?$"
     for backend in (None, workers(1)):
-        with pytest.raises(UsageError, match="evaluator Toy cannot be built: KeyError: 'weights'"):
+        with pytest.raises(UsageError, match=reason):
             run(tmp_path, resume=True, backend=backend)
+
+
+def test_ctrl_c_is_no_candidates_failure(monkeypatch, tmp_path):
+    def interrupt(self, arch):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Toy, '__call__', interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
 
 
 # ---------------------------------------------------------------------- executors

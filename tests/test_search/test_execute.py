@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import pytest
@@ -12,6 +12,7 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.search import OnDask, OnExecutor
 from tests.test_search.common import TOY, run, spec
 from tests.test_search.test_archive import bytes_of, calls
+from tests.test_search.test_bad_candidates import sum_of_genes
 from tests.test_search.toy import Toy
 
 
@@ -60,6 +61,49 @@ def test_a_dask_worker_is_killed(tmp_path):
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
     # What the victim had not handed over yet is evaluated anew, not what the search had.
     assert len(set(calls(log))) == 36 and len(calls(log)) <= 36 + 12
+
+
+@pytest.mark.slow
+def test_a_time_limit_below_what_a_restart_takes_blames_no_innocent(tmp_path):
+    """A worker that is restarted takes seconds to import torch; that is no candidate's time."""
+    from distributed import Client, LocalCluster
+
+    sums = [sum_of_genes(r['arch']) for r in run(tmp_path / 'serial', 'random', generations=1)]
+    bad = next(s for s in sums if sum(other % s == 0 for other in sums) == 1)
+    with (
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        backend = OnDask(client, cluster.scheduler_address, time_limit=1.0)
+        hangs = dict(TOY, harm='hang', bad=bad)
+        records = run(tmp_path, 'random', generations=1, evaluator=hangs, backend=backend)
+    failed = {r['index']: r['failed'] for r in records if 'failed' in r}
+    assert failed == {sums.index(bad): 'it took longer than time_limit = 1 s'}
+
+
+class Unsure(ThreadPoolExecutor):
+    """Fails of itself, as Dask does where it cannot read what it is sent."""
+
+    submitted, fails = 0, range(3, 4)
+
+    def submit(self, *args):
+        self.submitted += 1
+        if self.submitted not in self.fails:
+            return super().submit(*args)
+        future = Future()
+        future.set_exception(RuntimeError('Error during deserialization'))
+        return future
+
+
+def test_an_executor_that_fails_of_itself(tmp_path):
+    with Unsure(1) as executor:
+        assert not any('failed' in r for r in run(tmp_path / 'a', backend=OnExecutor(executor)))
+        executor.fails = range(10_000)
+        reason = r'none of 12 .*there \(RuntimeError: Error during deserialization\); mend'
+        with pytest.raises(UsageError, match=reason):
+            run(tmp_path / 'b', backend=OnExecutor(executor))
 
 
 class Broken(ThreadPoolExecutor):

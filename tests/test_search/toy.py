@@ -17,8 +17,17 @@ def fail() -> None:
     raise RuntimeError('boom\nmore of it')
 
 
+class Own(BaseException):
+    """What a library of a user raises."""
+
+
+def fail_otherwise() -> None:
+    raise Own('boom')
+
+
 HARMS = {
     'raise': fail,
+    'raise otherwise': fail_otherwise,
     'exit': lambda: sys.exit(3),
     'leave': lambda: os._exit(4),
     'kill': lambda: os.kill(os.getpid(), signal.SIGKILL),

@@ -7,7 +7,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -262,6 +265,55 @@ def test_a_dask_cluster(tmp_path):
         )
     assert done.returncode == 0, done.stderr[-3000:]
     assert archive(tmp_path / 'serial') == archive(tmp_path / 'dask')
+
+
+@contextmanager
+def dask(folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+    """A scheduler and a worker, each a process of its own; yields the first and its address."""
+    file, env = folder / 'scheduler.json', dict(os.environ, PYTHONPATH=str(ROOT))
+    file.unlink(missing_ok=True)
+    commands = (
+        ('scheduler', '--host', '127.0.0.1', '--port', '0', '--no-dashboard'),
+        ('worker', '--nthreads', '1', '--no-dashboard', '--no-nanny'),
+    )
+    processes = []
+    try:
+        for name, *arguments in commands:
+            command = [sys.executable, '-m', f'distributed.cli.dask_{name}', *arguments]
+            command += ['--scheduler-file', str(file)]
+            processes.append(subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL))
+            while not file.exists():
+                assert processes[-1].poll() is None
+                time.sleep(0.05)
+        yield processes[0], json.loads(file.read_text())['address']
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_scheduler_of_dask_that_is_killed(tmp_path, monkeypatch):
+    """The search ends in seconds, keeps what was evaluated, and resumes with another one."""
+    monkeypatch.setenv('DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT', '3s')
+    path, cut = toy(tmp_path, 0.3), tmp_path / 'cut'
+    with dask(tmp_path) as (scheduler, address):
+        search = begin('search', path, '--work-dir', cut, '--dask', address)
+        while not (cut / 'archive.jsonl').exists() or archive(cut).count(b'\n') < 9:
+            assert search.poll() is None, search.communicate()
+            time.sleep(0.05)
+        scheduler.kill()
+        killed = time.monotonic()
+        _, said = search.communicate(timeout=120)
+        assert time.monotonic() - killed < 45
+    assert f'--dask {address}: the scheduler is gone' in error_line(search.returncode, said)
+    kept = archive(cut)
+    assert 9 <= kept.count(b'\n') < 25 and kept.endswith(b'\n')
+    with dask(tmp_path) as (_, address):
+        again = start('search', path, '--work-dir', cut, '--resume', '--dask', address)
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert start('search', path, '--work-dir', tmp_path / 'whole').returncode == 0
+    assert archive(cut) == archive(tmp_path / 'whole')
 
 
 @pytest.mark.slow

@@ -19,6 +19,14 @@ class CandidateError(Exception):
     """An evaluator could not measure a candidate; the message names the evaluator and says why."""
 
 
+class Overdue(BaseException):
+    """A candidate took too long; no evaluator that catches exceptions keeps it."""
+
+
+# What is no deed of a user's code, whatever else it raises.
+INTERRUPTIONS = (KeyboardInterrupt, GeneratorExit, Overdue)
+
+
 class SubnetEvaluator:
     """Base: metrics of one architecture, the same in whatever order candidates come.
 
@@ -139,7 +147,7 @@ class Evaluators:
         """Measure an architecture in the form of ``Arch.to_dict()``.
 
         Raises:
-            CandidateError: an evaluator raised, or called ``sys.exit``.
+            CandidateError: an evaluator raised whatever it may, or called ``sys.exit``.
             UsageError: an evaluator gives something else than numbers by name, or two give metrics
                 of one name.
         """
@@ -147,7 +155,9 @@ class Evaluators:
         for place, evaluator in enumerate(self.evaluators):
             try:
                 given = evaluator(evaluator.space.arch(arch))
-            except (Exception, SystemExit) as error:
+            except INTERRUPTIONS:
+                raise
+            except BaseException as error:
                 raise CandidateError(
                     f'the evaluator {self.specs[place].type} raises {raised(error)}'
                 ) from error
@@ -167,8 +177,11 @@ class Evaluators:
 
 def _numbers(evaluator: SubnetEvaluator, given: Any) -> dict[str, float]:
     try:
-        return {name: float(value) for name, value in given.items()}
-    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        found = {name: float(value) for name, value in given.items()}
+        if not all(isinstance(name, str) for name in found):
+            raise TypeError('a name that is no text')
+        return found
+    except Exception as error:  # of whatever stands for a number
         raise CandidateError(
             f'the evaluator {type(evaluator).__name__} gives {shown_value(given)}, expected a '
             'dict of numbers by name'
@@ -209,7 +222,9 @@ def describe_evaluator(cfg: Mapping[str, Any]) -> dict[str, Any]:
         raise
     except TypeError as error:
         raise UsageError(f'evaluator {cfg["type"]}: {error}') from error
-    except Exception as error:
+    except INTERRUPTIONS:
+        raise
+    except BaseException as error:
         raise UsageError(f'evaluator {cfg["type"]}: describe raises {raised(error)}') from error
 
 
@@ -238,5 +253,7 @@ def _built(
         raise
     except TypeError as error:
         raise UsageError(f'evaluator {name}: {error}') from error
-    except Exception as error:
+    except INTERRUPTIONS:
+        raise
+    except BaseException as error:
         raise UsageError(f'evaluator {name} cannot be built: {raised(error)}') from error

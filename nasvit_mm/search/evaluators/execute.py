@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
+from nasvit_mm.building import plain_files
 from nasvit_mm.errors import UsageError, debugging
 from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, EvaluatorSpec
 
 TRIES = 2  # of a candidate, before it counts as failed
 TIME_LIMIT = 3600.0  # seconds of a candidate, by default
+STARTING = 600.0  # seconds, or the limit of a candidate if that is more, of a worker to get ready
 
 Specs = tuple[EvaluatorSpec, ...]
 Arch = Mapping[str, Any]  # as of Arch.to_dict()
@@ -77,9 +79,15 @@ _LOCK = threading.Lock()
 _built = lru_cache(maxsize=2)(Evaluators)
 
 
+def prepare(specs: Specs) -> None:
+    """Build the evaluators in a worker that is new, which is no candidate's time."""
+    with _LOCK, plain_files():
+        _built(specs)
+
+
 def evaluate_candidate(specs: Specs, arch: Arch) -> Outcome:
     """Measure a candidate in a worker: evaluators are built once in each process, and its threads
     take turns.
     """
-    with _LOCK:
+    with _LOCK, plain_files():
         return outcome(_built(specs), arch)

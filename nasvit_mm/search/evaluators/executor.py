@@ -68,6 +68,9 @@ class OnExecutor:
                 yield place, Failed(reason)
             together = len(waiting) > FEW
 
+    def prepare(self, specs: Specs) -> None:
+        """Let workers that are new get ready, before the time of any candidate begins."""
+
     def check(self) -> None:
         """Check, every second, that there is still somebody who evaluates.
 
@@ -94,6 +97,7 @@ class OnExecutor:
         self, specs: Specs, archs: Sequence[Arch], places: Sequence[int]
     ) -> Iterator[tuple[int, Outcome | Lost]]:
         """Yield what becomes of candidates, each of which is submitted once."""
+        self.prepare(specs)
         futures = self._submit(specs, archs, places)
         try:
             pending, last = set(futures), time.monotonic()
@@ -120,6 +124,10 @@ class OnExecutor:
             return Lost(f'it ended its worker ({raised(error)})')
         except CancelledError:
             return Lost('it was cancelled')
+        except UsageError:  # an evaluator that cannot be built
+            raise
+        except Exception as error:  # of the executor: what is sent cannot be read there, ...
+            return Lost(f'it could not be evaluated there ({raised(error)})')
 
     def _submit(
         self, specs: Specs, archs: Sequence[Arch], places: Sequence[int]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nasvit_mm.files import write_text
-from nasvit_mm.search.evaluators.base import CandidateError, Evaluators
+from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, Overdue
 from nasvit_mm.search.evaluators.execute import Arch, Outcome, Result, Specs, outcome, overdue
 from nasvit_mm.search.evaluators.workers import Workers
 
@@ -35,9 +35,12 @@ class InProcess:
 
     def measure(self, specs: Specs, arch: Arch) -> dict[str, float]:
         """Return the metrics of one candidate."""
+        self._build(specs)
+        return self.evaluators(arch)
+
+    def _build(self, specs: Specs) -> None:
         if self.evaluators is None or self.evaluators.specs != specs:
             self.evaluators = Evaluators(specs)
-        return self.evaluators(arch)
 
     def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
         for place, arch in enumerate(archs):
@@ -49,10 +52,11 @@ class InProcess:
             yield place, found
 
     def _in_time(self, specs: Specs, arch: Arch) -> dict[str, float]:
+        self._build(specs)  # that is not the candidate's time
         try:
             with _limited(self.time_limit):
-                return self.measure(specs, arch)
-        except _Overdue:
+                return self.evaluators(arch)
+        except Overdue:
             self.evaluators = None  # they were left in the midst of something
             raise CandidateError(overdue(self.time_limit)) from None
 
@@ -79,17 +83,13 @@ class InProcess:
         return self.note.read_text() if self.note and self.note.exists() else None
 
 
-class _Overdue(BaseException):
-    """A candidate took too long; no evaluator that catches exceptions keeps it."""
-
-
 @contextmanager
 def _limited(seconds: float | None) -> Iterator[None]:
     """Interrupt the block after so many seconds, by the alarm that Unix has for the main thread; an
     alarm of somebody else's that is due before stays as it is.
 
     Raises:
-        _Overdue: the block took longer.
+        Overdue: the block took longer.
     """
     there, _ = signal.getitimer(signal.ITIMER_REAL)
     in_main = threading.current_thread() is threading.main_thread()
@@ -98,7 +98,7 @@ def _limited(seconds: float | None) -> Iterator[None]:
         return
 
     def interrupt(*_: object) -> None:
-        raise _Overdue
+        raise Overdue
 
     began, before = time.monotonic(), signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from nasvit_mm.errors import UsageError, first_line
-from nasvit_mm.search.evaluators.execute import evaluate_candidate
-from nasvit_mm.search.evaluators.executor import OnExecutor
+from nasvit_mm.search.evaluators.execute import STARTING, Specs, evaluate_candidate, prepare
+from nasvit_mm.search.evaluators.executor import LOOK, OnExecutor
 
 PATIENCE = 60.0  # seconds to wait for a worker, or for a scheduler that is gone to come back
 RESTARTS = 5  # times that patience, for all workers may be restarted one after another
@@ -40,6 +40,7 @@ class OnDask(OnExecutor):
         super().__init__(client.get_executor(pure=False), [KilledWorker], time_limit)
         self.client, self.address, self.patience = client, address, patience
         self._looked = self._staffed = time.monotonic()
+        self._ready: set[str] = set()  # workers that have built the evaluators
 
     @classmethod
     @contextmanager
@@ -56,6 +57,26 @@ class OnDask(OnExecutor):
             await_workers(client, address)
             yield cls(client, address, time_limit)
 
+    def prepare(self, specs: Specs) -> None:
+        """See :class:`OnExecutor`; a worker that was restarted imports torch before all else."""
+        if self.time_limit is None:
+            return
+        while not (there := self._workers()):
+            self.check()
+            time.sleep(LOOK)
+        fresh = set(there) - self._ready
+        waiting = {
+            worker: self.client.submit(prepare, specs, workers=[worker], pure=False)
+            for worker in fresh
+        }
+        end = time.monotonic() + max(self.time_limit, STARTING)
+        while waiting and time.monotonic() < end:
+            self.check()
+            there = self._workers()
+            waiting = {w: task for w, task in waiting.items() if w in there and not task.done()}
+            time.sleep(LOOK / 10)
+        self._ready |= fresh
+
     def check(self) -> None:
         """See :class:`OnExecutor`; wait for a scheduler that is gone to come back."""
         began = time.monotonic()
@@ -66,13 +87,7 @@ class OnDask(OnExecutor):
         if time.monotonic() - self._looked < self.patience / 8:
             return
         self._looked = time.monotonic()
-        try:
-            about = self.client.sync(self.client.scheduler.identity, callback_timeout=self.patience)
-        except OUT_OF_TIME as error:
-            raise UsageError(self._no_scheduler()) from error
-        except OSError:  # the connection ended just now: its status will say so
-            return
-        if about['workers']:
+        if self._workers():
             self._staffed = self._looked
         elif self._looked - self._staffed > RESTARTS * self.patience:  # nannies restart them
             raise UsageError(
@@ -80,6 +95,16 @@ class OnDask(OnExecutor):
                 f'{RESTARTS * self.patience:.0f} s: start some (dask worker {self.address}); '
                 f'{GOES_ON}'
             )
+
+    def _workers(self) -> Collection[str]:
+        """Return the addresses of all workers."""
+        try:
+            about = self.client.sync(self.client.scheduler.identity, callback_timeout=self.patience)
+        except OUT_OF_TIME as error:
+            raise UsageError(self._no_scheduler()) from error
+        except OSError:  # the connection ended just now: its status will say so
+            return ()
+        return about['workers']
 
     def _no_scheduler(self) -> str:
         return f'--dask {self.address}: the scheduler is gone; start one; {GOES_ON}'
@@ -91,6 +116,7 @@ class OnDask(OnExecutor):
             for worker, keys in self.client.processing().items()
             if any(str(key).startswith(name) for key in keys)
         ]
+        self._ready -= set(stuck)
         try:
             self.client.restart_workers(stuck, timeout=self.patience)
         except OUT_OF_TIME:  # they are ended, and may come back: see `check`

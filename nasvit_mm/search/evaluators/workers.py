@@ -14,6 +14,7 @@ from typing import Any
 from nasvit_mm.errors import UsageError, raised
 from nasvit_mm.runtime import end_with_parent
 from nasvit_mm.search.evaluators.execute import (
+    STARTING,
     TRIES,
     Arch,
     Failed,
@@ -23,6 +24,7 @@ from nasvit_mm.search.evaluators.execute import (
     Specs,
     evaluate_candidate,
     overdue,
+    prepare,
 )
 
 VISIBLE = 'CUDA_VISIBLE_DEVICES'
@@ -37,7 +39,7 @@ class Workers:
 
     Args:
         number: of processes, which start when there is something to evaluate.
-        time_limit: seconds of a candidate, the building of the evaluators with it; None: no limit.
+        time_limit: seconds of a candidate, from when its process is ready; None: no limit.
         gpus: as in ``CUDA_VISIBLE_DEVICES``; None: all that this process sees.
         watch: called every second while candidates are evaluated; what it raises ends that.
         context: of multiprocessing; None: fresh processes.
@@ -109,7 +111,7 @@ class Worker:
     def __init__(self, context: Any, gpu: str | None) -> None:
         self.context, self.gpu = context, gpu
         self.process = self.pipe = self.place = None
-        self._deadline = float('inf')
+        self._ready, self._deadline = False, float('inf')
 
     @property
     def busy(self) -> bool:
@@ -130,8 +132,8 @@ class Worker:
             self.process.start()
             theirs.close()
         self.place = place
-        limit = float('inf') if time_limit is None else time_limit
-        self._limit, self._deadline = limit, time.monotonic() + limit
+        self._limit = float('inf') if time_limit is None else time_limit
+        self._ready, self._deadline = False, time.monotonic() + max(self._limit, STARTING)
         try:
             self.pipe.send((specs, arch))
         except OSError:  # it ended just now: see `answer`
@@ -145,6 +147,9 @@ class Worker:
         try:
             if self.pipe.poll():
                 found = self.pipe.recv()
+                if found is None:  # it is ready, and begins
+                    self._ready, self._deadline = True, time.monotonic() + self._limit
+                    return None
                 self.place = None
                 return found
         except (EOFError, OSError):
@@ -153,7 +158,8 @@ class Worker:
             self.process.join()
             found = Lost(f'it ended its worker process ({_how_ended(self.process.exitcode)})')
         elif self.time_left() <= 0:
-            found = Lost(overdue(self._limit))
+            slow = f'its worker process was not ready after {max(self._limit, STARTING):g} s'
+            found = Lost(overdue(self._limit) if self._ready else slow)
         else:
             return None
         self.end()
@@ -188,6 +194,8 @@ def serve(pipe: Connection, gpu: str | None, parent: int) -> None:
         except EOFError:
             return
         try:
+            prepare(specs)
+            pipe.send(None)
             answer = evaluate_candidate(specs, arch)
         except UsageError as error:
             answer = error

@@ -108,7 +108,7 @@ class Archive:
             for line in self.ahead_path.read_bytes().splitlines():
                 try:
                     self._take(_checked(json.loads(line), AHEAD_FORM))
-                except ValueError:  # cut off
+                except (ValueError, RecursionError):  # cut off
                     continue
 
     def _take(self, record: dict[str, Any]) -> None:
@@ -230,7 +230,7 @@ def _parsed(path: str | Path, data: bytes) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(data.splitlines()):
         try:
             yield _checked(json.loads(line), FORM if number else {}, number - 1)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(
                 f'line {number + 1} of {path} is damaged ({error}): restore the file, '
                 'or give another --work-dir'
