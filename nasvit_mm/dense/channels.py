@@ -104,7 +104,11 @@ def _message(
     if own is not None and not which:
         option, output = own
         options = [f'set {where}.{part}.{option}={given[output]}']
-    if source == 'backbone' or not options:
+    fixed = _fixed_width(model)
+    if fixed is not None and source == 'backbone':  # what else takes the map has to follow
+        fits = given == [fixed]
+        options = options if fits and options else [f'give the backbone out_width={fixed}']
+    elif source == 'backbone' or not options:
         options.append(f'give the backbone {_out_width(taken, given)}')
     start = (
         f'{where}.{part} does not fit the {source}, which'
@@ -115,6 +119,15 @@ def _message(
         f'{start} gives {given}{which}: {where}.{misfit.name} {misfit.problem}; '
         f'{", or ".join(options)}'
     )
+
+
+def _fixed_width(model: nn.Module) -> int | None:
+    """Return the width that a ``shared_head`` takes, the last stage of a ResNet in detectors of the
+    C4 kind, which no option changes; None without one.
+    """
+    shared = child(model, 'roi_head.shared_head')
+    convolutions = (m for m in shared.modules() if isinstance(m, nn.Conv2d)) if shared else ()
+    return next((m.in_channels for m in convolutions), None)
 
 
 def _also(module: nn.Module, where: str, part: str, fitted: Any) -> str:

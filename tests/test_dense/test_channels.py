@@ -116,3 +116,18 @@ def test_a_model_that_fails_in_another_way_passes() -> None:
     model.decode_head = Odd()
     model.auxiliary_head = None
     check_channels(model)
+
+
+def test_a_stage_of_a_resnet_as_shared_head_says_the_width() -> None:
+    """Of the C4 kind: no option of the model changes it, so that the backbone's does."""
+    path = 'faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py'
+    model = zoo_model(Entry('mmdet', path, (2,), (1024,)))
+    model.roi_head.bbox_head.in_channels = 2048
+    model.backbone.pop('out_width')
+    cfg = Config(dict(model=model))
+    for message in (r'.*; give the backbone out_width=1024$', r'.*; set .*in_channels=1024$'):
+        with pytest.raises(UsageError, match=message):
+            check_channels(build(cfg))
+        cfg.model.backbone.out_width = 1024
+    cfg.model.rpn_head.in_channels = 1024
+    check_channels(build(cfg))
