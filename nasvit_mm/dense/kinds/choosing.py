@@ -125,6 +125,8 @@ def _extracted(
 ) -> Tensor:
     """Cut an equal share of the regions out of each level, where their size would say which."""
     shares = regions.tensor_split(len(maps))
+    if any(x.shape[1] != extractor.out_channels for x in maps):  # as it would when it writes them
+        raise RuntimeError(f'regions of {extractor.out_channels} channels of maps of others')
     return torch.cat(
         [layer(x, share) for layer, x, share in zip(extractor.roi_layers, maps, shares)]
     )
