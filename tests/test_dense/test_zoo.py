@@ -216,6 +216,15 @@ def test_parts_are_there(case: tuple[str, Case]) -> None:
     assert cost.params['backbone'] == backbone
 
 
+def test_heads_that_choose_themselves() -> None:
+    """Of Sparse R-CNN the prediction is what it computes, (images, queries, ...)."""
+    model = MODELS.build(config_of('sparse_rcnn', 'nasvit'))
+    model.eval()
+    with torch.no_grad():
+        boxes, scores = kind_of(model).prediction_fn(model, SIZE)(model, torch.zeros(2, 3, *SIZE))
+    assert boxes.shape == (2, *scores.shape[1:], 4)
+
+
 def test_channels_are_not_refused(case: tuple[str, Case]) -> None:
     check_channels(case[1].model)
 

@@ -31,7 +31,8 @@ def predict(model: nn.Module, images: Tensor, size: tuple[int, int]) -> list[Any
         size: (height, width) of the images.
 
     Returns:
-        What every head gave the code that chooses: tensors, or nested ones.
+        What every head gave the code that chooses, or what is predicted where none did: tensors,
+        or nested ones.
     """
     from mmdet.structures import DetDataSample
 
@@ -74,7 +75,7 @@ def _all_chosen(model: nn.Module, outputs: list[Any]) -> Iterator[None]:
                 put(module, '_get_fine_grained_point_feats', partial(_points, module))
             if type(module).forward is SingleRoIExtractor.forward:
                 put(module, 'forward', partial(_extracted, module))
-        put(model, 'add_pred_to_datasample', lambda samples, results: samples)
+        put(model, 'add_pred_to_datasample', partial(_predicted, outputs))
         yield
 
 
@@ -97,6 +98,16 @@ def _chosen(head: nn.Module, outputs: list[Any], *args: Any, **kwargs: Any) -> l
             masks = MORE[name](head, instances, index, *args, **kwargs)
             outputs.extend([masks] if torch.is_tensor(masks) else [])
     return found
+
+
+def _predicted(outputs: list[Any], samples: list[Any], results: Any) -> list[Any]:
+    """Keep what is predicted where no head gave anything to code that chooses: the heads of Sparse
+    R-CNN choose themselves, always as many.
+    """
+    if not outputs:
+        named = [result.to_dict() for result in results]
+        outputs += [torch.stack([r[k] for r in named]) for k in ('bboxes', 'scores')]
+    return samples
 
 
 def named(head: nn.Module, names: Iterable[str]) -> list[str]:
