@@ -216,6 +216,33 @@ def test_parts_are_there(case: tuple[str, Case]) -> None:
     assert cost.params['backbone'] == backbone
 
 
+@pytest.mark.parametrize(
+    ('name', 'numbers'),
+    [
+        ('fcos', {}),
+        ('faster_rcnn', dict(regions=30)),
+        ('cascade_mask_rcnn', dict(regions=30, instances=7)),
+        ('fast_rcnn', dict(regions=1000)),
+        ('condinst', dict(instances=7)),
+        ('solov2', dict(instances=7)),
+        ('sparse_rcnn', dict(queries=20)),
+        ('detr', dict(queries=20)),
+        ('ddq', dict(queries=20)),
+        ('mask2former', dict(queries=20)),
+        ('seg maskformer', dict(queries=20)),
+        ('seg point_rend', {}),
+    ],
+)
+def test_numbers_that_a_count_is_of_are_stated(name: str, numbers: dict[str, int]) -> None:
+    model = config_of(name, 'nasvit')
+    if model.get('test_cfg'):
+        forced(model.test_cfg, max_per_img=7)
+        if 'rpn' in model.test_cfg and model.test_cfg.rpn:
+            model.test_cfg.rpn.max_per_img = 30
+    built = MODELS.build(model)
+    assert kind_of(built).counted_with(built) == numbers
+
+
 def test_heads_that_choose_themselves() -> None:
     """Of Sparse R-CNN the prediction is what it computes, (images, queries, ...)."""
     model = MODELS.build(config_of('sparse_rcnn', 'nasvit'))

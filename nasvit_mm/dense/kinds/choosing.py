@@ -46,6 +46,30 @@ def predict(model: nn.Module, images: Tensor, size: tuple[int, int]) -> list[Any
     return outputs
 
 
+def numbers(model: nn.Module) -> dict[str, int]:
+    """Return how many ``queries``, ``regions`` and ``instances`` of an image `predict` takes, those
+    that the model has.
+    """
+    roi, rpn = (getattr(model, name, None) for name in ('roi_head', 'rpn_head'))
+    heads = [getattr(model, name, None) for name in ('bbox_head', 'mask_head', 'panoptic_head')]
+    asked = next((m.num_queries for m in (model, *heads) if hasattr(m, 'num_queries')), None)
+    if hasattr(rpn, 'num_proposals'):  # Sparse R-CNN's, which learns them
+        asked = rpn.num_proposals
+    found = {} if asked is None else dict(queries=asked)
+    if roi is not None and asked is None:
+        found['regions'] = REGIONS if rpn is None else _most(rpn.test_cfg)
+        if roi.with_mask:
+            found['instances'] = _most(roi.test_cfg)
+    masks = next((head for head in heads if head is not None and named(head, MORE)), None)
+    if masks is not None:
+        found['instances'] = _most(masks.test_cfg)
+    return found
+
+
+def _most(test_cfg: Any) -> int:
+    return (test_cfg or {}).get('max_per_img', INSTANCES)
+
+
 @contextlib.contextmanager
 def _all_chosen(model: nn.Module, outputs: list[Any]) -> Iterator[None]:
     """Replace, in this context, what a detector chooses by; outputs of heads are appended."""
@@ -89,8 +113,7 @@ def _chosen(head: nn.Module, outputs: list[Any], *args: Any, **kwargs: Any) -> l
     metas = kwargs.get('batch_img_metas')
     if metas is None:
         metas = next(v for v in given if isinstance(v, list) and v and isinstance(v[0], dict))
-    cfg = kwargs.get('rcnn_test_cfg') or getattr(head, 'test_cfg', None) or {}
-    number = cfg.get('max_per_img', INSTANCES)
+    number = _most(kwargs.get('rcnn_test_cfg') or getattr(head, 'test_cfg', None))
     maps = next(_flat(given))
     found = [_instances(number, meta, maps) for meta in metas]
     for name in named(head, MORE):
