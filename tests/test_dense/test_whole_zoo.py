@@ -52,7 +52,6 @@ LEFT_OUT = {
         'ld': 'fetches its teacher',
         'cascade_rpn/cascade-rpn_r50-caffe_fpn_1x_coco.py': 'mmdet cannot build its head',
         'clrnet': 'names a preprocessor that mmdet does not have',
-        'dcnv2': 'deform_roi_pool has no form without a compiler',
     },
 }
 

@@ -29,6 +29,7 @@ HEADS = {  # what only counting tells from what is in the zoo of the other tests
     'double_heads': Entry('mmdet', 'double_heads/dh-faster-rcnn_r50_fpn_1x_coco.py'),
     'scnet': Entry('mmdet', 'scnet/scnet_r50_fpn_1x_coco.py'),
     'boxinst': Entry('mmdet', 'boxinst/boxinst_r50_fpn_ms-90k_coco.py'),
+    'mdpool': Entry('mmdet', 'dcnv2/faster-rcnn_r50_fpn_mdpool_1x_coco.py'),
     'fast_rcnn': Entry('mmdet', 'fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py'),
     'lad': Entry('mmdet', 'lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py'),
     'dab_detr': Entry('mmdet', 'dab_detr/dab-detr_r50_8xb2-50e_coco.py', (3,), (2048,)),
@@ -54,7 +55,7 @@ QUICK = [  # one of every head that is counted in a way of its own
     *('sepbn', 'rtmdet-ins', 'condinst', 'yolact', 'solov2'),
     *('mask_rcnn', 'grid_rcnn', 'groie', 'ms_rcnn', 'point_rend', 'scnet', 'double_heads', 'htc'),
     *('panoptic_fpn', 'sparse_rcnn', 'queryinst', 'fast_rcnn'),
-    *('detr', 'deformable_detr', 'ddq', 'mask2former', 'maskformer'),
+    *('detr', 'deformable_detr', 'ddq', 'mask2former', 'maskformer', 'mdpool'),
 ]
 CASES = [(name, FAMILIES[i % 3]) for i, name in enumerate(QUICK)]  # families in turn
 REST = sorted(set(itertools.product(ENTRIES, FAMILIES)) - set(CASES))

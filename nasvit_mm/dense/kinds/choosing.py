@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -73,6 +74,8 @@ def _most(test_cfg: Any) -> int:
 @contextlib.contextmanager
 def _all_chosen(model: nn.Module, outputs: list[Any]) -> Iterator[None]:
     """Replace, in this context, what a detector chooses by; outputs of heads are appended."""
+    # (mmcv.ops has a function by the name of the module.)
+    deformed = importlib.import_module('mmcv.ops.deform_roi_pool')
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.seg_heads.panoptic_fusion_heads.base_panoptic_fusion_head import (
         BasePanopticFusionHead,
@@ -99,6 +102,7 @@ def _all_chosen(model: nn.Module, outputs: list[Any]) -> Iterator[None]:
                 put(module, '_get_fine_grained_point_feats', partial(_points, module))
             if type(module).forward is SingleRoIExtractor.forward:
                 put(module, 'forward', partial(_extracted, module))
+        put(deformed, 'deform_roi_pool', _cut_deformed)
         put(model, 'add_pred_to_datasample', partial(_predicted, outputs))
         yield
 
@@ -150,7 +154,14 @@ def _instances(number: int, meta: dict[str, Any], like: Tensor) -> InstanceData:
 
 def _cut(layer: nn.Module, maps: Tensor, regions: Tensor) -> Tensor:
     """Return (regions, channels, h, w) of maps (N, channels, H, W), each of a whole map."""
-    whole = F.interpolate(maps, size=tuple(layer.output_size), mode='nearest')
+    return _cut_deformed(maps, regions, None, layer.output_size)
+
+
+def _cut_deformed(
+    maps: Tensor, regions: Tensor, offset: Tensor | None, output_size: Sequence[int], *args: Any
+) -> Tensor:
+    """Return what `_cut` does in the place of mmcv's ``deform_roi_pool``."""
+    whole = F.interpolate(maps, size=tuple(output_size), mode='nearest')
     return whole[regions[:, 0].long()]
 
 
