@@ -360,6 +360,16 @@ def _words(error: Exception) -> str:
             r'a value of type \1 stands where a text or list is expected',
         ),
         (r"'(\w+)' object is not iterable", r'a value of type \1 stands where a list is expected'),
+        (
+            'some parameters appear in more than one parameter group',  # torch, of RTMDet's heads
+            'parts of the model share weights, which paramwise_cfg counts as often: set '
+            'optim_wrapper.paramwise_cfg.bypass_duplicate=True',
+        ),
+        (
+            'base_wd should not be None',  # mmengine
+            'paramwise_cfg multiplies a weight decay that is not there: set '
+            'optim_wrapper.optimizer.weight_decay',
+        ),
         (r'dictionary update sequence element .*', 'a text stands where dict(...) is expected'),
         (
             r'.*\{.*\} in the child config but is of type <class .(\w+).> in base config.*',

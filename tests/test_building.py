@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import BaseLoop, Runner
 
 from nasvit_mm.building import building, read_file
@@ -86,6 +87,26 @@ def test_a_model_that_cannot_be_built(options: dict, said: str) -> None:
 def test_a_batch_of_one() -> None:
     with pytest.raises(UsageError, match='train_dataloader.batch_size=2'), building(Config()):
         torch.nn.BatchNorm2d(2)(torch.zeros(1, 2, 1, 1))
+
+
+@pytest.mark.parametrize(
+    'remedy', ['paramwise_cfg.bypass_duplicate=True', 'optimizer.weight_decay=0.05']
+)
+def test_an_optimizer_over_shared_weights(remedy: str) -> None:
+    shared = torch.nn.Linear(2, 2)
+    model = torch.nn.Sequential(shared, torch.nn.Sequential(shared))
+    optimizer = dict(type='AdamW', lr=1e-3, weight_decay=0.05)
+    wrapper = dict(
+        type='OptimWrapper',
+        optimizer=optimizer,
+        paramwise_cfg=dict(bias_decay_mult=0.0, bypass_duplicate=True),
+    )
+    cfg, (part, key) = Config(dict(optim_wrapper=wrapper)), remedy.partition('=')[0].split('.')
+    del cfg.optim_wrapper[part][key]
+    with pytest.raises(UsageError, match=f'set optim_wrapper.{part}.{key}'), building(cfg):
+        build_optim_wrapper(model, cfg.optim_wrapper)
+    cfg.merge_from_dict({f'optim_wrapper.{part}.{key}': wrapper[part][key]})
+    build_optim_wrapper(model, cfg.optim_wrapper)
 
 
 def test_training_is_no_building() -> None:

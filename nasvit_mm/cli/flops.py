@@ -6,6 +6,7 @@
 
 For any segmentor and detector of this project, of mmseg and of mmdet.  Attention is counted.  The
 figures are MACs (multiply-adds), what papers call FLOPs; torch's own counter prints twice that.
+Queries, regions and instances of a detector are as many as it takes at most; how many, is printed.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 dict(
                     config=args.config,
                     input_size=cost.input_size,
+                    counted_with=cost.counted_with,
                     macs=cost.macs,
                     params=cost.params,
                     total_macs=cost.total_macs,
@@ -55,7 +57,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def table(cost: ModelCost, config: str) -> Table:
     """Lay parts out below one another; G = 10^9 MACs for one image."""
-    out = Table(title=f'{config} at {cost.input_size[0]} x {cost.input_size[1]}')
+    many = ', '.join(f'{number} {name}' for name, number in cost.counted_with.items())
+    out = Table(
+        title=f'{config} at {cost.input_size[0]} x {cost.input_size[1]}',
+        caption=f'an image, with {many}' if many else None,
+    )
     for column in ('part', 'MACs', 'share', 'parameters'):
         out.add_column(column, justify='left' if column == 'part' else 'right')
     for part, macs in cost.macs.items():

@@ -30,6 +30,7 @@ class CocoSet(NamedTuple):
         images: folder of its images.
         turned: whether its images are turned as EXIF says.
         masks: whether segmentations are used.
+        polygons: whether only those that are polygons are, by ``poly2mask=False``.
         annotated: whether there have to be annotations, which predictions do without.
     """
 
@@ -38,6 +39,7 @@ class CocoSet(NamedTuple):
     images: str
     turned: bool
     masks: bool
+    polygons: bool
     annotated: bool
 
 
@@ -81,6 +83,7 @@ def coco_set(where: str, dataset: Mapping[str, Any], metrics: Iterable[Any] = ()
         os.path.join(root, prefix),
         turns_images(iter(steps)),
         any(s.get('with_mask') for s in steps) or segm,
+        any(s.get('with_mask') and not s.get('poly2mask', True) for s in steps),
         not metrics or not all(m.get('format_only') for m in metrics),
     )
 
@@ -139,7 +142,13 @@ def check_coco_set(one: CocoSet, split: str, problems: Problems, cache: PassCach
     images = _check_images(one, content, split, own)
     # Boxes are in a size that the image has not: all would be said to be outside.
     check_coco(
-        one.ann_file, content, split if one.annotated else None, own, masks=one.masks, boxes=not own
+        one.ann_file,
+        content,
+        split if one.annotated else None,
+        own,
+        masks=one.masks,
+        polygons=one.polygons,
+        boxes=not own,
     )
     if not own:
         state = fingerprint('images', images)

@@ -92,6 +92,7 @@ def check_coco(
     problems: Problems,
     *,
     masks: bool = False,
+    polygons: bool = False,
     boxes: bool = True,
 ) -> None:
     """Compare a file's content with COCO's format; boxes with the sizes that it gives.
@@ -103,6 +104,7 @@ def check_coco(
             there need not be any.
         problems: takes what is wrong.
         masks: whether segmentations are used.
+        polygons: whether only those that are polygons are.
         boxes: whether boxes are compared with the sizes of their images.
     """
     here = f'in {path}'
@@ -138,7 +140,7 @@ def check_coco(
         _check_boxes(sound, images, here, problems)
     _warn_of_missing(annotations, path, problems)
     if masks:
-        check_segmentations(sound, images, split, here, problems)
+        check_segmentations(sound, images, split, here, problems, polygons)
     if split:
         _check_used(path, content, split, problems)
 

@@ -21,11 +21,15 @@ def check_segmentations(
     split: str | None,
     here: str,
     problems: Problems,
+    polygons: bool = False,
 ) -> None:
     """Find segmentations that give no mask, and polygons that are elsewhere than their box.
 
     mmdet leaves out polygons of too few points when it trains, and takes numbers on trust;
     pycocotools, which evaluates, fails on them.
+
+    Args:
+        polygons: whether only polygons are read, by ``poly2mask=False``.
     """
     apart, compared = [], 0
     short = []
@@ -53,8 +57,31 @@ def check_segmentations(
                     f'annotation {one["id"]}: polygons in {shown(extent)}, bbox = '
                     f'{shown(one["bbox"])}'
                 )
+    if polygons and split == 'train':
+        _report_run_lengths(annotations, here, problems)
     _report_short(short, len(annotations), split, here, problems)
     _report_apart(apart, compared, here, problems)
+
+
+def _report_run_lengths(annotations: list[Content], here: str, problems: Problems) -> None:
+    """Find single objects that mmdet ignores in training, box and mask, for their masks are run
+    lengths; groups (iscrowd) it ignores in any case.
+    """
+    single = [one for one in annotations if not one.get('iscrowd')]
+    left = [one['id'] for one in single if isinstance(one.get('segmentation'), Mapping)]
+    what = f'segmentations {here} by run lengths, which LoadAnnotations(poly2mask=False) ignores'
+    remedy = 'set poly2mask=True in LoadAnnotations, of all pipelines that train'
+    if left and len(left) == len(single):
+        problems.add(
+            f'{what}, so that nothing is left to train by',
+            f'all {len(left)} annotations of single objects',
+            f'{remedy[0].upper()}{remedy[1:]}.',
+        )
+    elif left:
+        problems.warn(
+            f'{len(left)} of {len(single)} {what} in training, with their boxes, the first: '
+            f'annotation {left[0]}; {remedy}'
+        )
 
 
 def _report_short(

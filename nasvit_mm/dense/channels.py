@@ -50,11 +50,14 @@ def check_channels(model: nn.Module) -> None:
 
 
 class _Misfit(NamedTuple):
-    """A layer that takes other maps than it is given; `taken`: how many channels, if it says."""
+    """A layer that takes other maps than it is given; how many channels it takes and gets, if it
+    says.
+    """
 
     name: str
     problem: str
     taken: int | None = None
+    found: int | None = None
 
 
 def _check(model: nn.Module, where: str, which: str) -> None:
@@ -64,7 +67,9 @@ def _check(model: nn.Module, where: str, which: str) -> None:
     def note(part: str, maps: Any) -> None:
         given[part] = [m.shape[1] for m in (maps if isinstance(maps, (list, tuple)) else [maps])]
 
-    for part in ('backbone', 'neck'):
+    row = child(model, 'neck')
+    several = [f'neck.{i}' for i in range(len(row))] if isinstance(row, nn.Sequential) else []
+    for part in ('backbone', 'neck', *several):
         if isinstance(child(model, part), nn.Module):
             child(model, part).register_forward_hook(
                 lambda module, args, maps, part=part: note(part, maps)
@@ -84,8 +89,20 @@ def _message(
     model: nn.Module, misfit: _Misfit, outputs: dict[str, list[int]], where: str, which: str
 ) -> str:
     part = _taker(model, misfit.name)
-    source = 'neck' if 'neck' in outputs and part != 'neck' else 'backbone'
+    source = 'backbone' if part == 'neck' or 'neck' not in outputs else 'neck'
+    if part.startswith('neck.'):
+        before = f'neck.{int(part.removeprefix("neck.")) - 1}'
+        source = before if before in outputs else 'backbone'
     given, module = outputs[source], child(model, part)
+    fixed = _fixed_width(model) if source == 'backbone' else None
+    follows = fixed is None or given == [fixed]  # what takes a map of the right width
+    option = _option_of_regions(model, misfit) if follows else None
+    if option is not None and not (which and source == 'backbone'):
+        key, value, fitted = option
+        return (
+            f'{where}.{key} = {value}, but the {source} gives {given}: {where}.{misfit.name} '
+            f'{misfit.problem}; set {where}.{key}={fitted}'
+        )
     taken = getattr(module, 'in_channels', None)
     if len(given) == 1 and taken is not None:  # (CenterNet's neck overwrites its attribute.)
         taken = misfit.taken if isinstance(taken, int) else [misfit.taken]
@@ -104,7 +121,9 @@ def _message(
     if own is not None and not which:
         option, output = own
         options = [f'set {where}.{part}.{option}={given[output]}']
-    if source == 'backbone' or not options:
+    if fixed is not None:
+        options = options if follows and options else [f'give the backbone out_width={fixed}']
+    elif source == 'backbone' or not options:
         options.append(f'give the backbone {_out_width(taken, given)}')
     start = (
         f'{where}.{part} does not fit the {source}, which'
@@ -115,6 +134,40 @@ def _message(
         f'{start} gives {given}{which}: {where}.{misfit.name} {misfit.problem}; '
         f'{", or ".join(options)}'
     )
+
+
+def _option_of_regions(model: nn.Module, misfit: _Misfit) -> tuple[str, int, int] | None:
+    """Return the option of a part of the second stage that says what a layer takes: its key, what
+    it is and what it has to be; None where none says it.
+    """
+    parts = misfit.name.split('.')
+    if parts[0] != 'roi_head' or misfit.taken is None:
+        return None
+    stages = len(parts) > 2 and parts[2].isdigit()
+    name = '.'.join(parts[: 3 if stages else 2])
+    key = 'out_channels' if _is_extractor(child(model, name)) else 'in_channels'
+    value = getattr(child(model, name), key, None)
+    if not isinstance(value, int) or misfit.taken % value:
+        return None
+    pixels = misfit.taken // value  # of a region, all of which a linear layer takes
+    if misfit.found % pixels:
+        return None
+    if parts[1] != 'bbox_head':  # alone among the parts of a cascade it has a config a stage
+        name = '.'.join(parts[:2])
+    return f'{name}.{key}', value, misfit.found // pixels
+
+
+def _is_extractor(module: nn.Module | None) -> bool:
+    return hasattr(module, 'roi_layers')
+
+
+def _fixed_width(model: nn.Module) -> int | None:
+    """Return the width that a ``shared_head`` takes, the last stage of a ResNet in detectors of the
+    C4 kind, which no option changes; None without one.
+    """
+    shared = child(model, 'roi_head.shared_head')
+    convolutions = (m for m in shared.modules() if isinstance(m, nn.Conv2d)) if shared else ()
+    return next((m.in_channels for m in convolutions), None)
 
 
 def _also(module: nn.Module, where: str, part: str, fitted: Any) -> str:
@@ -129,6 +182,8 @@ def _also(module: nn.Module, where: str, part: str, fitted: Any) -> str:
 def _taker(model: nn.Module, name: str) -> str:
     """Return the dotted name of the neck or head that a layer is in, as its config has it."""
     parts = name.split('.')
+    if parts[0] == 'neck' and isinstance(child(model, 'neck'), nn.Sequential):
+        return '.'.join(parts[:2])
     outer = ['.'.join(parts[:n]) for n in range(len(parts), 0, -1)]
     return next((one for one in outer if hasattr(child(model, one), 'in_index')), parts[0])
 
@@ -145,11 +200,15 @@ def _misfit(model: nn.Module, run: Callable[[], Any]) -> _Misfit | None:
             if name.partition('.')[0] in ('', 'backbone'):
                 return None
             maps = args[0] if args else None
-            if torch.is_tensor(maps):
-                taken, found = _taken(layer), maps.shape[_axis(layer)]
+            if torch.is_tensor(maps) or _is_extractor(layer):
+                if _is_extractor(layer):
+                    taken, found = layer.out_channels, maps[0].shape[1]
+                else:
+                    taken, found = _taken(layer), maps.shape[_axis(layer)]
                 if taken in (None, found):
                     return None
-                return _Misfit(name, f'takes {taken} channels and gets {found}', taken)
+                said = f'takes {taken} channels and gets {found}'
+                return _Misfit(name, said, taken, found)
             if isinstance(error, (AssertionError, IndexError)) and isinstance(maps, (list, tuple)):
                 of, several = [m.shape[1] for m in maps], getattr(layer, 'in_channels', 0)
                 index = np.max(getattr(layer, 'in_index', None) or 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import nn
 
@@ -20,11 +20,13 @@ class ModelCost:
         macs: part (``'backbone'``, ``'neck'`` where there is one, ``'head'``) -> MACs.
         params: part -> parameters; those of auxiliary heads, which only train, are left out.
         input_size: (height, width) of the image, in pixels.
+        counted_with: what more the MACs depend on, as the number of queries or regions.
     """
 
     macs: dict[str, int]
     params: dict[str, int]
     input_size: tuple[int, int]
+    counted_with: dict[str, int] = field(default_factory=dict)
 
     @property
     def total_macs(self) -> int:
@@ -79,6 +81,7 @@ def count_model(model: nn.Module, input_size: int | tuple[int, int]) -> ModelCos
         macs={**counted, 'head': total - sum(counted.values())},
         params={**params, 'head': _num_params(model) - sum(params.values()) - idle_params},
         input_size=size,
+        counted_with=kind.counted_with(model),
     )
 
 

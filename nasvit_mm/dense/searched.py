@@ -251,13 +251,14 @@ class SearchedModel:
         for widths in self._covering:
             traced = self._traced(widths, size, patch)
             ours = tuple(int(sum(f.parts(widths[None]).values())[0]) for f in out)
-            if ours != traced:
-                raise UsageError(
-                    'neck and head of the task are not linear in the widths that they '
-                    f'take (at {widths.tolist()} {traced[0]} MACs, '
-                    f'{ours[0]} by the formula): give the backbone out_width, so that '
-                    'they are the same for every candidate'
-                )
+            for what, real, formula in zip(('MACs', 'parameters'), traced, ours):
+                if real != formula:
+                    raise UsageError(
+                        'neck and head of the task are not linear in the widths that they '
+                        f'take (at {widths.tolist()} {real} {what}, {formula} by the formula): '
+                        'give the backbone out_width, so that they are the same for every '
+                        'candidate'
+                    )
         return out
 
     def _traced(self, widths: Sequence[int], size: Size, patch: int) -> tuple[int, int]:

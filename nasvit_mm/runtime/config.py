@@ -68,7 +68,7 @@ def read_config(
         check_top_level(cfg)
         _check_training(cfg)
         if fit:
-            fit_schedule(cfg, before)
+            fit_schedule(cfg, before, given=options or ())
         loaders_without_workers(cfg)
         check_architectures(cfg)
     if work_dir is not None:

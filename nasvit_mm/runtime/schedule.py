@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from mmengine.config import Config
 
 from nasvit_mm.errors import UsageError, check_number
+from nasvit_mm.runtime.moments import check_moments, scale_moments
 
 WARM_UPS = ('Linear', 'Constant')  # what a scheduler's type begins with that ends before the rest
 BOUNDS = ('begin', 'end')
@@ -97,16 +98,18 @@ def _is_warm_up(scheduler: Mapping[str, Any]) -> bool:
 
 # ---------------------------------------------------------------------- checking
 def check_schedule(cfg: Config, epoch_length: int | None = None) -> None:
-    """Check that every scheduler begins and ends within training, and the last one with it.
+    """Check that every scheduler begins and ends within training, and the last one with it; and
+    that what hooks wait for, such as the switch to a last pipeline, comes.
 
     Args:
         epoch_length: iterations of an epoch; None: unknown, what counts iterations in a training
             by epochs is not looked at.
 
     Raises:
-        UsageError: names the scheduler, its value and the length, and the remedy.
+        UsageError: names the scheduler or hook, its value and the length, and the remedy.
     """
     lengths = _lengths(cfg, epoch_length)
+    check_moments(cfg, lengths, REMEDY)
     for key, schedulers in _schedulers(cfg):
         for i, scheduler in enumerate(schedulers):
             if not isinstance(scheduler, Mapping):
@@ -181,9 +184,12 @@ def check_epochs(runner: Any, fit: bool = False) -> None:
 
 # ---------------------------------------------------------------------- fitting
 def fit_schedule(
-    cfg: Config, before: tuple[str, int] | None = None, epoch_length: int | None = None
+    cfg: Config,
+    before: tuple[str, int] | None = None,
+    epoch_length: int | None = None,
+    given: Collection[str] = (),
 ) -> None:
-    """Scale all schedulers to the length of training, in the config.
+    """Scale all schedulers, and what hooks wait for, to the length of training, in the config.
 
     Begins, ends and milestones keep their share of the run, warm-ups as well; a linear warm-up has
     two steps at least, and none where the run is too short for it.
@@ -192,8 +198,12 @@ def fit_schedule(
         before: what :func:`run_length` was where the schedule was written, for schedulers that name
             no end; None: unknown, a warm-up is then at most a tenth of the run.
         epoch_length: as of :func:`check_schedule`.
+        given: dotted keys of options of hooks that stay as they are.
     """
     lengths, now = _lengths(cfg, epoch_length), run_length(cfg)
+    written = _written_length(cfg, before, now)
+    if written and now and written != now[1]:
+        scale_moments(cfg, now[1] / written, lengths, given)
     for key, schedulers in _schedulers(cfg):
         for by_epoch, length in lengths.items():
             some = [s for s in schedulers if isinstance(s, Mapping) and _by_epoch(s) == by_epoch]
@@ -206,8 +216,24 @@ def fit_schedule(
             _set(cfg, key, kept)
 
 
+def _written_length(
+    cfg: Config, before: tuple[str, int] | None, now: tuple[str, int] | None
+) -> int | None:
+    """Return the length, in what the run counts, that a config was written for; None: unknown."""
+    if before and now and before[0] == now[0] and before[1] != now[1]:
+        return before[1]
+    by_epoch = bool(now and now[0] == 'max_epochs')
+    some = [s for _, group in _schedulers(cfg) for s in group if isinstance(s, Mapping)]
+    return max(_ends(s for s in some if _by_epoch(s) == by_epoch), default=None)
+
+
+def _ends(schedulers: Iterable[Mapping[str, Any]]) -> list[int]:
+    """Return the ends of the schedulers that last until the end of the run."""
+    return [s['end'] for s in schedulers if s.get('end') is not None and not _is_warm_up(s)]
+
+
 def _fit(schedulers: list[Any], length: int, written: int | None) -> None:
-    ends = [s['end'] for s in schedulers if s.get('end') is not None and not _is_warm_up(s)]
+    ends = _ends(schedulers)
     bounds = [s[name] for s in schedulers for name in BOUNDS if s.get(name)]
     old = max(ends, default=written)
     if old is None:  # nothing says how long the run was meant to be

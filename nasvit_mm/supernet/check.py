@@ -33,8 +33,11 @@ def check_training(
     """Check that a model learns by its own loss, all of it, and that its answers can be compared.
 
     The largest network sees two images of the first batch, in copies of the model: weights,
-    statistics, gradients and random numbers stay as they are.  Parameters of neck and heads that
-    even the model's own loss does not reach are named in the log.
+    statistics, gradients and random numbers stay as they are.  What even the model's own loss does
+    not train is named in the log: parameters of neck, heads and taps that it does not reach, and of
+    the backbone those with a gradient of zero.  Scales that start at zero, the last ones of the
+    residual branches of MBConvs, are one in the copies: what lies behind them trains from the
+    second step on.
 
     Args:
         model: with an elastic backbone.
@@ -54,6 +57,7 @@ def check_training(
         one = copy.deepcopy(model)
         one.train()  # on a line of its own: LAD's returns None
         one.backbone.set_arch(one.backbone.space.largest)
+        _open_scales(one)
         seed_everything(0)
         ready = one.data_preprocessor(data, True)
         with context():
@@ -62,16 +66,17 @@ def check_training(
         reached = {n for n, p in one.named_parameters() if id(p) in leaves}
         return loss.detach(), reached, more
 
-    def own(one: nn.Module, ready: Any) -> tuple[torch.Tensor, None]:
-        return one.parse_losses(one(**ready, mode='loss'))[0], None
+    def own(one: nn.Module, ready: Any) -> tuple[torch.Tensor, set[str]]:
+        loss = one.parse_losses(one(**ready, mode='loss'))[0]
+        return loss, _without_gradient(one.backbone, loss)
 
     def ours(one: nn.Module, ready: Any) -> tuple[torch.Tensor, StepOutput]:
         output = kind.forward(one, ready)
         return output.loss, output
 
     with kept_randomness():
-        loss, reached, _ = run(own)
-        _tell_untrained(model, reached)
+        loss, reached, still = run(own)
+        _tell_untrained(model, reached, still)
         other, found, output = run(ours)
         name = type(kind).__name__
         if not torch.isclose(loss, other, rtol=TOLERANCE, equal_nan=True):
@@ -129,15 +134,35 @@ def _check_reached(missing: set[str], what: str) -> None:
         )
 
 
-def _tell_untrained(model: nn.Module, reached: set[str]) -> None:
+def _open_scales(model: nn.Module) -> None:
+    """Set scales that are zero to one."""
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            if p.ndim <= 1 and p.numel() and not p.any() and not name.endswith('bias'):
+                p.fill_(1)
+
+
+def _without_gradient(backbone: nn.Module, loss: torch.Tensor) -> set[str]:
+    """Return the names of the parameters whose gradient of a loss is zero; others may have none."""
+    if loss.requires_grad:
+        loss.backward(retain_graph=True)
+    return {n for n, p in backbone.named_parameters() if p.grad is not None and not p.grad.any()}
+
+
+def _tell_untrained(model: nn.Module, reached: set[str], still: set[str]) -> None:
     left = [
         name
         for name, p in model.named_parameters()
-        if p.requires_grad and name not in reached and not name.startswith('backbone.')
+        if p.requires_grad
+        and name not in reached
+        and (not name.startswith('backbone.') or name.startswith('backbone.taps.'))
     ]
-    if left:
-        print_log(
-            f'never trained, for the loss of {type(model).__name__} does not depend on them: '
-            f'{some(left, 3)}',
-            logger='current',
-        )
+    for what, names in (
+        (f'never trained, for the loss of {type(model).__name__} does not depend on them', left),
+        (
+            'not trained by the first batch, whose gradient of them is zero',
+            [f'backbone.{n}' for n in still],
+        ),
+    ):
+        if names:
+            print_log(f'{what}: {some(sorted(names), 3)}', logger='current')

@@ -92,11 +92,11 @@ def two_steps(tmp_path: Path, package: str, config: str) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_mmdets_own_tool_trains(tmp_path):
-    """RetinaNet with the three lines of the guide."""
+    """RetinaNet with the lines of the guide, of a base by its name."""
     from nasvit_mm.demo_data import write_coco
 
     write_coco(tmp_path / 'coco', 4, 1, height=96, width=128, progress=False)
-    base = str(home('mmdet') / 'configs' / 'retinanet' / 'retinanet_r50_fpn_1x_coco.py')
+    base = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
     more = DETECTION.format(data=f'{tmp_path}/coco/')
     assert 'checkpoint at 2 iterations' in two_steps(tmp_path, 'mmdet', documented(base) + more)
 

@@ -151,6 +151,28 @@ def test_segmentations_are_needed_by_masks_only() -> None:
     assert not found(data, masks=False) and found(data)
 
 
+def by_polygons(data: dict[str, Any], split: str = 'train') -> Problems:
+    problems = Problems()
+    check_coco('a.json', data, split, problems, masks=True, polygons=True)
+    return problems
+
+
+def test_run_lengths_that_only_polygons_are_read_of() -> None:
+    data = content()
+    first(segmentation=RUNS)(data)
+    assert 'poly2mask' not in str(found(data).warnings)
+    problems = by_polygons(data)
+    assert not problems and re.search(
+        r'1 of 4 segmentations .* annotation 1; set poly2mask=True', str(problems.warnings)
+    )
+    assert not by_polygons(data, 'val').warnings  # whose metric reads the file itself
+    first(iscrowd=1)(data)  # ignored in any case
+    assert not by_polygons(data).warnings
+    each(segmentation=RUNS)(data)
+    with pytest.raises(DataError, match=r'nothing is left.*all 3 annotations.*Set poly2mask=True'):
+        by_polygons(data).raise_if_any()
+
+
 @pytest.mark.parametrize(
     ('change', 'split', 'expected'),
     [

@@ -46,22 +46,28 @@ def build(cfg: Config) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize('name', ENTRIES)
-def test_what_is_said_to_set_works(name: str) -> None:
-    cfg, said = config(name), set()
+def followed(cfg: Config) -> list[str]:
+    """Do what is said until nothing is, and return the keys that were set."""
+    keys = []
     while True:
         try:
             check_channels(build(cfg))
-            break
+            return keys
         except UsageError as error:
-            message = str(error)
-        assert message not in said and re.search(r'gives \[\d.* takes \d+ .* gets \d', message)
-        said.add(message)
-        setting = re.search(r'set model\.([\w.]+)=(\[.*?\]|\(.*?\)|\d+)', message)
-        assert setting is not None, message
-        key, value = setting.groups()
+            key, value = re.search(
+                r'set model\.([\w.]+)=(\[.*?\]|\(.*?\)|\d+)', str(error)
+            ).groups()
+        assert key not in keys
+        keys.append(key)
         cfg.merge_from_dict({f'model.{key}': ast.literal_eval(value)})
-    assert said
+
+
+@pytest.mark.parametrize('name', ENTRIES)
+def test_what_is_said_to_set_works(name: str) -> None:
+    cfg = config(name)
+    with pytest.raises(UsageError, match=r'gives \[\d.* takes \d+ .* gets \d'):
+        check_channels(build(cfg))
+    assert followed(cfg)
 
 
 @pytest.mark.parametrize('name', ENTRIES)
@@ -116,3 +122,43 @@ def test_a_model_that_fails_in_another_way_passes() -> None:
     model.decode_head = Odd()
     model.auxiliary_head = None
     check_channels(model)
+
+
+def test_several_necks_in_a_row() -> None:
+    path = 'libra_rcnn/libra-faster-rcnn_r50_fpn_1x_coco.py'
+    cfg = Config(dict(model=zoo_model(Entry('mmdet', path))))
+    cfg.model.backbone.pop('out_width')
+    cfg.model.neck[1].in_channels = 48
+    assert followed(cfg) == ['neck.0.in_channels', 'neck.1.in_channels']
+
+
+@pytest.mark.parametrize(
+    ('name', 'key'),
+    [
+        ('faster_rcnn', 'bbox_head.in_channels'),
+        ('faster_rcnn', 'bbox_roi_extractor.out_channels'),
+        ('cascade_mask_rcnn', 'bbox_head.1.in_channels'),
+        ('cascade_mask_rcnn', 'mask_head.in_channels'),
+    ],
+)
+def test_parts_of_the_second_stage(name: str, key: str) -> None:
+    """What an extractor says of its regions is not what it does."""
+    cfg = Config(dict(model=zoo_model(name)))
+    cfg.merge_from_dict({f'model.roi_head.{key}': 48})
+    assert followed(cfg) == [f'roi_head.{key}']
+
+
+def test_a_stage_of_a_resnet_as_shared_head_says_the_width() -> None:
+    """Of the C4 kind: no option of the model changes it, so that the backbone's does."""
+    path = 'faster_rcnn/faster-rcnn_r50-caffe_c4-1x_coco.py'
+    model = zoo_model(Entry('mmdet', path, (2,), (1024,)))
+    model.roi_head.bbox_head.in_channels = 2048
+    model.roi_head.bbox_roi_extractor.out_channels = 1024
+    model.backbone.pop('out_width')
+    cfg = Config(dict(model=model))
+    for message in (r'.*; give the backbone out_width=1024$', r'.*; set .*in_channels=1024$'):
+        with pytest.raises(UsageError, match=message):
+            check_channels(build(cfg))
+        cfg.model.backbone.out_width = 1024
+    cfg.model.rpn_head.in_channels = 1024
+    check_channels(build(cfg))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -180,6 +181,15 @@ def test_costs_of_heads_that_follow_the_widths(entry: Entry, space: str) -> None
     for i, arch in enumerate(of.space.from_genes(genes)):
         built = count_model(build_model(of.config(arch)), (128, 160))
         assert (total.macs[i], total.params[i]) == (built.total_macs, built.total_params)
+
+
+def test_the_figures_of_what_is_not_linear_differ() -> None:
+    """Those of parameters, where the MACs of a head agree."""
+    of = of_the_zoo(ZOO['rtmdet'], 'nasvit')
+    with pytest.raises(UsageError, match='not linear') as caught:
+        of.total(of.space.uniform_genes(3, 2), (128, 160))
+    real, what, formula = re.search(r'] (\d+) (\w+), (\d+) by', str(caught.value)).groups()
+    assert real != formula and what in ('MACs', 'parameters')
 
 
 def test_a_head_that_is_quadratic_in_a_width() -> None:

@@ -20,7 +20,7 @@ from nasvit_mm.registry import MODELS
 
 BACKBONE = dict(type='nasvit_mm.NASViT', arch='nasvit_min')
 SIZE = (512, 640)  # what SSD's last levels want
-# Folders that are left out, and why.  What is refused in a folder that is not here is a failure.
+# Folders, and configs in others, that are left out, and why.  What else is refused is a failure.
 LEFT_OUT = {
     'mmseg': {
         **dict.fromkeys(
@@ -50,7 +50,8 @@ LEFT_OUT = {
             'models of videos, or around another model',
         ),
         'ld': 'fetches its teacher',
-        'dcnv2': 'deform_roi_pool has no form without a compiler',
+        'cascade_rpn/cascade-rpn_r50-caffe_fpn_1x_coco.py': 'mmdet cannot build its head',
+        'clrnet': 'names a preprocessor that mmdet does not have',
     },
 }
 
@@ -120,6 +121,8 @@ def test_every_model_is_counted(package: str, folder: str, taps: bool) -> None:
         pytest.skip(LEFT_OUT[package][folder])
     failed = []
     for name, cfg in models(package, folder):
+        if f'{folder}/{name}' in LEFT_OUT[package]:
+            continue
         try:
             ours, widths = around_ours(cfg, package)
             if taps:

@@ -29,6 +29,7 @@ HEADS = {  # what only counting tells from what is in the zoo of the other tests
     'double_heads': Entry('mmdet', 'double_heads/dh-faster-rcnn_r50_fpn_1x_coco.py'),
     'scnet': Entry('mmdet', 'scnet/scnet_r50_fpn_1x_coco.py'),
     'boxinst': Entry('mmdet', 'boxinst/boxinst_r50_fpn_ms-90k_coco.py'),
+    'mdpool': Entry('mmdet', 'dcnv2/faster-rcnn_r50_fpn_mdpool_1x_coco.py'),
     'fast_rcnn': Entry('mmdet', 'fast_rcnn/fast-rcnn_r50_fpn_1x_coco.py'),
     'lad': Entry('mmdet', 'lad/lad_r50-paa-r101_fpn_2xb8_coco_1x.py'),
     'dab_detr': Entry('mmdet', 'dab_detr/dab-detr_r50_8xb2-50e_coco.py', (3,), (2048,)),
@@ -54,7 +55,7 @@ QUICK = [  # one of every head that is counted in a way of its own
     *('sepbn', 'rtmdet-ins', 'condinst', 'yolact', 'solov2'),
     *('mask_rcnn', 'grid_rcnn', 'groie', 'ms_rcnn', 'point_rend', 'scnet', 'double_heads', 'htc'),
     *('panoptic_fpn', 'sparse_rcnn', 'queryinst', 'fast_rcnn'),
-    *('detr', 'deformable_detr', 'ddq', 'mask2former', 'maskformer'),
+    *('detr', 'deformable_detr', 'ddq', 'mask2former', 'maskformer', 'mdpool'),
 ]
 CASES = [(name, FAMILIES[i % 3]) for i, name in enumerate(QUICK)]  # families in turn
 REST = sorted(set(itertools.product(ENTRIES, FAMILIES)) - set(CASES))
@@ -214,6 +215,42 @@ def test_parts_are_there(case: tuple[str, Case]) -> None:
     assert cost.total_params == params
     backbone = sum(p.numel() for p in model.backbone.parameters())
     assert cost.params['backbone'] == backbone
+
+
+@pytest.mark.parametrize(
+    ('name', 'numbers'),
+    [
+        ('fcos', {}),
+        ('faster_rcnn', dict(regions=30)),
+        ('cascade_mask_rcnn', dict(regions=30, instances=7)),
+        ('fast_rcnn', dict(regions=1000)),
+        ('condinst', dict(instances=7)),
+        ('solov2', dict(instances=7)),
+        ('sparse_rcnn', dict(queries=20)),
+        ('detr', dict(queries=20)),
+        ('ddq', dict(queries=20)),
+        ('mask2former', dict(queries=20)),
+        ('seg maskformer', dict(queries=20)),
+        ('seg point_rend', {}),
+    ],
+)
+def test_numbers_that_a_count_is_of_are_stated(name: str, numbers: dict[str, int]) -> None:
+    model = config_of(name, 'nasvit')
+    if model.get('test_cfg'):
+        forced(model.test_cfg, max_per_img=7)
+        if 'rpn' in model.test_cfg and model.test_cfg.rpn:
+            model.test_cfg.rpn.max_per_img = 30
+    built = MODELS.build(model)
+    assert kind_of(built).counted_with(built) == numbers
+
+
+def test_heads_that_choose_themselves() -> None:
+    """Of Sparse R-CNN the prediction is what it computes, (images, queries, ...)."""
+    model = MODELS.build(config_of('sparse_rcnn', 'nasvit'))
+    model.eval()
+    with torch.no_grad():
+        boxes, scores = kind_of(model).prediction_fn(model, SIZE)(model, torch.zeros(2, 3, *SIZE))
+    assert boxes.shape == (2, *scores.shape[1:], 4)
 
 
 def test_channels_are_not_refused(case: tuple[str, Case]) -> None:

@@ -136,3 +136,60 @@ def test_what_fits_is_left_alone() -> None:
         cfg = config(schedulers, **train_cfg)
         fit_schedule(cfg, epoch_length=1000)
         assert cfg.param_scheduler == schedulers
+
+
+SWITCH = dict(type='mmdet.PipelineSwitchHook', switch_epoch=280, switch_pipeline=[])
+
+
+def waiting(hook: dict, **train_cfg: Any) -> Config:
+    return Config(dict(custom_hooks=[dict(hook)], train_cfg=train_cfg))
+
+
+@pytest.mark.parametrize(
+    ('hook', 'train_cfg', 'said'),
+    [
+        (SWITCH, dict(max_epochs=280), r'\.0\.switch_epoch = 280 .* 280 epochs: set it to 279 at'),
+        (SWITCH, dict(max_iters=900), r'switch_epoch = 280 .*counts epochs'),
+        (dict(SWITCH, switch_epoch='x'), dict(max_epochs=9), r"switch_epoch = 'x'"),
+        (dict(type='YOLOXModeSwitchHook'), dict(max_epochs=10), r'num_last_epochs = 15 .* 10 epo'),
+        (dict(type='EMAHook', begin_iter=90), dict(max_iters=80), r'begin_iter = 90 .* 80 iter'),
+        (dict(type='IterTimerHook'), dict(max_epochs=3, val_begin=4), r'train_cfg\.val_begin = 4'),
+    ],
+)
+def test_a_moment_that_never_comes_is_refused(hook: dict, train_cfg: dict, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check_schedule(waiting(hook, **train_cfg))
+
+
+def test_a_moment_that_comes() -> None:
+    check_schedule(waiting(SWITCH, max_epochs=281))
+    check_schedule(waiting(dict(type='EMAHook', begin_iter=90), max_epochs=2))  # nobody knows yet
+    check_schedule(waiting(dict(type='EMAHook'), max_iters=9))
+    check_schedule(waiting(dict(SWITCH, switch_epoch=0), max_iters=9))
+
+
+@pytest.mark.parametrize(
+    ('length', 'given', 'switch'), [(100, {}, 93), (1, {}, 0), (100, {'switch_epoch': 90}, 90)]
+)
+def test_the_last_epochs_move_with_the_length(length: int, given: dict, switch: int) -> None:
+    options = {'train_cfg.max_epochs': length}
+    options |= {f'custom_hooks.0.{key}': value for key, value in given.items()}
+    cfg = read_config(ROOT / 'configs/det/nasvit_rtmdet_coco.py', options, fit=True)
+    check_schedule(cfg)
+    assert cfg.custom_hooks[0].switch_epoch == switch
+    assert cfg.train_cfg.dynamic_intervals == [(max(1, round(280 * length / 300)), 1)]
+
+
+def test_the_moments_of_a_config_that_was_changed_before() -> None:
+    """What its schedulers end at says what it was written for."""
+    cfg = read_config(ROOT / 'configs/det/nasvit_rtmdet_coco.py')
+    cfg.train_cfg.max_epochs = 30
+    cfg = read_config(cfg, fit=True)
+    check_schedule(cfg)
+    assert cfg.custom_hooks[0].switch_epoch == 28
+
+
+def test_the_first_epoch_of_the_projection_moves_too() -> None:
+    path = ROOT / 'configs/supernet/nasvit_in1k.py'
+    cfg = read_config(path, {'train_cfg.max_iters': 100 * 2502}, fit=True)  # of 400 epochs
+    assert cfg.model.conflict.start_epoch == 25

@@ -101,6 +101,40 @@ def test_what_no_loss_reaches_is_named(monkeypatch):
     assert 'never trained' in said[0] and 'decode_head.spare.weight' in said[0]
 
 
+class Cut(nn.Module):
+    """Multiplies by zero what it hands on."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *args, **kwargs):
+        return self.layer(*args, **kwargs) * 0
+
+
+def test_a_gradient_of_zero_is_named(monkeypatch):
+    """Unless it is that of a scale which starts at zero, as those of MBConvs do."""
+    said = []
+    monkeypatch.setattr(check, 'print_log', lambda message, **kwargs: said.append(message))
+    of = model()
+    assert any(not p.any() for n, p in of.backbone.named_parameters() if n.endswith('bn.weight'))
+    checked(of)
+    assert not said
+    of.decode_head.convs[0] = Cut(of.decode_head.convs[0])
+    checked(of)
+    assert said and all('gradient of them is zero: backbone.' in line for line in said)
+
+
+def test_an_output_that_no_head_takes_is_named(monkeypatch):
+    said = []
+    monkeypatch.setattr(check, 'print_log', lambda message, **kwargs: said.append(message))
+    cfg = Config(model_config('nasvit', 'segmentation'))
+    cfg.backbone.out_width = 16
+    cfg.decode_head.update(in_index=[1, 2, 3], in_channels=[16, 16, 16])
+    checked(MODELS.build(cfg.to_dict()).train())
+    assert 'never trained' in said[0] and 'backbone.taps.0' in said[0]
+
+
 def test_nothing_is_changed():
     of = model()
     before = {k: v.clone() for k, v in of.state_dict().items()}

@@ -1,7 +1,7 @@
 """COCO 2017, boxes and masks, at 640 x 640: `coco_mosaic.py` with masks, as mmdet's RTMDet-Ins.
 
-Masks are loaded as bitmaps, not as polygons (poly2mask=False), which is quicker, but leaves out in
-silence all instances whose masks are run-length encoded.
+Masks are loaded as bitmaps, not as polygons (poly2mask=False), which is quicker, but ignores all
+instances whose masks are run-length encoded.
 """
 
 _base_ = 'coco_mosaic.py'

@@ -3,8 +3,8 @@
 The data of `coco.py`; the ranges and cache sizes are those of mmdet's RTMDet-tiny.  Mosaic and
 mix-up join an image with some that its worker has seen before, so a resumed run draws others.
 
-For another length, the last epochs are to change too:
---cfg-options train_cfg.max_epochs=100 custom_hooks.0.switch_epoch=90 --fit-schedule
+For another length, --cfg-options train_cfg.max_epochs=100 --fit-schedule moves the last epochs too;
+with custom_hooks.0.switch_epoch=90 they are as many as you say.
 """
 
 _base_ = 'coco.py'

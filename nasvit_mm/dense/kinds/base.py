@@ -141,6 +141,10 @@ class ModelKind:
 
         return forward
 
+    def counted_with(self, model: nn.Module) -> dict[str, int]:
+        """Return what beside the size of the image a count depends on: name -> number an image."""
+        return {}
+
     def training_parts(self, model: nn.Module) -> frozenset[str]:
         """Return dotted names of the parts of a model that do not run in a prediction."""
         return self.trains_only

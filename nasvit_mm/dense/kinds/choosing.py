@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -31,7 +32,8 @@ def predict(model: nn.Module, images: Tensor, size: tuple[int, int]) -> list[Any
         size: (height, width) of the images.
 
     Returns:
-        What every head gave the code that chooses: tensors, or nested ones.
+        What every head gave the code that chooses, or what is predicted where none did: tensors,
+        or nested ones.
     """
     from mmdet.structures import DetDataSample
 
@@ -45,9 +47,35 @@ def predict(model: nn.Module, images: Tensor, size: tuple[int, int]) -> list[Any
     return outputs
 
 
+def numbers(model: nn.Module) -> dict[str, int]:
+    """Return how many ``queries``, ``regions`` and ``instances`` of an image `predict` takes, those
+    that the model has.
+    """
+    roi, rpn = (getattr(model, name, None) for name in ('roi_head', 'rpn_head'))
+    heads = [getattr(model, name, None) for name in ('bbox_head', 'mask_head', 'panoptic_head')]
+    asked = next((m.num_queries for m in (model, *heads) if hasattr(m, 'num_queries')), None)
+    if hasattr(rpn, 'num_proposals'):  # Sparse R-CNN's, which learns them
+        asked = rpn.num_proposals
+    found = {} if asked is None else dict(queries=asked)
+    if roi is not None and asked is None:
+        found['regions'] = REGIONS if rpn is None else _most(rpn.test_cfg)
+        if roi.with_mask:
+            found['instances'] = _most(roi.test_cfg)
+    masks = next((head for head in heads if head is not None and named(head, MORE)), None)
+    if masks is not None:
+        found['instances'] = _most(masks.test_cfg)
+    return found
+
+
+def _most(test_cfg: Any) -> int:
+    return (test_cfg or {}).get('max_per_img', INSTANCES)
+
+
 @contextlib.contextmanager
 def _all_chosen(model: nn.Module, outputs: list[Any]) -> Iterator[None]:
     """Replace, in this context, what a detector chooses by; outputs of heads are appended."""
+    # (mmcv.ops has a function by the name of the module.)
+    deformed = importlib.import_module('mmcv.ops.deform_roi_pool')
     from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
     from mmdet.models.seg_heads.panoptic_fusion_heads.base_panoptic_fusion_head import (
         BasePanopticFusionHead,
@@ -74,7 +102,8 @@ def _all_chosen(model: nn.Module, outputs: list[Any]) -> Iterator[None]:
                 put(module, '_get_fine_grained_point_feats', partial(_points, module))
             if type(module).forward is SingleRoIExtractor.forward:
                 put(module, 'forward', partial(_extracted, module))
-        put(model, 'add_pred_to_datasample', lambda samples, results: samples)
+        put(deformed, 'deform_roi_pool', _cut_deformed)
+        put(model, 'add_pred_to_datasample', partial(_predicted, outputs))
         yield
 
 
@@ -88,8 +117,7 @@ def _chosen(head: nn.Module, outputs: list[Any], *args: Any, **kwargs: Any) -> l
     metas = kwargs.get('batch_img_metas')
     if metas is None:
         metas = next(v for v in given if isinstance(v, list) and v and isinstance(v[0], dict))
-    cfg = kwargs.get('rcnn_test_cfg') or getattr(head, 'test_cfg', None) or {}
-    number = cfg.get('max_per_img', INSTANCES)
+    number = _most(kwargs.get('rcnn_test_cfg') or getattr(head, 'test_cfg', None))
     maps = next(_flat(given))
     found = [_instances(number, meta, maps) for meta in metas]
     for name in named(head, MORE):
@@ -97,6 +125,16 @@ def _chosen(head: nn.Module, outputs: list[Any], *args: Any, **kwargs: Any) -> l
             masks = MORE[name](head, instances, index, *args, **kwargs)
             outputs.extend([masks] if torch.is_tensor(masks) else [])
     return found
+
+
+def _predicted(outputs: list[Any], samples: list[Any], results: Any) -> list[Any]:
+    """Keep what is predicted where no head gave anything to code that chooses: the heads of Sparse
+    R-CNN choose themselves, always as many.
+    """
+    if not outputs:
+        named = [result.to_dict() for result in results]
+        outputs += [torch.stack([r[k] for r in named]) for k in ('bboxes', 'scores')]
+    return samples
 
 
 def named(head: nn.Module, names: Iterable[str]) -> list[str]:
@@ -116,7 +154,14 @@ def _instances(number: int, meta: dict[str, Any], like: Tensor) -> InstanceData:
 
 def _cut(layer: nn.Module, maps: Tensor, regions: Tensor) -> Tensor:
     """Return (regions, channels, h, w) of maps (N, channels, H, W), each of a whole map."""
-    whole = F.interpolate(maps, size=tuple(layer.output_size), mode='nearest')
+    return _cut_deformed(maps, regions, None, layer.output_size)
+
+
+def _cut_deformed(
+    maps: Tensor, regions: Tensor, offset: Tensor | None, output_size: Sequence[int], *args: Any
+) -> Tensor:
+    """Return what `_cut` does in the place of mmcv's ``deform_roi_pool``."""
+    whole = F.interpolate(maps, size=tuple(output_size), mode='nearest')
     return whole[regions[:, 0].long()]
 
 
@@ -125,6 +170,8 @@ def _extracted(
 ) -> Tensor:
     """Cut an equal share of the regions out of each level, where their size would say which."""
     shares = regions.tensor_split(len(maps))
+    if any(x.shape[1] != extractor.out_channels for x in maps):  # as it would when it writes them
+        raise RuntimeError(f'regions of {extractor.out_channels} channels of maps of others')
     return torch.cat(
         [layer(x, share) for layer, x, share in zip(extractor.roi_layers, maps, shares)]
     )

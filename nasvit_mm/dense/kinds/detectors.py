@@ -10,7 +10,7 @@ from torch import nn
 
 from nasvit_mm.dense.kinds.answers import Answers, answers_of
 from nasvit_mm.dense.kinds.base import Forward, ModelKind, derives
-from nasvit_mm.dense.kinds.choosing import MORE, named, predict
+from nasvit_mm.dense.kinds.choosing import MORE, named, numbers, predict
 from nasvit_mm.dense.kinds.drawing import Draw, Drawing, objects
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import KINDS
@@ -71,6 +71,10 @@ class Detector(ModelKind):
             # One dense head, whose outputs are chosen from: their number of images may stay free.
             return lambda model, images: model(images, mode='tensor')
         return lambda model, images: predict(model, images, size)
+
+    def counted_with(self, model: nn.Module) -> dict[str, int]:
+        """Return the numbers of queries, regions and instances of an image."""
+        return numbers(model)
 
     @classmethod
     def write_results(cls, evaluator: dict[str, Any], folder: str) -> None:

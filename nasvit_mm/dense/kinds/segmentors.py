@@ -78,6 +78,11 @@ class Segmentor(ModelKind):
         meta = image_meta(size)
         return lambda model, images: model.encode_decode(images, _Metas(meta, images))
 
+    def counted_with(self, model: nn.Module) -> dict[str, int]:
+        """Return the number of queries of MaskFormer's and Mask2Former's heads."""
+        queries = getattr(model.decode_head, 'num_queries', None)
+        return {} if queries is None else dict(queries=queries)
+
     @classmethod
     def write_results(cls, evaluator: dict[str, Any], folder: str) -> None:
         """Have the metric write label maps."""
