@@ -19,9 +19,10 @@ from nasvit_mm.deploy import (
     get_runtime,
     write_artefact,
 )
-from nasvit_mm.errors import check_number
+from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.search.evaluators.supernet import SupernetEvaluator
+from nasvit_mm.search.problem.problem import read_size
 from nasvit_mm.spaces import Space
 
 
@@ -35,7 +36,7 @@ class ArtefactEvaluator(SupernetEvaluator):
     longest.  Metrics are named after the precision: ``int8/mIoU``.
 
     Args:
-        input_size: (height, width) of the artefact; images are brought to it.
+        input_size: side or (height, width) of the artefact; images are brought to it.
         runtime: one that can be written for, ``'onnx'``, ``'openvino'``, ``'litert'`` or
             ``'torch'``.
         precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
@@ -55,7 +56,7 @@ class ArtefactEvaluator(SupernetEvaluator):
         space: Space,
         config: str | None,
         checkpoint: str,
-        input_size: tuple[int, int],
+        input_size: int | tuple[int, int],
         runtime: str = 'openvino',
         precision: str = 'int8',
         calibrate: int = 32,
@@ -64,10 +65,9 @@ class ArtefactEvaluator(SupernetEvaluator):
     ) -> None:
         self.runtime, self.precision, self.threads = get_runtime(runtime), precision, threads
         self.number = check_number('evaluator.calibrate', calibrate, low=1, whole=True)
-        self.size = tuple(
-            check_number(f'evaluator.input_size[{i}]', side, low=1, whole=True)
-            for i, side in enumerate(input_size)
-        )
+        self.size = read_size(input_size)
+        if self.size is None:
+            raise UsageError('evaluator.input_size = None, expected (height, width)')
         check_target(self.runtime, precision, 1, calibrate, runtime)
         super().__init__(space, config, checkpoint, **kwargs)
         self._images = None
