@@ -91,6 +91,7 @@ def measured(rounds: int, threads: int) -> dict[str, Any]:
     calls, macs, table = {}, {}, rows()
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, row) in enumerate(table.items()):
+            print('writing', name, flush=True)
             net, images = row.build().eval(), torch.randn(1, 3, *row.size)
             macs[name] = int(trace(net, row.size))
             calls[name, 'torch fp32'] = partial(net, images)
@@ -100,6 +101,7 @@ def measured(rounds: int, threads: int) -> dict[str, Any]:
                 file = write_network(net, path, tuple(images.shape), kind, precision)
                 session = kind(file, threads, precision)
                 calls[name, f'{runtime} {precision}'] = partial(session.run, images.numpy())
+        print('timing', flush=True)
         seconds = measure_seconds(calls, rounds, warmup=5)
     return {
         name: dict(

@@ -92,8 +92,8 @@ class LatencyTable:
         return float((_polynomial(n for _, n in block.sizes) / scale) @ weights)
 
     @property
-    def verdict(self) -> str:
-        """Say in words whether a search may go by this table; empty where it was not checked."""
+    def fault(self) -> str:
+        """Say in words what is against a search by this table; empty where nothing is."""
         if not self.check:
             return ''
         tau, error = self.check['kendall_tau'], self.check['mean_error']
@@ -109,7 +109,12 @@ class LatencyTable:
                 f'and at most {ERROR:.0%}: do not search with it; build it again with more '
                 '--networks'
             )
-        return 'it predicts this device: search with it'
+        return ''
+
+    @property
+    def verdict(self) -> str:
+        """Say in words whether a search may go by this table; empty where it was not checked."""
+        return self.fault or ('it predicts this device: search with it' if self.check else '')
 
     # ------------------------------------------------------------------ file
     @property
