@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
 import timm
 import torch
 import torchvision
@@ -95,11 +96,14 @@ def measured(rounds: int, threads: int) -> dict[str, Any]:
             net, images = row.build().eval(), torch.randn(1, 3, *row.size)
             macs[name] = int(trace(net, row.size))
             calls[name, 'torch fp32'] = partial(net, images)
-            for runtime, precision in BY:
-                kind = get_runtime(runtime)
-                path = Path(folder, f'{number}_{runtime}_{precision}')
-                file = write_network(net, path, tuple(images.shape), kind, precision)
-                session = kind(file, threads, precision)
+            shape = tuple(images.shape)
+            file = write_network(net, Path(folder, str(number)), shape, get_runtime('onnx'), 'fp32')
+            for runtime, precision in BY:  # OpenVINO reads ONNX
+                kind, path = get_runtime(runtime), file
+                if precision == 'int8':
+                    model = onnx.load(str(file))
+                    path = write_network(model, file.with_suffix(''), shape, kind, precision)
+                session = kind(path, threads, precision)
                 calls[name, f'{runtime} {precision}'] = partial(session.run, images.numpy())
         print('timing', flush=True)
         seconds = measure_seconds(calls, rounds, warmup=5)

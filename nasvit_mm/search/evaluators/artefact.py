@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from nasvit_mm.deploy import (
+    Artefact,
     ArtefactModel,
     Graph,
     calibration_images,
@@ -73,6 +74,11 @@ class ArtefactEvaluator(SupernetEvaluator):
         self._images = None
 
     def measure(self, model: nn.Module) -> dict[str, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            return self.judge(self.write(model, folder))
+
+    def write(self, model: nn.Module, folder: str | Path) -> Artefact:
+        """Write a model of the task as an artefact into a folder, which is there."""
         graph = Graph(model.cpu().eval(), self.size)
         fit = fit_of(self.cfg, graph.task)
         if self._images is None:
@@ -80,18 +86,22 @@ class ArtefactEvaluator(SupernetEvaluator):
             self._images = calibration_images(
                 self.cfg, self.size, fit, filling(graph), self.number, int8
             )
-        with tempfile.TemporaryDirectory() as folder:
-            write_artefact(
-                graph,
-                Path(folder),
-                self.runtime,
-                self.precision,
-                1,
-                fit,
-                self._images,
-                origin={},
-                meta={},
-                correct=False,
-            ).save()
-            found = super().measure(ArtefactModel(folder, self.threads))
+        artefact = write_artefact(
+            graph,
+            Path(folder),
+            self.runtime,
+            self.precision,
+            1,
+            fit,
+            self._images,
+            origin={},
+            meta={},
+            correct=False,
+        )
+        artefact.save()
+        return artefact
+
+    def judge(self, artefact: Artefact) -> dict[str, float]:
+        """Return the metrics of an artefact on the images of the search, by its runtime."""
+        found = super().measure(ArtefactModel(artefact.folder, self.threads))
         return {f'{self.precision}/{name}': value for name, value in found.items()}
