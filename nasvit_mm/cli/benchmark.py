@@ -12,11 +12,19 @@ say, before boxes are chosen.  Both run the same network on the same image, and 
 compared.  On a GPU PyTorch only.
 
     nasvit-mm benchmark configs/search/nasvit_ade20k_5g.py --build-table latency.json
+    nasvit-mm benchmark CONFIG --build-table FILE --runtime openvino --precision int8 --threads 4
 
-measures, once on this device, the blocks of a whole search space inside the task's model (CONFIG: a
-search's, or a segmentation config with a backbone of this project), and says how well the table
-predicts networks it has not seen, and how well their measurement repeats itself.  A search with
-latency = 'latency.json' in its config then has the metric 'latency', in milliseconds.
+measures, once on this device, the blocks of a whole search space by PyTorch inside the task's
+model, or by a runtime (CONFIG: a search's, or a segmentation config with a backbone of this
+project), and says how well the table predicts networks it has not seen, how well their measurement
+repeats itself, and whether a search may go by it.  A search with latency = 'latency.json' in its
+config then has the metric 'latency', in milliseconds.
+
+Another device needs neither this package nor PyTorch:
+
+    nasvit-mm benchmark CONFIG --write-kit DIR --runtime onnx
+    python DIR/time_networks.py --threads 4                       # there; numpy and onnxruntime
+    nasvit-mm benchmark CONFIG --build-table FILE --read-times times.json
 """
 
 from __future__ import annotations
@@ -36,16 +44,32 @@ from rich.table import Table
 from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.cli import common
 from nasvit_mm.compat import import_onnxruntime
-from nasvit_mm.dense import build_model, check_model, count_model, input_size, load_weights
+from nasvit_mm.dense import (
+    SearchedModel,
+    build_model,
+    check_model,
+    count_model,
+    input_size,
+    load_weights,
+)
 from nasvit_mm.deploy import (
     BACKENDS,
+    FITTED,
+    KITS,
+    PRECISIONS,
+    RUNTIMES,
+    LatencyTable,
     benchmark_model,
     build_latency_table,
+    build_runtime_table,
+    get_runtime,
     missing_package,
+    read_times,
     record,
     time_artefacts,
+    write_kit,
 )
-from nasvit_mm.errors import UsageError, printable, shown_path
+from nasvit_mm.errors import UsageError, printable, shown_path, unknown
 from nasvit_mm.runtime import PlainConsole, check_folder
 
 MOST_THREADS = 4  # a core
@@ -57,9 +81,14 @@ OF_CONFIGS = (
     'half',
     'onnx',
     'build_table',
+    'runtime',
+    'precision',
+    'write_kit',
+    'read_times',
     'cfg_options',
 )  # flags
 UNSEEN = 30  # networks to check a latency table by
+IN_TORCH = 64  # networks that a table by PyTorch is built from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,11 +112,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--onnx', metavar='FILE', help='keep the exported graph there')
     parser.add_argument('--build-table', metavar='FILE', help='a latency table for searches')
     parser.add_argument(
+        '--runtime', metavar='NAME', help=f'of the table: {", ".join(RUNTIMES)} (torch)'
+    )
+    parser.add_argument(
+        '--precision', choices=PRECISIONS, help='of the table, as the runtime has it (fp32)'
+    )
+    parser.add_argument(
+        '--write-kit', metavar='DIR', help='write what another device times for a table'
+    )
+    parser.add_argument(
+        '--read-times', metavar='FILE', help='build the table from what a kit measured'
+    )
+    parser.add_argument(
         '--networks',
         type=int,
-        default=64,
         metavar='N',
-        help='that the table is built from (%(default)s)',
+        help=f'that the table is built from (by PyTorch {IN_TORCH}, else {FITTED})',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     common.add_cfg_options(parser)
@@ -107,8 +147,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = common.load_config(args)
     if args.threads:
         torch.set_num_threads(args.threads)
-    if args.build_table:
-        build_table(args, cfg)
+    if args.write_kit or args.build_table:
+        make_table(args, cfg)
         return
     check_model(cfg)
     size = input_size(cfg, args.shape)
@@ -214,15 +254,14 @@ def check(args: argparse.Namespace) -> None:
     check_threads(args)
     if args.onnx:
         check_writable(args.onnx, '--onnx')
-    if args.build_table:
-        for name in ('half', 'channels_last', 'backends', 'json', 'onnx', 'checkpoint'):
-            if getattr(args, name):
-                raise UsageError(
-                    f'--{name.replace("_", "-")} does not go with '
-                    '--build-table, which times blocks by PyTorch in float32'
-                )
-        check_writable(args.build_table, '--build-table')
+    if args.build_table or args.write_kit:
+        check_table(args)
         return
+    for name in ('runtime', 'precision', 'read_times', 'networks'):
+        if getattr(args, name):
+            raise UsageError(
+                f'--{name.replace("_", "-")} is of a latency table: --build-table FILE'
+            )
     if args.backends is None:
         args.backends = ['pytorch'] if on_gpu else ['pytorch', 'onnxruntime']
     elif on_gpu and 'onnxruntime' in args.backends:
@@ -286,29 +325,65 @@ def check_writable(path: str, option: str) -> None:
     check_folder(Path(path).parent, option)
 
 
-def build_table(args: argparse.Namespace, cfg: Config) -> None:
-    """Measure the blocks of a space, write the table, say how good it is."""
+def check_table(args: argparse.Namespace) -> None:
+    """Check the flags of a latency table or kit.
+
+    Raises:
+        UsageError: names the flag.
+    """
+    for name in ('half', 'channels_last', 'backends', 'json', 'onnx', 'checkpoint'):
+        if getattr(args, name):
+            raise UsageError(
+                f'--{name.replace("_", "-")} does not go with --build-table and --write-kit; '
+                '--runtime and --precision say what networks run by'
+            )
+    if args.read_times:
+        for name in ('write_kit', 'runtime', 'precision', 'threads', 'networks'):
+            if getattr(args, name):
+                raise UsageError(
+                    f'--{name.replace("_", "-")} does not go with --read-times, whose kit says it'
+                )
+    if args.write_kit:
+        if args.build_table:
+            raise UsageError(
+                '--write-kit comes first: --build-table takes what the kit measured, by '
+                '--read-times'
+            )
+        if args.runtime not in KITS:
+            raise UsageError(
+                unknown('--runtime', args.runtime, KITS) + '; a kit is timed without PyTorch'
+            )
+        if Path(args.write_kit).exists() and any(Path(args.write_kit).iterdir()):
+            raise UsageError(f'--write-kit {shown_path(args.write_kit)} is not empty: give another')
+        check_folder(Path(args.write_kit).parent, '--write-kit')
+        return
+    check_writable(args.build_table, '--build-table')
+
+
+def make_table(args: argparse.Namespace, cfg: Config) -> None:
+    """Measure the blocks of a space, write the table, say how good it is; or write the kit."""
     from nasvit_mm.search import read_task  # of this one option
 
     task, size = read_task(cfg, args.config)
     if args.shape or size is None:
         size = input_size(task.cfg, args.shape)
-    with Progress(console=PlainConsole(stderr=True)) as bar:
-        shown = bar.add_task('networks')
-        table = build_latency_table(
-            task,
-            size,
-            args.device,
-            args.networks,
-            UNSEEN,
-            args.rounds,
-            args.batch_size,
-            lambda done, of: bar.update(shown, completed=done, total=of),
+    if args.read_times:
+        table = read_times(args.read_times, task, size)
+    else:
+        with Progress(console=PlainConsole(stderr=True)) as bar:
+            table = _measured(args, task, size, bar)
+    if table is None:
+        print(
+            f'{args.write_kit}: copy it to the device, there run python time_networks.py, then '
+            f'here nasvit-mm benchmark {args.config} --build-table FILE --read-times times.json'
         )
+        return
     table.save(args.build_table)
+    about = table.about
     print(
         f'{args.build_table}: {len(table.blocks)} blocks of {task.space.name} at {size[0]} x '
-        f'{size[1]} on {table.about["device"]}, {table.about["threads"]} threads'
+        f'{size[1]} by {about["runtime"]} {about["version"]} in {about["precision"]} on '
+        f'{about["device"]}, {about["threads"]} threads'
     )
     if not table.check:
         print('The space has no network that the table has not seen: nothing to check it by')
@@ -318,6 +393,58 @@ def build_table(args: argparse.Namespace, cfg: Config) -> None:
         f'{table.check["kendall_tau"]:.2f}, mean error {table.check["mean_error"]:.1%}; of two '
         f'measurements of them, {table.check["repeat_tau"]:.2f} and '
         f'{table.check["repeat_error"]:.1%}'
+    )
+    print(f'Verdict: {table.verdict}')
+
+
+def _measured(
+    args: argparse.Namespace, task: SearchedModel, size: tuple[int, int], bar: Progress
+) -> LatencyTable | None:
+    """Measure a table, or write a kit and return None."""
+    shown = bar.add_task('networks')
+
+    def show(done: int, of: int) -> None:
+        bar.update(shown, completed=done, total=of)
+
+    runtime, precision = args.runtime or 'torch', args.precision or 'fp32'
+    if args.write_kit:
+        write_kit(
+            task,
+            size,
+            args.write_kit,
+            runtime,
+            precision,
+            args.networks or FITTED,
+            UNSEEN,
+            args.batch_size,
+            show,
+        )
+        return None
+    if runtime == 'torch':
+        get_runtime(runtime).check_precision(precision)
+        return build_latency_table(
+            task,
+            size,
+            args.device,
+            args.networks or IN_TORCH,
+            UNSEEN,
+            args.rounds,
+            args.batch_size,
+            show,
+        )
+    if args.device != 'cpu':
+        raise UsageError(f'--device {args.device}: the table of {runtime} is of the CPU')
+    return build_runtime_table(
+        task,
+        size,
+        runtime,
+        precision,
+        args.threads or torch.get_num_threads(),
+        args.rounds,
+        args.networks or FITTED,
+        UNSEEN,
+        args.batch_size,
+        show,
     )
 
 

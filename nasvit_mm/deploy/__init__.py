@@ -13,8 +13,25 @@ if TYPE_CHECKING:
     from nasvit_mm.deploy.artefact import DESCRIPTION, PRECISIONS, Artefact
     from nasvit_mm.deploy.benchmark import BACKENDS, benchmark_model
     from nasvit_mm.deploy.exporting import missing_package
-    from nasvit_mm.deploy.latency import LatencyTable, build_latency_table
-    from nasvit_mm.deploy.make import make_artefact
+    from nasvit_mm.deploy.graph import Graph
+    from nasvit_mm.deploy.kit import (
+        FITTED,
+        KITS,
+        build_runtime_table,
+        read_times,
+        write_kit,
+        write_network,
+    )
+    from nasvit_mm.deploy.latency import build_latency_table
+    from nasvit_mm.deploy.latency_table import LatencyTable
+    from nasvit_mm.deploy.make import (
+        calibration_images,
+        check_target,
+        filling,
+        fit_of,
+        make_artefact,
+        write_artefact,
+    )
     from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
     from nasvit_mm.deploy.model import ArtefactModel
     from nasvit_mm.deploy.onnx import Logits, export_onnx
@@ -28,7 +45,10 @@ _HOME = {
     'BACKENDS': 'benchmark',
     'Boxes': 'predictor',
     'DESCRIPTION': 'artefact',
-    'LatencyTable': 'latency',
+    'FITTED': 'kit',
+    'Graph': 'graph',
+    'KITS': 'kit',
+    'LatencyTable': 'latency_table',
     'Logits': 'onnx',
     'PRECISIONS': 'artefact',
     'PeakMemory': 'measure',
@@ -37,14 +57,23 @@ _HOME = {
     'Session': 'runtimes',
     'benchmark_model': 'benchmark',
     'build_latency_table': 'latency',
+    'build_runtime_table': 'kit',
+    'calibration_images': 'make',
+    'check_target': 'make',
     'export_onnx': 'onnx',
+    'filling': 'make',
+    'fit_of': 'make',
     'get_runtime': 'runtimes',
     'make_artefact': 'make',
     'measure_seconds': 'measure',
     'missing_package': 'exporting',
     'open_artefact': 'predictor',
+    'read_times': 'kit',
     'record': 'timing',
     'time_artefacts': 'timing',
+    'write_artefact': 'make',
+    'write_kit': 'kit',
+    'write_network': 'kit',
 }
 __all__ = [
     'Artefact',
@@ -52,6 +81,9 @@ __all__ = [
     'BACKENDS',
     'Boxes',
     'DESCRIPTION',
+    'FITTED',
+    'Graph',
+    'KITS',
     'LatencyTable',
     'Logits',
     'PRECISIONS',
@@ -61,14 +93,23 @@ __all__ = [
     'Session',
     'benchmark_model',
     'build_latency_table',
+    'build_runtime_table',
+    'calibration_images',
+    'check_target',
     'export_onnx',
+    'filling',
+    'fit_of',
     'get_runtime',
     'make_artefact',
     'measure_seconds',
     'missing_package',
     'open_artefact',
+    'read_times',
     'record',
     'time_artefacts',
+    'write_artefact',
+    'write_kit',
+    'write_network',
 ]
 
 

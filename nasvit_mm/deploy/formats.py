@@ -10,6 +10,7 @@ from types import ModuleType
 
 import numpy as np
 import torch
+from torch import nn
 from torch.export import ExportedProgram
 
 from nasvit_mm.deploy.exporting import LARGEST_BATCH, quiet, reason
@@ -82,13 +83,19 @@ def write_openvino(onnx: Path, path: Path, about: Mapping[str, str]) -> None:
 
 
 def quantise(
-    path: Path, target: Path, images: np.ndarray, runtime: type[Session], ignored: list[str]
+    path: Path,
+    target: Path,
+    images: np.ndarray,
+    runtime: type[Session],
+    ignored: list[str],
+    correct: bool = True,
 ) -> bool:
     """Write an int8 form of an ONNX or OpenVINO file, by NNCF's post-training quantisation.
 
     Args:
         images: uint8 (n, H, W, 3), by which ranges are chosen.
         ignored: names of the graph's operations that stay in float.
+        correct: correct biases, where NNCF can.
 
     Returns:
         Whether biases were corrected.  NNCF takes the first axis of maps for the batch when it does
@@ -105,7 +112,7 @@ def quantise(
             f'--int8 needs nncf, which cannot be imported ({error}): pip install '
             '"nasvit_mm[deploy]"'
         ) from error
-    for corrected in (True, False):
+    for corrected in (True, False) if correct else (False,):
         try:
             with quiet(progress=True):
                 _quantise(nncf, path, target, images, runtime, ignored, corrected)
@@ -145,12 +152,14 @@ def _quantise(
     else:
         import onnx
 
-        data = nncf.Dataset([{'images': image[None]} for image in images])
-        onnx.save(nncf.quantize(onnx.load(str(path)), data, **options), str(target))
+        model = onnx.load(str(path))
+        name = model.graph.input[0].name
+        data = nncf.Dataset([{name: image[None]} for image in images])
+        onnx.save(nncf.quantize(model, data, **options), str(target))
 
 
-def write_litert(graph: Graph, path: Path) -> None:
-    """Write LiteRT's ``.tflite``."""
+def write_litert(network: nn.Module, images: tuple[torch.Tensor, ...], path: Path) -> None:
+    """Write LiteRT's ``.tflite`` of a network of such inputs."""
     try:
         with quiet(progress=True):
             import litert_torch
@@ -159,10 +168,8 @@ def write_litert(graph: Graph, path: Path) -> None:
             f'writing for litert needs litert-torch, which cannot be imported ({error}): pip '
             f'install "nasvit_mm[{LiteRt.extra}]"'
         ) from error
-    height, width = graph.size
-    images = torch.zeros(1, height, width, 3, dtype=torch.uint8)
     with quiet(progress=True), torch.no_grad(), system_errors(path):
-        litert_torch.convert(graph, (images,)).export(str(path))
+        litert_torch.convert(network, images).export(str(path))
 
 
 def write_torch(program: ExportedProgram, path: Path) -> None:

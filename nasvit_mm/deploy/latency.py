@@ -1,14 +1,10 @@
-"""Latency of any candidate out of a table of blocks, measured once on the user's device."""
+"""Building a latency table by PyTorch: blocks are timed where they run, inside whole models."""
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from itertools import combinations_with_replacement
-from numbers import Real
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -16,127 +12,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from nasvit_mm.backbones import Block, ElasticBackbone
-from nasvit_mm.config import plain_types
-from nasvit_mm.dense import SearchedModel, Size, build_model, kind_of_config
+from nasvit_mm.backbones import ElasticBackbone
+from nasvit_mm.dense import SearchedModel, Size, build_model
+from nasvit_mm.deploy.latency_table import LatencyTable, about_task, block_key, checked, fit_rest
 from nasvit_mm.deploy.measure import device_name
 from nasvit_mm.deploy.onnx import Logits
-from nasvit_mm.errors import (
-    ArchitectureError,
-    UsageError,
-    check_number,
-    first_line,
-    shown_path,
-    shown_value,
-    unknown,
-)
-from nasvit_mm.files import digest, write_text
-from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.spaces import Arch
 
 WARMUP = 2  # calls that are not timed
 POOL = 2000  # random candidates out of which those to be measured are chosen
-# Options that go by the candidate or change no time.
-FREE = {'in_channels', 'init_cfg'}
-FREE_OF_BACKBONE = {'arch', 'space', 'drop_path_rate', 'frozen_stages', 'norm_eval', 'with_cp'}
-BLOCK = re.compile(r'[^(]+\([^=(),]+=-?\d+(, [^=(),]+=-?\d+)*\)')  # a key of the table
 Progress = Callable[[int, int], None]
-
-
-class LatencyTable:
-    """Milliseconds of every block of a space in one dense model, on one device.
-
-    A candidate's latency is the sum over its blocks, and what is left (stem, embeddings, neck,
-    head) is linear in the multiply-adds of these parts.  A block that was not measured is
-    interpolated between those that were in the same place, by a polynomial of the second degree
-    in their widths.
-
-    Attributes:
-        about: what was measured and where, JSON types.
-        check: how well it predicts ``networks`` networks that it had not seen, measured twice:
-            ``kendall_tau`` and ``mean_error`` (relative) against the mean of both, and as
-            ``repeat_tau`` and ``repeat_error`` how well the first predicts the second.
-    """
-
-    def __init__(
-        self,
-        task: SearchedModel,
-        about: Mapping[str, Any],
-        blocks: Mapping[str, float],
-        rest: Mapping[str, float],
-        check: Mapping[str, float],
-    ) -> None:
-        self.task, self.about, self.check = task, dict(about), dict(check)
-        self.blocks, self.rest = dict(blocks), dict(rest)
-        self._fits: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self._known: dict[Any, float] = {}
-
-    # ------------------------------------------------------------------ prediction
-    def milliseconds(self, genes: np.ndarray) -> np.ndarray:
-        """Predict milliseconds of a batch of the measured size: (n,) of genes (n, num_genes)."""
-        net, out = self.task.net, np.zeros(len(genes))
-        for i, arch in enumerate(self.task.space.from_genes(genes)):
-            for block in net.blocks_of(arch):
-                if block not in self._known:
-                    self._known[block] = self._block(block)
-                out[i] += self._known[block]
-        parts = _rest_parts(self.task, genes, self.about['input_size'])
-        out += self.rest[''] + sum(parts[n] * w for n, w in self.rest.items() if n)
-        return out.round(4)
-
-    def _block(self, block: Block) -> float:
-        known = self.blocks.get(_key(block))
-        if known is not None:
-            return known
-        if block.place not in self._fits:
-            alike = {k: v for k, v in self.blocks.items() if k.startswith(block.place + '(')}
-            if not alike:
-                raise UsageError(f'the latency table has no block {block.place}: build it again')
-            self._fits[block.place] = _fitted(
-                np.array([_polynomial(_read(key)) for key in alike]), np.array(list(alike.values()))
-            )
-        weights, scale = self._fits[block.place]
-        return float((_polynomial(n for _, n in block.sizes) / scale) @ weights)
-
-    # ------------------------------------------------------------------ file
-    @property
-    def digest(self) -> str:
-        """Content hash of the measured times."""
-        return digest([self.blocks, self.rest])
-
-    def save(self, path: str | Path) -> None:
-        """Write the table as JSON, completely or not at all."""
-        content = dict(about=self.about, check=self.check, rest=self.rest, blocks=self.blocks)
-        write_text(path, json.dumps(content, indent=1) + '\n')
-
-    @classmethod
-    def load(cls, path: str | Path, task: SearchedModel, size: Size) -> LatencyTable:
-        """Read a table that must be of this task.
-
-        Raises:
-            UsageError: no such file, no table, or one of another space, model or input size.
-        """
-        if not Path(path).is_file():
-            raise UsageError(
-                f'the latency table {shown_path(path)} does not exist: '
-                'tools/benchmark.py CONFIG --build-table writes it'
-            )
-        table, wanted = cls(task, **_read_table(path)), _about(task, size)
-        differing = [key for key in wanted if table.about[key] != wanted[key]]
-        if differing == ['space'] and _holds(table.about['space'], task.space):
-            differing = []  # a part of it is searched
-        if differing:
-            key = differing[0]
-            raise UsageError(
-                f'the latency table {path} is of another {key}: {shown_value(table.about[key])}, '
-                f'here {shown_value(wanted[key])}; build one for this task'
-            )
-        parts = {'', *_rest_parts(task, task.space.genes([task.space.smallest]), size)}
-        for name in table.rest:
-            if name not in parts:
-                raise UsageError(
-                    f'{path} is no latency table of this version: {unknown("rest", name, parts)}'
-                )
-        return table
 
 
 def build_latency_table(
@@ -165,7 +50,7 @@ def build_latency_table(
         rounds: timed calls of each.
         progress: ``progress(done, of)``.
     """
-    space, known, rests, chosen = task.space, {}, [], _covering(task, networks)
+    space, known, rests, chosen = task.space, {}, [], list(islice(covering(task), networks))
     strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
     twice = strangers * 2
     images = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -178,22 +63,24 @@ def build_latency_table(
     for i, arch in enumerate(chosen):
         total, blocks = stopwatch.measure(arch)
         for block, time_ in zip(task.net.blocks_of(arch), blocks, strict=True):
-            known.setdefault(_key(block), []).append(time_)
+            known.setdefault(block_key(block), []).append(time_)
         rests.append(total - sum(blocks))
         report(i + 1)
     about = dict(
-        _about(task, size),
+        about_task(task, size),
         batch_size=batch_size,
         device=device_name(device),
         threads=torch.get_num_threads(),
-        torch=torch.__version__,
+        runtime='torch',
+        precision='fp32',
+        version=torch.__version__,
         networks=len(chosen),
     )
     table = LatencyTable(
         task,
         about,
         {k: median(v) for k, v in sorted(known.items())},
-        _fit_rest(task, space.genes(chosen), size, np.array(rests)),
+        fit_rest(task, space.genes(chosen), size, np.array(rests)),
         {},
     )
     if strangers:
@@ -202,24 +89,8 @@ def build_latency_table(
             found.append(stopwatch.measure(arch)[0])
             report(len(chosen) + i + 1)
         first, second = np.array(found).reshape(2, -1)
-        again = compare(first, second)
-        table.check.update(
-            compare(table.milliseconds(space.genes(strangers)), (first + second) / 2),
-            repeat_tau=again['kendall_tau'],
-            repeat_error=again['mean_error'],
-        )
+        table.check.update(checked(table.milliseconds(space.genes(strangers)), first, second))
     return table
-
-
-def compare(predicted: np.ndarray, measured: np.ndarray) -> dict[str, float]:
-    """Compare predictions with measurements: rank correlation and mean relative error."""
-    from scipy.stats import kendalltau
-
-    return dict(
-        networks=len(measured),
-        kendall_tau=float(kendalltau(predicted, measured)[0]),
-        mean_error=float(np.mean(np.abs(predicted / measured - 1))),
-    )
 
 
 # ---------------------------------------------------------------------- measuring
@@ -290,163 +161,15 @@ class _Clock:
         return start.elapsed_time(end) if self.cuda else 1e3 * (end - start)
 
 
-def _covering(task: SearchedModel, number: int) -> list[Arch]:
-    """Architectures, one after the other the one that shows most blocks not shown before."""
+def covering(task: SearchedModel) -> Iterator[Arch]:
+    """Yield architectures, one after the other the one that shows most blocks not shown before."""
     space = task.space
     genes = np.concatenate(
         [space.uniform_genes(0, POOL), space.genes([space.smallest, space.largest])]
     )
     pool = space.from_genes(genes[space.usable(genes)])
-    shown = [set(task.net.blocks_of(arch)) for arch in pool]
-    seen, chosen = set(), []
-    for _ in range(min(number, len(pool))):
+    shown, seen = [set(task.net.blocks_of(arch)) for arch in pool], set()
+    while pool:
         best = max(range(len(pool)), key=lambda i: len(shown[i] - seen))
         seen |= shown.pop(best)
-        chosen.append(pool.pop(best))
-    return chosen
-
-
-# ---------------------------------------------------------------------- blocks by name
-def _key(block: Block) -> str:
-    return f'{block.place}({", ".join(f"{name}={n}" for name, n in block.sizes)})'
-
-
-def _read(key: str) -> list[int]:
-    return [int(part.split('=')[1]) for part in key[key.index('(') + 1 : -1].split(', ')]
-
-
-# ---------------------------------------------------------------------- fits
-def _polynomial(numbers: Iterable[int]) -> np.ndarray:
-    numbers = [float(n) for n in numbers]
-    return np.array([1.0, *numbers, *(a * b for a, b in combinations_with_replacement(numbers, 2))])
-
-
-def _fitted(features: np.ndarray, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights, none negative, by the relative error; what the features are divided by."""
-    from scipy.optimize import nnls
-
-    scale = np.maximum(np.abs(features).max(0), 1e-12)
-    weights, _ = nnls(features / scale / times[:, None], np.ones(len(times)))
-    return weights, scale
-
-
-def _rest_parts(task: SearchedModel, genes: np.ndarray, size: Size) -> dict[str, np.ndarray]:
-    """Name -> GMACs of what is no block."""
-    blocks = {block.part for block in task.net.blocks_of(task.space.largest)}
-    return {
-        name: np.asarray(values) / 1e9
-        for name, values in task.total(genes, tuple(size)).breakdown.items()
-        if name not in blocks
-    }
-
-
-def _fit_rest(
-    task: SearchedModel, genes: np.ndarray, size: Size, times: np.ndarray
-) -> dict[str, float]:
-    """Part -> milliseconds a GMAC; ``''``: those of every candidate."""
-    parts = {
-        name: values
-        for name, values in _rest_parts(task, genes, size).items()
-        if np.ptp(values) > 0
-    }
-    features = np.stack([np.ones(len(genes)), *parts.values()], 1)
-    weights, scale = _fitted(features, np.maximum(times, 1e-6))
-    return dict(zip(['', *parts], map(float, weights / scale)))
-
-
-def _read_table(path: str | Path) -> dict[str, Any]:
-    """Return the content of a table, checked.
-
-    Raises:
-        UsageError: names the file, the key, and what stands there instead of what.
-    """
-    again = 'tools/benchmark.py CONFIG --build-table writes one'
-    try:
-        content = json.loads(Path(path).read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f'{path} is no latency table: {first_line(error)}; {again}') from error
-    parts = ('about', 'check', 'rest', 'blocks')
-    for found, wanted, place in (
-        (content, parts, 'it'),
-        *((content.get(part), (), part) for part in parts if isinstance(content, dict)),
-    ):
-        if not isinstance(found, dict):
-            raise UsageError(
-                f'{path} is no latency table: {place} is {shown_value(found)}, expected a mapping; '
-                f'{again}'
-            )
-        if wanted and set(found) != set(wanted):
-            raise UsageError(
-                f'{path} is no latency table: it holds {shown_value(sorted(found))}, expected '
-                f'{", ".join(parts)}; {again}'
-            )
-    try:
-        _check_times(content)
-    except UsageError as error:
-        raise UsageError(f'{path} is no latency table: {error}; {again}') from error
-    return content
-
-
-def _check_times(content: Mapping[str, Any]) -> None:
-    """Check what stands in each part of a table.
-
-    Raises:
-        UsageError: names the key, its value and what is allowed.
-    """
-    lacking = [key for key in ('space', 'input_size', 'model') if key not in content['about']]
-    if lacking:
-        raise UsageError(f'about has no {lacking[0]}')
-    size = content['about']['input_size']
-    if not (isinstance(size, list) and len(size) == 2):
-        raise UsageError(f'about.input_size = {shown_value(size)}, expected [height, width]')
-    try:
-        get_space(content['about']['space'])
-    except (ArchitectureError, TypeError) as error:
-        raise UsageError(f'about.space: {error}') from error
-    for name, value in content['check'].items():
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise UsageError(f'check.{name} = {shown_value(value)}, expected a number')
-    for name, value in content['rest'].items():
-        check_number(f'rest[{name!r}]', value, low=0)
-    if '' not in content['rest']:
-        raise UsageError("rest has no '', the milliseconds of every candidate")
-    if not content['blocks']:
-        raise UsageError('blocks is empty')
-    sizes: dict[str, int] = {}
-    for name, value in content['blocks'].items():
-        if not BLOCK.fullmatch(name):
-            raise UsageError(f'blocks[{name!r}]: expected a key like place(width=24, depth=2)')
-        check_number(f'blocks[{name!r}]', value, above=0)
-        place, number = name.partition('(')[0], name.count('=')
-        if sizes.setdefault(place, number) != number:
-            raise UsageError(f'blocks[{name!r}]: other blocks of {place} have {sizes[place]} sizes')
-
-
-# ---------------------------------------------------------------------- what it is of
-def _holds(given: Mapping[str, Any], space: Space) -> bool:
-    """Return whether a space, as ``Space.to_dict`` gives it, has all choices of another one."""
-    whole = get_space(dict(given))
-    return whole.name == space.name and all(
-        set(ours) <= set(theirs) for ours, theirs in zip(space.choices, whole.choices)
-    )
-
-
-def _about(task: SearchedModel, size: Size) -> dict[str, Any]:
-    untimed = {'train_cfg', *kind_of_config(task.cfg.model).trains_only}
-    model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in untimed}
-    model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}
-    return json.loads(
-        json.dumps(
-            dict(space=task.space.to_dict(), input_size=list(size), model=_timed(model)),
-            default=str,
-        )
-    )
-
-
-def _timed(part: Any) -> Any:
-    """Keep what the time of a part of a config depends on, and of all parts in it."""
-    if isinstance(part, list):
-        return [_timed(entry) for entry in part]
-    if not isinstance(part, Mapping):
-        return part
-    return {k: _timed(v) for k, v in part.items() if k not in FREE and not k.startswith('loss')}
+        yield pool.pop(best)

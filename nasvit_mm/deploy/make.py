@@ -75,8 +75,7 @@ def make_artefact(
     found = load_weights(model, weights, cfg)
     graph = Graph(model, size, logits).eval()
     meta = _meta(cfg, found)
-    mean, std = (_rgb(graph, getattr(graph.normalisation, key)) for key in ('mean', 'std'))
-    fit, fill = fit_of(cfg, graph.task), [round(value) for value in mean]
+    fit, fill = fit_of(cfg, graph.task), filling(graph)
     images = calibration_images(cfg, size, fit, fill, num_calibration if int8 else COMPARED, int8)
     origin = dict(
         config=name,
@@ -85,38 +84,84 @@ def make_artefact(
         nasvit_mm=__version__,
         torch=torch.__version__,
     )
-    classes = list(map(str, meta.get('classes') or ()))
-    about = {key: origin[key] for key in ('config', 'weights_sha256', 'nasvit_mm')}
-    about |= dict(task=graph.task, classes='\n'.join(classes))
-    if int8:
-        origin['calibration_images'] = len(images)
     if keep_float:
         origin['kept_in_float'] = list(keep_float)
     names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
     with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
-        quantised_by = images if int8 else None
-        files, notes = _write(graph, runtime, batch, draft, about, quantised_by, keep_float)
-        artefact = Artefact(
-            folder=draft,
-            task=graph.task,
-            runtime=runtime.name,
-            version=runtime.version(),
-            precision=precision,
-            input=dict(
-                name='images', shape=[batch, *size, 3], dtype='uint8', layout='NHWC', colour='RGB'
-            ),
-            outputs=_outputs(graph, batch),
-            mean=mean,
-            std=std,
-            fit=fit,
-            fill=fill,
-            classes=classes,
-            palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
-            files={path.name: sha256(path) for path in files},
-            origin=origin | notes,
+        artefact = write_artefact(
+            graph,
+            draft,
+            runtime,
+            precision,
+            batch,
+            fit,
+            images,
+            origin,
+            meta,
+            keep_float=keep_float,
         )
         artefact = record(artefact, compared(artefact, graph, images[:COMPARED]))
     return dataclasses.replace(artefact, folder=out)
+
+
+def write_artefact(
+    graph: Graph,
+    folder: Path,
+    runtime: type[Session],
+    precision: str,
+    batch: int | None,
+    fit: str,
+    images: np.ndarray,
+    origin: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    *,
+    keep_float: Sequence[str] = (),
+    correct: bool = True,
+) -> Artefact:
+    """Write the files of a graph into a folder; return what describes them, which is not written.
+
+    Args:
+        fit: how images come to the graph's size, see :class:`Artefact`.
+        images: by which int8 ranges are chosen, uint8 (n, H, W, 3) of the graph's size.
+        origin: what is known of the model.
+        meta: ``classes`` and ``palette``, where they are known.
+        keep_float: operations that stay in float in int8.
+        correct: of int8, correct biases, where NNCF can.
+    """
+    classes = list(map(str, meta.get('classes') or ()))
+    about = {key: origin[key] for key in ('config', 'weights_sha256', 'nasvit_mm') if key in origin}
+    about |= dict(task=graph.task, classes='\n'.join(classes))
+    int8, notes = precision == 'int8', {}
+    if int8:
+        notes['calibration_images'] = len(images)
+    files, more = _write(
+        graph, runtime, batch, folder, about, images if int8 else None, keep_float, correct
+    )
+    mean, std = (_rgb(graph, getattr(graph.normalisation, key)) for key in ('mean', 'std'))
+    return Artefact(
+        folder=folder,
+        task=graph.task,
+        runtime=runtime.name,
+        version=runtime.version(),
+        precision=precision,
+        input=dict(
+            name='images', shape=[batch, *graph.size, 3], dtype='uint8', layout='NHWC', colour='RGB'
+        ),
+        outputs=_outputs(graph, batch),
+        mean=mean,
+        std=std,
+        fit=fit,
+        fill=filling(graph),
+        classes=classes,
+        palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
+        files={path.name: sha256(path) for path in files},
+        origin={**origin, **notes, **more},
+    )
+
+
+def filling(graph: Graph) -> list[int]:
+    """Return the RGB colour that fills what an image leaves of the input: the mean."""
+    return [round(value) for value in _rgb(graph, graph.normalisation.mean)]
 
 
 def check_target(
@@ -248,16 +293,19 @@ def _write(
     about: Mapping[str, str],
     images: np.ndarray | None,
     keep_float: Sequence[str],
+    correct: bool,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write the model files, the model first; return them, and what is to be said of them.
 
     Args:
         about: goes into the file.
         images: to quantise by; None: the graph stays in float.
+        correct: biases of int8.
     """
     path = folder / f'model{runtime.suffix}'
     if runtime is LiteRt:
-        formats.write_litert(graph, path)
+        images = torch.zeros(1, *graph.size, 3, dtype=torch.uint8)
+        formats.write_litert(graph, (images,), path)
         return [path], {}
     program = formats.exported(graph, batch)
     if runtime is Torch:
@@ -275,7 +323,9 @@ def _write(
         if runtime is OpenVino:
             formats.write_openvino(*steps, about)
         if images is not None:
-            corrected = formats.quantise(steps[-1], path, images, runtime, list(keep_float))
+            corrected = formats.quantise(
+                steps[-1], path, images, runtime, list(keep_float), correct
+            )
             notes['bias_correction'] = 'by NNCF' if corrected else 'none: NNCF cannot here'
     return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])], notes
 

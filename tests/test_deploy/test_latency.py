@@ -16,6 +16,7 @@ from nasvit_mm.dense import SearchedModel, build_model
 from nasvit_mm.deploy import LatencyTable, build_latency_table, latency
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Problem, build_algorithm
+from nasvit_mm.search.problem import sources
 from tests.commands import ROOT
 from tests.families import small
 from tests.test_search.common import TASKS
@@ -170,6 +171,23 @@ def test_latency_as_metric(file):
         Problem(of.space, ['macs'], [dict(metric='latency', high=0.1)], of, SIZE, table)
     with pytest.raises(UsageError, match="the metric 'latency' needs a table of your device"):
         Problem(of.space, ['latency'], [], of, SIZE)
+
+
+def test_a_search_by_a_table_that_predicts_nothing_is_warned(file, monkeypatch):
+    content = json.loads(file.read_text())
+    of, lines = task('nasvit'), []
+    monkeypatch.setattr(sources, 'print_log', lambda text, *args: lines.append(text))
+
+    def said() -> str:
+        lines.clear()
+        costs = dict(ms=dict(type='LatencyCost', table=str(file)))
+        Problem(of.space, ['ms'], [], of, SIZE, costs=costs)
+        return ' '.join(lines)
+
+    assert not said()
+    content['check']['repeat_tau'] = 0.5
+    file.write_text(json.dumps(content))
+    assert 'this machine is too busy: do not search with it' in said()
 
 
 def test_a_table_of_a_detector_with_another_head(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What is measured of a candidate, and where."""
 
+from nasvit_mm.search.evaluators.artefact import ArtefactEvaluator
 from nasvit_mm.search.evaluators.base import (
     CandidateError,
     Evaluators,
@@ -19,6 +20,7 @@ from nasvit_mm.search.evaluators.supernet import SupernetEvaluator
 from nasvit_mm.search.evaluators.workers import Workers
 
 __all__ = [
+    'ArtefactEvaluator',
     'Backend',
     'CandidateError',
     'EvaluationError',

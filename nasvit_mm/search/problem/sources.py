@@ -22,12 +22,14 @@ of one's own.  Another one is a class in any module that the config's ``custom_i
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from mmengine.logging import print_log
 
 from nasvit_mm.config import type_name
 from nasvit_mm.cost import WindowSampler
@@ -102,7 +104,10 @@ class CostSource:
 
 @COSTS.register_module()
 class LatencyCost(CostSource):
-    """Milliseconds of the whole dense model by a table of blocks measured on the user's device.
+    """Milliseconds of the whole dense model by a table of blocks measured on the user's device, by
+    PyTorch or by a runtime at a precision.
+
+    A table that does not predict its device is taken with a warning that says so.
 
     Args:
         table: a :class:`LatencyTable` or its file, written by ``tools/benchmark.py CONFIG
@@ -121,7 +126,11 @@ class LatencyCost(CostSource):
                 raise UsageError(
                     f'{name} is of a task at its input_size: the config lacks one of them'
                 )
-            table = LatencyTable.load(table, searched.task, searched.input_size)
+            path = table
+            table = LatencyTable.load(path, searched.task, searched.input_size)
+            if table.fault:
+                text = f'{name}: the latency table {path}: {table.fault}'
+                print_log(text, 'current', logging.WARNING)
         self.table = table
 
     def identity(self) -> dict[str, Any]:

@@ -1,0 +1,323 @@
+"""A latency table of a runtime: networks written as it takes them, timed here or elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nasvit_mm.dense import SearchedModel, Size
+from nasvit_mm.deploy import formats, networks, time_networks
+from nasvit_mm.deploy.exporting import missing_package
+from nasvit_mm.deploy.latency import covering
+from nasvit_mm.deploy.latency_table import (
+    LatencyTable,
+    about_task,
+    block_key,
+    checked,
+    place_of,
+    rest_parts,
+)
+from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, get_runtime
+from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
+from nasvit_mm.files import write_text
+from nasvit_mm.spaces import Arch
+
+BATCH = 8  # blocks that torch writes together
+FITTED = 24  # whole networks by which a table is fitted
+# A whole network repeats itself within some 2 %, a factor is 1 within some 30 %.
+TRUST = 0.02 / 0.3
+KITS = tuple(time_networks.RUNTIMES)  # runtimes that a kit's script times
+LEAST = 0.05  # factor of a block
+Progress = Callable[[int, int], None]
+
+
+def write_kit(
+    task: SearchedModel,
+    size: Size,
+    folder: str | Path,
+    runtime: str,
+    precision: str = 'fp32',
+    fitted: int = FITTED,
+    unseen: int = 30,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Write every block of a space, and some whole networks, as a runtime takes them.
+
+    Beside them lie ``kit.json``, which tells what they are, and ``time_networks.py``, which times
+    them without this package.  Weights are random, and in float one file holds those of all.
+
+    Args:
+        size: (H, W) of the images.
+        folder: to write to; empty or not there.
+        runtime, precision: see :data:`nasvit_mm.deploy.RUNTIMES`.
+        fitted: whole networks by which the table is fitted.
+        unseen: whole networks by which it is checked.
+        progress: ``progress(done, of)``.
+
+    Raises:
+        UsageError: the runtime cannot be written for here, or lacks the precision.
+    """
+    kind, folder = get_runtime(runtime), Path(folder)
+    check_kit(kind, precision, batch_size)
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen, strangers = _chosen(task, fitted, unseen)
+    about: dict[str, dict[str, Any]] = {}
+    known: dict[str, Any] = {}  # block -> what was written of it
+
+    def write(
+        name: str, model: Any, shape: Sequence[int], twice: bool = False, **what: Any
+    ) -> None:
+        file = write_network(model, folder / name, shape, kind, precision)
+        about[name] = dict(file=file.name, shape=list(shape), twice=twice, **what)
+
+    for i, arch in enumerate([*chosen, *strangers]):
+        whole = networks.Whole(task, arch, size, batch_size)
+        new = list({b.key: b for b in whole.blocks if b.key not in known}.values())
+        for start in range(0, len(new), BATCH):
+            batch = new[start : start + BATCH]
+            for block, model in zip(batch, _models(batch, kind), strict=True):
+                write(f'block{len(known)}', model, block.taken, block=block.key)
+                known[block.key] = model
+        if kind in GRAPHS:
+            model = networks.put_together(
+                networks.exported(*whole.between()), [known[block.key] for block in whole.blocks]
+            )
+        else:
+            model = whole.network
+        write(f'network{i}', model, whole.shape, i >= len(chosen), arch=arch.to_dict())
+        if progress:
+            progress(i + 1, len(chosen) + len(strangers))
+    kit = dict(
+        about=dict(about_task(task, size), batch_size=batch_size),
+        runtime=runtime,
+        precision=precision,
+        reference='network0',
+        networks=about,
+    )
+    shutil.copy(time_networks.__file__, folder)
+    write_text(folder / time_networks.KIT, json.dumps(kit, indent=1) + '\n')
+
+
+GRAPHS = (OnnxRuntime, OpenVino)  # runtimes that take ONNX, which is put together
+
+
+def check_kit(kind: type[Session], precision: str, batch_size: int) -> None:
+    """Check that networks can be written for a runtime.
+
+    Raises:
+        UsageError: names what is lacking.
+    """
+    kind.check_precision(precision)
+    kind.module()
+    missing = kind in GRAPHS and missing_package('onnx', 'onnxscript')
+    if missing:
+        raise UsageError(f'writing ONNX needs {missing}: pip install "nasvit_mm[deploy]"')
+    if precision == 'int8' and batch_size != 1:
+        raise UsageError(f'--batch-size {batch_size}: int8 networks are of one image')
+
+
+def time_kit(
+    folder: str | Path, threads: int, rounds: int = 10, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Time the networks of a kit on this machine, as its script does.
+
+    Returns:
+        ``kit``, ``times`` (milliseconds by network), ``version``, ``threads``, ``device``.
+    """
+    kit = json.loads(Path(folder, time_networks.KIT).read_text(encoding='utf-8'))
+    kind = get_runtime(kit['runtime'])
+    times = time_networks.measure(
+        kit, lambda file: kind(Path(folder, file), threads, kit['precision']).run, rounds, progress
+    )
+    return dict(
+        kit=kit,
+        times=times,
+        version=kind.version(),
+        threads=threads,
+        device=time_networks.device_name(),
+    )
+
+
+def build_runtime_table(
+    task: SearchedModel,
+    size: Size,
+    runtime: str,
+    precision: str = 'fp32',
+    threads: int = 1,
+    rounds: int = 10,
+    fitted: int = FITTED,
+    unseen: int = 30,
+    batch_size: int = 1,
+    progress: Progress | None = None,
+) -> LatencyTable:
+    """Write a kit, time it here, and make the table; arguments as of :func:`write_kit` and
+    :func:`time_kit`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        write_kit(task, size, folder, runtime, precision, fitted, unseen, batch_size, progress)
+        return table_of_times(task, time_kit(folder, threads, rounds, progress))
+
+
+def read_times(path: str | Path, task: SearchedModel, size: Size) -> LatencyTable:
+    """Make the table out of what the script of a kit wrote on a device.
+
+    Raises:
+        UsageError: no such file, one that is cut, or a kit of another model or input size.
+    """
+    path, again = Path(path), 'the time_networks.py of a kit writes one'
+    try:
+        found = json.loads(path.read_text(encoding='utf-8'))
+        kit, times = found['kit'], found['times']
+        lacking = [name for name in kit['networks'] if not times.get(name)]
+        about = kit['about']
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f'{shown_path(path)} holds no times of a kit ({first_line(error)}): {again}'
+        ) from error
+    if lacking:
+        raise UsageError(f'{shown_path(path)} has no time of {lacking[0]}: {again}')
+    for key, value in about_task(task, size).items():
+        if about.get(key) != value:
+            raise UsageError(
+                f'{shown_path(path)} is of another {key}: {shown_value(about.get(key))}, here '
+                f'{shown_value(value)}; write a kit for this task'
+            )
+    return table_of_times(task, found)
+
+
+def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTable:
+    """Make the table of what :func:`time_kit` returns, and check it.
+
+    A block alone takes and gives maps in the layout of its interface, which inside a network stay
+    in that of the runtime; so the blocks of each place count by a factor, which is fitted on whole
+    networks together with what no block is: near 1 where these do not say otherwise.
+    """
+    kit, times = found['kit'], found['times']
+    about = {key: value for key, value in kit['about'].items() if key != 'batch_size'}
+    about |= dict(
+        batch_size=kit['about']['batch_size'],
+        device=found['device'],
+        threads=found['threads'],
+        runtime=kit['runtime'],
+        precision=kit['precision'],
+        version=found['version'],
+    )
+    blocks, seen, unseen = {}, [], []
+    for name, network in kit['networks'].items():
+        if 'block' in network:
+            blocks[network['block']] = times[name][0]
+        else:
+            (unseen if network['twice'] else seen).append((network['arch'], times[name]))
+    archs = [task.space.arch(arch) for arch, _ in seen]
+    factors, rest = _fitted(task, about['input_size'], archs, blocks, [t[0] for _, t in seen])
+    about['networks'] = len(seen)
+    scaled = {key: value * factors[place_of(key)] for key, value in sorted(blocks.items())}
+    table = LatencyTable(task, about, scaled, rest, {})
+    if unseen:
+        genes = task.space.genes([task.space.arch(arch) for arch, _ in unseen])
+        table.check.update(checked(table.milliseconds(genes), *np.array([t for _, t in unseen]).T))
+    return table
+
+
+def _fitted(
+    task: SearchedModel,
+    size: Size,
+    archs: Sequence[Arch],
+    blocks: Mapping[str, float],
+    totals: Sequence[float],
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the factor of each place's blocks, and milliseconds of what no block is, see
+    :class:`LatencyTable`.
+    """
+    from scipy.optimize import nnls
+
+    places = sorted({place_of(key) for key in blocks})
+    alone = np.zeros((len(archs), len(places)))
+    for row, arch in zip(alone, archs):
+        for block in task.net.blocks_of(arch):
+            row[places.index(block.place)] += blocks[block_key(block)]
+    parts = {
+        name: values
+        for name, values in rest_parts(task, task.space.genes(archs), size).items()
+        if np.ptp(values) > 0
+    }
+    others = np.stack([np.ones(len(archs)), *parts.values()], 1)
+    scale = np.maximum(others.max(0), 1e-12)
+    features = np.concatenate([alone, others / scale], 1) / np.array(totals)[:, None]
+    prior = TRUST * np.eye(len(places), features.shape[1])
+    weights, _ = nnls(
+        np.concatenate([features, prior]),
+        np.concatenate([np.ones(len(archs)), np.full(len(places), TRUST)]),
+    )
+    factors = np.maximum(weights[: len(places)], LEAST)
+    rest = weights[len(places) :] / scale
+    return dict(zip(places, factors)), dict(zip(['', *parts], map(float, rest)))
+
+
+# ---------------------------------------------------------------------- writing
+def _chosen(task: SearchedModel, fitted: int, unseen: int) -> tuple[list[Arch], list[Arch]]:
+    """Return architectures that show all blocks and fit the table, and others that check it."""
+    space = task.space
+    chosen, seen = [], set()
+    for arch in covering(task):
+        blocks = set(task.net.blocks_of(arch))
+        if len(chosen) >= fitted and blocks <= seen:
+            break  # and so are those of all that follow
+        chosen.append(arch)
+        seen |= blocks
+    random = space.sample_usable(1, 4 * unseen)
+    return chosen, [arch for arch in random if arch not in set(chosen)][:unseen]
+
+
+def _models(blocks: Sequence[networks.Seen], kind: type[Session]) -> list[Any]:
+    if kind in GRAPHS:
+        return networks.exported_blocks(blocks)
+    return [block.network for block in blocks]
+
+
+def write_network(
+    model: Any, path: Path, shape: Sequence[int], kind: type[Session], precision: str
+) -> Path:
+    """Write a network as a runtime takes it, to measure its time; return its file.
+
+    In float its weights are not kept: files of one folder share random ones.
+
+    Args:
+        model: a network of one float input, or its ONNX model.
+        path: of the file, without a suffix.
+        shape: of the input.
+    """
+    path = path.with_suffix(kind.suffix if precision == 'int8' or kind not in GRAPHS else '.onnx')
+    if kind is LiteRt:
+        formats.write_litert(model.eval(), (torch.zeros(*shape),), path)
+        return path
+    if kind not in GRAPHS:
+        with torch.no_grad():
+            formats.write_torch(torch.export.export(model.eval(), (torch.zeros(*shape),)), path)
+        return path
+    if isinstance(model, torch.nn.Module):
+        model = networks.exported(model, [tuple(shape)])
+    if precision == 'int8':
+        _quantise(model, path, shape, kind)
+    else:
+        networks.save(networks.with_shared_weights(model, path.parent), path)
+    return path
+
+
+def _quantise(model: Any, path: Path, shape: Sequence[int], kind: type[Session]) -> None:
+    noise = np.random.default_rng(0).standard_normal(shape, np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        between = Path(folder, 'model.onnx')
+        networks.save(model, between)
+        if kind is OpenVino:
+            formats.write_openvino(between, between.with_suffix('.xml'), {})
+            between = between.with_suffix('.xml')
+        formats.quantise(between, path, noise, kind, [], correct=False)
