@@ -2,6 +2,7 @@
 
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import extract_state, extract_subnet
+from nasvit_mm.checkpoints.lay_in import lay_in
 from nasvit_mm.checkpoints.pretrained import PretrainedBackbone
 from nasvit_mm.checkpoints.reading import (
     Checkpoint,
@@ -23,6 +24,7 @@ __all__ = [
     'extract_subnet',
     'find_damage',
     'find_nan',
+    'lay_in',
     'read_checkpoint',
     'save_weights',
     'weights_in',
