@@ -40,6 +40,8 @@ from nasvit_mm.dense import (
     input_size,
     load_weights,
     standalone,
+    use_pretrained,
+    warn_of_nothing,
     write_results,
 )
 from nasvit_mm.deploy import DESCRIPTION, Artefact, ArtefactModel, Predictor, make_artefact, record
@@ -93,6 +95,7 @@ from nasvit_mm.search import (
     search,
     write_report,
 )
+from nasvit_mm.supernet import make_supernet
 
 __all__ = [
     'Predictor',
@@ -103,6 +106,7 @@ __all__ = [
     'evaluate',
     'export',
     'input_size',
+    'make_supernet',
     'read_config',
     'run_search',
     'train',
@@ -120,6 +124,7 @@ def train(
     *,
     work_dir: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
+    pretrained: str | Path | None = None,
     amp: bool = False,
     auto_scale_lr: bool = False,
     tensorboard: bool = False,
@@ -134,6 +139,9 @@ def train(
             fresh start where there is none.
         work_dir: where logs and checkpoints go (of a file ``work_dirs/<its name>``).
         options: overrides by dotted key: ``{'train_cfg.max_iters': 100}``.
+        pretrained: weights that the backbone begins with, whatever the config says: a checkpoint of
+            this network or of a supernet of its space, ours or the authors', or the name of a model
+            whose weights timm has; see ``docs/weights.md``.
         amp: mixed precision; needs a GPU.
         auto_scale_lr: scale the learning rate by the batch size over the config's
             ``base_batch_size``.
@@ -151,6 +159,8 @@ def train(
     cfg = _run_config(cfg, options, work_dir, fit_schedule)
     check_has_model(cfg)
     check_trains(cfg)
+    if pretrained is not None:
+        use_pretrained(cfg, str(pretrained))
     check_schedule(cfg)
     warn_of_values(cfg)
     check_operations(cfg)
@@ -202,6 +212,8 @@ def train(
             del checkpoint  # a training needs the memory
         elif cfg.get('load_from'):
             check_backbone_fits(runner.model, cfg.load_from, cfg)
+        else:
+            warn_of_nothing(cfg, lambda: len(runner.train_dataloader.dataset))
         runner.train()
     return runner
 

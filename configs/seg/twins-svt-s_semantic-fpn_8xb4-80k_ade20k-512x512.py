@@ -10,9 +10,7 @@ mIoU to expect: not measured here.
 
     python tools/convert_checkpoint.py vitas_twins TIMM_twins_svt_small.pth twins.pth \
         --arch twins_svt_small
-    python tools/train.py configs/seg/vitas_ade20k.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=twins.pth
+    python tools/train.py configs/seg/vitas_ade20k.py --pretrained twins_svt_small
 """
 
 _base_ = [

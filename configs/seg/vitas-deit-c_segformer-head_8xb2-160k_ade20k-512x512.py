@@ -10,9 +10,7 @@ mIoU to expect: not measured here.
 
     python tools/convert_checkpoint.py vitas_deit_block epoch_299_ckpt.pth.tar vitas_c.pth \
         --arch vitas_c
-    python tools/train.py configs/seg/vitas_deit_ade20k.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=vitas_c.pth
+    python tools/train.py configs/seg/vitas_deit_ade20k.py --pretrained epoch_299_ckpt.pth.tar
 """
 
 _base_ = [
