@@ -47,6 +47,7 @@ def lay_in(
 
     Raises:
         ArchitectureError: the space does not have the architecture.
+        ValueError: a weight has another shape than the member's.
         RuntimeError: an option that was given to the supernet contradicts the member's weights.
     """
     spans = used_spans(supernet, arch, phase)
@@ -99,7 +100,12 @@ def _fill(
     convolution = isinstance(layer, nn.modules.conv._ConvNd)
     for axis, span in enumerate(spans):
         size = tensor.shape[axis]
-        if span is None or value.shape[axis] == size:
+        if value.shape[axis] != _width(span, size):
+            raise ValueError(
+                f'weight of shape {tuple(value.shape)}, the member reads {_width(span, size)} on '
+                f'axis {axis}'
+            )
+        if value.shape[axis] == size:
             continue
         if convolution and axis >= 2:  # the rim of a kernel
             wide = value.new_zeros(*value.shape[:axis], size, *value.shape[axis + 1 :])
@@ -110,12 +116,15 @@ def _fill(
         reads = isinstance(layer, nn.Linear) or (convolution and layer.groups == 1)
         if reads and axis == 1:
             beyond = torch.full((size,), share)
-            put(beyond, torch.ones(_width(span)), span)
+            put(beyond, torch.ones(_width(span, size)), span)
             value = value * beyond.to(value).view(-1, *[1] * (value.ndim - 2))
     tensor.copy_(value)
 
 
-def _width(span: AxisSpan) -> int:
+def _width(span: AxisSpan, size: int) -> int:
+    """Return how many entries of an axis are read."""
+    if span is None:
+        return size
     return span.width if isinstance(span, Span) else sum(part.width for part in span)
 
 
