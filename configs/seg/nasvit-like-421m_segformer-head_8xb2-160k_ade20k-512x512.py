@@ -13,7 +13,7 @@ mIoU to expect: not measured.
 
     python tools/train.py configs/seg/nasvit_ade20k.py --pretrained ckpt_360.pth
 
-Without weights leave --cfg-options out; nobody reaches a good mIoU on ADE20K from scratch.
+That is the authors' supernet (docs/weights.md); nobody reaches a good mIoU on ADE20K from scratch.
 """
 
 _base_ = [

@@ -33,7 +33,7 @@ def lay_in(
     state: Mapping[str, torch.Tensor],
     arch: Arch,
     phase: int = 0,
-    share: float = 0.0,
+    share: float | None = None,
 ) -> None:
     """Write a member's weights into a supernet, in place.
 
@@ -43,7 +43,9 @@ def lay_in(
         state: the member's state dict, with the keys of ``supernet.rebuild(arch)``.
         arch: the member's architecture.
         phase: of the weight sharing.
-        share: what weights that read channels beyond the member's are multiplied by.
+        share: what weights that read channels beyond the member's are multiplied by; None: 0 where
+            all widths share the first channels, so that larger ones compute the same, else 1, as
+            smaller ones may read none of the member's.
 
     Raises:
         ArchitectureError: the space does not have the architecture.
@@ -52,6 +54,8 @@ def lay_in(
     """
     spans = used_spans(supernet, arch, phase)
     state = dict(state)
+    if share is None:
+        share = float(getattr(supernet, 'backbone', supernet).phases > 1)
     rules = [key for key in state if key.endswith('rules')]
     for key in rules:
         _adopt_rules(supernet, key, state.pop(key))

@@ -70,12 +70,25 @@ def read_network(given: str | Path, space: Any = None, arch: Any = None, phase: 
     if described is None:
         space = get_space(space)
         arch = None if arch is None else space.arch(arch)
-        try:
-            state = convert_official(space, found.content, arch, phase)
-        except ValueError as error:
-            raise UsageError(f'{given}: {error}') from error
+        state = _ours(found) or _converted(given, space, found, arch, phase)
         return Network(name, space, arch, state, found.meta)
     return Network(name, *described, _plain(found.state), found.meta)
+
+
+def _ours(found: Checkpoint) -> dict[str, torch.Tensor] | None:
+    """Return weights that are under our names, though their file says nothing of itself."""
+    ours = any(key.startswith('backbone.') for key in found.state)
+    return _plain(found.state) if ours else None
+
+
+def _converted(
+    given: str, space: Space, found: Checkpoint, arch: Arch | None, phase: int
+) -> dict[str, torch.Tensor]:
+    """Return the weights of the authors' file under our names."""
+    try:
+        return convert_official(space, found.content, arch, phase)
+    except ValueError as error:
+        raise UsageError(f'{given}: {error}') from error
 
 
 def check_available(name: str) -> None:

@@ -127,6 +127,16 @@ def test_what_does_not_fit_is_refused(tmp_path):
     save_weights(tmp_path / 'net.pth', net.state_dict(), space, None)
     with pytest.raises(UsageError, match='is a supernet already'):
         make_supernet(tmp_path / 'net.pth', space)
-    torch.save(dict(state_dict=net.state_dict()), tmp_path / 'net.pth')
+    torch.save(dict(state_dict={'layer.weight': torch.zeros(3)}), tmp_path / 'net.pth')
     with pytest.raises(UsageError, match='not an official NASViT checkpoint'):
         make_supernet(tmp_path / 'net.pth', space, arch='smallest')
+
+
+def test_weights_that_say_nothing_of_themselves(tmp_path):
+    space = get_space('nasvit').restrict(resolution=32)
+    torch.manual_seed(0)
+    alone = randomised(create_model(space, 'smallest', num_classes=3)).eval()
+    torch.save(alone.state_dict(), tmp_path / 'net.pth')
+    made = make_supernet(tmp_path / 'net.pth', space, arch='smallest')
+    made.model.eval().set_arch('smallest')
+    assert same(made.model, alone)
