@@ -16,14 +16,24 @@ from nasvit_mm.version import __version__
 if TYPE_CHECKING:
     from nasvit_mm.backbones import create_model
     from nasvit_mm.deploy import Predictor
-    from nasvit_mm.spaces import Arch, Space, get_space, list_spaces
+    from nasvit_mm.spaces import Arch, Space, get_space, list_models, list_spaces
 
-__all__ = ['Arch', 'Predictor', 'Space', '__version__', 'create_model', 'get_space', 'list_spaces']
+__all__ = [
+    'Arch',
+    'Predictor',
+    'Space',
+    '__version__',
+    'create_model',
+    'get_space',
+    'list_models',
+    'list_spaces',
+]
 
 _HOME = {
     'Arch': 'spaces',
     'Space': 'spaces',
     'get_space': 'spaces',
+    'list_models': 'spaces',
     'list_spaces': 'spaces',
     'create_model': 'backbones',
     'Predictor': 'deploy',

@@ -40,6 +40,8 @@ from nasvit_mm.dense import (
     input_size,
     load_weights,
     standalone,
+    use_pretrained,
+    warn_of_nothing,
     write_results,
 )
 from nasvit_mm.deploy import DESCRIPTION, Artefact, ArtefactModel, Predictor, make_artefact, record
@@ -96,6 +98,7 @@ from nasvit_mm.search import (
     with_bounds,
     write_report,
 )
+from nasvit_mm.supernet import make_supernet
 from nasvit_mm.teacher import take_teacher
 
 __all__ = [
@@ -107,6 +110,7 @@ __all__ = [
     'evaluate',
     'export',
     'input_size',
+    'make_supernet',
     'read_config',
     'reconsider',
     'run_search',
@@ -126,6 +130,7 @@ def train(
     *,
     work_dir: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
+    pretrained: str | Path | None = None,
     amp: bool = False,
     auto_scale_lr: bool = False,
     tensorboard: bool = False,
@@ -140,6 +145,9 @@ def train(
             fresh start where there is none.
         work_dir: where logs and checkpoints go (of a file ``work_dirs/<its name>``).
         options: overrides by dotted key: ``{'train_cfg.max_iters': 100}``.
+        pretrained: weights that the backbone begins with, whatever the config says: a checkpoint of
+            this network or of a supernet of its space, ours or the authors', or the name of a model
+            whose weights timm has; see ``docs/weights.md``.
         amp: mixed precision; needs a GPU.
         auto_scale_lr: scale the learning rate by the batch size over the config's
             ``base_batch_size``.
@@ -157,6 +165,8 @@ def train(
     cfg = _run_config(cfg, options, work_dir, fit_schedule)
     check_has_model(cfg)
     check_trains(cfg)
+    if pretrained is not None:
+        use_pretrained(cfg, str(pretrained))
     take_teacher(cfg)
     check_schedule(cfg)
     warn_of_values(cfg)
@@ -209,6 +219,8 @@ def train(
             del checkpoint  # a training needs the memory
         elif cfg.get('load_from'):
             check_backbone_fits(runner.model, cfg.load_from, cfg)
+        else:
+            warn_of_nothing(cfg, lambda: len(runner.train_dataloader.dataset))
         runner.train()
     return runner
 

@@ -7,9 +7,7 @@ MACs at 800 x 1344:  backbone 9.62 G, neck 53.43 G, head 120.44 G, total 183.49 
 (of 1,000 regions for boxes and 100 for masks).
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/elasticvit_coco_mask.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/elasticvit_coco_mask.py 8 --pretrained checkpoint.pth
 """
 
 _base_ = [

@@ -8,9 +8,7 @@ MACs at 800 x 1344:  backbone 9.78 G, neck 53.44 G, head 120.44 G, total 183.66 
 (of 1,000 regions for boxes and 100 for masks).
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/nasvit_coco_mask.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/nasvit_coco_mask.py 8 --pretrained ckpt_360.pth
 """
 
 _base_ = [

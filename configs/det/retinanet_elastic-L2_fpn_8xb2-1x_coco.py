@@ -7,9 +7,7 @@ what other backbones lack.
 MACs at 800 x 1344:  backbone 11.12 G, neck 13.62 G, head 144.71 G, total 169.45 G.
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/elasticvit_coco.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/elasticvit_coco.py 8 --pretrained checkpoint.pth
 """
 
 _base_ = [

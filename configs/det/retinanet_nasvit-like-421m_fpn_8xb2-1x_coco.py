@@ -7,9 +7,7 @@ outputs at strides 8 to 64; the last, whose weights are pretrained, is what othe
 MACs at 800 x 1344:  backbone 10.54 G, neck 13.47 G, head 144.71 G, total 168.72 G.
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/nasvit_coco.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/nasvit_coco.py 8 --pretrained ckpt_360.pth
 """
 
 _base_ = [

@@ -7,9 +7,7 @@ nothing is measured here.
 MACs at 800 x 1344:  backbone 88.64 G, neck 14.34 G, head 144.71 G, total 247.69 G.
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/vitas_coco.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/vitas_coco.py 8 --pretrained twins_svt_small
 """
 
 _base_ = [

@@ -6,9 +6,7 @@ stride 8, and for every box the filters that turn them into its mask.
 MACs at 640 x 640:  backbone 3.30 G, neck 0.40 G, head 3.12 G, total 6.82 G.
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/nasvit_rtmdet_coco_mask.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/nasvit_rtmdet_coco_mask.py 8 --pretrained ckpt_360.pth
 """
 
 _base_ = [

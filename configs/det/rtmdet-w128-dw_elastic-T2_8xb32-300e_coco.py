@@ -8,9 +8,7 @@ channels instead of 46.  mmdet's head does not share those between levels: 0.25 
 MACs at 640 x 640:  backbone 1.56 G, neck 0.25 G, head 0.68 G, total 2.49 G.
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/elasticvit_rtmdet_coco.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/elasticvit_rtmdet_coco.py 8 --pretrained checkpoint.pth
 """
 
 _base_ = [

@@ -7,9 +7,7 @@ RTMDet-tiny's (8.0 G).  The architecture is a stand-in of this project for the u
 MACs at 640 x 640:  backbone 3.30 G, neck 0.40 G, head 1.28 G, total 4.99 G.
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/nasvit_rtmdet_coco.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/nasvit_rtmdet_coco.py 8 --pretrained ckpt_360.pth
 """
 
 _base_ = [

@@ -6,9 +6,7 @@ RTMDet-s (14.8 G).
 MACs at 640 x 640:  backbone 8.35 G, neck 0.64 G, head 2.85 G, total 11.85 G.
 mAP to expect: not measured.
 
-    tools/dist_train.sh configs/det/nasvit_rtmdet_coco_mid.py 8 \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    tools/dist_train.sh configs/det/nasvit_rtmdet_coco_mid.py 8 --pretrained ckpt_360.pth
 """
 
 _base_ = './rtmdet-w64_nasvit-like-421m_8xb32-300e_coco.py'

@@ -7,9 +7,7 @@ pixels; beyond, attention runs in windows (attention='auto').
 MACs at 512 x 512:  backbone 2.79 G, head 1.33 G, total 4.12 G; 9.22 M parameters.
 mIoU to expect: not measured.
 
-    python tools/train.py configs/seg/elasticvit_ade20k.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/elasticvit_ade20k.py --pretrained checkpoint.pth
 """
 
 _base_ = [

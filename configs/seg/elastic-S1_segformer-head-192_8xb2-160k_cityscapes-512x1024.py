@@ -6,9 +6,7 @@ at half size, 512 x 1024, for training and test; the budget is that of a whole p
 MACs at 512 x 1024:  backbone 3.25 G, head 1.36 G, total 4.61 G; 5.44 M parameters.
 mIoU to expect: not measured.
 
-    python tools/train.py configs/seg/elasticvit_cityscapes.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/elasticvit_cityscapes.py --pretrained checkpoint.pth
 """
 
 _base_ = [

@@ -10,9 +10,7 @@ unpublished A1.
 MACs at 512 x 1024:  backbone 4.07 G, head 0.62 G, total 4.69 G; 4.81 M parameters.
 mIoU to expect: not measured.
 
-    python tools/train.py configs/seg/nasvit_cityscapes.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/nasvit_cityscapes.py --pretrained ckpt_360.pth
 """
 
 _base_ = [

@@ -11,11 +11,9 @@ stand-in of this project for the unpublished A2.
 MACs at 512 x 512:  backbone 2.64 G, head 1.30 G, total 3.94 G; 5.50 M parameters.
 mIoU to expect: not measured.
 
-    python tools/train.py configs/seg/nasvit_ade20k.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/nasvit_ade20k.py --pretrained ckpt_360.pth
 
-Without weights leave --cfg-options out; nobody reaches a good mIoU on ADE20K from scratch.
+That is the authors' supernet (docs/weights.md); nobody reaches a good mIoU on ADE20K from scratch.
 """
 
 _base_ = [

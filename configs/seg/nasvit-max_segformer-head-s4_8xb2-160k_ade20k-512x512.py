@@ -7,9 +7,7 @@ SegFormer-B0's.  For comparison, SegFormer-B0 takes 8.39 G at this size.
 MACs at 512 x 512:  backbone 6.73 G, head 6.21 G, total 12.94 G; 12.67 M parameters.
 mIoU to expect: not measured.
 
-    python tools/train.py configs/seg/nasvit_ade20k_large.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/nasvit_ade20k_large.py --pretrained ckpt_360.pth
 """
 
 _base_ = [

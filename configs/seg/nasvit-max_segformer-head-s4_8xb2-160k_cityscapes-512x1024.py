@@ -8,9 +8,7 @@ size.  Pictures at half size, as in nasvit_cityscapes.py.
 MACs at 512 x 1024:  backbone 13.57 G, head 11.32 G, total 24.88 G; 12.63 M parameters.
 mIoU to expect: not measured.
 
-    python tools/train.py configs/seg/nasvit_cityscapes_large.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/nasvit_cityscapes_large.py --pretrained ckpt_360.pth
 """
 
 _base_ = [

@@ -6,9 +6,7 @@ authors found by a search of their own in NASViT's space.
 MACs at 512 x 512:  backbone 3.65 G, head 1.31 G, total 4.96 G.
 mIoU to expect: not measured.
 
-    python tools/train.py configs/seg/nasvit_ade20k_5g.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/nasvit_ade20k_5g.py --pretrained ckpt_360.pth
 """
 
 _base_ = './nasvit-like-421m_segformer-head_8xb2-160k_ade20k-512x512.py'

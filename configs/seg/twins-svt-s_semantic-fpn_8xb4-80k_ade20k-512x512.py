@@ -8,11 +8,7 @@ mmseg's FPN + FPNHead, by that recipe.
 MACs at 512 x 512:  backbone 16.66 G, neck 13.34 G, head 8.09 G, total 38.08 G; 27.80 M parameters.
 mIoU to expect: not measured here.
 
-    python tools/convert_checkpoint.py vitas_twins TIMM_twins_svt_small.pth twins.pth \
-        --arch twins_svt_small
-    python tools/train.py configs/seg/vitas_ade20k.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=twins.pth
+    python tools/train.py configs/seg/vitas_ade20k.py --pretrained twins_svt_small
 """
 
 _base_ = [

@@ -7,9 +7,7 @@ nasvit_cityscapes.py.
 MACs at 512 x 1024:  backbone 36.51 G, neck 26.68 G, head 15.63 G, total 78.81 G.
 mIoU to expect: not measured here.
 
-    python tools/train.py configs/seg/vitas_cityscapes.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/vitas_cityscapes.py --pretrained twins_svt_small
 """
 
 _base_ = [

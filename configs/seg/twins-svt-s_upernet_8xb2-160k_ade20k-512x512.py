@@ -6,9 +6,7 @@ recipe, whose README has 46.2 mIoU (47.1 multi-scale) for it, with batches of 8 
 MACs at 512 x 512:  backbone 16.66 G, head 210.58 G, total 227.24 G; 53.23 M parameters.
 mIoU to expect: not measured here.
 
-    python tools/train.py configs/seg/vitas_ade20k_upernet.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=WEIGHTS_OF_THIS_SUBNET.pth
+    python tools/train.py configs/seg/vitas_ade20k_upernet.py --pretrained twins_svt_small
 """
 
 _base_ = [

@@ -8,11 +8,7 @@ backbone, under mmseg's SegFormer head.  Attention is global, 1,025 tokens at th
 MACs at 512 x 512:  backbone 9.83 G, head 1.31 G, total 11.15 G; 6.43 M parameters.
 mIoU to expect: not measured here.
 
-    python tools/convert_checkpoint.py vitas_deit_block epoch_299_ckpt.pth.tar vitas_c.pth \
-        --arch vitas_c
-    python tools/train.py configs/seg/vitas_deit_ade20k.py \
-        --cfg-options model.backbone.init_cfg.type=Pretrained \
-        model.backbone.init_cfg.checkpoint=vitas_c.pth
+    python tools/train.py configs/seg/vitas_deit_ade20k.py --pretrained epoch_299_ckpt.pth.tar
 """
 
 _base_ = [

@@ -1,6 +1,6 @@
 """What all elastic backbones share: active architecture, taps, weight sharing, heads."""
 
-from nasvit_mm.backbones.base import ElasticBackbone, Tap, register_backbone
+from nasvit_mm.backbones.base import ElasticBackbone, Tap, load_pretrained_init, register_backbone
 from nasvit_mm.backbones.block import Block
 from nasvit_mm.backbones.classifier import ClassifierForward, ElasticClassifier, create_model
 from nasvit_mm.backbones.hybrid import HybridBackbone, Plan
@@ -19,6 +19,7 @@ __all__ = [
     'SharedWeightBackbone',
     'Tap',
     'create_model',
+    'load_pretrained_init',
     'register_backbone',
 ]
 

@@ -297,14 +297,8 @@ class ElasticBackbone(BaseModule):
 
     def init_weights(self) -> None:
         """Initialise as mmengine does, but raise an error if a ``Pretrained`` file does not fit."""
-        cfg = self.init_cfg
-        if isinstance(cfg, Mapping) and cfg.get('type') == 'Pretrained':
-            if not self._is_init:
-                # mmengine's own initialiser only warns about weights that do not fit.
-                WEIGHT_INITIALIZERS.build(dict(cfg, type='nasvit_mm.PretrainedBackbone'))(self)
-                self._is_init = True
-            return
-        super().init_weights()
+        if not load_pretrained_init(self):
+            super().init_weights()
 
     # ------------------------------------------------------------------ reading arguments
     @classmethod
@@ -348,6 +342,26 @@ class ElasticBackbone(BaseModule):
                 f'0..{len(self.strides) - 1} (strides {self.strides})'
             )
         return indices
+
+
+def load_pretrained_init(module: BaseModule) -> bool:
+    """Load what a module's ``init_cfg=dict(type='Pretrained', ...)`` names, once.
+
+    mmengine's own initialiser only warns about weights that do not fit.
+
+    Returns:
+        Whether its ``init_cfg`` is one.
+
+    Raises:
+        UsageError: the weights do not fit.
+    """
+    cfg = module.init_cfg
+    if not isinstance(cfg, Mapping) or cfg.get('type') != 'Pretrained':
+        return False
+    if not module._is_init:
+        WEIGHT_INITIALIZERS.build(dict(cfg, type='nasvit_mm.PretrainedBackbone'))(module)
+        module._is_init = True
+    return True
 
 
 def read_norm_cfg(norm_cfg: Mapping | None) -> tuple[dict[str, Any], bool]:

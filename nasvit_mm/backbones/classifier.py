@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nasvit_mm.backbones.base import ElasticBackbone
+from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
-from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.registry import WEIGHT_INITIALIZERS
+from nasvit_mm.spaces import Arch, Space, find_model, get_space
 
 
 class ClassifierForward:
@@ -86,6 +88,7 @@ def create_model(
     arch: Any = None,
     num_classes: int = 1000,
     *,
+    pretrained: bool | str = False,
     dropout: float = 0.0,
     resize: bool | str = 'auto',
     **kwargs: Any,
@@ -93,10 +96,14 @@ def create_model(
     """Build an image classifier: the supernet of a space, or the net of one architecture.
 
     Args:
-        space: name of a space, its ``to_dict()`` form, or a Space.
+        space: name of a space, its ``to_dict()`` form, or a Space; or the name of an architecture,
+            :func:`nasvit_mm.list_models` has them.
         arch: any form that ``Space.arch`` takes; None is the supernet, with the largest
             architecture active until ``set_arch``.
         num_classes: outputs of the classifier.
+        pretrained: load weights that exist: True those that timm has of this name, a text what
+            ``init_cfg=dict(type='Pretrained', checkpoint=...)`` takes.  The classifier starts at
+            random where the number of classes differs.
         dropout: dropout rate before the classifier.
         resize: whether images are resized (bicubic) to the architecture's resolution, as the
             authors evaluate: always (True), never (False), or ``'auto'``, which resizes if no side
@@ -105,13 +112,15 @@ def create_model(
         kwargs: options of the backbone: ``attention``, ``norm_cfg``, ``drop_path_rate``, ...
 
     Returns:
-        A module (N, 3, H, W) -> (N, num_classes), in training mode, randomly initialised.
+        A module (N, 3, H, W) -> (N, num_classes), in training mode, randomly initialised unless
+        ``pretrained``.
 
     Raises:
         ArchitectureError: the space or architecture is unknown, or a value is outside the space.
+        UsageError: the pretrained weights do not fit, or have to be fetched first.
         ValueError: another argument is not allowed.
     """
-    space = get_space(space)
+    given, (space, arch) = space, _read_model(space, arch)
     family = FAMILIES[space.name]
     backbone_type, head_type = family.part('backbone'), family.part('head')
     if num_classes < 1:
@@ -120,4 +129,21 @@ def create_model(
     backbone = backbone_type(
         'supernet' if arch is None else arch, space, out_indices=(last,), **kwargs
     )
-    return ElasticClassifier(backbone, head_type(backbone, num_classes, dropout), resize)
+    model = ElasticClassifier(backbone, head_type(backbone, num_classes, dropout), resize)
+    if pretrained:
+        source = pretrained
+        if source is True:
+            source = arch if isinstance(arch, str) else given
+        if not isinstance(source, str):
+            raise UsageError('pretrained=True takes weights by the name of a model: give its name')
+        WEIGHT_INITIALIZERS.build(dict(type='nasvit_mm.PretrainedBackbone', checkpoint=source))(
+            model
+        )
+    return model
+
+
+def _read_model(space: Any, arch: Any) -> tuple[Space, Any]:
+    """Return the space and the architecture of a classifier; a name may stand for both."""
+    if isinstance(space, str) and arch is None and space not in FAMILIES:
+        return find_model(space)
+    return get_space(space), arch

@@ -2,6 +2,14 @@
 
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import extract_state, extract_subnet
+from nasvit_mm.checkpoints.lay_in import lay_in
+from nasvit_mm.checkpoints.network import (
+    Network,
+    check_available,
+    describe,
+    lay_network_in,
+    read_network,
+)
 from nasvit_mm.checkpoints.pretrained import PretrainedBackbone
 from nasvit_mm.checkpoints.reading import (
     Checkpoint,
@@ -16,14 +24,20 @@ from nasvit_mm.checkpoints.writing import save_weights
 
 __all__ = [
     'Checkpoint',
+    'Network',
     'PretrainedBackbone',
+    'check_available',
     'check_checkpoint_exists',
     'convert_official',
+    'describe',
     'extract_state',
     'extract_subnet',
     'find_damage',
     'find_nan',
+    'lay_in',
+    'lay_network_in',
     'read_checkpoint',
+    'read_network',
     'save_weights',
     'weights_in',
     'weights_only',

@@ -46,13 +46,13 @@ def extract_state(
         supernet: the model that the state belongs to (it may be on the meta device).
         state: the supernet's state dict.
     """
-    spans = _used_spans(supernet, arch, phase)
+    spans = used_spans(supernet, arch, phase)
     with torch.device('meta'):
         wanted = supernet.rebuild(arch).state_dict()
     return {key: take(state[key], *spans.get(key, ())).detach().clone() for key in wanted}
 
 
-def _used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
+def used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
     """Map each key to the spans that a forward of the architecture takes of it."""
     names = {
         id(t): name

@@ -1,80 +1,186 @@
-"""``init_cfg=dict(type='Pretrained', ...)`` for our backbones: refuses weights that do not fit."""
+"""``init_cfg=dict(type='Pretrained', ...)`` for our models: weights that exist, in any form.
+
+What fits is loaded as it is; the authors' and timm's files are converted, a supernet is sliced, and
+a supernet to be takes a network of its space.  What does not fit is refused.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
 from torch import nn
 
+from nasvit_mm.backbones import ElasticBackbone
+from nasvit_mm.checkpoints.extract import extract_state
+from nasvit_mm.checkpoints.network import Network, lay_network_in, read_network
 from nasvit_mm.checkpoints.reading import read_checkpoint
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import WEIGHT_INITIALIZERS
+from nasvit_mm.spaces import Arch, Space, get_space, list_models
 
 PREFIXES = ('backbone.', 'model.backbone.')  # a model's backbone, a supernet's backbone
 
 
 @WEIGHT_INITIALIZERS.register_module()
 class PretrainedBackbone:
-    """Loads a backbone's ``Pretrained`` weights; mmengine's own class only warns about misfits.
+    """Loads ``Pretrained`` weights; mmengine's own class only warns about misfits.
 
     Args:
-        checkpoint: path or URL that mmengine's CheckpointLoader accepts.
+        checkpoint: a path, a URL that mmengine's CheckpointLoader accepts, ``timm://NAME.TAG``, or
+            a name of :func:`nasvit_mm.list_models` whose weights timm has.  It may hold this
+            network; a supernet of its space, which is sliced; either as its authors wrote it; or,
+            for a supernet's backbone, a network of the space, which is laid into it
+            (:func:`lay_in`).
         prefix: keep only the keys that begin with it, and remove it from them.  None: the first of
             ``'backbone.'`` and ``'model.backbone.'`` (written by supernet training) that keys in
             the file begin with, else no prefix.
     """
 
     def __init__(self, checkpoint: str, prefix: str | None = None) -> None:
-        self.checkpoint, self.prefix = checkpoint, prefix
+        self.checkpoint, self.prefix = str(checkpoint), prefix
 
     def __call__(self, module: nn.Module) -> None:
-        """Load the weights into a backbone."""
+        """Load the weights into a backbone, or into a classifier of ``create_model``."""
         load_pretrained(module, self.checkpoint, self.prefix)
 
 
-def load_pretrained(module: nn.Module, filename: str, prefix: str | None = None) -> None:
-    """Load a checkpoint into a backbone; see :class:`PretrainedBackbone` for the arguments.
+def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -> None:
+    """Load weights into a backbone or a classifier; see :class:`PretrainedBackbone`.
 
-    Parts that are new in a dense model (the taps, and ViTAS's pyramid) may be absent from the file;
-    everything else must be present in the right shape.
+    Parts that are new in a dense model (the taps, and ViTAS's pyramid), and a classifier of another
+    number of classes, may be absent; everything else must be present in the right shape.
 
     Raises:
         UsageError: keys are missing or have another shape; the message says what the file holds and
-            what the backbone expects.
+            what the model expects.
     """
-    state = read_checkpoint(filename).state
-    if prefix is None:
-        prefix = next((p for p in PREFIXES if any(k.startswith(p) for k in state)), None)
-    if prefix:
-        prefix = prefix.rstrip('.') + '.'
-        state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-    wanted = module.state_dict()
-    new = tuple(getattr(module, 'new_weights', ()))
-    missing = [k for k in wanted if k not in state and not k.startswith(new)]
-    shapes = [
-        f'{k}: file {tuple(state[k].shape)}, model {tuple(v.shape)}'
-        for k, v in wanted.items()
-        if k in state and torch.is_tensor(state[k]) and state[k].shape != v.shape
-    ]
+    state, how, reason = _as_it_is(module, source, prefix), '', ''
+    if state is None or any(_misfits(module, state)):
+        try:
+            network = _network_for(module, source)
+            if network.arch is not None and not module.space.is_single:
+                print_log(lay_network_in(module, network), logger='current')
+                return
+            state, how = _of_network(module, network)
+        except ValueError as error:
+            if state is None:
+                raise
+            reason = str(error)
+    missing, shapes = _misfits(module, state)
     if missing or shapes:
-        arch = getattr(module, 'arch', None)
         raise UsageError(
-            f'{filename} does not fit {type(module).__name__} {arch}'
+            f'{source} does not fit {type(module).__name__} {module.arch}'
             + (f' under the prefix {prefix!r}' if prefix else '')
             + (
-                f'; {len(missing)} of {len(wanted)} entries are missing, the first: {missing[:3]}'
+                f'; {len(missing)} of {len(module.state_dict())} entries are missing, the first: '
+                f'{missing[:3]}'
                 if missing
                 else ''
             )
             + (f'; {len(shapes)} have another shape: {"; ".join(shapes[:3])}' if shapes else '')
-            + '. Expected the weights of exactly this architecture (tools/convert_checkpoint.py '
-            '--arch writes them from an official or a supernet checkpoint)'
+            + (f'. {reason}' if reason else '')
+            + '. Expected the weights of exactly this architecture, or of a supernet that has it'
         )
-    module.load_state_dict({k: v for k, v in state.items() if k in wanted}, strict=False)
-    fresh = [k for k in wanted if k not in state]
+    wanted = module.state_dict()
+    given = {k: v for k, v in state.items() if k in wanted and v.shape == wanted[k].shape}
+    module.load_state_dict(given, strict=False)
+    fresh = [k for k in wanted if k not in given]
     parts = ', '.join(sorted({k.split('.')[0] for k in fresh}))
     print_log(
-        f'{type(module).__name__} loaded from {filename}'
+        f'{type(module).__name__} loaded from {source}{how}'
         + (f'; new: {len(fresh)} tensors of {parts}' if fresh else ''),
         logger='current',
     )
+
+
+def _as_it_is(module: nn.Module, source: str, prefix: str | None) -> dict[str, Any] | None:
+    """Return a file's weights without a prefix; None if the source is a name or a folder."""
+    if source in list_models() and not Path(source).exists() or Path(source).is_dir():
+        return None
+    state = read_checkpoint(source).state
+    if prefix is None and isinstance(module, ElasticBackbone):
+        prefix = next((p for p in PREFIXES if any(k.startswith(p) for k in state)), None)
+    if prefix:
+        prefix = prefix.rstrip('.') + '.'
+        state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
+    return dict(state)
+
+
+def _misfits(module: nn.Module, state: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the keys that are missing, and what is said of those of another shape."""
+    new = tuple(getattr(module, 'new_weights', ()))
+    wanted = module.state_dict()
+    missing = [k for k in wanted if k not in state and not k.startswith(new)]
+    shapes = [
+        f'{k}: file {tuple(state[k].shape)}, model {tuple(v.shape)}'
+        for k, v in wanted.items()
+        if k in state
+        and torch.is_tensor(state[k])
+        and state[k].shape != v.shape
+        and not k.startswith('head.classifier.')
+    ]
+    return missing, shapes
+
+
+def _network_for(module: nn.Module, source: str) -> Network:
+    """Read what a source holds; the authors' files are of the module's own space.
+
+    Raises:
+        UsageError: it is of another space, or of another architecture.
+    """
+    space, arch = _space_and_arch(module)
+    network = read_network(source, space, arch)
+    if network.space.name != space.name:
+        raise UsageError(
+            f'{source} is of the space {network.space.name}, the model of {space.name}'
+        )
+    if arch is not None and network.arch is not None and network.arch != arch:
+        raise UsageError(f'{source} is of the architecture {network.arch}, the model of {arch}')
+    return network
+
+
+def _space_and_arch(module: nn.Module) -> tuple[Space, Arch | None]:
+    space = module.space
+    return (get_space(space.name), space.largest) if space.is_single else (space, None)
+
+
+def _of_network(module: nn.Module, network: Network) -> tuple[dict[str, Any], str]:
+    """Return a network's weights for a module, and how they were come by."""
+    state = network.state
+    if isinstance(module, ElasticBackbone):
+        state = {
+            k.removeprefix('backbone.'): v for k, v in state.items() if k.startswith('backbone.')
+        }
+    if network.arch is not None or not module.space.is_single:
+        return state, ''
+    supernet = _supernet_of(module, network.space)
+    missing = [k for k in supernet.state_dict() if k not in state]
+    new = tuple(getattr(module, 'new_weights', ()))
+    if [k for k in missing if not k.startswith(new)]:
+        raise UsageError(
+            f'{network.given} is of a supernet without all stages of this model: it lacks '
+            f'{missing[0]}'
+        )
+    try:
+        supernet.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise UsageError(f'{network.given} does not fit its space: {error}') from error
+    arch = module.space.largest
+    sliced = extract_state(supernet, supernet.state_dict(), arch)
+    kept = {k: v for k, v in sliced.items() if k not in missing}
+    return kept, (
+        ', sliced out of its supernet: batch norm statistics are of no subnet until it is trained'
+    )
+
+
+def _supernet_of(module: nn.Module, space: Space) -> nn.Module:
+    """Return a supernet with the module's options."""
+    if isinstance(module, ElasticBackbone):
+        return type(module)('supernet', space, **module.options)
+    backbone = _supernet_of(module.backbone, space)
+    head = type(module.head)(backbone, module.head.classifier.out_features)
+    return type(module)(backbone, head, module.resize)

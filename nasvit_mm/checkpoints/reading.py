@@ -22,6 +22,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from nasvit_mm.checkpoints.from_timm import SCHEME, timm_weights
 from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
 
 # Classes that occur in other programs' files, with the plain type that is loaded instead (they
@@ -143,7 +144,7 @@ def find_damage(file: str | Path | BinaryIO) -> str:
 
 
 def check_checkpoint_exists(path: str | Path) -> None:
-    """Check that a local path exists; URLs and mmengine's schemes pass unchecked.
+    """Check that a local path exists; URLs, timm's names and mmengine's schemes pass unchecked.
 
     Raises:
         UsageError: no such file; the message lists the checkpoints in its folder.
@@ -166,13 +167,17 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint of any origin: ours, mmengine's, the authors', timm's.
 
     Args:
-        path: local file (``.safetensors`` too), URL, or a path with one of mmengine's schemes.
+        path: local file (``.safetensors`` too), URL, ``timm://NAME.TAG``, or a path with one of
+            mmengine's schemes.
 
     Raises:
         UsageError: no such file, not a checkpoint, a checkpoint without weights, or one with
             classes that are not known to be harmless; the message names them.
     """
     check_checkpoint_exists(path)
+    if str(path).startswith(SCHEME):
+        state = timm_weights(str(path))
+        return Checkpoint(state, state, {})
     try:
         if Path(path).suffix == '.safetensors':
             from safetensors.torch import load_file

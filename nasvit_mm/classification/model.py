@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
 from timm.data import Mixup
 
-from nasvit_mm.backbones import ClassifierForward, create_model
+from nasvit_mm.backbones import ClassifierForward, create_model, load_pretrained_init
 from nasvit_mm.config import plain_types
 from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
@@ -98,6 +98,11 @@ class ImageClassifier(ClassifierForward, BaseModel):
                 f'mixup.num_classes = {mixed} of the data preprocessor, and '
                 f'num_classes = {num_classes} of the model: they must be equal'
             )
+
+    def init_weights(self) -> None:
+        """Initialise as mmengine does, but raise an error if a ``Pretrained`` file does not fit."""
+        if not load_pretrained_init(self):
+            super().init_weights()
 
     @staticmethod
     def read_space(arch: Any, space: Any) -> Space:

@@ -21,6 +21,7 @@ COMMANDS = {  # name: module with main(argv), what it does
     'export': ('nasvit_mm.cli.export', 'hand a searched backbone over to training'),
     'deploy': ('nasvit_mm.cli.deploy', 'make an artefact that a device runs'),
     'convert': ('nasvit_mm.cli.convert', 'turn an official checkpoint into one of this package'),
+    'make-supernet': ('nasvit_mm.cli.make_supernet', 'lay a network into a supernet with it'),
     'flops': ('nasvit_mm.cli.flops', "count MACs and parameters of a config's model"),
     'benchmark': ('nasvit_mm.cli.benchmark', "measure latency and memory of a config's model"),
     'image-demo': ('nasvit_mm.cli.image_demo', 'segment images, or find objects in them'),

@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='CHECKPOINT',
         help='resume from a checkpoint; without a name from the latest in the work dir',
     )
+    parser.add_argument(
+        '--pretrained',
+        metavar='FILE|NAME',
+        help='weights that the backbone begins with: a checkpoint of this network or of a supernet '
+        "that has it, ours or the authors', or a name whose weights timm has (docs/weights.md)",
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision (needs a GPU)')
     parser.add_argument(
         '--auto-scale-lr',
@@ -52,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     apis.train(
         common.load_config(args),
         args.resume,
+        pretrained=args.pretrained,
         amp=args.amp,
         auto_scale_lr=args.auto_scale_lr,
         tensorboard=args.tensorboard,

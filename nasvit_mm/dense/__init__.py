@@ -36,6 +36,8 @@ from nasvit_mm.dense.weights import (
     check_checkpoint_fits,
     check_pretrained,
     load_weights,
+    use_pretrained,
+    warn_of_nothing,
 )
 
 __all__ = [
@@ -79,5 +81,7 @@ __all__ = [
     'look_at_data',
     'standalone',
     'trace',
+    'use_pretrained',
+    'warn_of_nothing',
     'write_results',
 ]

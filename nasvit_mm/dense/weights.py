@@ -2,34 +2,92 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel
 from torch import nn
 
-from nasvit_mm.checkpoints import Checkpoint, read_checkpoint
-from nasvit_mm.config import config_parts, parsed_config
+from nasvit_mm.backbones import ElasticBackbone
+from nasvit_mm.checkpoints import Checkpoint, check_available, read_checkpoint
+from nasvit_mm.config import config_parts, own_kind, parsed_config
 from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.runtime import unwrapped
+from nasvit_mm.spaces import list_models
+
+LARGE = 2000  # training images: of the sets here Cityscapes has 2,975, CamVid 367
+
+
+def use_pretrained(cfg: Config, source: str) -> None:
+    """Let the model's own backbones begin with weights, whatever the config says.
+
+    Args:
+        source: what ``init_cfg=dict(type='Pretrained', checkpoint=...)`` takes.
+
+    Raises:
+        UsageError: the model has no backbone of this project.
+    """
+    parts = [part for _, part in _backbones(cfg)]
+    if not parts:
+        raise UsageError(
+            f'--pretrained {source}: the model has no backbone of nasvit_mm; give weights as its '
+            'own does, by --cfg-options model.backbone.init_cfg or load_from'
+        )
+    for part in parts:
+        part.init_cfg = dict(type='Pretrained', checkpoint=source)
+
+
+def _backbones(cfg: Config) -> list[tuple[str, Any]]:
+    """Return the parts of the model that have an architecture of this project, with their keys."""
+    return [
+        (where, part)
+        for where, part in config_parts(cfg.get('model'), 'model')
+        if hasattr(own_kind(part), 'read_space')
+    ]
+
+
+def warn_of_nothing(cfg: Config, number: Callable[[], int]) -> None:
+    """Say so where a dense model is to learn a large set from random weights.
+
+    Args:
+        number: returns the number of training images.
+    """
+    if cfg.get('load_from') or cfg.model.get('init'):
+        return
+    for where, part in _backbones(cfg):
+        init = part.get('init_cfg')
+        pretrained = isinstance(init, Mapping) and init.get('type') == 'Pretrained'
+        if not pretrained and issubclass(own_kind(part), ElasticBackbone) and number() >= LARGE:
+            print_log(
+                f'{where} begins with random weights, and {number()} training images are a set on '
+                'which all published results begin with pretrained ones: give --pretrained '
+                'FILE or NAME (docs/weights.md says where weights come from)',
+                'current',
+                logging.WARNING,
+            )
 
 
 def check_pretrained(cfg: Config) -> None:
     """Check that the weights that parts of the model begin with are there; URLs pass.
 
     Raises:
-        UsageError: names the key and the file.
+        UsageError: names the key and the file; or, where a model's name stands for weights that
+            have to be fetched, says from where.
     """
     for where, part in config_parts(cfg.get('model'), 'model'):
         init = part.get('init_cfg')
         if not isinstance(init, Mapping) or init.get('type') != 'Pretrained':
             continue
         path = init.get('checkpoint')
-        if path and '://' not in path and not Path(path).is_file():
+        if path and path in list_models() and not Path(path).exists():
+            check_available(path)
+        elif path and '://' not in path and not Path(path).exists():
             raise UsageError(
                 f'the weights {shown_path(path)} do not exist ({where}.init_cfg.checkpoint): train '
                 'them (the docstring of the config says by what), name other ones, or begin at '

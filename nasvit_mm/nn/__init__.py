@@ -23,7 +23,7 @@ from nasvit_mm.nn.norms import (
 )
 from nasvit_mm.nn.recalibrate import batch_norms, recalibrate_bn
 from nasvit_mm.nn.sharing import SHARING, num_phases, shared_span
-from nasvit_mm.nn.span import AxisSpan, Span, joined, recorded_takes, take
+from nasvit_mm.nn.span import AxisSpan, Span, joined, put, recorded_takes, take, tiling
 from nasvit_mm.nn.transformer import TransformerBlock, init_linear
 from nasvit_mm.nn.windows import join_windows, split_windows, window_mask
 
@@ -56,10 +56,12 @@ __all__ = [
     'join_windows',
     'joined',
     'num_phases',
+    'put',
     'recalibrate_bn',
     'recorded_takes',
     'shared_span',
     'split_windows',
     'take',
+    'tiling',
     'window_mask',
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import torch
 from torch import nn
 
 
@@ -24,3 +25,18 @@ class ElasticChoice(nn.ModuleDict):
 
     def __getitem__(self, value: int) -> nn.Module:
         return super().__getitem__(str(value))
+
+    @torch.no_grad()
+    def imitate(self, value: int | str, other: int | str) -> None:
+        """Give the module of a value the weights of another value's.
+
+        A module that knows how does so by its own method ``imitate(other)``; else the leading axis
+        is cut, or repeated until it is long enough.
+        """
+        module, model = super().__getitem__(str(value)), super().__getitem__(str(other))
+        if hasattr(module, 'imitate'):
+            module.imitate(model)
+            return
+        for tensor, source in zip(module.parameters(), model.parameters()):
+            rows = torch.arange(tensor.shape[0], device=source.device) % source.shape[0]
+            tensor.copy_(source[rows])

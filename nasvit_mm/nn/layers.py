@@ -96,6 +96,17 @@ class ElasticMlp(nn.Module):
         """Map (..., channels.width) to the same shape."""
         return self.fc2(self.activation(self.fc1(x, channels, hidden)), hidden, channels)
 
+    @torch.no_grad()
+    def order_hidden(self) -> None:
+        """Permute the hidden features so that those with the largest outgoing weights come first.
+
+        The function stays; see :meth:`nasvit_mm.nn.MBConv.order_hidden`.
+        """
+        order = self.fc2.weight.abs().sum(0).argsort(descending=True, stable=True)
+        self.fc1.weight.copy_(self.fc1.weight[order])
+        self.fc1.bias.copy_(self.fc1.bias[order])
+        self.fc2.weight.copy_(self.fc2.weight[:, order])
+
 
 class SqueezeExcite(nn.Module):
     """A channel gate: mean over the map, linear, ReLU, linear, hard sigmoid."""

@@ -86,6 +86,34 @@ class MBConv(nn.Module):
             y = drop_path(y, drop, self.training)
         return y + self._shortcut(x, cin, cout)
 
+    @torch.no_grad()
+    def become_identity(self) -> None:
+        """Set to zero the norm that ends the branch; the shortcut is what remains."""
+        self.project_bn.weight.zero_()
+        self.project_bn.bias.zero_()
+
+    @torch.no_grad()
+    def order_hidden(self) -> None:
+        """Permute the hidden channels so that those with the largest outgoing weights come first.
+
+        The function stays.  Importance is the L1 norm of the projection's weights, as in
+        once-for-all (Cai et al., ICLR 2020).  Without an expansion the hidden channels are the
+        incoming ones, and stay in their places.
+        """
+        if self.expand is None:
+            return
+        order = self.project.weight.abs().sum((0, 2, 3)).argsort(descending=True, stable=True)
+        for norm in (self.expand_bn, self.depthwise_bn):
+            for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+                tensor.copy_(tensor[order])
+        for weight in (self.expand.weight, self.depthwise.weight):
+            weight.copy_(weight[order])
+        if self.se is not None:
+            self.se.reduce.weight.copy_(self.se.reduce.weight[:, order])
+            self.se.expand.weight.copy_(self.se.expand.weight[order])
+            self.se.expand.bias.copy_(self.se.expand.bias[order])
+        self.project.weight.copy_(self.project.weight[:, order])
+
     def _shortcut(self, x: torch.Tensor, cin: Span, cout: Span) -> torch.Tensor:
         if self.stride == 2:
             # Odd sides are padded by one zero on both ends, and zeros count in the average.

@@ -100,6 +100,43 @@ def take(weight: torch.Tensor, *spans: AxisSpan) -> torch.Tensor:
     return weight
 
 
+@torch.no_grad()
+def put(weight: torch.Tensor, value: torch.Tensor, *spans: AxisSpan) -> None:
+    """Write a value where :func:`take` reads it by the same spans; the rest stays as it is.
+
+    Raises:
+        ValueError: the value has another shape than what the spans read.
+    """
+    index = take(torch.arange(weight.numel()).view(weight.shape), *spans)
+    if index.shape != value.shape:
+        raise ValueError(f'value of shape {tuple(value.shape)} for {tuple(index.shape)}')
+    weight.view(-1)[index.flatten().to(weight.device)] = value.flatten().to(weight)
+
+
+def tiling(span: AxisSpan, size: int) -> torch.Tensor:
+    """Return for every entry of an axis the entry of a span that it repeats, (size,) int64.
+
+    What the span covers stands for itself.  Beyond it the entries are repeated in their order, all
+    around the ring; where it is several spans, each gap repeats the run before it.  So the same
+    span gives the same pattern in every weight that it slices.
+    """
+    covered = torch.arange(size) if span is None else take(torch.arange(size), span)
+    out = torch.full((size,), -1, dtype=torch.int64)
+    out[covered] = torch.arange(len(covered))
+    known = out.tolist()
+    begin = int(covered[0])
+    first, length = begin, 0  # the run: where it begins, and how long it is
+    for step in range(size):
+        here = (begin + step) % size
+        before = (here - 1) % size
+        if known[here] >= 0:
+            joins = length and known[before] >= 0 and known[here] == known[before] + 1
+            first, length = (first, length + 1) if joins else (here, 1)
+        else:
+            out[here] = known[(first + (here - first) % size % length) % size]
+    return out
+
+
 def _take_axis(weight: torch.Tensor, axis: int, span: Span) -> torch.Tensor:
     start, width, size = span
     if weight.shape[axis] != size:

@@ -43,5 +43,12 @@ class TransformerBlock(nn.Module):
         y = self.mlp(self.norm2(x, plan.channels), plan.channels, plan.hidden)
         return self._add(x, y, plan.drop)
 
+    @torch.no_grad()
+    def become_identity(self) -> None:
+        """Set to zero what ends the two branches; all before it keeps its weights."""
+        for last in (self.attn.proj, self.mlp.fc2):
+            last.weight.zero_()
+            last.bias.zero_()
+
     def _add(self, x: torch.Tensor, branch: torch.Tensor, drop: float) -> torch.Tensor:
         return x + (drop_path(branch, drop, self.training) if drop else branch)

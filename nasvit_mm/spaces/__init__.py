@@ -6,6 +6,7 @@ numpy only: nothing here imports torch.
 from nasvit_mm.spaces.arch import Arch, load_arch_file
 from nasvit_mm.spaces.field import DEPTH, PATCH, RESOLUTION, ROLES, WIDTH, Field
 from nasvit_mm.spaces.links import Forest, Link
+from nasvit_mm.spaces.models import SUPERNET, find_model, how_to_get, list_models, weights_of
 from nasvit_mm.spaces.named import get_space, list_spaces
 from nasvit_mm.spaces.slots import IDENTITY, SlotSpace
 from nasvit_mm.spaces.space import Space, is_many
@@ -20,11 +21,16 @@ __all__ = [
     'PATCH',
     'RESOLUTION',
     'ROLES',
+    'SUPERNET',
     'SlotSpace',
     'Space',
     'WIDTH',
+    'find_model',
     'get_space',
+    'how_to_get',
     'is_many',
+    'list_models',
     'list_spaces',
     'load_arch_file',
+    'weights_of',
 ]

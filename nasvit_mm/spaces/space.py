@@ -443,9 +443,23 @@ class Space:
     @cached_property
     def zoo(self) -> dict[str, dict[str, Any]]:
         """Return the named members with their source, published and measured metrics."""
-        path = Path(inspect.getfile(type(self))).with_name('zoo.json')
-        entries = json.loads(path.read_text()).get(self.name, {}) if path.is_file() else {}
+        entries = self._beside('zoo.json', {})
         return {name: entry for name, entry in entries.items() if self._has(entry['arch'])}
+
+    @cached_property
+    def weights(self) -> list[dict[str, str]]:
+        """Return the files of weights that others have published of this space.
+
+        An entry has ``holds`` (``'supernet'``, or the name of a network), ``link``, ``where``,
+        ``licence``, and either ``file``, its name, or ``timm``, the name by which timm loads it;
+        perhaps ``published``, metrics of what it holds.
+        """
+        return self._beside('weights.json', [])
+
+    def _beside(self, name: str, default: Any) -> Any:
+        """Return what a file beside the class's module holds of this space."""
+        path = Path(inspect.getfile(type(self))).with_name(name)
+        return json.loads(path.read_text()).get(self.name, default) if path.is_file() else default
 
     @cached_property
     def named(self) -> dict[str, Arch]:

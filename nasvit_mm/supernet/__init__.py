@@ -4,6 +4,7 @@ from nasvit_mm.registry import SAMPLERS
 from nasvit_mm.runtime import NonFiniteLoss
 from nasvit_mm.supernet.conflict import Conflict, cosine, project_conflict, sum_gradients
 from nasvit_mm.supernet.distill import Distillation, Teachers
+from nasvit_mm.supernet.from_network import Made, make_supernet
 from nasvit_mm.supernet.hooks import SupernetState
 from nasvit_mm.supernet.loading import load_supernet, read_supernet_config
 from nasvit_mm.supernet.losses import adaptive_alpha_divergence, mixed_teachers, soft_cross_entropy
@@ -35,6 +36,7 @@ __all__ = [
     'Distillation',
     'LARGEST',
     'LevelSampler',
+    'Made',
     'MemoryBank',
     'NonFiniteLoss',
     'SAMPLED',
@@ -56,6 +58,7 @@ __all__ = [
     'cosine',
     'find_identity_probability',
     'load_supernet',
+    'make_supernet',
     'mixed_teachers',
     'over_phases',
     'project_conflict',

@@ -24,6 +24,7 @@ from nasvit_mm.supernet.batch import copied
 from nasvit_mm.supernet.check import check_training
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
+from nasvit_mm.supernet.from_network import begin_with
 from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
 from nasvit_mm.supernet.taught import Taught
@@ -58,6 +59,9 @@ class Supernet(BaseModel):
         log_cosine: every so many steps the cosine of the two gradients is computed, and logged
             where the step has a line in the log; 0: never.
         data_preprocessor: of the model, where its own config has none.
+        init: a network to begin with, which is laid into the supernet: a name, a checkpoint or the
+            folder of an export, or ``dict(network=, arch=, phase=, order=)``; see
+            :func:`nasvit_mm.supernet.make_supernet`.
 
     Raises:
         UsageError: a model without an elastic backbone, or none of mmengine; an unknown sampler,
@@ -83,6 +87,7 @@ class Supernet(BaseModel):
         log_cosine: int = 50,
         data_preprocessor: Mapping | None = None,
         init_cfg: Mapping | None = None,
+        init: str | Mapping | None = None,
     ) -> None:
         if data_preprocessor is not None:
             model = {'data_preprocessor': data_preprocessor, **model}
@@ -125,8 +130,16 @@ class Supernet(BaseModel):
             self._check_rank_draws()
         self.clip_grad, self.agc = clip_grad, agc
         self.rank_draws, self.log_cosine = rank_draws, log_cosine
+        self.init = init
         self.step, self.steps_per_epoch = 0, 1 << 62  # told by SupernetState
         self.dump_dir: Path | None = None
+
+    def init_weights(self) -> None:
+        """Initialise as mmengine does, then lay in the network to begin with."""
+        begun = self._is_init
+        super().init_weights()
+        if self.init is not None and not begun:
+            begin_with(self.model, self.init)
 
     @staticmethod
     def _build_sampler(cfg: dict, backbone: ElasticBackbone, rank_draws: bool) -> SubnetSampler:

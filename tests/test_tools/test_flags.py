@@ -60,6 +60,11 @@ RUNS = (
         '{config} --work-dir {done} --resume --auto-scale-lr TINY',
         r'LR is set based on batch size',
     ),
+    Run(
+        'train',
+        '{config} --work-dir {out} --pretrained {supernet} TINY',
+        r'sliced out of its supernet',
+    ),
     Run('train', '{config} --work-dir {out} --amp TINY', r'' if GPU else '--amp needs a GPU', None),
     Run('train', '{config} --work-dir {out} --tensorboard TINY', r'tensorboard|Saving', None),
     Run(
@@ -110,6 +115,17 @@ RUNS = (
         'convert',
         'vitas_twins {timm} {out}/twins.pth --arch twins_svt_small --phase 0 --debug',
         r'24\.06 M numbers',
+    ),
+    Run(
+        'make-supernet',
+        '{trained} --space nasvit --out {out}/supernet.pth --phase 0 --keep-order --debug',
+        r'Its head is left out',
+    ),
+    Run(
+        'make-supernet',
+        "{timm} --space dict(space='vitas_twins',restrict=dict(width=[[64],[128],[256],[512]])) "
+        '--arch twins_svt_small --sharing ordinal --out {out}/supernet.pth',
+        r'is in the supernet as vitas_twins:',
     ),
     Run(
         'flops',

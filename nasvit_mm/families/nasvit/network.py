@@ -193,6 +193,12 @@ class TransformerBlock(nn.Module):
         x = self._add(x, scale, self.mlp2(self.norm3(x, channels), channels, channels), drop)
         return self._add(x, scale, self.mlp1(self.norm2(x, channels), channels, channels), drop)
 
+    @torch.no_grad()
+    def become_identity(self) -> None:
+        """Set the layer scales to zero; all before them keeps its weights."""
+        self.scale_attn.weight.zero_()
+        self.scale_mlp.weight.zero_()
+
     def _add(
         self, x: torch.Tensor, scale: torch.Tensor, branch: torch.Tensor, drop: float
     ) -> torch.Tensor:

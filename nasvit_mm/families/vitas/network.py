@@ -103,6 +103,20 @@ class PatchEmbed(nn.Module):
         tokens = torch.cat([first, x.flatten(2).transpose(1, 2)], 1)  # (N, 1 + h w, C)
         return tokens + position, grid
 
+    @torch.no_grad()
+    def imitate(self, other: PatchEmbed) -> None:
+        """Take over the stem of another patch size, its kernels and positions resized.
+
+        A patch of n times the pixels has kernels of 1/n the weight, so that the tokens keep their
+        scale.
+        """
+        sides = (self.patch_size, self.patch_size)
+        weight = F.interpolate(other.proj.weight, sides, mode='bicubic', align_corners=False)
+        self.proj.weight.copy_(weight * (other.patch_size / self.patch_size) ** 2)
+        self.proj.bias.copy_(other.proj.bias)
+        self.cls_token.copy_(other.cls_token)
+        self.position.copy_(other._resized(other.position, (self.grid, self.grid)))
+
     def _resized(self, position: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
         if grid == (self.grid, self.grid):
             return position

@@ -1,0 +1,142 @@
+"""A supernet out of a network: classifier, segmentor, detector; by file, folder and config."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from nasvit_mm import create_model, get_space
+from nasvit_mm.apis import make_supernet
+from nasvit_mm.checkpoints import save_weights
+from nasvit_mm.errors import UsageError
+from nasvit_mm.family import FAMILIES
+from nasvit_mm.registry import MODELS
+from nasvit_mm.supernet import load_supernet
+from tests.families import NETWORKS, randomised
+from tests.test_supernet.tasks import model_config
+
+IMAGES = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+DENSE = [*((space, 'segmentation') for space in NETWORKS), ('nasvit', 'detection')]
+
+
+def trained(folder, space, task, **options):
+    """A network in a task's model, and its checkpoint of training; (model, space, file)."""
+    cfg = model_config(space, task)
+    part = cfg if task == 'classification' else cfg['backbone']
+    of = get_space(part['space'])
+    part.update(arch=of.sample(4).to_dict(), **options)
+    if options.get('out_width', 0) is None:
+        net = FAMILIES[space].part('backbone')(part['arch'], of)
+        cfg['decode_head']['in_channels'] = list(net.out_channels)
+    init_default_scope({'detection': 'mmdet'}.get(task, 'mmseg'))
+    torch.manual_seed(0)
+    model = randomised(MODELS.build(copy.deepcopy(cfg))).eval()
+    scope = {'detection': 'mmdet', 'segmentation': 'mmseg'}.get(task, 'mmengine')
+    text = Config(dict(model=cfg, default_scope=scope)).pretty_text
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(cfg=text)), folder / 'net.pth')
+    return model, of, folder / 'net.pth'
+
+
+def outputs(model):
+    with torch.no_grad():
+        found = model(IMAGES)
+    return [t for level in found for t in level] if isinstance(found, tuple) else [found]
+
+
+def same(ours, theirs):
+    return all(
+        torch.allclose(a, b, atol=1e-5) for a, b in zip(outputs(ours), outputs(theirs), strict=True)
+    )
+
+
+@pytest.mark.parametrize('space, task', DENSE)
+def test_a_dense_model_with_its_head(space, task, tmp_path):
+    alone, of, file = trained(tmp_path, space, task)
+    made = make_supernet(file, of, tmp_path / 'supernet.pth')
+    again = load_supernet(str(tmp_path / 'supernet.pth'))
+    again.backbone.set_arch(made.arch)
+    assert same(again, alone)
+    assert 'head' not in made.note and again.backbone.space == of
+
+
+@pytest.mark.parametrize('space', NETWORKS)
+def test_a_classifier(space, tmp_path):
+    alone, of, file = trained(tmp_path, space, 'classification')
+    made = make_supernet(file, of, tmp_path / 'supernet.pth')
+    again = load_supernet(str(tmp_path / 'supernet.pth'))
+    again.backbone.set_arch(made.arch)
+    assert same(again, alone)
+
+
+def test_a_head_of_other_widths_is_left_out_and_said(tmp_path):
+    alone, of, file = trained(tmp_path, 'nasvit', 'segmentation', out_width=None)
+    made = make_supernet(file, of)
+    made.model.eval().set_arch(made.arch)
+    assert 'Its head is left out' in made.note
+    with torch.no_grad():
+        for a, b in zip(made.model(IMAGES), alone.backbone(IMAGES), strict=True):
+            assert torch.allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize('task', ['classification', 'segmentation'])
+def test_init_in_a_supernets_config(task, tmp_path):
+    alone, _, file = trained(tmp_path, 'vitas_twins', task)
+    cfg = dict(
+        type='nasvit_mm.Supernet',
+        model=model_config('vitas_twins', task),
+        sampler=dict(type='single_path'),
+        init=dict(network=str(file), phase=1),
+    )
+    net = MODELS.build(cfg).eval()
+    net.init_weights()
+    net.set_arch(alone.backbone.space.largest, phase=1)
+    assert same(net.model, alone)
+
+
+def test_an_exports_folder(tmp_path):
+    space = get_space('nasvit').restrict(resolution=32)
+    torch.manual_seed(0)
+    alone = randomised(create_model(space, space.sample(1))).backbone.eval()
+    save_weights(tmp_path / 'weights.pth', alone.state_dict(), space, alone.arch)
+    made = make_supernet(tmp_path, space)
+    made.model.eval().set_arch(alone.arch)
+    with torch.no_grad():
+        assert torch.allclose(made.model(IMAGES)[-1], alone(IMAGES)[-1], atol=1e-5)
+
+
+def test_what_does_not_fit_is_refused(tmp_path):
+    space = get_space('nasvit')
+    net = create_model(space, 'smallest', num_classes=3)
+    save_weights(tmp_path / 'net.pth', net.state_dict(), space, net.arch)
+    wide = space.restrict(width=[c[-1:] for c in space.field('width').choices])
+    with pytest.raises(UsageError, match=r'is no member of the space: .*width.* nearest member'):
+        make_supernet(tmp_path / 'net.pth', wide)
+    with pytest.raises(UsageError, match='of the space nasvit, .* give --space nasvit'):
+        make_supernet(tmp_path / 'net.pth', 'elasticvit')
+    with pytest.raises(UsageError, match='--sharing cyclic: nasvit shares the first channels'):
+        make_supernet(tmp_path / 'net.pth', space, sharing='cyclic')
+    with pytest.raises(UsageError, match='phase'):
+        make_supernet(tmp_path / 'net.pth', space, phase=1)
+    save_weights(tmp_path / 'net.pth', net.state_dict(), space, space.largest)
+    with pytest.raises(UsageError, match='does not fit its architecture'):
+        make_supernet(tmp_path / 'net.pth', space)
+    save_weights(tmp_path / 'net.pth', net.state_dict(), space, None)
+    with pytest.raises(UsageError, match='is a supernet already'):
+        make_supernet(tmp_path / 'net.pth', space)
+    torch.save(dict(state_dict={'layer.weight': torch.zeros(3)}), tmp_path / 'net.pth')
+    with pytest.raises(UsageError, match='not an official NASViT checkpoint'):
+        make_supernet(tmp_path / 'net.pth', space, arch='smallest')
+
+
+def test_weights_that_say_nothing_of_themselves(tmp_path):
+    space = get_space('nasvit').restrict(resolution=32)
+    torch.manual_seed(0)
+    alone = randomised(create_model(space, 'smallest', num_classes=3)).eval()
+    torch.save(alone.state_dict(), tmp_path / 'net.pth')
+    made = make_supernet(tmp_path / 'net.pth', space, arch='smallest')
+    made.model.eval().set_arch('smallest')
+    assert same(made.model, alone)
