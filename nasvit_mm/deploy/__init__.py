@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
     from nasvit_mm.deploy.model import ArtefactModel
     from nasvit_mm.deploy.onnx import Logits, export_onnx
-    from nasvit_mm.deploy.predictor import Boxes, Predictor, open_artefact
+    from nasvit_mm.deploy.predictor import Boxes, Instances, Predictor, open_artefact
     from nasvit_mm.deploy.runtimes import RUNTIMES, Session, get_runtime
     from nasvit_mm.deploy.timing import record, time_artefacts
 
@@ -28,6 +28,7 @@ _HOME = {
     'BACKENDS': 'benchmark',
     'Boxes': 'predictor',
     'DESCRIPTION': 'artefact',
+    'Instances': 'predictor',
     'LatencyTable': 'latency',
     'Logits': 'onnx',
     'PRECISIONS': 'artefact',
@@ -52,6 +53,7 @@ __all__ = [
     'BACKENDS',
     'Boxes',
     'DESCRIPTION',
+    'Instances',
     'LatencyTable',
     'Logits',
     'PRECISIONS',

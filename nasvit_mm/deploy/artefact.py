@@ -21,6 +21,7 @@ LABEL_MAP, BOXES, CLASSES = 'label map', 'boxes', 'classes'
 TASKS = (LABEL_MAP, BOXES, CLASSES)
 STRETCH, PAD = 'stretch', 'pad'  # how an image is brought to the input's size
 PRECISIONS = ('fp32', 'bf16', 'int8')
+BOX, IMAGE = 'box', 'image'  # what a mask covers
 
 
 @dataclass(frozen=True)
