@@ -2,6 +2,7 @@
 # make demo   the short tour, tools/demo.py, on built-in images and a CPU
 # make test   the tests, quick ones first; make test PYTEST_ARGS='tests/test_compat -x'
 # make nightly   what `make test` leaves out: products of options, inductor, learning
+# make docs   the pages of docs/ as a site, work_dirs/site/index.html
 # make lint   ruff: rules and format (make format mends)
 # make doctor what works in the environment, and the commands that mend the rest
 # make clean  removes .venv, builds and caches
@@ -32,7 +33,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install -q --disable-pip-version-check $
 # A second try, for downloads of some GB do break off; pip keeps what it already has.
 install = $(UV_INSTALL) $(PIP_INSTALL) || { echo "-- once more in 5 s"; sleep 5; $(PIP_INSTALL); }
 
-.PHONY: env demo test nightly lint format doctor clean
+.PHONY: env demo docs test nightly lint format doctor clean
 
 env: $(ENV)
 
@@ -56,6 +57,10 @@ $(STAMP): pyproject.toml
 
 demo: $(ENV)
 	$(PY) tools/demo.py
+
+docs: $(ENV)
+	$(PY) -m sphinx -q -W --keep-going -b html docs work_dirs/site
+	@echo work_dirs/site/index.html
 
 # So many processes of one thread each: two threads in one leave half of a small machine idle.
 JOBS ?= 2

@@ -1,4 +1,4 @@
-"""The verbs from Python: train, evaluate, run a search, export, count.
+"""The verbs from Python: train, evaluate, run a search, export, count::
 
     from nasvit_mm.apis import evaluate, export, run_search, train
 

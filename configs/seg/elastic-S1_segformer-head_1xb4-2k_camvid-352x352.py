@@ -3,7 +3,7 @@
 Paper: ElasticViT, ICCV 2023 (arxiv.org/abs/2303.09730); CamVid is not in it.
 
 MACs at 352 x 352:  backbone 0.72 G, head 0.55 G, total 1.27 G; 5.60 M parameters.
-Test mIoU to expect: see the table in README.md.
+Test mIoU to expect: docs/benchmarks/camvid.md.
 
     python tools/train.py configs/seg/elasticvit_camvid.py      # validates on val
     python tools/test.py configs/seg/elasticvit_camvid.py work_dirs/elasticvit_camvid/iter_2000.pth

@@ -1,7 +1,7 @@
 """The smallest NASViT subnet on ADE20K, within 2 GMACs with its head.
 
 As nasvit_ade20k.py, with SegFormer's head of 96 channels at strides 8 to 64, the best of four heads
-of this cost in short runs on CamVid (README, "Heads").
+of this cost in short runs on CamVid (docs/benchmarks/heads.md).
 
 MACs at 512 x 512:  backbone 1.71 G, head 0.23 G, total 1.94 G.
 mIoU to expect: not measured.

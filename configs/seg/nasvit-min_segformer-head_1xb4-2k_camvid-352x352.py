@@ -3,7 +3,7 @@
 Paper: NASViT, ICLR 2022 (openreview.net/forum?id=Qaw16njk6L); CamVid is not in it.
 
 MACs at 352 x 352:  backbone 0.67 G, head 0.54 G, total 1.21 G; 4.48 M parameters.
-Test mIoU to expect: see the table in README.md.
+Test mIoU to expect: docs/benchmarks/camvid.md.
 
     python tools/train.py configs/seg/nasvit_camvid.py      # validates on val
     python tools/test.py configs/seg/nasvit_camvid.py work_dirs/nasvit_camvid/iter_2000.pth   # test

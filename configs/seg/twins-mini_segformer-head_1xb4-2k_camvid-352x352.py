@@ -5,7 +5,7 @@ of this project, 1.14 GMACs at 224 x 224.  The learning rate is that of SegForme
 table, the other transformer with layer norms.
 
 MACs at 352 x 352:  backbone 2.97 G, head 0.47 G, total 3.44 G; 8.01 M parameters.
-Test mIoU to expect: see the table in README.md.
+Test mIoU to expect: docs/benchmarks/camvid.md.
 
     python tools/train.py configs/seg/vitas_camvid.py      # validates on val
     python tools/test.py configs/seg/vitas_camvid.py work_dirs/vitas_camvid/iter_2000.pth

@@ -150,4 +150,4 @@ def _nearby_configs(given: str | Path) -> str:
     ]
     if near:
         return f' (from {Path.cwd()}); did you mean {", ".join(near)}?'
-    return f' (from {Path.cwd()}); configs/ holds {len(found)}, README.md lists them'
+    return f' (from {Path.cwd()}); configs/ holds {len(found)}, the guides in docs/ list them'

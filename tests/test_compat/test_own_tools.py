@@ -14,7 +14,7 @@ from mmengine.config import Config
 import nasvit_mm
 
 ROOT = Path(nasvit_mm.__file__).resolve().parents[1]
-README = (ROOT / 'README.md').read_text(encoding='utf-8')
+GUIDE = (ROOT / 'docs/guides/backbones.md').read_text(encoding='utf-8')
 
 
 def home(package: str) -> Path:
@@ -32,8 +32,8 @@ def python(folder: Path, *command: str | Path) -> subprocess.CompletedProcess[st
 
 
 def documented(base: str) -> str:
-    """The config of the README on one of its bases."""
-    (block,) = [b for b in README.split('```python\n')[1:] if b.startswith("_base_ = 'mmdet::")]
+    """The config of the guide on one of its bases."""
+    (block,) = [b for b in GUIDE.split('```python\n')[1:] if b.startswith("_base_ = 'mmdet::")]
     text = block.partition('```')[0]
     first = text.splitlines()[0]
     return text.replace(first, f'_base_ = {base!r}')
@@ -92,7 +92,7 @@ def two_steps(tmp_path: Path, package: str, config: str) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_mmdets_own_tool_trains(tmp_path):
-    """RetinaNet with the three lines of the README."""
+    """RetinaNet with the three lines of the guide."""
     from nasvit_mm.demo_data import write_coco
 
     write_coco(tmp_path / 'coco', 4, 1, height=96, width=128, progress=False)

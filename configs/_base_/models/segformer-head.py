@@ -2,8 +2,8 @@
 
 Every level through a 1x1 convolution to `channels`, brought to stride 8, joined, mixed by a 1x1
 convolution.  Stride 4 is left out: of equal multiply-adds, 128 channels at strides 4 to 32 learned
-slower on CamVid than 224 at strides 8 to 64 (README, "Heads").  A config on top names the backbone,
-its `out_channels` as the head's `in_channels`, and the number of classes.
+slower on CamVid than 224 at strides 8 to 64 (docs/benchmarks/heads.md).  A config on top names the
+backbone, its `out_channels` as the head's `in_channels`, and the number of classes.
 """
 
 # SyncBN: batches of two pictures on a GPU are too small for statistics of their own.  In one
