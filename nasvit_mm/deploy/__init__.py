@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
     from nasvit_mm.deploy.model import ArtefactModel
     from nasvit_mm.deploy.onnx import Logits, export_onnx
-    from nasvit_mm.deploy.predictor import Boxes, Predictor, open_artefact
+    from nasvit_mm.deploy.predictor import Boxes, Instances, Predictor, open_artefact
     from nasvit_mm.deploy.runtimes import RUNTIMES, Session, get_runtime
     from nasvit_mm.deploy.timing import record, time_artefacts
 
@@ -47,6 +47,7 @@ _HOME = {
     'DESCRIPTION': 'artefact',
     'FITTED': 'kit',
     'Graph': 'graph',
+    'Instances': 'predictor',
     'KITS': 'kit',
     'LatencyTable': 'latency_table',
     'Logits': 'onnx',
@@ -83,6 +84,7 @@ __all__ = [
     'DESCRIPTION',
     'FITTED',
     'Graph',
+    'Instances',
     'KITS',
     'LatencyTable',
     'Logits',

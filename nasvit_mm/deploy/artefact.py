@@ -23,6 +23,7 @@ TASKS = (LABEL_MAP, BOXES, CLASSES)
 STRETCH, PAD = 'stretch', 'pad'  # how an image is brought to the input's size
 PRECISIONS = ('fp32', 'bf16', 'int8')
 MOST = 2**31  # values of an input
+BOX, IMAGE = 'box', 'image'  # what a mask covers
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,13 @@ CLASSIFIER = [
 ]
 
 
+MASKS = [
+    'boxes, scores, labels, masks = predictor(sys.argv[1])  # masks: (objects, height, width)',
+    'for box, score, label, mask in zip(boxes, scores, labels, masks):',
+    '    print(predictor.classes[label], score, box, mask.sum())',
+]
+
+
 def card_text(artefact: Artefact) -> str:
     """Write the card: what the artefact is, what was measured of it, how it is used."""
     height, width = artefact.size
@@ -46,7 +53,7 @@ def card_text(artefact: Artefact) -> str:
         'from nasvit_mm import Predictor',
         '',
         "predictor = Predictor('.')  # this folder; needs numpy, Pillow and the runtime",
-        *EXAMPLES.get(artefact.task, CLASSIFIER),
+        *(MASKS if 'masks' in artefact.outputs else EXAMPLES.get(artefact.task, CLASSIFIER)),
         '```',
         '',
         '## Measured of this very file',

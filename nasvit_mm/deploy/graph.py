@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nasvit_mm.dense import kind_of
 from nasvit_mm.deploy.artefact import BOXES, CLASSES, LABEL_MAP
 from nasvit_mm.deploy.boxes import detections
+from nasvit_mm.deploy.masks import mask_form
 from nasvit_mm.errors import UsageError
 
 IMAGENET_MEAN, IMAGENET_STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
@@ -25,7 +26,8 @@ class Graph(nn.Module):
       ``logits`` (N, classes, H, W) instead.
     - A detector gives ``boxes`` (N, M, 4) as x1, y1, x2, y2 in pixels of the images, ``scores``
       (N, M), falling, and ``labels`` (N, M) int32, after non-maximum suppression.  M is the
-      config's ``max_per_img``; places without a box have score 0.
+      config's ``max_per_img``; places without a box have score 0.  Of an instance segmentor also
+      ``masks`` (N, M, h, w): see :mod:`nasvit_mm.deploy.masks`.
     - A classifier gives ``scores`` (N, classes), the softmax.
 
     Args:
@@ -50,6 +52,7 @@ class Graph(nn.Module):
         if logits and self.task != LABEL_MAP:
             raise UsageError(f'--logits are of a segmentor; this model predicts {self.task}')
         self.logits = logits
+        self.masks = mask_form(model) if self.task == BOXES else None
         self.normalisation = normalisation(model)
         for name in ('mean', 'std'):
             values = torch.tensor(getattr(self.normalisation, name)).view(3, 1, 1)
@@ -65,12 +68,13 @@ class Graph(nn.Module):
     @property
     def output_names(self) -> list[str]:
         if self.task == BOXES:
-            return ['boxes', 'scores', 'labels']
+            return ['boxes', 'scores', 'labels', *(['masks'] if self.masks else [])]
         if self.task == CLASSES:
             return ['scores']
         return ['logits' if self.logits else 'label_map']
 
-    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return what the network sees, (N, 3, H, W), of the images that the graph takes."""
         x = images.permute(0, 3, 1, 2).float()  # (N, 3, H, W)
         if not self.normalisation.rgb:
             x = x.flip(1)
@@ -78,6 +82,10 @@ class Graph(nn.Module):
         height, width = self.padded
         if (height, width) != self.size:  # as OpenMMLab's preprocessors: right and below, by 0
             x = F.pad(x, (0, width - self.size[1], 0, height - self.size[0]))
+        return x
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        x = self.normalised(images)
         if self.task == BOXES:
             return detections(self.model, x, self.size)
         if self.task == CLASSES:

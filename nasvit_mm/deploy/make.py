@@ -18,6 +18,7 @@ from nasvit_mm.data import class_names
 from nasvit_mm.dense import build_model, load_weights
 from nasvit_mm.deploy import formats
 from nasvit_mm.deploy.artefact import BOXES, CARD, DESCRIPTION, PAD, STRETCH, Artefact
+from nasvit_mm.deploy.boxes import check_held
 from nasvit_mm.deploy.exporting import missing_package
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.predictor import fitted, open_artefact, read_image
@@ -77,6 +78,8 @@ def make_artefact(
     meta = _meta(cfg, found)
     fit, fill = fit_of(cfg, graph.task), filling(graph)
     images = calibration_images(cfg, size, fit, fill, num_calibration if int8 else COMPARED, int8)
+    if graph.task == BOXES:
+        check_held(model, graph.normalised(torch.from_numpy(images[:COMPARED])), graph.size)
     origin = dict(
         config=name,
         weights=str(weights),
@@ -334,10 +337,13 @@ def _outputs(graph: Graph, batch: int | None) -> dict[str, Any]:
     with torch.inference_mode():
         found = graph(torch.zeros(1, *graph.size, 3, dtype=torch.uint8))
     found = found if isinstance(found, tuple) else (found,)
-    return {
+    outputs = {
         name: dict(shape=[batch, *value.shape[1:]], dtype=str(value.dtype).partition('.')[2])
         for name, value in zip(graph.output_names, found, strict=True)
     }
+    if graph.masks is not None:
+        outputs['masks'] |= dict(graph.masks._asdict(), input=list(graph.padded))
+    return outputs
 
 
 def _rgb(graph: Graph, values: tuple[float, ...]) -> list[float]:

@@ -60,7 +60,7 @@ class ArtefactModel(BaseModel):
         for x, sample in zip(inputs, data_samples, strict=True):
             found, size, scale = self._run(_image(x))
             if self.artefact.task == BOXES:
-                self._set_boxes(sample, found, size, scale)
+                self._set_boxes(sample, found, scale)
             else:
                 self._set_labels(sample, found, size, scale)
         return list(data_samples)
@@ -79,17 +79,19 @@ class ArtefactModel(BaseModel):
         labels = resized_labels(found['label_map'], (width, height), whole)
         sample.pred_sem_seg = PixelData(data=torch.from_numpy(labels.astype(np.int64))[None])
 
-    def _set_boxes(self, sample: Any, found: Mapping, size: Any, scale: Any) -> None:
+    def _set_boxes(self, sample: Any, found: Mapping, scale: Any) -> None:
         from mmengine.structures import InstanceData
 
-        boxes, scores, labels = in_image(found, size, scale)
-        factor = np.array(sample.scale_factor, np.float32)
-        boxes = boxes / np.tile(factor, 2)
+        height, width = sample.ori_shape[:2]
+        whole = tuple(a * b for a, b in zip(scale, sample.scale_factor))
+        seen = in_image(found, self.artefact.outputs, (width, height), whole)
         sample.pred_instances = InstanceData(
-            bboxes=torch.from_numpy(boxes),
-            scores=torch.from_numpy(scores),
-            labels=torch.from_numpy(labels.astype(np.int64)),
+            bboxes=torch.from_numpy(seen.boxes),
+            scores=torch.from_numpy(seen.scores),
+            labels=torch.from_numpy(seen.labels.astype(np.int64)),
         )
+        if hasattr(seen, 'masks'):
+            sample.pred_instances.masks = torch.from_numpy(seen.masks)
 
 
 def _image(x: Tensor, normalised: bool = False) -> Image.Image:

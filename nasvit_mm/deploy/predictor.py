@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from nasvit_mm.deploy.artefact import BOXES, LABEL_MAP, PAD, Artefact
+from nasvit_mm.deploy.pasting import pasted
 from nasvit_mm.deploy.runtimes import Session, get_runtime
 from nasvit_mm.errors import DataError, UsageError, first_line, printable
+
+
+class Instances(NamedTuple):
+    """Objects in an image with their masks, the surest first.
+
+    Attributes:
+        boxes, scores, labels: see :class:`Boxes`.
+        masks: (M, H, W) bool, of the pixels of the image.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray
 
 
 class Boxes(NamedTuple):
@@ -53,6 +68,7 @@ class Predictor:
         predictor = Predictor('work_dirs/deployed')
         labels = predictor('street.jpg')           # (H, W), of a segmentor
         boxes, scores, labels = predictor('street.jpg')       # of a detector
+        boxes, scores, labels, masks = predictor('street.jpg')  # of an instance segmentor
 
     Args:
         folder: the artefact.
@@ -75,7 +91,9 @@ class Predictor:
     def classes(self) -> list[str]:
         return list(map(printable, self.artefact.classes))
 
-    def __call__(self, image: str | Path | Image.Image | np.ndarray) -> np.ndarray | Boxes:
+    def __call__(
+        self, image: str | Path | Image.Image | np.ndarray
+    ) -> np.ndarray | Boxes | Instances:
         """Predict of one image.
 
         Args:
@@ -84,8 +102,8 @@ class Predictor:
 
         Returns:
             Of a segmentor the label map (H, W) of the image's size (logits (K, h, w) where the
-            graph gives them, at the input's size); of a detector :class:`Boxes`; of a classifier
-            the scores (classes,).
+            graph gives them, at the input's size); of a detector :class:`Boxes`, or
+            :class:`Instances` where the graph gives masks; of a classifier the scores (classes,).
 
         Raises:
             DataError: a file that is no image.
@@ -101,7 +119,7 @@ class Predictor:
                 return found['logits']
             return resized_labels(found['label_map'], given.size, scale)
         if self.artefact.task == BOXES:
-            return Boxes(*in_image(found, given.size, scale))
+            return in_image(found, about.outputs, given.size, scale)
         return found['scores']
 
 
@@ -146,13 +164,26 @@ def resized_labels(
 
 
 def in_image(
-    found: dict[str, np.ndarray], size: tuple[int, int], scale: tuple[float, float]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the boxes that have a score, in pixels of the image, (width, height)."""
+    found: Mapping[str, np.ndarray],
+    outputs: Mapping[str, Any],
+    size: tuple[int, int],
+    scale: tuple[float, float],
+) -> Boxes | Instances:
+    """Return the boxes that have a score, and their masks, in pixels of an image.
+
+    Args:
+        found: of the image, by the names of outputs.
+        outputs: what the artefact says of them.
+        size: (width, height) of the image.
+        scale: of x and y, from the image to the graph's input.
+    """
     kept = found['scores'] > 0
     boxes = found['boxes'][kept] / np.array([*scale, *scale], np.float32)
-    boxes = np.clip(boxes, 0, np.array([*size, *size], np.float32))
-    return boxes, found['scores'][kept], found['labels'][kept]
+    clipped = np.clip(boxes, 0, np.array([*size, *size], np.float32))
+    seen = Boxes(clipped, found['scores'][kept], found['labels'][kept])
+    if 'masks' not in found:
+        return seen
+    return Instances(*seen, pasted(found['masks'][kept], boxes, outputs['masks'], size, scale))
 
 
 def read_image(image: str | Path | Image.Image | np.ndarray) -> Image.Image:

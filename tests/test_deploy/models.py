@@ -66,6 +66,7 @@ def samples(built: nn.Module, given: np.ndarray) -> Any:
         scale_factor=(1.0, 1.0),
         pad_shape=given.shape[1:3],
         batch_input_shape=given.shape[1:3],
+        border=(0, given.shape[1], 0, given.shape[2]),
     )
     if hasattr(built, 'encode_decode'):
         from mmseg.structures import SegDataSample as Sample

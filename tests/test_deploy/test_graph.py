@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, revert_sync_batchnorm
 
+from nasvit_mm.deploy.boxes import check_held
 from nasvit_mm.deploy.graph import Graph
+from nasvit_mm.deploy.pasting import pasted
 from nasvit_mm.errors import UsageError
+from nasvit_mm.registry import MODELS
+from tests.test_dense.test_zoo import HEADS
 from tests.test_deploy.models import SIZE, images, model, samples
+from tests.zoo import ZOO, zoo_model
 
 
 @torch.no_grad()
@@ -35,6 +40,81 @@ def test_boxes_are_those_of_mmdet(size):
         assert torch.equal(labels[i, :number].long(), wanted.labels)
         torch.testing.assert_close(scores[i, :number], wanted.scores)
         torch.testing.assert_close(boxes[i, :number], wanted.bboxes, atol=1e-3, rtol=1e-4)
+
+
+OF_ZOO = {  # heads of mmdet that choose in ways of their own
+    'faster_rcnn': 'regions of several levels',
+    'cascade_mask_rcnn': 'three second stages, masks of boxes',
+    'rtmdet-ins': 'masks of the image',
+    'yolox': 'one class of a place',
+    'yolov3': 'objectness',
+    'fcos': 'scores times centerness',
+    'centernet': 'peaks',
+    'deformable_detr': 'queries',
+}
+LARGER = (128, 160)  # so that the smallest maps of pyramids have several pixels
+REST = 'htc', 'point_rend', 'sparse_rcnn', 'crowddet', 'detr', 'dino', 'ddq', 'autoassign', 'scnet'
+
+
+def head_of_zoo(name: str):
+    """A detector of mmdet's around a small backbone, with random weights that matter."""
+    torch.manual_seed(0)
+    cfg = zoo_model(ZOO.get(name) or HEADS[name], 'nasvit', LARGER)
+    cfg.backbone.arch = 'smallest'
+    if name == 'crowddet':
+        cfg.roi_head.bbox_head.num_classes = 1  # it knows no more
+    built = revert_sync_batchnorm(MODELS.build(cfg)).eval()
+    for key, weight in built.named_parameters():
+        if weight.ndim > 1 and 'backbone' not in key:
+            weight.data += 0.25 * torch.randn(weight.shape) * weight[0].numel() ** -0.5
+    return built
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    'name', [*OF_ZOO, *(pytest.param(name, marks=pytest.mark.nightly) for name in REST)]
+)
+def test_every_head_predicts_as_it_does_itself(name):
+    built = head_of_zoo(name)
+    graph = Graph(built, LARGER).eval()
+    given = torch.from_numpy(images(1, LARGER))
+    found = dict(zip(graph.output_names, graph(given), strict=True))
+    (sample,) = built.test_step(samples(built, given.numpy()))
+    wanted = sample.pred_instances
+    number = len(wanted)
+    assert number > 1
+    assert int((found['scores'] > 0).sum()) == number
+    torch.testing.assert_close(found['scores'][0, :number], wanted.scores, atol=1e-4, rtol=1e-4)
+    shown = found['boxes'][0, :number]
+    torch.testing.assert_close(shown.sum(), wanted.bboxes.sum(), atol=1e-2, rtol=1e-4)
+    if 'masks' in wanted:
+        form = dict(graph.masks._asdict(), input=graph.padded)
+        drawn = pasted(found['masks'][0, :number].numpy(), shown.numpy(), form, LARGER[::-1])
+        assert drawn.any()
+        assert (drawn != wanted.masks.numpy()).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ('name', 'said'),
+    [
+        ('solo', 'SOLOHead of SOLO cannot be deployed: it predicts masks, in a form that'),
+        ('fast_rcnn', 'StandardRoIHead of FastRCNN cannot be deployed: its choice of boxes'),
+        ('panoptic_fpn', 'cannot be deployed: it gives no boxes, but pred_panoptic_seg'),
+    ],
+)
+def test_a_head_that_cannot_be_held_is_named(name, said):
+    built = head_of_zoo(name)
+    with pytest.raises(UsageError, match=said):
+        check_held(built, torch.randn(1, 3, *LARGER), LARGER)
+
+
+def test_boxes_that_would_be_others_are_refused(monkeypatch):
+    built, given = model('boxes'), images(1)
+    monkeypatch.setattr('nasvit_mm.deploy.boxes.NO_LIMIT', 1)
+    built.test_cfg.nms_pre = built.bbox_head.test_cfg.nms_pre = 0
+    graph = Graph(built, SIZE)
+    with pytest.raises(UsageError, match='RetinaHead of RetinaNet .* gives other scores'):
+        check_held(built, graph.normalised(torch.from_numpy(given)), SIZE)
 
 
 @torch.no_grad()

@@ -38,9 +38,37 @@ def test_boxes_go_back_to_the_image_and_end_in_it():
         scores=np.array([0.5, 0.0], np.float32),
         labels=np.array([2, 0], np.int32),
     )
-    boxes, scores, labels = in_image(found, (15, 40), (1.5, 1.5))
+    boxes, scores, labels = in_image(found, {}, (15, 40), (1.5, 1.5))
     assert boxes.tolist() == [[0, 2, 15, 8]]
     assert (scores.tolist(), labels.tolist()) == ([0.5], [2])
+
+
+def test_a_mask_of_a_box_is_drawn_in_the_image():
+    found = dict(
+        boxes=np.array([[8, 4, 24, 12], [0, 0, 1, 1]], np.float32),
+        scores=np.array([0.5, 0.0], np.float32),
+        labels=np.array([2, 0], np.int32),
+        masks=np.repeat(np.array([[[[1.0, 1, 0, 0]]]], np.float32), 2, 0)[:, 0].repeat(4, 1),
+    )
+    outputs = dict(masks=dict(covers='box', threshold=0.5, input=[16, 32]))
+    found = in_image(found, outputs, (16, 8), (2.0, 2.0))  # the box is 4, 2, 12, 6 there
+    wanted = np.zeros((1, 8, 16), bool)
+    wanted[:, 2:6, 4:8] = True
+    assert np.array_equal(found.masks, wanted)
+
+
+def test_a_mask_of_the_input_is_drawn_in_the_image():
+    found = dict(
+        boxes=np.array([[0, 0, 32, 16]], np.float32),
+        scores=np.array([0.5], np.float32),
+        labels=np.array([2], np.int32),
+        masks=np.array([[[3, 3, -3, -3], [3, 3, -3, -3]]], np.float32),
+    )
+    outputs = dict(masks=dict(covers='image', threshold=0.0, input=[16, 32]))
+    found = in_image(found, outputs, (12, 8), (2.0, 2.0))  # 4 columns of the input were padding
+    assert found.masks.shape == (1, 8, 12)
+    assert found.masks[0, :, :8].all()
+    assert not found.masks[0, :, 8:].any()
 
 
 def test_a_file_is_turned_as_its_exif_says(tmp_path):
