@@ -91,6 +91,7 @@ from nasvit_mm.search import (
     choose,
     chosen_backend,
     export_choice,
+    forecast_words,
     front_table,
     open_archive,
     read_search,
@@ -404,9 +405,14 @@ def run_search(
             )
         found = Search(Path(cfg.work_dir), plan.identity, records)
         if is_first():
+            forecasts = plan.algorithm.forecasts
             best, title = found.front(), f'{config_name(cfg)}: {plan.problem.space.name}'
-            written = write_report(cfg.work_dir, plan.problem, records, best, title, plan.identity)
+            written = write_report(
+                cfg.work_dir, plan.problem, records, best, title, plan.identity, forecasts
+            )
             console.print(front_table(plan.problem, best))
+            for line in forecast_words(forecasts):
+                console.print(line, markup=False)
             console.print('\n'.join(map(str, [archive.path, *written])))
         if isinstance(where, OverRanks):
             where.meet('end')  # the store lives in one of them

@@ -44,6 +44,7 @@ from nasvit_mm.search.problem import SLOW, CostSource, Problem, Searched, adopte
 from nasvit_mm.search.progress import Clock, SearchBar
 from nasvit_mm.search.record import (
     Archive,
+    forecast_words,
     front,
     front_table,
     read_archive,
@@ -100,6 +101,7 @@ __all__ = [
     'export_choice',
     'export_model',
     'export_subnet',
+    'forecast_words',
     'front',
     'front_table',
     'gaps',

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from mmengine.registry import Registry
@@ -23,6 +23,28 @@ from nasvit_mm.search.problem.problem import Problem
 TRIES = 60  # rounds of breeding before random candidates fill up
 NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 STALE = 4096  # random candidates without a new one, after which there is none
+
+
+class Forecast(NamedTuple):
+    """What was predicted of a generation's candidates before they were evaluated.
+
+    Attributes:
+        generation: its number.
+        metric: the objective.
+        predicted, measured: (n,) each, of the candidates that did not fail.
+    """
+
+    generation: int
+    metric: str
+    predicted: np.ndarray
+    measured: np.ndarray
+
+    @property
+    def tau(self) -> float:
+        """Kendall's tau of both orders; NaN of fewer than two candidates."""
+        from scipy.stats import kendalltau
+
+        return float(kendalltau(self.predicted, self.measured).statistic)
 
 
 class Algorithm:
@@ -48,6 +70,8 @@ class Algorithm:
         genes: what was told so far, (n, num_genes).
         scores: its objectives, to be minimised, (n, objectives).
         generation: how many generations were asked for.
+        forecasts: what was predicted of candidates before they were evaluated, by generation; of
+            an algorithm that predicts nothing none.
     """
 
     operators: ClassVar[str] = 'uniform'
@@ -72,6 +96,7 @@ class Algorithm:
         self._seen: set[bytes] = set()
         self.genes = np.zeros((0, problem.space.num_genes), np.int64)
         self.scores = np.zeros((0, len(problem.objectives)))
+        self.forecasts: list[Forecast] = []
 
     def _build_operators(self, given: Mapping | str | None) -> Operators:
         if given is not None and not isinstance(given, (str, Mapping)):

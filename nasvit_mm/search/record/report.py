@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from nasvit_mm.errors import printable
 from nasvit_mm.files import replacing, write_errors
+from nasvit_mm.search.algorithms import Forecast
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.front import record_values
 
@@ -26,11 +28,13 @@ def write_report(
     best: Records,
     title: str,
     identity: Mapping[str, Any],
+    forecasts: Sequence[Forecast] = (),
 ) -> list[Path]:
     """Write ``front.json``, ``front.png`` and ``report.html``; return their paths.
 
     Args:
         best: the :func:`front` of the records.
+        forecasts: of an algorithm that predicts, see :class:`Algorithm`.
 
     Raises:
         WriteError: they cannot be written; earlier ones are unchanged.
@@ -47,6 +51,16 @@ def write_report(
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[str(c) for c in problem.constraints],
         identity=identity,
+        forecasts=[
+            dict(
+                generation=each.generation,
+                metric=each.metric,
+                predicted=each.predicted.tolist(),
+                measured=each.measured.tolist(),
+                tau=each.tau if math.isfinite(each.tau) else None,
+            )
+            for each in forecasts
+        ],
     )
     text = json.dumps(data).replace('<', '\\u003c')  # no string may end the script, or hide it
     page = TEMPLATE.read_text(encoding='utf-8').replace('/*DATA*/', text)
@@ -116,6 +130,17 @@ def _draw(
     axes.spines[['top', 'right']].set_visible(False)
     figure.savefig(path, dpi=130, format='png')  # a draft's name says nothing of it
     plt.close(figure)
+
+
+def forecast_words(forecasts: Sequence[Forecast]) -> list[str]:
+    """Return a line for each predicted metric: how far its order held, by generation."""
+    lines: dict[str, list[str]] = {}
+    for each in forecasts:
+        lines.setdefault(each.metric, []).append(f'{each.tau:.2f}')
+    return [
+        f'{metric}, predicted against measured: Kendall tau {", ".join(taus)} by generation'
+        for metric, taus in lines.items()
+    ]
 
 
 def front_table(problem: Problem, best: Records) -> Any:
