@@ -29,7 +29,7 @@ yourself, from the link and under the licence below, and give the file as it is:
 - a supernet of its space, ours or the authors', out of which the network is sliced. Batch norm
   statistics of a supernet fit no subnet; training replaces them;
 - for a supernet's config, a network of its space, which is laid into it
-  ([a network becomes a supernet](make_supernet.md)).
+  ([a network becomes a supernet](guides/make_supernet.md)).
 
 Anything else is refused with what the file holds and what was expected. In a config the same stands
 as `init_cfg=dict(type='Pretrained', checkpoint=...)` of the backbone, and from Python

@@ -24,7 +24,7 @@ def test_it_has_every_model_with_weights() -> None:
     assert rows == list_models(pretrained=True)
 
 
-@pytest.mark.parametrize('page', ['weights.md', 'make_supernet.md'])
+@pytest.mark.parametrize('page', ['weights.md', 'guides/make_supernet.md'])
 def test_its_links_lead_to_files(page: str) -> None:
     text = (ROOT / 'docs' / page).read_text(encoding='utf-8')
     linked = re.findall(r'\]\((?!https)([^)#]+)\)', text)
