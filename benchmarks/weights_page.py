@@ -34,7 +34,11 @@ yourself, from the link and under the licence below, and give the file as it is:
 Anything else is refused with what the file holds and what was expected. In a config the same stands
 as `init_cfg=dict(type='Pretrained', checkpoint=...)` of the backbone, and from Python
 
+<!-- not run: downloads -->
+
 ```python
+import nasvit_mm
+
 nasvit_mm.list_models('twins*', pretrained=True)
 nasvit_mm.create_model('twins_svt_small', pretrained=True)
 nasvit_mm.create_model('nasvit_min', pretrained='ckpt_360.pth')

@@ -20,6 +20,8 @@ WRITES = re.compile(
 OTHERWISE = {  # what is written without a draft, and why
     'demo_data/': 'whole once its marker says so',
     'deploy/formats.py': 'files of a draft folder',
+    'deploy/kit.py': 'files of a kit, whose list is written last',
+    'deploy/networks.py': 'files of a kit, whose list is written last',
     'deploy/timing.py': 'an artefact, which writes a draft',
     'search/record/archive.py': 'appended to, a line at a time',
     'search/progress.py': 'appended to, a line at a time',
