@@ -90,6 +90,7 @@ from nasvit_mm.search import (
     check_images,
     choose,
     chosen_backend,
+    described,
     export_choice,
     forecast_words,
     front_table,
@@ -408,7 +409,17 @@ def run_search(
             forecasts = plan.algorithm.forecasts
             best, title = found.front(), f'{config_name(cfg)}: {plan.problem.space.name}'
             written = write_report(
-                cfg.work_dir, plan.problem, records, best, title, plan.identity, forecasts
+                cfg.work_dir,
+                plan.problem,
+                records,
+                best,
+                title,
+                plan.identity,
+                forecasts,
+                described(plan.problem, cfg.work_dir),
+                f'nasvit-mm export {cfg.filename} --work-dir {cfg.work_dir}'
+                if cfg.filename
+                else '',
             )
             console.print(front_table(plan.problem, best))
             for line in forecast_words(forecasts):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         make_artefact,
         write_artefact,
     )
-    from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
+    from nasvit_mm.deploy.measure import PeakMemory, device_name, measure_seconds
     from nasvit_mm.deploy.model import ArtefactModel
     from nasvit_mm.deploy.onnx import Logits, export_onnx
     from nasvit_mm.deploy.predictor import Boxes, Instances, Predictor, open_artefact
@@ -61,6 +61,7 @@ _HOME = {
     'build_runtime_table': 'kit',
     'calibration_images': 'make',
     'check_target': 'make',
+    'device_name': 'measure',
     'export_onnx': 'onnx',
     'filling': 'make',
     'fit_of': 'make',
@@ -98,6 +99,7 @@ __all__ = [
     'build_runtime_table',
     'calibration_images',
     'check_target',
+    'device_name',
     'export_onnx',
     'filling',
     'fit_of',

@@ -44,6 +44,7 @@ from nasvit_mm.search.problem import SLOW, CostSource, Problem, Searched, adopte
 from nasvit_mm.search.progress import Clock, SearchBar
 from nasvit_mm.search.record import (
     Archive,
+    described,
     forecast_words,
     front,
     front_table,
@@ -98,6 +99,7 @@ __all__ = [
     'check_images',
     'choose',
     'chosen_backend',
+    'described',
     'export_choice',
     'export_model',
     'export_subnet',

@@ -2,10 +2,11 @@
 
 from nasvit_mm.search.record.archive import Archive, read_archive
 from nasvit_mm.search.record.front import front, record_values
-from nasvit_mm.search.record.report import forecast_words, front_table, write_report
+from nasvit_mm.search.record.report import described, forecast_words, front_table, write_report
 
 __all__ = [
     'Archive',
+    'described',
     'forecast_words',
     'front',
     'front_table',

@@ -6,12 +6,18 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from nasvit_mm.config import plain_types
+from nasvit_mm.deploy import device_name
 from nasvit_mm.errors import printable
 from nasvit_mm.files import replacing, write_errors
 from nasvit_mm.search.algorithms import Forecast
+from nasvit_mm.search.problem.feasible import Constraint
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.front import record_values
 
@@ -29,12 +35,16 @@ def write_report(
     title: str,
     identity: Mapping[str, Any],
     forecasts: Sequence[Forecast] = (),
+    about: Mapping[str, str] | None = None,
+    command: str | None = None,
 ) -> list[Path]:
     """Write ``front.json``, ``front.png`` and ``report.html``; return their paths.
 
     Args:
         best: the :func:`front` of the records.
         forecasts: of an algorithm that predicts, see :class:`Algorithm`.
+        about: what a reader wants to know of the search, see :func:`described`.
+        command: that exports a candidate, its number apart; None: not known.
 
     Raises:
         WriteError: they cannot be written; earlier ones are unchanged.
@@ -49,7 +59,12 @@ def write_report(
         records=list(records),
         front=[r['index'] for r in best],
         objectives=[o._asdict() for o in problem.objectives],
-        constraints=[str(c) for c in problem.constraints],
+        constraints=[_words(problem, c) for c in problem.constraints],
+        bounds=[c._asdict() for c in problem.constraints],
+        marks=_marks(problem),
+        printed={r['index']: str(problem.space.arch(r['arch'])) for r in records},
+        about=dict(about or {}),
+        command=command or '',
         identity=identity,
         forecasts=[
             dict(
@@ -75,6 +90,56 @@ def write_report(
             with write_errors(path):
                 write(draft)
     return written
+
+
+def _words(problem: Problem, constraint: Constraint) -> str:
+    """Return a constraint as a reader has it: ``macs at most 5.000 GMACs``."""
+    bounds = (('least', constraint.low), ('most', constraint.high))
+    parts = [
+        f'at {word} {_shown(problem, constraint.metric, bound)}'
+        for word, bound in bounds
+        if bound is not None
+    ]
+    return f'{constraint.metric} {" and ".join(parts)}'
+
+
+def _marks(problem: Problem) -> list[dict[str, Any]]:
+    """Return the costs of the smallest and the largest network, and of the task's present one."""
+    space = problem.space
+    archs = {'smallest': space.smallest, 'largest': space.largest}
+    backbone = plain_types(problem.task.cfg.model.backbone) if problem.task else {}
+    present = backbone.get('arch')
+    if present is not None and present in space:
+        archs["the task's own"] = space.arch(present)
+    costs = problem.costs(space.genes(list(archs.values())))
+    return [
+        dict(name=name, costs={metric: values[i].item() for metric, values in costs.items()})
+        for i, name in enumerate(archs)
+    ]
+
+
+def described(problem: Problem, folder: str | Path) -> dict[str, str]:
+    """Return what a search was for, where and when it ran, in words, by their subject.
+
+    Args:
+        folder: its work dir, whose ``timings.jsonl`` says how long it took.
+    """
+    out = dict(space=f'{problem.space.name}, {problem.space.num_architectures:.3g} architectures')
+    if problem.task is not None:
+        model = problem.task.cfg.model
+        head = model.get('decode_head') or model.get('bbox_head') or model.get('rpn_head')
+        head = head[-1] if isinstance(head, list) else head
+        out['task'] = f'{model.get("type")}' + (f' with {head["type"]}' if head else '')
+    if problem.input_size:
+        out['input'] = '{} x {} pixels'.format(*problem.input_size)
+    out['device'] = device_name('cuda' if torch.cuda.is_available() else 'cpu')
+    out['finished'] = date.today().isoformat()
+    timings = Path(folder, 'timings.jsonl')
+    if timings.is_file():
+        lines = timings.read_text(encoding='utf-8').splitlines()
+        seconds = sum(json.loads(line)['seconds'] for line in lines)
+        out['took'] = str(timedelta(seconds=round(seconds)))
+    return out
 
 
 def _axes(problem: Problem) -> tuple[str, str]:
