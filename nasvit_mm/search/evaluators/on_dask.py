@@ -109,13 +109,16 @@ class OnDask(OnExecutor):
     def _no_scheduler(self) -> str:
         return f'--dask {self.address}: the scheduler is gone; start one; {GOES_ON}'
 
-    def free(self, number: int) -> None:
+    def free(self, number: int) -> bool:
+        """See :class:`OnExecutor`."""
         name = evaluate_candidate.__name__
         stuck = [
             worker
             for worker, keys in self.client.processing().items()
             if any(str(key).startswith(name) for key in keys)
         ]
+        if not stuck:
+            return False
         self._ready -= set(stuck)
         try:
             self.client.restart_workers(stuck, timeout=self.patience)
@@ -127,6 +130,7 @@ class OnDask(OnExecutor):
                 f'{self.time_limit:g} s, and the workers {", ".join(stuck)} cannot be restarted '
                 f'({first_line(error)}); restart them by hand; {GOES_ON}'
             ) from error
+        return True
 
 
 def _client(address: str) -> Any:
