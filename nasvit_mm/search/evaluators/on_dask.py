@@ -121,7 +121,8 @@ class OnDask(OnExecutor):
             return False
         self._ready -= set(stuck)
         try:
-            self.client.restart_workers(stuck, timeout=self.patience)
+            # A nanny whose time is out leaves its worker ended.
+            self.client.restart_workers(stuck, timeout=RESTARTS * self.patience)
         except OUT_OF_TIME:  # they are ended, and may come back: see `check`
             self._staffed = time.monotonic()
         except Exception as error:  # of those without a nanny
