@@ -11,7 +11,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from nasvit_mm.errors import ArchitectureError, UsageError, first_line
+from nasvit_mm.errors import ArchitectureError, UsageError, first_line, shown_value
 from nasvit_mm.registry import MODELS, registered
 
 SCOPE = 'nasvit_mm.'
@@ -94,11 +94,26 @@ def check_architectures(cfg: Config) -> None:
 def add_own_hooks(cfg: Config) -> None:
     """Add the hooks that the config's model requires and ``custom_hooks`` lacks."""
     kind, hooks = own_kind(cfg.get('model') or {}), list(cfg.get('custom_hooks') or [])
-    missing = [
-        name for name in getattr(kind, 'hooks', ()) if name not in {hook['type'] for hook in hooks}
-    ]
+    there = {type_name(hook) for hook in hooks}
+    missing = [name for name in getattr(kind, 'hooks', ()) if name.removeprefix(SCOPE) not in there]
     if missing:
         cfg.custom_hooks = [*(dict(type=name) for name in missing), *hooks]
+
+
+def custom_imports(cfg: Mapping[str, Any]) -> list[str]:
+    """Return the modules that a config's ``custom_imports`` names.
+
+    Raises:
+        UsageError: it is something else than ``dict(imports=[module, ...])``.
+    """
+    given = plain_types(cfg.get('custom_imports') or {})
+    imports = given.get('imports') or [] if isinstance(given, dict) else None
+    imports = [imports] if isinstance(imports, str) else imports
+    if not isinstance(imports, list) or not all(isinstance(name, str) for name in imports):
+        raise UsageError(
+            f'custom_imports = {shown_value(given)}, expected dict(imports=[module, ...])'
+        )
+    return imports
 
 
 def parsed_config(text: str) -> Config:

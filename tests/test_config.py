@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from nasvit_mm.config import parsed_config
+from nasvit_mm.config import add_own_hooks, parsed_config
 from nasvit_mm.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,3 +55,11 @@ def test_what_is_not_data_is_refused(text, tmp_path, monkeypatch):
 def test_a_type_that_mmengine_would_import_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r'config text has (type|default_scope|_scope_) = '):
         parsed_config(text)
+
+
+def test_hooks_of_no_kind_are_left_to_the_one_who_builds_them() -> None:
+    """Which says what is wrong with them; the model's own come first."""
+    hooks = [dict(type=dict(type=None)), 5, {}]
+    cfg = Config(dict(model=dict(type='nasvit_mm.Supernet'), custom_hooks=hooks))
+    add_own_hooks(cfg)
+    assert cfg.custom_hooks == [dict(type='nasvit_mm.SupernetState'), *hooks]

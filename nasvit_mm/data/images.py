@@ -86,7 +86,7 @@ def header_of_whole(path: str, split: str, source: str, problems: Problems) -> I
         read_pixels(path)
     except FileNotFoundError:
         return None
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # decoders raise what they will
         problems.add(
             f'images of the {split} data set that cannot be read',
             f'{path} ({error})',

@@ -135,7 +135,7 @@ def _look_at(
             headers.append(read_header(path))
             if path == image:
                 read_pixels(image)
-        except (OSError, SyntaxError, ValueError) as error:
+        except Exception as error:  # decoders raise what they will
             _add_unreadable(problems, split, path, error)
             return
     _check_sizes(image, mask, split, *headers, turned, problems)
@@ -169,7 +169,7 @@ def _look_at(
     try:
         with Image.open(mask) as opened:
             counts.add(mask, np.array(opened))
-    except (OSError, SyntaxError, ValueError) as error:
+    except Exception as error:  # decoders raise what they will
         _add_unreadable(problems, split, mask, error)
 
 

@@ -204,5 +204,5 @@ def read_image(image: str | Path | Image.Image | np.ndarray) -> Image.Image:
     try:
         with Image.open(image) as file:
             return ImageOps.exif_transpose(file).convert('RGB')
-    except (OSError, ValueError, SyntaxError) as error:
+    except Exception as error:  # decoders raise what they will
         raise DataError(f'{image} is no image that can be read ({first_line(error)})') from error

@@ -97,7 +97,7 @@ def _override(cfg: Config, options: Mapping[str, Any]) -> None:
         _check_place(cfg, key, options)
     try:
         cfg.merge_from_dict(dict(options))
-    except (KeyError, IndexError, TypeError, ValueError, AssertionError) as error:
+    except (LookupError, TypeError, ValueError, AssertionError, AttributeError) as error:
         raise UsageError(
             f'--cfg-options does not fit {config_name(cfg)}: {plain_words(error)}'
         ) from error
@@ -125,8 +125,9 @@ def _check_place(cfg: Config, key: str, options: Mapping[str, Any]) -> None:
                     f"of them, or the whole list, {where}='[...]'"
                 )
             node = node[int(name)]
-            if not isinstance(node, Mapping):  # mmengine merges entries of a list as dicts
-                raise UsageError(
+            last = i + 1 == len(names)
+            if not isinstance(node, Mapping) or (last and not isinstance(options[key], Mapping)):
+                raise UsageError(  # mmengine merges entries of a list as dicts
                     f'--cfg-options {key}: an entry of a list that is no dict cannot be given '
                     f"alone: give the whole list, {where}='[...]'"
                 )

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
+from nasvit_mm.config import custom_imports
 from nasvit_mm.errors import SURE, UsageError, closest
 
 # What mmengine's runner reads besides its arguments, and what this project's commands read.
@@ -207,10 +208,8 @@ VARIABLES = {
 
 def imports_others(cfg: Config) -> bool:
     """Return whether modules of the user's are imported: they may read any key."""
-    imports = (cfg.get('custom_imports') or {}).get('imports', ())
-    imports = [imports] if isinstance(imports, str) else imports
     known = ('nasvit_mm', 'mmengine', 'mmcv', 'mmseg', 'mmdet')
-    return any(str(name).partition('.')[0] not in known for name in imports)
+    return any(name.partition('.')[0] not in known for name in custom_imports(cfg))
 
 
 def _names(cfg: Config) -> Collection[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from nasvit_mm.building import building, read_file
-from nasvit_mm.config import find_config, plain_types
+from nasvit_mm.config import custom_imports, find_config, plain_types
 from nasvit_mm.dense import SearchedModel, Size, check_same_model, inner_model, searched_model
 from nasvit_mm.errors import ArchitectureError, UsageError, check_number, closest
 from nasvit_mm.runtime import RUNNER_KEYS, check_has_model, config_name
@@ -282,8 +282,7 @@ def _evaluators(
     several = ([] if one is None else [one]) if several is None else several
     if not isinstance(several, list):
         raise UsageError(f'evaluators = {several!r}, expected [dict(type=name, ...), ...]')
-    imports = plain_types(cfg.get('custom_imports', {})).get('imports', [])
-    imports = [imports] if isinstance(imports, str) else imports
+    imports = custom_imports(cfg)
     contents = [describe_evaluator(each) for each in several]
     for content in contents:
         if problem.task is not None and 'model' in content:

@@ -131,6 +131,17 @@ def test_a_broken_file_is_named(folder: Path) -> None:
         look(dataset(folder))
 
 
+@pytest.mark.parametrize('name', ['img/b.jpg', 'ann/b.png'])
+def test_a_file_of_too_many_pixels_is_named(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow refuses it by an error of its own."""
+    Image.new('L', (80, 60)).save(folder / name)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    with pytest.raises(DataError, match=rf'cannot be read: .*{name} \(Image size \(4800 pixels\)'):
+        look(dataset(folder))
+
+
 @pytest.mark.parametrize('orientation', [3, 6])
 def test_turned_images_are_refused_and_the_remedy_works(folder: Path, orientation: int) -> None:
     Image.new('RGB', (8, 6)).save(folder / 'img/a.jpg', exif=upright(orientation))

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from nasvit_mm.deploy.predictor import fitted, in_image, read_image, resized_labels
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import DataError, UsageError
 
 
 def test_stretched_to_the_input():
@@ -82,3 +82,10 @@ def test_a_file_is_turned_as_its_exif_says(tmp_path):
 def test_an_array_that_is_no_image():
     with pytest.raises(UsageError, match=r'float64 \(3, 4\): expected uint8 \(H, W, 3\), RGB'):
         read_image(np.zeros((3, 4)))
+
+
+def test_a_file_of_too_many_pixels(tmp_path, monkeypatch):
+    Image.new('L', (80, 60)).save(tmp_path / 'a.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)
+    with pytest.raises(DataError, match=r'a\.png is no image that can be read \(Image size'):
+        read_image(tmp_path / 'a.png')

@@ -85,6 +85,9 @@ def test_values_of_another_kind(key: str, value: object) -> None:
         ('param_scheduler.one.end', 3, 'param_scheduler is a list, whose entries are 0 to 1; give'),
         ('work_dir.a', 3, "work_dir = 'x', which has nothing below it; give work_dir="),
         ('train_dataloader.batch_size.a', 3, 'batch_size = .*, which has nothing below it'),
+        ('param_scheduler.0', 'x', 'an entry of a list that is no dict cannot be given alone'),
+        ('custom_imports', '=', r"custom_imports = '=', expected dict\(imports=\[module"),
+        ('custom_imports', dict(imports=5), 'custom_imports = .*5.*, expected'),
     ],
 )
 def test_a_key_in_the_wrong_place(key: str, value: object, said: str) -> None:

@@ -42,11 +42,13 @@ def sum_of_genes(arch: dict) -> int:
     return int(space.genes(space.arch(arch)).sum())
 
 
-def harmed(folder: Path, harm: str, backend=None) -> list[dict]:
+def harmed(folder: Path, harm: str, backend=None, **options) -> list[dict]:
     """A search some of whose candidates are bad: these have failed, for the reason, and all others
     have their metrics.
     """
-    records = run(folder, 'random', evaluator=dict(TOY, harm=harm, bad=BAD), backend=backend)
+    records = run(
+        folder, 'random', evaluator=dict(TOY, harm=harm, bad=BAD, **options), backend=backend
+    )
     bad = [record for record in records if sum_of_genes(record['arch']) % BAD == 0]
     assert 0 < len(bad) < 12 and len(records) == 36
     assert [record.get('failed') for record in bad] == [REASONS[harm]] * len(bad)
@@ -70,19 +72,13 @@ def test_in_this_process(harm, tmp_path):
 
 
 @pytest.mark.parametrize('place', ['here', 'workers'])
-def test_getting_ready_is_no_candidates_time(place, tmp_path, monkeypatch):
+def test_getting_ready_is_no_candidates_time(place, tmp_path):
     """After one that hangs the evaluators are built anew: no other candidate is to blame for how
     long that takes.
     """
-    build = Toy.__init__
-
-    def slow(self, *args, **kwargs):
-        time.sleep(2 * LIMIT)
-        build(self, *args, **kwargs)
-
-    monkeypatch.setattr(Toy, '__init__', slow)
     with closing(workers(2, LIMIT)) as processes:
-        harmed(tmp_path, 'hang', processes if place == 'workers' else InProcess(LIMIT))
+        where = processes if place == 'workers' else InProcess(LIMIT)
+        harmed(tmp_path, 'hang', where, ready=2 * LIMIT)
 
 
 def test_a_worker_that_never_gets_ready_is_ended(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import OnDask
+from nasvit_mm.search.evaluators.execute import prepare
 
 pytest.importorskip('distributed')
 HERE = 'tcp://x:1'
@@ -71,12 +73,46 @@ def test_workers_that_are_gone_for_too_long() -> None:
         cluster.check()
 
 
+def test_new_workers_get_ready_before_the_time_of_a_candidate_begins() -> None:
+    """Each once, and again where it was restarted."""
+    client, asked = Client('a', 'b'), []
+
+    def submit(function: Any, specs: tuple, workers: list[str], pure: bool) -> Any:
+        assert function is prepare and specs == ('spec',) and not pure
+        asked.extend(workers)
+        return SimpleNamespace(done=lambda: True)
+
+    client.submit = submit
+    cluster = OnDask(client, HERE, time_limit=5.0)
+    for workers, new in (('ab', 'ab'), ('ab', ''), ('abc', 'c')):
+        client.workers = tuple(workers)
+        cluster.prepare(('spec',))
+        assert sorted(asked) == list(new)
+        asked.clear()
+    cluster.free(1)
+    cluster.prepare(('spec',))
+    assert asked == client.restarted == ['a']
+
+
+def test_candidates_that_wait_for_a_worker_are_not_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their only worker is gone, by no deed of theirs."""
+    client = Client()
+    client.processing = dict
+    executor = SimpleNamespace(submit=lambda *_: Future())
+    cluster = OnDask(client, HERE, time_limit=0.05)
+    monkeypatch.setattr(cluster, 'executor', executor)
+    monkeypatch.setattr(cluster, 'prepare', lambda specs: None)
+    monkeypatch.setattr(cluster, 'patience', 0.05)
+    with pytest.raises(UsageError, match='has had no worker for 0 s'):
+        list(cluster.run((), [{}]))
+    assert client.restarted is None
+
+
 def test_workers_that_hang_are_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of this search alone; without a nanny it says which."""
     client = Client()
     cluster = OnDask(client, HERE, time_limit=5.0)
-    cluster.free(1)
-    assert client.restarted == ['a']
+    assert cluster.free(1) and client.restarted == ['a']
 
     def refuse(*_: Any, **__: Any) -> None:
         raise ValueError('no nanny')

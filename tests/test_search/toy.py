@@ -46,6 +46,7 @@ class Toy(SubnetEvaluator):
             it ends, as a worker that is lost.
         harm: what it does on a bad candidate, one of :data:`HARMS`.
         bad: a candidate is bad if its sum of genes is a multiple of that.
+        ready: seconds until it is built.
     """
 
     def __init__(
@@ -57,8 +58,10 @@ class Toy(SubnetEvaluator):
         die_after: int = 15,
         harm: str | None = None,
         bad: int = 7,
+        ready: float = 0.0,
     ) -> None:
         super().__init__(space)
+        time.sleep(ready)
         self.harm, self.bad = harm, bad
         self.log, self.seconds, self.die, self.die_after = log, seconds, die, die_after
 

@@ -295,7 +295,7 @@ def dask(folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
 @pytest.mark.slow
 def test_a_scheduler_of_dask_that_is_killed(tmp_path, monkeypatch):
     """The search ends in seconds, keeps what was evaluated, and resumes with another one."""
-    monkeypatch.setenv('DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT', '3s')
+    monkeypatch.setenv('DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT', '20s')
     path, cut = toy(tmp_path, 0.3), tmp_path / 'cut'
     with dask(tmp_path) as (scheduler, address):
         search = begin('search', path, '--work-dir', cut, '--dask', address)
@@ -305,7 +305,7 @@ def test_a_scheduler_of_dask_that_is_killed(tmp_path, monkeypatch):
         scheduler.kill()
         killed = time.monotonic()
         _, said = search.communicate(timeout=120)
-        assert time.monotonic() - killed < 45
+        assert time.monotonic() - killed < 60
     assert f'--dask {address}: the scheduler is gone' in error_line(search.returncode, said)
     kept = archive(cut)
     assert 9 <= kept.count(b'\n') < 25 and kept.endswith(b'\n')

@@ -78,11 +78,14 @@ class OnExecutor:
             UsageError: says who is gone.
         """
 
-    def free(self, number: int) -> None:
+    def free(self, number: int) -> bool:
         """Free the workers of candidates that take too long.
 
         Args:
             number: of candidates without a result.
+
+        Returns:
+            Whether there were any; not where all candidates wait for a worker.
 
         Raises:
             UsageError: it is not possible.
@@ -108,7 +111,9 @@ class OnExecutor:
                 if done:
                     last = time.monotonic()
                 elif time.monotonic() - last > limit:
-                    self.free(len(pending))
+                    if not self.free(len(pending)):
+                        last = time.monotonic()
+                        continue
                     late = Lost(overdue(limit))
                     yield from ((futures[future], late) for future in pending)
                     return

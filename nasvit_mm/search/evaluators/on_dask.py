@@ -109,16 +109,20 @@ class OnDask(OnExecutor):
     def _no_scheduler(self) -> str:
         return f'--dask {self.address}: the scheduler is gone; start one; {GOES_ON}'
 
-    def free(self, number: int) -> None:
+    def free(self, number: int) -> bool:
+        """See :class:`OnExecutor`."""
         name = evaluate_candidate.__name__
         stuck = [
             worker
             for worker, keys in self.client.processing().items()
             if any(str(key).startswith(name) for key in keys)
         ]
+        if not stuck:
+            return False
         self._ready -= set(stuck)
         try:
-            self.client.restart_workers(stuck, timeout=self.patience)
+            # A nanny whose time is out leaves its worker ended.
+            self.client.restart_workers(stuck, timeout=RESTARTS * self.patience)
         except OUT_OF_TIME:  # they are ended, and may come back: see `check`
             self._staffed = time.monotonic()
         except Exception as error:  # of those without a nanny
@@ -127,6 +131,7 @@ class OnDask(OnExecutor):
                 f'{self.time_limit:g} s, and the workers {", ".join(stuck)} cannot be restarted '
                 f'({first_line(error)}); restart them by hand; {GOES_ON}'
             ) from error
+        return True
 
 
 def _client(address: str) -> Any:
