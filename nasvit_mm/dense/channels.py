@@ -285,6 +285,8 @@ def fit_channels(cfg: Config, widths: Sequence[int], before: Sequence[int] | Non
     kind = kind_of_config(model)
     for taker in kind.config_takers(model):
         _fit(taker, widths)
+    if model.get('roi_head') and not model.get('neck') and len(set(widths)) == 1:
+        _fit_regions(model.roi_head, widths[0])
     if model.get('neck'):
         outputs = _outputs(cfg, widths)
         for head in kind.config_heads(model) if outputs else []:
@@ -309,6 +311,20 @@ def _fit(part: Any, widths: Sequence[int]) -> None:
     out = part.get('out_channels')
     if isinstance(out, (list, tuple)) and old and list(out[: len(new)]) == list(old):
         part.out_channels = type(out)([*new, *out[len(new) :]])  # the neck of SSD
+
+
+def _fit_regions(roi_head: Any, width: int) -> None:
+    """Set the width of the maps that regions are cut out of, and of the heads that take these."""
+    if roi_head.get('shared_head'):  # of a width of its own, see `_fixed_width`
+        return
+    for name in [key for key in roi_head if key.endswith('roi_extractor') and roi_head[key]]:
+        parts = roi_head[name] if isinstance(roi_head[name], (list, tuple)) else [roi_head[name]]
+        heads = roi_head.get(name.replace('roi_extractor', 'head')) or []
+        for head in heads if isinstance(heads, (list, tuple)) else [heads]:
+            if head.get('in_channels') == parts[0].get('out_channels'):
+                head.in_channels = width
+        for part in parts:
+            part.out_channels = width
 
 
 def _picked(old: Any, widths: Sequence[int], index: Any) -> Any:

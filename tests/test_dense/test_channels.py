@@ -186,3 +186,14 @@ def test_a_head_of_a_supernet_behind_a_neck() -> None:
     supernet = MODELS.build(dict(type='nasvit_mm.Supernet', model=model, sampler=sampler))
     with pytest.raises(UsageError, match=r'set model\.model\.bbox_head\.in_channels=32$'):
         check_channels(supernet)
+
+
+def test_regions_of_the_backbones_own_map_are_fitted() -> None:
+    """Of a detector of two stages without a neck."""
+    path = 'faster_rcnn/faster-rcnn_r50-caffe-dc5_1x_coco.py'
+    model = zoo_model(Entry('mmdet', path, (3,), (2048,)))
+    model.backbone.pop('out_width')
+    model.backbone.arch = 'smallest'
+    cfg = Config(dict(model=model))
+    fit_channels(cfg, widths(cfg))
+    check_channels(build(cfg))
