@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.model import BaseTTAModel
 from mmengine.registry import MODELS
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from nasvit_mm.dense.kinds import bare_model, child, kind_of, kind_of_config
 from nasvit_mm.dense.trace import copied
@@ -97,7 +98,7 @@ def _message(
     fixed = _fixed_width(model) if source == 'backbone' else None
     follows = fixed is None or given == [fixed]  # what takes a map of the right width
     option = _option_of_regions(model, misfit) if follows else None
-    if option is not None and not (which and source == 'backbone'):
+    if option is not None and (not which or source != 'backbone'):
         key, value, fitted = option
         return (
             f'{where}.{key} = {value}, but the {source} gives {given}: {where}.{misfit.name} '
@@ -111,20 +112,25 @@ def _message(
     own = OWN_OPTIONS.get(misfit.name.removeprefix(f'{part}.').partition('.')[0])
     fitted = _picked(taken, given, getattr(module, 'in_index', None))
     setting, options = f'{where}.{part}.in_channels', []
-    if not which and part.partition('.')[0] in ('neck', *kind_of(model).takes):
-        # (A supernet's widths are many.)
+    one_width = not which or source != 'backbone'  # those of a supernet's backbone are many
+    if one_width and (
+        source != 'backbone' or part.partition('.')[0] in ('neck', *kind_of(model).takes)
+    ):
         options = [
             f'set the option of {where}.{part} that says so'
             if fitted in (None, taken)
             else f'set {setting}={fitted}{_also(module, where, part, fitted)}'
         ]
-    if own is not None and not which:
+    if own is not None and one_width:
         option, output = own
         options = [f'set {where}.{part}.{option}={given[output]}']
     if fixed is not None:
         options = options if follows and options else [f'give the backbone out_width={fixed}']
-    elif source == 'backbone' or not options:
-        options.append(f'give the backbone {_out_width(taken, given)}')
+    elif source == 'backbone':
+        if hasattr(module, 'in_channels') or misfit.taken is None:
+            options.append(f'give the backbone {_out_width(taken, given)}')
+        else:  # one width for all of its maps, as the neck Feature2Pyramid
+            options.append(f'give the backbone out_width={misfit.taken}')
     start = (
         f'{where}.{part} does not fit the {source}, which'
         if taken is None
@@ -222,11 +228,17 @@ def _entered(model: nn.Module) -> Iterator[list[tuple[str, nn.Module, tuple[Any,
     """Give, in this context, the modules inside which the code is: name, module, arguments."""
     inside: list[tuple[str, nn.Module, tuple[Any, ...]]] = []
     hooks = []
+
+    def enter(module: nn.Module, args: tuple[Any, ...], name: str) -> None:
+        inside.append((name, module, args))
+        if isinstance(module, _ConvTransposeNd) and args[0].shape[1] != module.in_channels:
+            raise RuntimeError('given maps of another width')  # the meta device does not look
+
     for name, module in model.named_modules():
         if name:
             hooks += [
                 module.register_forward_pre_hook(
-                    lambda module, args, name=name: inside.append((name, module, args))
+                    lambda module, args, name=name: enter(module, args, name)
                 ),
                 module.register_forward_hook(lambda *_: inside.pop() and None),
             ]
@@ -273,6 +285,8 @@ def fit_channels(cfg: Config, widths: Sequence[int], before: Sequence[int] | Non
     kind = kind_of_config(model)
     for taker in kind.config_takers(model):
         _fit(taker, widths)
+    if model.get('roi_head') and not model.get('neck') and len(set(widths)) == 1:
+        _fit_regions(model.roi_head, widths[0])
     if model.get('neck'):
         outputs = _outputs(cfg, widths)
         for head in kind.config_heads(model) if outputs else []:
@@ -297,6 +311,20 @@ def _fit(part: Any, widths: Sequence[int]) -> None:
     out = part.get('out_channels')
     if isinstance(out, (list, tuple)) and old and list(out[: len(new)]) == list(old):
         part.out_channels = type(out)([*new, *out[len(new) :]])  # the neck of SSD
+
+
+def _fit_regions(roi_head: Any, width: int) -> None:
+    """Set the width of the maps that regions are cut out of, and of the heads that take these."""
+    if roi_head.get('shared_head'):  # of a width of its own, see `_fixed_width`
+        return
+    for name in [key for key in roi_head if key.endswith('roi_extractor') and roi_head[key]]:
+        parts = roi_head[name] if isinstance(roi_head[name], (list, tuple)) else [roi_head[name]]
+        heads = roi_head.get(name.replace('roi_extractor', 'head')) or []
+        for head in heads if isinstance(heads, (list, tuple)) else [heads]:
+            if head.get('in_channels') == parts[0].get('out_channels'):
+                head.in_channels = width
+        for part in parts:
+            part.out_channels = width
 
 
 def _picked(old: Any, widths: Sequence[int], index: Any) -> Any:

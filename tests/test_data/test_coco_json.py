@@ -17,6 +17,7 @@ from PIL import Image
 
 from nasvit_mm.data import PassCache, Problems, check_categories, check_contents, check_data
 from nasvit_mm.data.coco_complete import complete, complete_coco
+from nasvit_mm.data.coco_files import coco_set
 from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.errors import DataError
 
@@ -155,6 +156,20 @@ def by_polygons(data: dict[str, Any], split: str = 'train') -> Problems:
     problems = Problems()
     check_coco('a.json', data, split, problems, masks=True, polygons=True)
     return problems
+
+
+@pytest.mark.parametrize(
+    ('load', 'polygons'),
+    [
+        (dict(with_mask=True, poly2mask=False), True),
+        (dict(with_mask=True), False),
+        (dict(with_bbox=True, poly2mask=False), False),
+    ],
+)
+def test_whether_polygons_alone_are_read(load: dict, polygons: bool) -> None:
+    steps = [dict(type='LoadAnnotations', **load)]
+    one = coco_set('train', dict(type='mmdet.CocoDataset', ann_file='a.json', pipeline=steps))
+    assert one is not None and one.polygons is polygons
 
 
 def test_run_lengths_that_only_polygons_are_read_of() -> None:

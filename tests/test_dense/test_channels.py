@@ -162,3 +162,38 @@ def test_a_stage_of_a_resnet_as_shared_head_says_the_width() -> None:
         cfg.model.backbone.out_width = 1024
     cfg.model.rpn_head.in_channels = 1024
     check_channels(build(cfg))
+
+
+def test_a_neck_of_transposed_convolutions() -> None:
+    """They take maps of any width on the meta device."""
+    model = zoo_model(Entry('mmseg', 'mae/mae-base_upernet_8xb2-amp-160k_ade20k-512x512-ms.py'))
+    model.backbone.pop('out_width')
+    model.backbone.arch = 'smallest'
+    cfg = Config(dict(model=model))
+    with pytest.raises(UsageError, match='takes 768 channels and gets .* out_width=768$'):
+        check_channels(build(cfg))
+    cfg.model.backbone.out_width = 768
+    followed(cfg)
+
+
+def test_a_head_of_a_supernet_behind_a_neck() -> None:
+    model = zoo_model('fcos')
+    model.backbone.pop('out_width')
+    model.bbox_head.in_channels = 48
+    model.neck.in_channels = [64] * 4
+    model.backbone.out_width = 64
+    sampler = dict(type='sandwich', num_random=1)
+    supernet = MODELS.build(dict(type='nasvit_mm.Supernet', model=model, sampler=sampler))
+    with pytest.raises(UsageError, match=r'set model\.model\.bbox_head\.in_channels=32$'):
+        check_channels(supernet)
+
+
+def test_regions_of_the_backbones_own_map_are_fitted() -> None:
+    """Of a detector of two stages without a neck."""
+    path = 'faster_rcnn/faster-rcnn_r50-caffe-dc5_1x_coco.py'
+    model = zoo_model(Entry('mmdet', path, (3,), (2048,)))
+    model.backbone.pop('out_width')
+    model.backbone.arch = 'smallest'
+    cfg = Config(dict(model=model))
+    fit_channels(cfg, widths(cfg))
+    check_channels(build(cfg))

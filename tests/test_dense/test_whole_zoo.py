@@ -125,7 +125,7 @@ def test_every_model_is_counted(package: str, folder: str, taps: bool) -> None:
             continue
         try:
             ours, widths = around_ours(cfg, package)
-            if taps:
+            if taps or 'shared_head' in ours.model.get('roi_head', {}):  # which says the width
                 ours.model.backbone.out_width = widths
             else:
                 given = MODELS.build(ours.model.backbone).out_channels
