@@ -357,6 +357,7 @@ def check_table(args: argparse.Namespace) -> None:
             raise UsageError(f'--write-kit {shown_path(args.write_kit)} is not empty: give another')
         check_folder(Path(args.write_kit).parent, '--write-kit')
         return
+    get_runtime(args.runtime or 'torch').check_precision(args.precision or 'fp32')
     check_writable(args.build_table, '--build-table')
 
 
@@ -421,7 +422,6 @@ def _measured(
         )
         return None
     if runtime == 'torch':
-        get_runtime(runtime).check_precision(precision)
         return build_latency_table(
             task,
             size,

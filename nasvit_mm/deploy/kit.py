@@ -95,11 +95,12 @@ def write_kit(
         write(f'network{i}', model, whole.shape, i >= len(chosen), arch=arch.to_dict())
         if progress:
             progress(i + 1, len(chosen) + len(strangers))
+    macs = task.total(task.space.genes(chosen), tuple(size)).macs
     kit = dict(
         about=dict(about_task(task, size), batch_size=batch_size),
         runtime=runtime,
         precision=precision,
-        reference='network0',
+        reference=f'network{macs.argmin()}',  # the quickest
         networks=about,
     )
     shutil.copy(time_networks.__file__, folder)

@@ -126,7 +126,10 @@ def exported(network: nn.Module, shapes: Sequence[tuple[int, ...]]) -> Any:
             program = torch.onnx.export(network.eval(), inputs, dynamo=True, verbose=False)
     except Exception as error:  # torch.export raises what the model's code does, and more
         raise UsageError(f'cannot be exported as a graph ({reason(error)})') from error
-    return program.model_proto
+    model = program.model_proto
+    for node in model.graph.node:
+        node.ClearField('metadata_props')  # where in Python it comes from: half of the file
+    return model
 
 
 def exported_blocks(blocks: Sequence[Seen]) -> list[Any]:

@@ -160,19 +160,19 @@ def test_every_sample_counts_by_the_reference():
     }
 
 
+FEW = get_space(
+    'nasvit'
+).restrict(  # few blocks to write
+    **{
+        field.name: [c[:1] for c in field.choices] if field.positions else field.choices[0][:1]
+        for field in get_space('nasvit').fields
+        if field.name != 'expand_ratio'
+    }
+)
+
+
 def few() -> SearchedModel:
-    """A task whose space has two members: few blocks to write."""
-    space = get_space('nasvit').restrict(
-        **{
-            field.name: (
-                [c[:1] for c in field.choices] if field.positions else field.choices[0][:1]
-            )
-            for field in get_space('nasvit').fields
-            if field.name != 'expand_ratio'
-        }
-    )
-    cfg = Config.fromfile(ROOT / 'configs/seg/nasvit_camvid.py')
-    return SearchedModel(cfg, space)
+    return SearchedModel(Config.fromfile(ROOT / 'configs/seg/nasvit_camvid.py'), FEW)
 
 
 @pytest.mark.slow

@@ -22,11 +22,13 @@ from nasvit_mm.classification import ImageClassifier
 from nasvit_mm.cli import COMMANDS
 from nasvit_mm.cli.common import run
 from nasvit_mm.demo_data import write_ade20k
+from nasvit_mm.spaces import get_space
 from tests.commands import CONFIG, ROOT, options
 from tests.families import small
+from tests.test_deploy.test_kit import FEW
 
 SEARCH = """
-space = dict(space='nasvit')
+space = {space!r}
 task = {task!r}
 input_size = (64, 64)
 objectives = ['macs', dict(metric='params', goal='max')]
@@ -147,6 +149,17 @@ RUNS = (
         r'table\.json: \d+ blocks of nasvit',
     ),
     Run(
+        'benchmark',
+        '{few} --write-kit {out}/kit --runtime onnx --precision fp32 --networks 1',
+        r'kit: copy it to the device',
+    ),
+    Run(
+        'benchmark',
+        '{few} --build-table {out}/table.json --read-times {out}/times.json',
+        r'times\.json holds no times of a kit',
+        2,
+    ),
+    Run(
         'image-demo',
         '{image} {config} --weights {trained} --out-dir {out} --device cpu --opacity 0.5 '
         '--with-labels --score 0.3 --show --debug --cfg-options work_dir=x',
@@ -196,7 +209,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the runs read."""
     folder = tmp_path_factory.mktemp('flags')
     write_ade20k(folder / 'data', 3, 2, height=64, width=64, progress=False)
-    (folder / 'search.py').write_text(SEARCH.format(task=str(ROOT / CONFIG)))
+    for name, space in (('search', get_space('nasvit')), ('few', FEW)):
+        text = SEARCH.format(task=str(ROOT / CONFIG), space=space.to_dict())
+        (folder / f'{name}.py').write_text(text)
     torch.manual_seed(0)
     net = ImageClassifier(small('nasvit').to_dict(), num_classes=2)
     save_weights(folder / 'supernet.pth', net.state_dict(), small('nasvit'), None)
@@ -209,8 +224,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         trained=folder / 'done/iter_2.pth',
         found=folder / 'found',
     )
-    found.update({name: folder / name for name in ('search', 'supernet', 'timm', 'image')})
-    suffixes = dict(search='.py', supernet='.pth', timm='.pth', image='.png')
+    found.update({name: folder / name for name in ('search', 'few', 'supernet', 'timm', 'image')})
+    suffixes = dict(search='.py', few='.py', supernet='.pth', timm='.pth', image='.png')
     return {k: f'{v}{suffixes.get(k, "")}' for k, v in found.items()}
 
 

@@ -137,6 +137,18 @@ def test_benchmark_without_a_gpu() -> None:
             ['--build-table', 'table.json', '--backends', 'compile'],
             '--backends does not go with --build-table',
         ),
+        (['--runtime', 'onnx'], '--runtime is of a latency table: --build-table FILE'),
+        (
+            ['--build-table', 'table.json', '--read-times', 'times.json', '--precision', 'int8'],
+            '--precision does not go with --read-times, whose kit says it',
+        ),
+        (['--write-kit', 'kit', '--runtime', 'torch'], "--runtime = 'torch', allowed: onnx"),
+        (['--write-kit', '/', '--runtime', 'onnx'], '--write-kit / is not empty: give another'),
+        (['--build-table', 'table.json', '--runtime', 'onx'], "runtime = 'onx'"),
+        (
+            ['--build-table', 'table.json', '--runtime', 'litert', '--precision', 'int8'],
+            'litert runs fp32, not int8',
+        ),
         (['--rounds', '0'], '--rounds 0: expected at least 1'),
         (['--threads', '0'], '--threads 0: expected at least 1'),
     ],
