@@ -87,12 +87,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('space', nargs='?', default='nasvit', choices=RESTRICTIONS)
     parser.add_argument('--data', type=Path, default=Path('data/cifar10'))
-    parser.add_argument('--steps', type=int, nargs=2, default=[400, 200])
+    parser.add_argument(
+        '--steps', type=int, nargs=2, default=[400, 200], help='of the member, of the supernet'
+    )
+    parser.add_argument('--images', type=int, default=400, help='of a class to train with')
     parser.add_argument('--sharing')
     parser.add_argument('--variants', nargs='+')
     args = parser.parse_args()
     torch.set_num_threads(1)
-    data, val = images(args.data / 'train', 400), images(args.data / 'val', 50)
+    data, val = images(args.data / 'train', args.images), images(args.data / 'val', 50)
     mixed = torch.randperm(len(data[0]), generator=torch.Generator().manual_seed(0))
     data = (data[0][mixed], data[1][mixed])
     space = get_space(args.space).restrict(**RESTRICTIONS[args.space])
@@ -117,7 +120,7 @@ def main() -> None:
         **{f'{s:g}{"+order" * o}': dict(share=s, order=o) for s in (0.0, 0.5, 1.0) for o in (0, 1)},
     }
     chosen = args.variants or list(variants)
-    for steps in (0, args.steps[1]):
+    for steps in sorted({0, args.steps[1]}):
         for name in chosen:
             torch.manual_seed(0)
             net = create_model(space, None, 10, **options)

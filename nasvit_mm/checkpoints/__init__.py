@@ -8,6 +8,7 @@ from nasvit_mm.checkpoints.network import (
     check_available,
     describe,
     lay_network_in,
+    member_of,
     read_network,
 )
 from nasvit_mm.checkpoints.pretrained import PretrainedBackbone
@@ -36,6 +37,7 @@ __all__ = [
     'find_nan',
     'lay_in',
     'lay_network_in',
+    'member_of',
     'read_checkpoint',
     'read_network',
     'save_weights',

@@ -53,12 +53,10 @@ def lay_in(
         RuntimeError: an option that was given to the supernet contradicts the member's weights.
     """
     spans = used_spans(supernet, arch, phase)
-    state = dict(state)
     if share is None:
         share = float(getattr(supernet, 'backbone', supernet).phases > 1)
-    rules = [key for key in state if key.endswith('rules')]
-    for key in rules:
-        _adopt_rules(supernet, key, state.pop(key))
+    adopt_rules(supernet, state)
+    state = {key: value for key, value in state.items() if not key.endswith('rules')}
     for name, module in supernet.named_modules():
         if isinstance(module, MBConv):
             _pass_on(name, module, state, spans)
@@ -75,9 +73,16 @@ def lay_in(
             _deepen(name, module, state)
 
 
-def _adopt_rules(supernet: nn.Module, key: str, codes: torch.Tensor) -> None:
-    """Take over those of the member's rules that matter to it alone, not the sharing."""
-    backbone = supernet.get_submodule(key.rpartition('.')[0])
+def adopt_rules(supernet: Elastic, state: Mapping[str, torch.Tensor]) -> None:
+    """Take over those of a member's rules that matter to it alone, not the weight sharing.
+
+    Raises:
+        RuntimeError: one that was given to the supernet is another.
+    """
+    backbone = getattr(supernet, 'backbone', supernet)
+    codes = next((value for key, value in state.items() if key.endswith('rules')), None)
+    if codes is None:
+        return
     merged = [
         theirs if rule.of_subnets else ours
         for rule, ours, theirs in zip(backbone.RULES.values(), backbone.rule_codes, codes.tolist())

@@ -12,7 +12,7 @@ from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import Elastic
 from nasvit_mm.checkpoints.from_timm import SCHEME
-from nasvit_mm.checkpoints.lay_in import lay_in
+from nasvit_mm.checkpoints.lay_in import adopt_rules, lay_in
 from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
 from nasvit_mm.config import config_parts, own_kind, parsed_config
 from nasvit_mm.errors import ArchitectureError, UsageError, shown_path
@@ -149,6 +149,10 @@ def lay_network_in(module: Elastic, network: Network, phase: int = 0, order: boo
         state = {
             k.removeprefix('backbone.'): v for k, v in state.items() if k.startswith('backbone.')
         }
+    try:
+        adopt_rules(module, state)
+    except RuntimeError as error:
+        raise UsageError(f'{network.given} does not fit the supernet: {error}') from error
     alone = module.rebuild(arch)
     wanted = alone.state_dict()
     given = {k: v for k, v in state.items() if k in wanted and v.shape == wanted[k].shape}

@@ -35,9 +35,9 @@ class PretrainedBackbone:
             network; a supernet of its space, which is sliced; either as its authors wrote it; or,
             for a supernet's backbone, a network of the space, which is laid into it
             (:func:`lay_in`).
-        prefix: keep only the keys that begin with it, and remove it from them.  None: the first of
-            ``'backbone.'`` and ``'model.backbone.'`` (written by supernet training) that keys in
-            the file begin with, else no prefix.
+        prefix: keep only the keys that begin with it, and remove it from them; the file then has to
+            fit as it is.  None: the first of ``'backbone.'`` and ``'model.backbone.'`` (written by
+            supernet training) that keys in the file begin with, else no prefix.
     """
 
     def __init__(self, checkpoint: str, prefix: str | None = None) -> None:
@@ -59,7 +59,7 @@ def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -
             what the model expects.
     """
     state, how, reason = _as_it_is(module, source, prefix), '', ''
-    if state is None or any(_misfits(module, state)):
+    if state is None or (prefix is None and any(_misfits(module, state))):
         try:
             network = _network_for(module, source)
             if network.arch is not None and not module.space.is_single:
@@ -172,9 +172,7 @@ def _of_network(module: nn.Module, network: Network) -> tuple[dict[str, Any], st
     arch = module.space.largest
     sliced = extract_state(supernet, supernet.state_dict(), arch)
     kept = {k: v for k, v in sliced.items() if k not in missing}
-    return kept, (
-        ', sliced out of its supernet: batch norm statistics are of no subnet until it is trained'
-    )
+    return kept, ', sliced out of its supernet, whose batch norm statistics fit no subnet'
 
 
 def _supernet_of(module: nn.Module, space: Space) -> nn.Module:

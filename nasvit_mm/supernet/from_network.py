@@ -12,12 +12,13 @@ from mmengine.logging import print_log
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone, create_model
-from nasvit_mm.building import read_file
-from nasvit_mm.checkpoints import Network, lay_network_in, read_network, save_weights
+from nasvit_mm.building import building, read_file
+from nasvit_mm.checkpoints import Network, lay_network_in, member_of, read_network, save_weights
 from nasvit_mm.config import parsed_config
 from nasvit_mm.dense import build_model, elastic_backbone, inner_model
 from nasvit_mm.errors import UsageError, shown_value
 from nasvit_mm.family import FAMILIES
+from nasvit_mm.registry import MODELS
 from nasvit_mm.spaces import Arch, Space, get_space
 from nasvit_mm.supernet.validation import check_phase
 
@@ -67,22 +68,21 @@ def make_supernet(
     """
     space = get_space(space)
     found = read_network(network, space, arch, phase)
-    cfg = _config(network, found)
+    member = member_of(space, found)
     options = {} if sharing is None else _sharing(space, sharing)
-    note = ''
-    if cfg is not None and any(not k.startswith(('backbone.', 'head.')) for k in found.state):
-        model, note = _dense_supernet(cfg, found, space, options)
+    cfg, note = _config(network, found), ''
+    if cfg is not None and inner_model(cfg).get('backbone') is not None:
+        cfg, model, note = _around_supernet(cfg, found, space, options)
     else:
         cfg, model = None, _plain_supernet(found, space, options)
     backbone = model if isinstance(model, ElasticBackbone) else model.backbone
     check_phase(backbone, phase)
     done = lay_into(model, found, phase, order)
-    member = backbone.space.arch(found.arch.to_dict())
     if out is not None:
         state = model.state_dict()
         if model is backbone:
             state = {f'backbone.{k}': v for k, v in state.items()}
-        meta = {} if cfg is None else dict(cfg=_config_of(cfg, space, options).pretty_text)
+        meta = {} if cfg is None else dict(cfg=cfg.pretty_text)
         save_weights(
             out, state, space, None, member=member.to_dict(), phase=phase, of=found.given, **meta
         )
@@ -148,26 +148,29 @@ def _plain_supernet(network: Network, space: Space, options: dict) -> nn.Module:
     return model.backbone if weight is None else model
 
 
-def _config_of(cfg: Config, space: Space, options: dict) -> Config:
-    """Return the config of a network's dense model with the supernet for its backbone."""
+def _around_supernet(
+    cfg: Config, network: Network, space: Space, options: dict
+) -> tuple[Config | None, nn.Module, str]:
+    """Build a network's dense model around a supernet.
+
+    Returns:
+        Its config, itself, and a note; of a network without a head, or whose head cannot stay, no
+        config and the backbone alone.
+    """
     model = copy.deepcopy(inner_model(cfg))
     model.backbone.update(arch='supernet', space=space.to_dict(), init_cfg=None, **options)
-    return Config(dict(model=model, default_scope=cfg.get('default_scope', 'mmengine')))
-
-
-def _dense_supernet(
-    cfg: Config, network: Network, space: Space, options: dict
-) -> tuple[nn.Module, str]:
-    """Build a network's dense model around a supernet; a backbone alone where heads cannot stay."""
-    backbone = inner_model(cfg).backbone
-    if backbone.get('out_width') is not None:
-        return build_model(_config_of(cfg, space, options)), ''
-    indices = tuple(backbone.get('out_indices', (0, 1, 2, 3)))
-    kind = FAMILIES[space.name].part('backbone')
-    return kind('supernet', space, out_indices=indices, **options), (
-        f'Its head is left out: without out_width it takes the widths of this network alone '
-        f'({network.arch})'
-    )
+    headless = all(key.startswith('backbone.') for key in network.state)
+    if headless or model.backbone.get('out_width') is None:
+        note = (
+            'Its head is left out: without out_width it takes the widths of this network alone'
+            if not headless
+            else ''
+        )
+        with building(cfg):
+            return None, MODELS.build(model.backbone), note
+    kept = {key: cfg[key] for key in ('default_scope', 'custom_imports') if key in cfg}
+    cfg = Config(dict(model=model, **kept))
+    return cfg, build_model(copy.deepcopy(cfg)), ''
 
 
 def _sharing(space: Space, sharing: str) -> dict[str, str]:

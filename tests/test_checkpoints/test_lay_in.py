@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from nasvit_mm import create_model
+from nasvit_mm import create_model, get_space
 from nasvit_mm.checkpoints import extract_subnet, lay_in
 from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.family import FAMILIES
@@ -65,7 +65,7 @@ ROOMS = {
     ),
     'vitas_twins': lambda arch: dict(
         width=[[w] for w in arch.width],
-        heads=[[0, h] if h else [0] for h in arch.heads],
+        heads=[c[:1] if c[0] else c[:2] for c in get_space('vitas_twins').field('heads').choices],
         head_dim=[[16]] * len(arch.heads),
     ),
     'vitas_deit_small': lambda arch: dict(
