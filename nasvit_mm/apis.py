@@ -28,7 +28,7 @@ from mmengine.runner import Runner
 from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint, weights_only
 from nasvit_mm.compat import check_operations
-from nasvit_mm.config import add_own_hooks, type_name
+from nasvit_mm.config import add_own_hooks, plain_types, type_name
 from nasvit_mm.data import check_contents, check_data, predict_unlabelled
 from nasvit_mm.dense import (
     check_backbone_fits,
@@ -80,7 +80,9 @@ from nasvit_mm.runtime import (
 from nasvit_mm.search import (
     Clock,
     Exported,
+    Known,
     OverRanks,
+    Reconsidered,
     Search,
     SearchBar,
     check_images,
@@ -91,6 +93,7 @@ from nasvit_mm.search import (
     open_archive,
     read_search,
     search,
+    with_bounds,
     write_report,
 )
 from nasvit_mm.teacher import take_teacher
@@ -105,6 +108,7 @@ __all__ = [
     'export',
     'input_size',
     'read_config',
+    'reconsider',
     'run_search',
     'train',
 ]
@@ -327,6 +331,9 @@ def run_search(
     time_limit: float | None = None,
     options: Mapping[str, Any] | None = None,
     quiet: bool = False,
+    low: Mapping[str, float] | None = None,
+    high: Mapping[str, float] | None = None,
+    known: str | Path | None = None,
 ) -> Search:
     """Search architectures for a task, under the cost of the whole dense model.
 
@@ -342,15 +349,23 @@ def run_search(
         time_limit: seconds that a candidate may take; None: what the config says, an hour.
         options: overrides by dotted key: ``{'algorithm.generations': 4}``.
         quiet: show nothing: no progress bar, no table of the front.
+        low, high: bounds beside those of the config, or instead of them: ``{'macs': 3e9}``.
+        known: work dir of an earlier search by the same evaluator: what it has measured is not
+            measured again, and the search begins with its front under these bounds.
 
     Raises:
         UsageError: a mistake in the config or the evaluator, an archive of another search, or one
             that is there without ``resume``.
     """
-    cfg = _run_config(cfg, options, work_dir)
+    cfg = _bounded(_run_config(cfg, options, work_dir), low, high)
     if time_limit is not None:
         cfg.time_limit = time_limit
-    plan = read_search(cfg, cfg.filename)
+    plan, earlier = read_search(cfg, cfg.filename), None
+    if known is not None:
+        earlier = Known(known, plan)
+        best = earlier.under(plan.problem).front
+        cfg.initial = [record['arch'] for record in best[: plan.algorithm.population]]
+        plan = read_search(cfg, cfg.filename)
     # Of workers on other machines the data may be there alone.
     if not skip_data_check and dask is None and is_first():
         for spec in plan.evaluators:
@@ -363,7 +378,9 @@ def run_search(
         timed = plan.evaluators and is_first()
         clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
         with SearchBar(plan, console, clock) as bar:
-            records = search(plan.problem, plan.algorithm, archive, plan.evaluators, where, bar)
+            records = search(
+                plan.problem, plan.algorithm, archive, plan.evaluators, where, bar, earlier
+            )
         ended = records[-1]['generation'] + 1
         if ended < plan.algorithm.generations:
             console.print(
@@ -379,6 +396,43 @@ def run_search(
         if isinstance(where, OverRanks):
             where.meet('end')  # the store lives in one of them
     return found
+
+
+def reconsider(
+    cfg: AnyConfig,
+    known: str | Path,
+    *,
+    low: Mapping[str, float] | None = None,
+    high: Mapping[str, float] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Reconsidered:
+    """Look at an earlier search under other bounds, without evaluating anything.
+
+    Args:
+        cfg: of the search.
+        known: work dir of the earlier one.
+        low, high: bounds beside those of the config, or instead of them: ``{'macs': 3e9}``.
+        options: overrides of the config by dotted key.
+
+    Returns:
+        The candidates within the bounds, the front of these, and the parts of the costs' ranges
+        that nobody has looked at.
+
+    Raises:
+        UsageError: as of :func:`run_search`.
+    """
+    cfg = _bounded(read_config(cfg, options), low, high)
+    plan = read_search(cfg, cfg.filename)
+    return Known(known, plan).under(plan.problem)
+
+
+def _bounded(
+    cfg: Config, low: Mapping[str, float] | None, high: Mapping[str, float] | None
+) -> Config:
+    if low or high:
+        given = plain_types(cfg.get('constraints') or [])
+        cfg.constraints = with_bounds([given] if isinstance(given, dict) else given, low, high)
+    return cfg
 
 
 # ---------------------------------------------------------------------- handing over

@@ -6,6 +6,7 @@ import ast
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -18,7 +19,25 @@ NOT_FINITE = {'inf': math.inf, 'nan': math.nan}  # floats that Python writes by 
 # What a config of a stranger may build: classes of these scopes' registries. A type with more
 # dots, or a lower case name after the dot, mmengine would import: any function of any module.
 SCOPES = {'mmengine', 'mmcv', 'mmseg', 'mmdet', 'mmpretrain', 'nasvit_mm'}
+# Of an installation; in a checkout a link to configs/.
+PACKAGED = Path(__file__).parent / '.mim' / 'configs'
 REGISTERED = re.compile(r'(?:(\w+)\.(?=[A-Z]))?\w+')
+
+
+def find_config(path: str | Path) -> Path:
+    """Return the file of a config: as given, else the one of the package.
+
+    Args:
+        path: a file; or the name of one of this project's, from anywhere:
+            ``configs/seg/nasvit_ade20k.py``, ``seg/nasvit_ade20k.py`` or
+            ``nasvit_mm::seg/nasvit_ade20k.py``.  Returned as it is where there is none.
+    """
+    given = Path(path)
+    if given.exists():
+        return given
+    name = Path(str(path).removeprefix('nasvit_mm::'))
+    inside = PACKAGED / (name.relative_to('configs') if name.parts[:1] == ('configs',) else name)
+    return inside if inside.is_file() else given
 
 
 def plain_types(x: Any) -> Any:

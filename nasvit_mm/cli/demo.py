@@ -27,13 +27,16 @@ from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
 from PIL import Image, ImageDraw, ImageFont
 
+from nasvit_mm.building import read_file
 from nasvit_mm.cli import common
+from nasvit_mm.config import find_config
 from nasvit_mm.demo_data import ADE20K_INDEX, write_ade20k, write_patches
-from nasvit_mm.errors import UsageError
 from nasvit_mm.files import replacing
 from nasvit_mm.runtime import with_starter
 
-ROOT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[2]
+# Data and results lie in a checkout; of an installation, where the command was started.
+ROOT = CHECKOUT if (CHECKOUT / 'configs').is_dir() else Path.cwd()
 CONFIGS = Path('configs/demo')
 SHOWN = re.compile(r'Iter\(|^[┃│].*|Batch norm.*')  # of what the tools print
 # With these glibc keeps the memory of freed maps, instead of asking the system for new pages in
@@ -66,14 +69,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
-    if not (ROOT / CONFIGS).is_dir():
-        raise UsageError(f'{ROOT / CONFIGS} does not exist: the demo runs in a checkout')
     start, part = time.time(), 4 if args.quick else 1
     work_dir = (ROOT / (args.work_dir or f'work_dirs/demo{"_quick" * args.quick}')).resolve()
 
-    task = Config.fromfile(ROOT / CONFIGS / 'nasvit_demo.py')
-    supernet = Config.fromfile(ROOT / CONFIGS / 'nasvit_supernet.py')
-    search = Config.fromfile(ROOT / CONFIGS / 'nasvit_search.py')
+    task = read_file(find_config(CONFIGS / 'nasvit_demo.py'))
+    supernet = read_file(find_config(CONFIGS / 'nasvit_supernet.py'))
+    search = read_file(find_config(CONFIGS / 'nasvit_search.py'))
     data, patches = ROOT / task.data_root, ROOT / supernet.data_root
     print(f'[1/6] demo data in {data.parent}', flush=True)
     for written, what in (
@@ -123,7 +124,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     print('[4/6] exporting the best of the front', flush=True)
     call(
-        'export_subnet',
+        'export',
         CONFIGS / 'nasvit_search.py',
         '--work-dir',
         work_dir / 'search',
@@ -178,16 +179,16 @@ def length(cfg: Config, iterations: int) -> list[str]:
     return [*fit, '--cfg-options', *given]
 
 
-def call(tool: str, *arguments: str | Path) -> None:
-    """Run tools/<tool>.py and show its progress lines; all of it where it fails."""
-    command = [sys.executable, *map(str, (ROOT / 'tools' / f'{tool}.py', *arguments))]
+def call(*command: str | Path) -> None:
+    """Run a command of nasvit-mm and show its progress lines; all of it where it fails."""
+    command = tuple(map(str, command))
     shown = ' '.join(
-        str(Path(a).relative_to(ROOT)) if a.startswith(str(ROOT)) else a for a in command[1:]
+        str(Path(a).relative_to(ROOT)) if a.startswith(str(ROOT)) else a for a in command
     )
-    print(f'      $ python {shown}', flush=True)
+    print(f'      $ nasvit-mm {shown}', flush=True)
     lines = []
     with subprocess.Popen(
-        command,
+        [sys.executable, '-m', 'nasvit_mm.cli', *command],
         cwd=ROOT,
         text=True,
         stdout=subprocess.PIPE,

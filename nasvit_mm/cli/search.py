@@ -3,11 +3,16 @@
     nasvit-mm search configs/search/nasvit_ade20k_5g.py [--work-dir DIR] [--resume]
     nasvit-mm search CONFIG --workers 4                  # processes of this machine
     nasvit-mm search CONFIG --dask tcp://HOST:8786       # workers of a Dask cluster
+    nasvit-mm search CONFIG --from DIR --high macs=3e9   # an earlier search under another budget
     tools/dist_search.sh CONFIG 8                        # GPUs, one candidate each at a time
 
 Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), front.json,
 front.png and report.html.  A search that was killed resumes with --resume: nothing that was
 evaluated is evaluated again.  Then nasvit-mm export hands a candidate to training.
+
+--from prints the front of a search that has run under other bounds, and what part of the new range
+nobody has looked at; it evaluates nothing.  With --extend a search goes on from there in another
+--work-dir, and evaluates only candidates that are not known.
 
 A candidate that raises, exits or hangs is tried once more, then recorded as failed, and the search
 goes on.  One that ends its process (a crash, too little memory) fails in the same way on --workers,
@@ -21,6 +26,9 @@ from collections.abc import Sequence
 
 from nasvit_mm import apis
 from nasvit_mm.cli import common
+from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import PlainConsole
+from nasvit_mm.search import front_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +37,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--resume',
         action='store_true',
         help='resume the archive in the work dir; none yet: a fresh start',
+    )
+    for side, word in (('low', 'least'), ('high', 'most')):
+        parser.add_argument(
+            f'--{side}',
+            nargs='+',
+            action='extend',
+            type=bound,
+            default=[],
+            metavar='COST=VALUE',
+            help=f'costs are at {word} that, instead of what the config says: macs=3e9',
+        )
+    parser.add_argument(
+        '--from',
+        dest='known',
+        metavar='DIR',
+        help='work dir of an earlier search: show its front under the bounds, evaluate nothing',
+    )
+    parser.add_argument(
+        '--extend',
+        action='store_true',
+        help='with --from: go on from there; what is known is not evaluated again',
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -63,6 +92,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
     cfg = common.load_config(args)
+    low, high = dict(args.low), dict(args.high)
+    if args.extend and not args.known:
+        raise UsageError('--extend goes on from an earlier search: give its work dir, --from DIR')
+    if args.known and not args.extend:
+        show(apis.reconsider(cfg, args.known, low=low, high=high), args.known)
+        return
     apis.run_search(
         cfg,
         resume=args.resume,
@@ -70,4 +105,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         dask=args.dask,
         skip_data_check=args.skip_data_check,
         time_limit=args.time_limit,
+        low=low,
+        high=high,
+        known=args.known,
     )
+
+
+def show(found: apis.Reconsidered, folder: str) -> None:
+    """Print an earlier search under other bounds."""
+    console = PlainConsole()
+    budget = ', '.join(map(str, found.problem.constraints)) or 'no bound'
+    console.print(f'{folder}: {len(found.records)} candidates within {budget}', markup=False)
+    if found.front:
+        console.print(front_table(found.problem, found.front))
+    console.print('\n'.join(found.words()), markup=False)
+    console.print('to evaluate what is missing: the same command with --extend --work-dir NEW')
+
+
+def bound(text: str) -> tuple[str, float]:
+    """Read ``macs=3e9``."""
+    name, _, value = text.partition('=')
+    try:
+        return name, float(value)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r}: expected COST=VALUE, as in macs=3e9') from None

@@ -1,4 +1,4 @@
-"""What ``import nasvit_mm`` changes in the interpreter: two finders of modules, asked last."""
+"""What ``import nasvit_mm`` changes in the interpreter: finders of modules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from nasvit_mm.compat.guards import mend_guards
 from nasvit_mm.compat.mmcv_ext import StandInFinder
 from nasvit_mm.compat.onedl import DistributionFinder
+from nasvit_mm.compat.own_configs import find_own_configs
 
 
 def install() -> None:
@@ -18,4 +19,5 @@ def install() -> None:
     for finder in (StandInFinder, DistributionFinder):
         if not any(isinstance(known, finder) for known in sys.meta_path):
             sys.meta_path.append(finder())
+    find_own_configs()
     mend_guards()

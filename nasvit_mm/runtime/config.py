@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from nasvit_mm.building import plain_words, read_file
-from nasvit_mm.config import check_architectures
+from nasvit_mm.config import PACKAGED, check_architectures, find_config
 from nasvit_mm.errors import UsageError, shown_value
 from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level, is_search
 from nasvit_mm.runtime.options import loaders_without_workers
@@ -29,7 +29,8 @@ def read_config(
     """Read a config as the commands do; what is given stays as it is.
 
     Args:
-        cfg: a file, or what mmengine made of one, or a mapping.
+        cfg: a file, or the name of one of this project's (see :func:`find_config`); what mmengine
+            made of one; or a mapping.
         options: overrides by dotted key, as of ``--cfg-options``:
             ``{'train_cfg.max_iters': 100}``.
         work_dir: folder of logs and checkpoints; None: the config's own, of a file
@@ -43,6 +44,7 @@ def read_config(
             fit, a key that nothing reads, or a mistake in an architecture.
     """
     if isinstance(cfg, (str, Path)):
+        cfg = find_config(cfg)
         if Path(cfg).is_dir():
             raise UsageError(f'config {cfg} is a folder, expected a file{_nearby_configs(cfg)}')
         if not Path(cfg).is_file():
@@ -141,13 +143,11 @@ def _check_place(cfg: Config, key: str, options: Mapping[str, Any]) -> None:
 
 def _nearby_configs(given: str | Path) -> str:
     """Return the three configs below ``configs/`` that a name is nearest to."""
-    found = sorted(str(path) for path in Path('configs').glob('[a-z]*/*.py'))
-    if not found:
-        return f' (from {Path.cwd()}); start the command in the folder that holds configs/'
+    found = sorted(f'configs/{path.relative_to(PACKAGED)}' for path in PACKAGED.glob('[a-z]*/*.py'))
     by_stem = {Path(path).stem: path for path in found}
     near = difflib.get_close_matches(str(given), found, n=3, cutoff=0.6) or [
         by_stem[stem] for stem in difflib.get_close_matches(Path(given).stem, by_stem, n=3)
     ]
     if near:
         return f' (from {Path.cwd()}); did you mean {", ".join(near)}?'
-    return f' (from {Path.cwd()}); configs/ holds {len(found)}, the guides in docs/ list them'
+    return f' (from {Path.cwd()}); docs/zoo.md lists the {len(found)} of configs/'

@@ -38,6 +38,7 @@ from nasvit_mm.search.handover import (
     export_subnet,
     metrics_line,
 )
+from nasvit_mm.search.known import Gap, Known, Reconsidered, gaps, with_bounds
 from nasvit_mm.search.loop import Progress, search
 from nasvit_mm.search.problem import SLOW, CostSource, Problem, Searched, adopted
 from nasvit_mm.search.progress import Clock, SearchBar
@@ -66,7 +67,9 @@ __all__ = [
     'EvaluatorSpec',
     'Exported',
     'Failed',
+    'Gap',
     'InProcess',
+    'Known',
     'LevelEvolution',
     'OPERATORS',
     'OnDask',
@@ -78,6 +81,7 @@ __all__ = [
     'Progress',
     'PymooAlgorithm',
     'RankError',
+    'Reconsidered',
     'SLOW',
     'Search',
     'SearchBar',
@@ -98,6 +102,7 @@ __all__ = [
     'export_subnet',
     'front',
     'front_table',
+    'gaps',
     'metrics_line',
     'open_archive',
     'read_archive',
@@ -105,5 +110,6 @@ __all__ = [
     'read_task',
     'record_values',
     'search',
+    'with_bounds',
     'write_report',
 ]

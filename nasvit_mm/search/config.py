@@ -12,7 +12,7 @@ from typing import Any
 from mmengine.config import Config
 
 from nasvit_mm.building import building, read_file
-from nasvit_mm.config import plain_types
+from nasvit_mm.config import find_config, plain_types
 from nasvit_mm.dense import SearchedModel, Size, check_same_model, inner_model, searched_model
 from nasvit_mm.errors import ArchitectureError, UsageError, check_number, closest
 from nasvit_mm.runtime import RUNNER_KEYS, check_has_model, config_name
@@ -225,9 +225,10 @@ def _task_config(given: Any, path: str | Path | None) -> Config | None:
         return given if given is None else _checked_task(Config(plain_types(given)))
     if not isinstance(given, str):
         raise UsageError(f'task = {given!r}, expected a config file or a mapping')
-    for folder in ([Path(path).parent] if path else []) + [Path()]:
-        if (folder / given).is_file():
-            return _checked_task(read_file(folder / given))
+    beside = [Path(path).parent / given] if path else []
+    for found in (*beside, find_config(given)):
+        if found.is_file():
+            return _checked_task(read_file(found))
     raise UsageError(f'task: the config {given} does not exist')
 
 

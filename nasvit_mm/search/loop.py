@@ -13,6 +13,7 @@ from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec
 from nasvit_mm.search.evaluators.execute import Backend, Failed, Specs
 from nasvit_mm.search.evaluators.in_process import InProcess
+from nasvit_mm.search.known import Known
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.archive import Archive
 from nasvit_mm.search.record.front import record_values
@@ -53,6 +54,7 @@ def search(
     evaluators: EvaluatorSpec | Mapping | Iterable[EvaluatorSpec | Mapping] | None = None,
     backend: Backend | None = None,
     progress: Progress | None = None,
+    known: Known | None = None,
 ) -> list[dict[str, Any]]:
     """Run a search to its end, or resume one.
 
@@ -64,6 +66,7 @@ def search(
             where all objectives are costs.
         backend: where candidates are evaluated; None: in this process.
         progress: told of every generation and candidate.
+        known: an earlier search, what it has measured is not measured again; None: none.
 
     Returns:
         Records of all candidates: index, generation, arch, costs, metrics; of one that could not
@@ -88,7 +91,7 @@ def search(
             progress.begin(generation, len(genes))
             costs = _by_candidate(problem.costs(genes), len(genes))
             archs = [arch.to_dict() for arch in problem.archs(genes)]
-            results = _results(problem, archive, first, archs, specs, backend, progress)
+            results = _results(problem, archive, first, archs, specs, backend, progress, known)
             for place, result in results:
                 record = dict(
                     index=first + place,
@@ -136,9 +139,10 @@ def _results(
     specs: Specs,
     backend: Backend,
     progress: Progress,
+    known: Known | None,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (place, result) of all candidates in their order; those of the archive are not
-    evaluated.
+    """Yield (place, result) of all candidates in their order; those of the archive, and of an
+    earlier search, are not evaluated.
     """
     if not problem.needed_metrics:
         yield from ((place, dict(metrics={})) for place in range(len(archs)))
@@ -146,6 +150,8 @@ def _results(
     ready = {}
     for place, arch in enumerate(archs):
         stored = archive.stored(first + place, arch)
+        if stored is None and known is not None:
+            stored = known.result(arch)
         if stored is not None:
             ready[place] = stored
     missing = [place for place in range(len(archs)) if place not in ready]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -11,7 +10,7 @@ from torch import nn
 
 from nasvit_mm.building import building, read_file
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint
-from nasvit_mm.config import parsed_config
+from nasvit_mm.config import find_config, parsed_config
 from nasvit_mm.dense import elastic_backbone, inner_model, load_weights
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
@@ -29,9 +28,10 @@ def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
     """
     if config is None:
         return _carried(checkpoint)
-    if not Path(config).is_file():
+    found = find_config(config)
+    if not found.is_file():
         raise UsageError(f"the supernet's config {config} does not exist")
-    return read_file(config)
+    return read_file(found)
 
 
 def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:

@@ -102,7 +102,7 @@ def take_teacher(cfg: Config) -> None:
     """
     given = cfg.pop('teacher', None)
     if given is not None:
-        options_of(given)
+        given = options_of(given)
         if cfg.model.get('teacher'):
             raise UsageError(
                 'the config has two teachers, teacher and model.teacher: leave one out, '
@@ -111,6 +111,7 @@ def take_teacher(cfg: Config) -> None:
         if type_name(cfg.model) == 'Supernet':
             cfg.model.teacher = given
         else:
+            given.pop('subnets', None)  # an export's config has it of its supernet's
             cfg.model = dict(type='nasvit_mm.Distilled', model=cfg.model, teacher=given)
     teacher = cfg.model.get('teacher')
     if type_name(cfg.model) in ('Supernet', 'Distilled') and isinstance(teacher, Mapping):

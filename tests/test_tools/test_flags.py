@@ -77,6 +77,8 @@ RUNS = (
     ),
     Run('search', '{search} --work-dir {found} --resume', r'8 candidates are in'),
     Run('search', '{search} --work-dir {out} --dask nowhere', r'--dask', 2),
+    Run('search', '{search} --from {found} --low macs=1 --high params=1e9', r'the bounds leave'),
+    Run('search', '{search} --from {found} --extend --work-dir {out}', r'report\.html'),
     Run(
         'export',
         '{search} --work-dir {found} --candidate 0 --out {out}/e --from-scratch --shape 64 96 '

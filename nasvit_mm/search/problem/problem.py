@@ -153,6 +153,10 @@ class Problem:
             names = [name for name, source in self.metrics.items() if source is not None]
         return self._costs(genes, names)
 
+    def reach(self, name: str) -> tuple[float, float]:
+        """Return the least and the largest value of a cost in the space, constraints apart."""
+        return self._costs.reach(name)
+
     @property
     def probes(self) -> np.ndarray:
         """Genes of candidates that tell what the space reaches, see :attr:`Costs.probes`."""

@@ -1,0 +1,106 @@
+"""An earlier search under other bounds: what it says, and a search that goes on from it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nasvit_mm import apis
+from nasvit_mm.errors import UsageError
+from nasvit_mm.search import Search, with_bounds
+from tests.families import small
+from tests.test_search import toy  # noqa: F401 (registers the evaluator)
+
+
+def config(log: Path, **evaluator) -> dict:
+    return dict(
+        space=small('nasvit').to_dict(),
+        objectives=['score', 'macs'],
+        evaluator=dict(type='Toy', log=str(log), **evaluator),
+        algorithm=dict(type='nsga2', population=12, generations=3),
+    )
+
+
+def asked(log: Path) -> list[str]:
+    return log.read_text().splitlines()
+
+
+@pytest.fixture(scope='module')
+def log(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp('log') / 'calls'
+
+
+@pytest.fixture(scope='module')
+def earlier(log, tmp_path_factory) -> Search:
+    return apis.run_search(config(log), tmp_path_factory.mktemp('earlier') / 'run', quiet=True)
+
+
+def middle(search: Search) -> float:
+    macs = sorted(r['costs']['macs'] for r in search.records)
+    return float(macs[len(macs) // 2])
+
+
+def test_the_front_under_another_budget(log, earlier) -> None:
+    budget, calls = middle(earlier), asked(log)
+    found = apis.reconsider(config(log), earlier.folder, high=dict(macs=budget))
+    within = {r['index'] for r in earlier.records if r['costs']['macs'] <= budget}
+    assert {r['index'] for r in found.records} == within
+    assert {r['index'] for r in found.front} <= within and found.front
+    best = max(found.records, key=lambda r: r['metrics']['score'])
+    assert best in found.front
+    assert asked(log) == calls
+
+
+def test_what_nobody_has_looked_at(log, earlier) -> None:
+    """The parts of the range without a candidate, and all of them together with the others."""
+    found = apis.reconsider(config(log), earlier.folder)
+    low, high = found.problem.reach('macs')
+    edges = [low + (high - low) * i / 10 for i in range(11)]
+    macs = [r['costs']['macs'] for r in earlier.records]
+    empty = [not any(a <= m < b for m in macs) for a, b in zip(edges, edges[1:])]
+    parts = sum(round((gap.high - gap.low) / (high - low) * 10) for gap in found.gaps)
+    assert parts == sum(empty[:-1]) + (empty[-1] and max(macs) < high)
+    (line,) = found.words()
+    assert line.startswith('macs: the bounds leave ')
+
+
+def test_a_range_that_is_new(log, earlier) -> None:
+    """Above all candidates: the whole range is open."""
+    top = max(r['costs']['macs'] for r in earlier.records)
+    found = apis.reconsider(config(log), earlier.folder, low=dict(macs=top + 1))
+    assert found.records == [] and len(found.gaps) == 1
+    assert found.gaps[0].low == top + 1 and found.gaps[0].high == found.problem.reach('macs')[1]
+
+
+def test_a_search_goes_on_from_it(log, earlier, tmp_path) -> None:
+    """Nobody who is known is evaluated, what is known is recorded, and it resumes to the byte."""
+    budget, calls = middle(earlier), len(asked(log))
+    options = dict(known=earlier.folder, high=dict(macs=budget), quiet=True)
+    found = apis.run_search(config(log), tmp_path / 'more', **options)
+    known = {json.dumps(r['arch']): r for r in earlier.records}
+    again = [r for r in found.records if json.dumps(r['arch']) in known]
+    assert again and all(r['metrics'] == known[json.dumps(r['arch'])]['metrics'] for r in again)
+    assert len(asked(log)) - calls == len(found.records) - len(again)
+    assert all(r['costs']['macs'] <= budget for r in found.records)
+
+    archive = tmp_path / 'more/archive.jsonl'
+    whole = archive.read_bytes()
+    archive.write_bytes(b''.join(whole.splitlines(keepends=True)[:15]))
+    apis.run_search(config(log), tmp_path / 'more', resume=True, **options)
+    assert archive.read_bytes() == whole
+
+
+def test_another_evaluator_is_refused(log, earlier) -> None:
+    with pytest.raises(UsageError, match=r'metrics of something else: evaluator\.bad'):
+        apis.reconsider(config(log, bad=5), earlier.folder)
+
+
+def test_bounds_take_the_place_of_the_configs() -> None:
+    given = [dict(metric='macs', low=1, high=5), dict(metric='params', high=7)]
+    assert with_bounds(given, low=dict(latency=2), high=dict(macs=3)) == [
+        dict(metric='macs', low=1, high=3),
+        dict(metric='params', high=7),
+        dict(metric='latency', low=2),
+    ]
