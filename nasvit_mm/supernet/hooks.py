@@ -12,7 +12,6 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import HOOKS
 from nasvit_mm.runtime import unwrapped
 from nasvit_mm.supernet.model import Supernet
-from nasvit_mm.teacher import class_names_of
 
 
 @HOOKS.register_module()
@@ -40,7 +39,7 @@ class SupernetState(Hook):
         supernet.seed_draws(*seed)
         supernet.sampler.check_length(runner.max_iters)
         if supernet.taught:
-            supernet.taught.teacher.meet(class_names_of(runner))
+            supernet.taught.teacher.begin(runner)
         epochs = runner.max_iters / supernet.steps_per_epoch
         runner.logger.info(
             f'{runner.max_iters:,} steps, {supernet.steps_per_epoch:,} see the data '

@@ -11,7 +11,7 @@ from torch import nn
 from nasvit_mm.dense import StepOutput
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.supernet.samplers.base import LARGEST, SAMPLED, SMALLEST
-from nasvit_mm.teacher import Teacher
+from nasvit_mm.teacher import Teacher, options_of
 
 
 class Taught:
@@ -28,7 +28,7 @@ class Taught:
     """
 
     def __init__(self, student: nn.Module, teacher: Mapping[str, Any], roles: Sequence[str]):
-        options = dict(teacher)
+        options = options_of(teacher)
         subnets = options.pop('subnets', None)
         given = [subnets] if isinstance(subnets, str) else subnets
         self.roles = tuple(dict.fromkeys(roles)) if given is None else tuple(given)

@@ -1,12 +1,14 @@
 """Learning from a dense teacher: any trained model by config and checkpoint."""
 
-from nasvit_mm.teacher.classes import class_names_of, class_order
+from nasvit_mm.teacher.cache import AnswerCache
+from nasvit_mm.teacher.classes import class_order
 from nasvit_mm.teacher.distilled import Learns, MeetTeacher, distilled, take_teacher
 from nasvit_mm.teacher.images import Renormalise
 from nasvit_mm.teacher.losses import channel_divergence, focal_mean, pixel_divergence, unexplained
-from nasvit_mm.teacher.teacher import Teacher
+from nasvit_mm.teacher.teacher import Teacher, options_of
 
 __all__ = [
+    'AnswerCache',
     'Learns',
     'MeetTeacher',
     'distilled',
@@ -14,9 +16,9 @@ __all__ = [
     'Renormalise',
     'Teacher',
     'channel_divergence',
-    'class_names_of',
     'class_order',
     'focal_mean',
+    'options_of',
     'pixel_divergence',
     'unexplained',
 ]

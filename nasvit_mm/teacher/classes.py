@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mmengine.logging import print_log
 
@@ -66,12 +65,6 @@ def class_order(
         )
     order = tuple(places[_plain(name)] for name in ours)
     return None if order == tuple(range(len(theirs))) else order
-
-
-def class_names_of(runner: Any) -> Sequence[str] | None:
-    """Return the names of the classes that a run trains, None where its data do not say."""
-    dataset = runner.train_dataloader.dataset
-    return (getattr(dataset, 'metainfo', None) or {}).get('classes')
 
 
 def _plain(name: str) -> str:

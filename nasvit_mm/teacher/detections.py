@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,20 +44,6 @@ DECODED = {
 }
 
 
-class Detections(NamedTuple):
-    """What a detector says of images.
-
-    Attributes:
-        logits: class scores of each level, see :class:`ScoreMaps`.
-        boxes: what its coder decodes, (N, anchors * 4, H, W) of each level; empty without.
-        features: maps that its head takes, of each level.
-    """
-
-    logits: Sequence[Tensor]
-    boxes: Sequence[Tensor]
-    features: Sequence[Tensor]
-
-
 class DetectionLessons:
     """What a detector with dense heads learns from another one: its class scores and boxes at every
     anchor or point, and the features that its head sees.
@@ -94,6 +80,11 @@ class DetectionLessons:
     @classmethod
     def fits(cls, student: nn.Module) -> bool:
         return isinstance(kind_of(student).answers(student), ScoreMaps)
+
+    @property
+    def form(self) -> list[int]:
+        """Return what answers depend on beside the teacher: its levels."""
+        return self.levels
 
     @property
     def drops_classes(self) -> bool:
@@ -135,8 +126,10 @@ class DetectionLessons:
                 f'{ours.num_base_priors}: give a teacher with as many, or boxes=None'
             )
 
-    def answers(self, teacher: nn.Module, images: Tensor, order: Order | None) -> Detections:
-        """Return what the teacher says of images (N, 3, H, W), at our levels, of our classes."""
+    def answers(self, teacher: nn.Module, images: Tensor, order: Order | None) -> list[Tensor]:
+        """Return what the teacher says of images (N, 3, H, W), at our levels, of our classes:
+        logits of all levels, features, and boxes where it has any.
+        """
         head, answers = _head(teacher), ScoreMaps(teacher)
         features = teacher.extract_feat(images)
         head.training = True  # some scale their outputs in predictions; its layers stay as they are
@@ -146,36 +139,34 @@ class DetectionLessons:
         logits, boxes = answers.said(dict(zip(names, outputs)))
         if order is not None:
             logits = [_ordered(z, order, head) for z in logits]
-        return Detections(
-            *([maps[i].float() for i in self.levels] if maps else () for maps in (logits, boxes)),
-            [features[i].float() for i in self.levels],
-        )
+        return [maps[i].float() for maps in (logits, features, boxes) if maps for i in self.levels]
 
-    def losses(self, output: StepOutput, target: Detections) -> dict[str, Tensor]:
+    def losses(self, output: StepOutput, target: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the weighted losses by name, of the model's output and the teacher's answers."""
-        found = {}
+        number, found = len(self.levels), {}
+        logits, features, boxes = (target[i * number : (i + 1) * number] for i in range(3))
         if part := self.parts['scores']:
-            pairs = [(z.float(), resized(t, z)) for z, t in zip(output.logits, target.logits)]
+            pairs = [(z.float(), resized(t, z)) for z, t in zip(output.logits, logits)]
             found['scores'] = part.weight * focal_mean(*_softened(pairs, part.temperature))
         if part := self.parts['boxes']:
-            found['boxes'] = part.weight * self._boxes(output, target)
+            found['boxes'] = part.weight * self._boxes(output, boxes, logits)
         if part := self.parts['features']:
-            pairs = [(x.float(), resized(t, x)) for x, t in zip(output.features, target.features)]
+            pairs = [(x.float(), resized(t, x)) for x, t in zip(output.features, features)]
             found['features'] = part.weight * unexplained(pairs)
         return found
 
-    def _boxes(self, output: StepOutput, target: Detections) -> Tensor:
+    def _boxes(
+        self, output: StepOutput, right: Sequence[Tensor], logits: Sequence[Tensor]
+    ) -> Tensor:
         (other,), total, weights = self.teacher, 0.0, 0.0
         head = _head(*self.student)
-        for level, (ours, theirs, logits) in enumerate(
-            zip(output.boxes, target.boxes, target.logits)
-        ):
-            certain = _certain(resized(logits, ours), other)  # (N, H * W * anchors)
+        for level, (ours, theirs, scores) in enumerate(zip(output.boxes, right, logits)):
+            certain = _certain(resized(scores, ours), other)  # (N, H * W * anchors)
             image, place = (certain > SURE).nonzero(as_tuple=True)
             box = _decoded(head, level, ours, image, place)
-            right = _decoded(other, self.levels[level], resized(theirs, ours), image, place)
+            same = _decoded(other, self.levels[level], resized(theirs, ours), image, place)
             weight = certain[image, place].square()
-            total = total + (weight * generalized_box_iou_loss(box, right)).sum()
+            total = total + (weight * generalized_box_iou_loss(box, same)).sum()
             weights = weights + weight.sum()
         return total / weights.clamp(min=1)
 

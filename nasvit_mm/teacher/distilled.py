@@ -13,11 +13,10 @@ from torch import Tensor, nn
 
 from nasvit_mm.config import type_name
 from nasvit_mm.dense import StepOutput, kind_of
-from nasvit_mm.errors import UsageError, shown_value
+from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import HOOKS, MODELS
 from nasvit_mm.runtime import unwrapped
-from nasvit_mm.teacher.classes import class_names_of
-from nasvit_mm.teacher.teacher import Teacher, check_files
+from nasvit_mm.teacher.teacher import Teacher, check_files, options_of
 
 
 class Learns:
@@ -68,7 +67,7 @@ def distilled(
         model = {'data_preprocessor': data_preprocessor, **model}
     student = MODELS.build(model)
     own = type(student)
-    student.teacher = Teacher(student, **teacher)
+    student.teacher = Teacher(student, **options_of(teacher))
     student.__class__ = type(own.__name__, (Learns, own), {'__module__': own.__module__})
     return student
 
@@ -91,7 +90,7 @@ class MeetTeacher(Hook):
                 f'the hook MeetTeacher is for a model of the type nasvit_mm.Distilled, not '
                 f'{type(model).__name__}: leave it out of custom_hooks'
             )
-        model.teacher.meet(class_names_of(runner))
+        model.teacher.begin(runner)
 
 
 def take_teacher(cfg: Config) -> None:
@@ -103,10 +102,7 @@ def take_teacher(cfg: Config) -> None:
     """
     given = cfg.pop('teacher', None)
     if given is not None:
-        if not isinstance(given, Mapping):
-            raise UsageError(
-                f'teacher = {shown_value(given)}, expected dict(config=FILE, checkpoint=FILE)'
-            )
+        given = options_of(given)
         if cfg.model.get('teacher'):
             raise UsageError(
                 'the config has two teachers, teacher and model.teacher: leave one out, '
@@ -115,6 +111,7 @@ def take_teacher(cfg: Config) -> None:
         if type_name(cfg.model) == 'Supernet':
             cfg.model.teacher = given
         else:
+            given.pop('subnets', None)  # an export's config has it of its supernet's
             cfg.model = dict(type='nasvit_mm.Distilled', model=cfg.model, teacher=given)
     teacher = cfg.model.get('teacher')
     if type_name(cfg.model) in ('Supernet', 'Distilled') and isinstance(teacher, Mapping):

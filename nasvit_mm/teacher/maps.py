@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 from unittest import mock
@@ -49,6 +49,7 @@ class MapLessons:
         channel: Mapping[str, Any] | None = ON,
     ) -> None:
         self.student = [student]  # in a list: no part of whatever holds the lessons
+        self.form = _form(student)
         self.parts = {
             'pixel': (pixel_divergence, read_part('pixel', pixel, PIXEL)),
             'channel': (channel_divergence, read_part('channel', channel, CHANNEL)),
@@ -72,16 +73,16 @@ class MapLessons:
                 f'the teacher is a {type(teacher).__name__}, and a segmentor learns from a '
                 'segmentor of mmseg: give the config of one'
             )
-        ours, theirs = (_form(m) for m in (*self.student, teacher))
+        ours, theirs = self.form, _form(teacher)
         if (ours == EACH) != (theirs == EACH):
             raise UsageError(
                 f'the teacher predicts {theirs}, the model {ours}: give a teacher whose head '
                 'decides as that of the model does (use_sigmoid of loss_decode, out_channels)'
             )
 
-    def answers(self, teacher: nn.Module, images: Tensor, order: Order | None) -> Tensor:
-        """Return the teacher's logits of images (N, 3, H, W) on the grid of its head, in the form
-        and the order of our classes.
+    def answers(self, teacher: nn.Module, images: Tensor, order: Order | None) -> list[Tensor]:
+        """Return the teacher's logits of images (N, 3, H, W), one tensor, on the grid of its head,
+        in the form and the order of our classes.
         """
         height, width = images.shape[-2:]
         head = _head(teacher)
@@ -99,17 +100,17 @@ class MapLessons:
             maps = F.pad(maps, (0, 0, 0, 0, 1, 0)) if maps.shape[1] == 1 else binary(maps)
         if order is not None:
             maps = maps.index_select(maps.dim() - 3, torch.tensor(order, device=maps.device))
-        if _form(*self.student) == ONE:
+        if self.form == ONE:
             maps = binary(maps[:, 1:] - maps[:, :1])
-        return maps  # (N, C, h, w), by sigmoids (N, 2, C, h, w)
+        return [maps]  # (N, C, h, w), by sigmoids (N, 2, C, h, w)
 
-    def losses(self, output: StepOutput, target: Tensor) -> dict[str, Tensor]:
+    def losses(self, output: StepOutput, target: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the weighted losses by name, of the model's output and the teacher's answers.
 
         The teacher's logits are brought to our grid.
         """
         (logits, *_) = output.logits  # of PointRend's the coarse map
-        right = resized(target, logits)
+        right = resized(target[0], logits)
         return {
             name: part.weight * function(logits, right, part.temperature)
             for name, (function, part) in self.parts.items()

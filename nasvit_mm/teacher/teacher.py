@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,11 @@ from torch import Tensor, nn
 from nasvit_mm.arguments import parameters_of
 from nasvit_mm.building import read_file
 from nasvit_mm.checkpoints import Checkpoint, check_checkpoint_exists
-from nasvit_mm.config import type_name
+from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.data import class_names
 from nasvit_mm.dense import StepOutput, build_model, inner_model, kind_of, load_weights
-from nasvit_mm.errors import UsageError, closest, shown_path, unknown
+from nasvit_mm.errors import UsageError, closest, shown_path, shown_value, unknown
+from nasvit_mm.teacher.cache import AnswerCache, check_repeats
 from nasvit_mm.teacher.classes import Order, class_order
 from nasvit_mm.teacher.detections import DetectionLessons
 from nasvit_mm.teacher.images import Renormalise
@@ -27,6 +30,7 @@ from nasvit_mm.teacher.maps import MapLessons
 PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 LESSONS = (MapLessons, DetectionLessons)
 NEEDED = ('config', 'checkpoint')
+OPTIONS = ('precision', 'classes', 'cache')
 
 
 class Teacher:
@@ -43,6 +47,8 @@ class Teacher:
         precision: of its pass: ``'fp32'``, ``'fp16'``, ``'bf16'``; ``'auto'``: bf16 on a GPU that
             has it, else fp16 there, fp32 on a CPU.
         classes: names of its classes in its order; None: as its checkpoint or config says.
+        cache: folder in which its answers are kept, where training sees the same images in every
+            epoch; None: it runs in every step.
         lessons: what is learnt, by the kind of the student, see :class:`MapLessons` and
             :class:`DetectionLessons`.
 
@@ -58,6 +64,7 @@ class Teacher:
         checkpoint: str | Path | None = None,
         precision: str = 'auto',
         classes: Sequence[str] | None = None,
+        cache: str | Path | None = None,
         **lessons: Any,
     ) -> None:
         lacking = [key for key, value in zip(NEEDED, (config, checkpoint)) if not value]
@@ -77,21 +84,34 @@ class Teacher:
         known = [name for name in parameters_of(kind) if name != 'student']
         for name in lessons:
             if name not in known:
-                allowed = (*NEEDED, 'precision', 'classes', *known)
+                allowed = (*NEEDED, *OPTIONS, *known)
                 raise UsageError(
                     f'teacher has {name}{closest(name, allowed)}, allowed: {", ".join(allowed)}'
                 )
         self.lessons = kind(student, **lessons)
         self.config, self.checkpoint = config, str(checkpoint)
-        self.precision, self.classes = precision, classes
+        self.precision, self.classes, self.cache = precision, classes, cache
         self._student = [student]
         self._model: nn.Module | None = None
         self._order: Order | None = None
+        self._answers: AnswerCache | None = None  # on the disk
 
     def __deepcopy__(self, memo: dict) -> Teacher:
         return self  # it never changes: a moving average of the student needs none of its own
 
     # ------------------------------------------------------------------ when training begins
+    def begin(self, runner: Any) -> None:
+        """Be ready for the training of a runner.
+
+        Raises:
+            UsageError: see :meth:`meet`; or its answers are to be kept, and images are not the same
+                in every epoch.
+        """
+        dataset = runner.train_dataloader.dataset
+        if self.cache is not None:
+            check_repeats(dataset, self._student[0].data_preprocessor)
+        self.meet((getattr(dataset, 'metainfo', None) or {}).get('classes'))
+
     def meet(self, classes: Sequence[str] | None = None) -> None:
         """Build the teacher and load its weights, once, and match its classes with the data's.
 
@@ -120,12 +140,28 @@ class Teacher:
             classes, self._names(cfg, found, theirs), ours, theirs, self.lessons.drops_classes
         )
         self._model = model.requires_grad_(False)
+        if self.cache is not None:
+            self._answers = AnswerCache(self.cache, self._identity(cfg))
         print_log(
             f'teacher: {type(model).__name__} with {type(model.backbone).__name__}, '
             f'{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, of '
             f'{self.checkpoint}',
             logger='current',
         )
+
+    def _identity(self, cfg: Config) -> list[Any]:
+        """Return what answers depend on beside the image."""
+        digest = hashlib.sha256()
+        for key, value in self._model.state_dict().items():
+            digest.update(key.encode())
+            digest.update(value.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return [
+            digest.hexdigest(),
+            json.dumps(plain_types(cfg.model), sort_keys=True, default=str),
+            self._order,
+            self.precision,
+            self.lessons.form,
+        ]
 
     def _read(self) -> Config:
         given = self.config
@@ -156,7 +192,7 @@ class Teacher:
 
     # ------------------------------------------------------------------ in a step
     @torch.no_grad()
-    def __call__(self, images: Tensor) -> Any:
+    def __call__(self, images: Tensor) -> Sequence[Tensor]:
         """Return the teacher's answers for the images of a step, as the student's preprocessor
         gives them, (N, 3, H, W).
         """
@@ -165,8 +201,13 @@ class Teacher:
         if next(self._model.parameters()).device != device:
             self._model.to(device)
         kind = self._type(device)
-        with torch.autocast(device.type, kind, enabled=kind != torch.float32):
-            return self.lessons.answers(self._model, self._renormalise(images), self._order)
+
+        def compute(seen: Tensor) -> Sequence[Tensor]:
+            with torch.autocast(device.type, kind, enabled=kind != torch.float32):
+                return self.lessons.answers(self._model, seen, self._order)
+
+        seen = self._renormalise(images)
+        return compute(seen) if self._answers is None else self._answers(seen, compute)
 
     def _type(self, device: torch.device) -> torch.dtype:
         if self.precision != 'auto':
@@ -175,11 +216,24 @@ class Teacher:
             return torch.float32
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
-    def losses(self, output: StepOutput, answers: Any) -> dict[str, Tensor]:
+    def losses(self, output: StepOutput, answers: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the weighted losses by name of what a model gives, and the teacher's answers."""
         device = next(self._model.parameters()).device
         with torch.autocast(device.type, enabled=False):  # of a step in mixed precision
             return self.lessons.losses(output, answers)
+
+
+def options_of(teacher: Any) -> dict[str, Any]:
+    """Return what a config says of a teacher.
+
+    Raises:
+        UsageError: it is no mapping.
+    """
+    if not isinstance(teacher, Mapping):
+        raise UsageError(
+            f'teacher = {shown_value(teacher)}, expected dict(config=FILE, checkpoint=FILE)'
+        )
+    return dict(teacher)
 
 
 def check_files(config: Any, checkpoint: Any) -> None:

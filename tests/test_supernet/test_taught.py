@@ -63,6 +63,11 @@ def test_who_learns_from_it(distill, tmp_path):
         torch.testing.assert_close(some[f'loss_{role}'], plain[f'loss_{role}'])
 
 
+def test_a_teacher_is_a_mapping():
+    with pytest.raises(UsageError, match=r"teacher = 'resnet', expected dict\(config=FILE"):
+        seeded('resnet')
+
+
 @pytest.mark.parametrize(
     ('subnets', 'sampler', 'said'),
     [

@@ -96,9 +96,10 @@ def test_classes_are_those_of_the_data(tmp_path):
 
 def test_a_config_names_it_beside_the_model(tmp_path):
     files = trained(tmp_path)
-    cfg = Config(dict(model=segmentor(), teacher=files))
+    cfg = Config(dict(model=segmentor(), teacher=dict(files, subnets=['largest'])))
     take_teacher(cfg)
     assert cfg.model.type == 'nasvit_mm.Distilled' and 'teacher' not in cfg
+    assert dict(cfg.model.teacher) == files
     assert standalone(cfg).model == Config(dict(model=segmentor())).model
     cfg = Config(dict(model=supernet(), teacher=files))
     take_teacher(cfg)
