@@ -21,7 +21,7 @@ from nasvit_mm.deploy.latency_table import (
     about_task,
     block_key,
     checked,
-    place_of,
+    kind_of,
     rest_parts,
 )
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, get_runtime
@@ -198,7 +198,7 @@ def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTabl
     """Make the table of what :func:`time_kit` returns, and check it.
 
     A block alone takes and gives maps in the layout of its interface, which inside a network stay
-    in that of the runtime; so the blocks of each place count by a factor, which is fitted on whole
+    in that of the runtime; so the blocks of each kind count by a factor, which is fitted on whole
     networks together with what no block is: near 1 where these do not say otherwise.
     """
     kit, times = found['kit'], found['times']
@@ -220,7 +220,7 @@ def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTabl
     archs = [task.space.arch(arch) for arch, _ in seen]
     factors, rest = _fitted(task, about['input_size'], archs, blocks, [t[0] for _, t in seen])
     about['networks'] = len(seen)
-    scaled = {key: value * factors[place_of(key)] for key, value in sorted(blocks.items())}
+    scaled = {key: value * factors[kind_of(key)] for key, value in sorted(blocks.items())}
     table = LatencyTable(task, about, scaled, rest, {})
     if unseen:
         genes = task.space.genes([task.space.arch(arch) for arch, _ in unseen])
@@ -235,16 +235,16 @@ def _fitted(
     blocks: Mapping[str, float],
     totals: Sequence[float],
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the factor of each place's blocks, and milliseconds of what no block is, see
+    """Return the factor of each kind of blocks, and milliseconds of what no block is, see
     :class:`LatencyTable`.
     """
     from scipy.optimize import nnls
 
-    places = sorted({place_of(key) for key in blocks})
-    alone = np.zeros((len(archs), len(places)))
+    kinds = sorted({kind_of(key) for key in blocks})
+    alone = np.zeros((len(archs), len(kinds)))
     for row, arch in zip(alone, archs):
-        for block in task.net.blocks_of(arch):
-            row[places.index(block.place)] += blocks[block_key(block)]
+        for key in map(block_key, task.net.blocks_of(arch)):
+            row[kinds.index(kind_of(key))] += blocks[key]
     parts = {
         name: values
         for name, values in rest_parts(task, task.space.genes(archs), size).items()
@@ -253,14 +253,14 @@ def _fitted(
     others = np.stack([np.ones(len(archs)), *parts.values()], 1)
     scale = np.maximum(others.max(0), 1e-12)
     features = np.concatenate([alone, others / scale], 1) / np.array(totals)[:, None]
-    prior = TRUST * np.eye(len(places), features.shape[1])
+    prior = TRUST * np.eye(len(kinds), features.shape[1])
     weights, _ = nnls(
         np.concatenate([features, prior]),
-        np.concatenate([np.ones(len(archs)), np.full(len(places), TRUST)]),
+        np.concatenate([np.ones(len(archs)), np.full(len(kinds), TRUST)]),
     )
-    factors = np.maximum(weights[: len(places)], LEAST)
-    rest = weights[len(places) :] / scale
-    return dict(zip(places, factors)), dict(zip(['', *parts], map(float, rest)))
+    factors = np.maximum(weights[: len(kinds)], LEAST)
+    rest = weights[len(kinds) :] / scale
+    return dict(zip(kinds, factors)), dict(zip(['', *parts], map(float, rest)))
 
 
 # ---------------------------------------------------------------------- writing

@@ -189,6 +189,11 @@ def place_of(key: str) -> str:
     return key.partition('(')[0]
 
 
+def kind_of(key: str) -> str:
+    """Return the kind of a block's key, the last word of its place."""
+    return place_of(key).rpartition(' ')[2]
+
+
 def _read(key: str) -> list[int]:
     return [int(part.split('=')[1]) for part in key[key.index('(') + 1 : -1].split(', ')]
 
