@@ -216,7 +216,8 @@ class ScoreMaps(Answers):
 
     def read(self, objects: Any) -> dict[str, Any]:
         logits, boxes = self.said(self.calls[0].arguments)
-        return dict(logits=logits, boxes=boxes, features=tuple(self.features[-1].result))
+        features = tuple(self.features[-1].result) if self.features else ()
+        return dict(logits=logits, boxes=boxes, features=features)
 
     def said(self, arguments: Mapping[str, Any]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Return logits, and what says boxes, out of the arguments of the head's loss."""
