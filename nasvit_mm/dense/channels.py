@@ -359,12 +359,12 @@ def _reversed(taken: Sequence[int], widths: Sequence[int]) -> bool:
 def _outputs(cfg: Config, widths: Sequence[int]) -> list[int]:
     """Return the widths of what the neck gives; none where it does not run on its own."""
     necks = cfg.model.neck if isinstance(cfg.model.neck, (list, tuple)) else [cfg.model.neck]
-    maps: Any = [torch.zeros(1, w, 64 >> i, 64 >> i) for i, w in enumerate(widths)]
+    sides = [SIZE[0] // 4 >> i for i in range(len(widths))]  # enough for the last levels of SSD
     try:
         with torch.device('meta'), torch.no_grad():
-            maps = [m.to('meta') for m in maps]
+            maps: Any = [torch.zeros(1, w, side, side) for w, side in zip(widths, sides)]
             for neck in necks:
-                net = MODELS.build(dict(neck))
+                net = MODELS.build(dict(neck)).to('meta')  # where not all parts were made there
                 net.eval()
                 maps = net(maps)
     except Exception:  # one that needs values, or strides of its own

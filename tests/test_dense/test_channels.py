@@ -188,6 +188,14 @@ def test_a_head_of_a_supernet_behind_a_neck() -> None:
         check_channels(supernet)
 
 
+def test_the_head_follows_a_neck_of_many_levels() -> None:
+    """SSD's, which wants large maps."""
+    cfg = Config(dict(model=zoo_model(Entry('mmdet', 'ssd/ssd300_coco.py', (2, 3), (512, 1024)))))
+    cfg.model.backbone.pop('out_width')
+    fit_channels(cfg, [10, 20])
+    assert list(cfg.model.bbox_head.in_channels)[:2] == [10, 20]
+
+
 def test_regions_of_the_backbones_own_map_are_fitted() -> None:
     """Of a detector of two stages without a neck."""
     path = 'faster_rcnn/faster-rcnn_r50-caffe-dc5_1x_coco.py'
