@@ -35,11 +35,13 @@ from nasvit_mm.data import PassCache, Problems, look_at_label_maps
 from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.demo_data import write_ade20k, write_coco
 from nasvit_mm.dense import SearchedModel
-from nasvit_mm.deploy import LatencyTable, build_latency_table, latency
+from nasvit_mm.deploy import Artefact, LatencyTable, build_latency_table, latency, record
+from nasvit_mm.deploy.predictor import fitted
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Archive, Search, read_search
 from tests.commands import ROOT
 from tests.test_data.test_coco_json import content as coco_content
+from tests.test_deploy.models import written
 from tests.test_deploy.test_latency import SIZE, Device, task
 
 SECONDS = 60  # that one input may take
@@ -79,15 +81,23 @@ NUMBERS = dict(  # of inputs, 500 in all
     supernet=20,
     search=60,
     options=40,
-    coco=100,
+    coco=80,
     label_maps=60,
     architectures=60,
     archives=20,
     latency_tables=20,
     checkpoints=20,
+    artefacts=20,
 )
 QUICK = dict(  # of those that build no model to train, 20 in all
-    coco=6, architectures=4, archives=3, checkpoints=3, label_maps=2, options=1, search=1
+    coco=4,
+    architectures=4,
+    archives=3,
+    checkpoints=3,
+    label_maps=2,
+    artefacts=2,
+    options=1,
+    search=1,
 )
 
 
@@ -378,6 +388,26 @@ def checkpoints(rng: random.Random, home: Path) -> tuple[str, Callable[[], Any]]
         what, data = damage(rng, path.read_bytes())
         path.write_bytes(data)
     return what, lambda: read_checkpoint(path)
+
+
+@case
+def artefacts(rng: random.Random, home: Path) -> tuple[str, Callable[[], Any]]:
+    folder = home / 'artefact'
+    folder.mkdir(exist_ok=True)
+    written(folder)
+    path = folder / 'deploy.json'
+    content = json.loads(path.read_text())
+    what, data = mutate(rng, content), json.dumps(content).encode()
+    if rng.random() < 0.3:
+        what, data = damage(rng, data)
+    path.write_bytes(data)
+
+    def run() -> None:
+        found = Artefact.load(folder)
+        fitted(Image.new('RGB', (8, 6)), found.size, found.fit, found.fill)
+        record(found, dict(metric=dict(mIoU=1.0)))
+
+    return what, run
 
 
 # ---------------------------------------------------------------------- the tests

@@ -28,7 +28,8 @@ PARTS = re.compile(
     r'archive_format|archive_version|byteorder|\.data/(?:version|serialization_id)'
 )
 OPERATORS = re.compile(
-    r'torch\.ops\.(?:aten(?!\.from_file)|torchvision)\.\w+\.\w+|torch\.sym_\w+|math\.\w+|'
+    r'torch\.ops\.(?:aten|torchvision)\.(?!from_file\b)(?:(?!__)\w+|__(?:and|or|xor)__)\.(?!_)\w+|'
+    r'torch\.sym_[a-z]+|math\.[a-z]+|'
     r'_operator\.(?:getitem|add|sub|mul|floordiv|truediv|mod|neg|pow|eq|ne|lt|le|gt|ge|and_|or_)'
 )
 NAME = re.compile(r'[\w.+ -]*')

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from nasvit_mm.deploy import formats
-from nasvit_mm.deploy.program import INPUTS, MODEL, PAYLOADS
+from nasvit_mm.deploy.program import INPUTS, MODEL, OPERATORS, PAYLOADS
 from nasvit_mm.deploy.runtimes import get_runtime
 from nasvit_mm.errors import UsageError
 
@@ -58,6 +58,26 @@ def test_it_gives_what_the_module_gives(written: tuple[Small, Path]) -> None:
         wanted = small(torch.from_numpy(images))
     for found, value in zip(load(path).run(images).values(), wanted, strict=True):
         np.testing.assert_array_equal(found, value.numpy())
+
+
+@pytest.mark.parametrize(
+    ('name', 'fits'),
+    [
+        ('torch.ops.aten.conv2d.default', True),
+        ('torch.ops.aten.__and__.Tensor', True),
+        ('torch.ops.torchvision.nms.default', True),
+        ('_operator.getitem', True),
+        ('torch.ops.aten.from_file.default', False),
+        ('torch.ops.aten.__class__.mro', False),
+        ('torch.ops.aten.add.__class__', False),
+        ('torch.os.system', False),
+        ('_operator.call', False),
+        ('math.__loader__', False),
+        ('builtins.exec', False),
+    ],
+)
+def test_operators(name: str, fits: bool) -> None:
+    assert bool(OPERATORS.fullmatch(name)) == fits
 
 
 # ---------------------------------------------------------------------- planted code

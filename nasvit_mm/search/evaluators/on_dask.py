@@ -13,7 +13,7 @@ from nasvit_mm.search.evaluators.execute import STARTING, Specs, evaluate_candid
 from nasvit_mm.search.evaluators.executor import LOOK, OnExecutor
 
 PATIENCE = 60.0  # seconds to wait for a worker, or for a scheduler that is gone to come back
-RESTARTS = 5  # times that patience, for all workers may be restarted one after another
+RESTARTS = 5  # times that patience: workers are restarted one after another, a scheduler is busy
 OUT_OF_TIME = (TimeoutError, asyncio.TimeoutError)  # one and the same from Python 3.11 on
 GOES_ON = 'what was evaluated is in the archive, and --resume goes on'
 
@@ -28,7 +28,8 @@ class OnDask(OnExecutor):
         client: of ``distributed``.
         address: of the scheduler, for messages.
         time_limit: see :class:`OnExecutor`; workers that hang are restarted by their nannies.
-        patience: seconds to wait for a worker, and for a scheduler that does not answer.
+        patience: seconds to wait for a worker, and for a scheduler that is gone; five times that
+            for one that is busy.
     """
 
     def __init__(
@@ -98,8 +99,10 @@ class OnDask(OnExecutor):
 
     def _workers(self) -> Collection[str]:
         """Return the addresses of all workers."""
+        # It is connected, and may be busy: it imports what it is sent, torch with it.
+        patience = RESTARTS * self.patience
         try:
-            about = self.client.sync(self.client.scheduler.identity, callback_timeout=self.patience)
+            about = self.client.sync(self.client.scheduler.identity, callback_timeout=patience)
         except OUT_OF_TIME as error:
             raise UsageError(self._no_scheduler()) from error
         except OSError:  # the connection ended just now: its status will say so
