@@ -28,6 +28,7 @@ def test_nothing_is_kept(tmp_path: Path) -> None:
 def test_nothing_else_imports_it() -> None:
     for folder in ('nasvit_mm', 'benchmarks', 'tests'):
         for path in (ROOT / folder).rglob('*.py'):
-            if path.name not in ('telemetry.py', Path(__file__).name):
+            # A kit's script runs without this package, and switches it off itself.
+            if path.name not in ('telemetry.py', 'time_networks.py', Path(__file__).name):
                 text = path.read_text(encoding='utf-8')
                 assert not re.search(r'^\s*(import|from) onnxruntime', text, re.M), path

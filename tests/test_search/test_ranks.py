@@ -51,6 +51,7 @@ def scored(monkeypatch):
         return dict(score=float(arch['i']))
 
     monkeypatch.setattr(InProcess, 'measure', measure)
+    monkeypatch.setattr(InProcess, '_build', lambda self, specs: None)
 
 
 def archs(*numbers: int) -> list[dict]:

@@ -108,8 +108,8 @@ def test_nothing_of_it_is_in_checkpoints_and_averages(tmp_path):
 def test_a_detector_has_no_teacher_of_maps(tmp_path):
     cfg = supernet(trained(tmp_path))
     cfg['model'] = model_config('nasvit', 'detection')
-    with pytest.raises(UsageError, match='not known how .* learns from a teacher'):
-        MODELS.build(cfg)
+    with pytest.raises(UsageError, match='EncoderDecoder'):
+        begin(MODELS.build(cfg), tmp_path)
 
 
 def test_its_classes_are_those_of_the_data(tmp_path):

@@ -55,7 +55,7 @@ class InProcess:
         self._build(specs)  # that is not the candidate's time
         try:
             with _limited(self.time_limit):
-                return self.evaluators(arch)
+                return self.measure(specs, arch)
         except Overdue:
             self.evaluators = None  # they were left in the midst of something
             raise CandidateError(overdue(self.time_limit)) from None
