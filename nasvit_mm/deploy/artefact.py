@@ -21,6 +21,7 @@ LABEL_MAP, BOXES, CLASSES = 'label map', 'boxes', 'classes'
 TASKS = (LABEL_MAP, BOXES, CLASSES)
 STRETCH, PAD = 'stretch', 'pad'  # how an image is brought to the input's size
 PRECISIONS = ('fp32', 'bf16', 'int8')
+MULTIPLE = 32  # of height and width where they are free: strides of networks divide it
 BOX, IMAGE = 'box', 'image'  # what a mask covers
 
 
@@ -34,8 +35,12 @@ class Artefact:
         runtime: what runs it, one of :data:`nasvit_mm.deploy.RUNTIMES`.
         version: of that runtime, when it was made.
         precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
-        input: ``name``, ``shape`` [N, H, W, 3] (N None: any), ``dtype``, ``layout``, ``colour``.
-        outputs: name -> ``shape`` (None: as of the batch) and ``dtype``.
+        input: ``name``, ``shape`` [N, H, W, 3], ``dtype``, ``layout``, ``colour``, and ``example``,
+            the (H, W) that it was made with.  N None: any; H and W None: any multiples of
+            :data:`MULTIPLE`.
+        outputs: name -> ``shape`` (None: as of the input) and ``dtype``; of ``masks`` also what
+            they cover, the threshold above which a pixel belongs to the object, and the size of
+            the network's input: see :func:`nasvit_mm.deploy.pasting.pasted`.
         mean, std: what the graph subtracts and divides by, RGB, of values of 0 to 255.
         fit: how images are brought to the input's size: ``'stretch'``, or ``'pad'``, which keeps
             their shape and fills right and below.
@@ -66,8 +71,13 @@ class Artefact:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return (height, width) of the input in pixels."""
-        return tuple(self.input['shape'][1:3])
+        """Return (height, width) of the input in pixels; of any size: what it was made with."""
+        return tuple(self.input['example'] if self.dynamic else self.input['shape'][1:3])
+
+    @property
+    def dynamic(self) -> bool:
+        """Return whether images of any height and width are taken."""
+        return self.input['shape'][1] is None
 
     @property
     def batch(self) -> int | None:
@@ -137,5 +147,5 @@ class Artefact:
             raise ValueError('files are missing')
         if any(Path(name).name != name for name in self.files):
             raise ValueError('a file outside of the folder')
-        if len(shape) != 4 or not all(isinstance(side, int) and side > 0 for side in shape[1:]):
+        if len(shape) != 4 or not all(isinstance(side, int) and side > 0 for side in self.size):
             raise ValueError(f'input shape {shape!r}')

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from nasvit_mm.deploy.exporting import missing_package
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.predictor import fitted, open_artefact, read_image
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, Torch, get_runtime
+from nasvit_mm.deploy.score import Score
 from nasvit_mm.deploy.timing import record
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import replacing_folder, sha256
@@ -44,8 +46,10 @@ def make_artefact(
     precision: str = 'fp32',
     num_calibration: int = 128,
     batch: int | None = 1,
+    dynamic: bool = False,
     logits: bool = False,
     keep_float: tuple[str, ...] = (),
+    max_drop: float | None = None,
     force: bool = False,
 ) -> Artefact:
     """Write the model of a config as an artefact, and compare the two.
@@ -58,10 +62,14 @@ def make_artefact(
         size: (H, W) in pixels of the images that the graph takes.
         name: of the config, for the card.
         precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
-        num_calibration: training images by which int8 ranges are chosen.
+        num_calibration: training images by which int8 ranges are chosen, and validation images at
+            most by which ``max_drop`` is measured.
         batch: images at once; None: any number.
+        dynamic: of a segmentor, take images of other sizes than ``size`` too.
         logits: of a segmentor, give logits instead of a label map.
         keep_float: operations of the graph that stay in float in int8, by their names.
+        max_drop: of the metric of validation images: operations are left in float, those whose
+            int8 form costs most first, until int8 loses no more; None: whatever it loses.
         force: write over another artefact.
 
     Raises:
@@ -69,12 +77,16 @@ def make_artefact(
             does not run the precision, or the folder holds something else.
     """
     runtime, int8 = get_runtime(to), precision == 'int8'
-    check_target(runtime, precision, batch, num_calibration, to)
+    check_target(runtime, precision, batch, dynamic, num_calibration, to)
+    if max_drop is not None:
+        check_number('--max-drop', max_drop, low=0)
+        if not int8 or logits:
+            raise UsageError('--max-drop is of the metric of an int8 artefact: --int8, no --logits')
     out = Path(out)
     check_out(out, force)
     model = build_model(cfg)
     found = load_weights(model, weights, cfg)
-    graph = Graph(model, size, logits).eval()
+    graph = Graph(model, size, logits, dynamic).eval()
     meta = _meta(cfg, found)
     mean, std = (_rgb(graph, getattr(graph.normalisation, key)) for key in ('mean', 'std'))
     fit, fill = fit_of(cfg, graph.task), [round(value) for value in mean]
@@ -97,8 +109,6 @@ def make_artefact(
         origin['kept_in_float'] = list(keep_float)
     names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
     with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
-        quantised_by = images if int8 else None
-        files, notes = _write(graph, runtime, batch, draft, about, quantised_by, keep_float)
         artefact = Artefact(
             folder=draft,
             task=graph.task,
@@ -106,7 +116,12 @@ def make_artefact(
             version=runtime.version(),
             precision=precision,
             input=dict(
-                name='images', shape=[batch, *size, 3], dtype='uint8', layout='NHWC', colour='RGB'
+                name='images',
+                shape=[batch, *((None, None) if dynamic else size), 3],
+                example=list(size),
+                dtype='uint8',
+                layout='NHWC',
+                colour='RGB',
             ),
             outputs=_outputs(graph, batch),
             mean=mean,
@@ -115,15 +130,44 @@ def make_artefact(
             fill=fill,
             classes=classes,
             palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
-            files={path.name: sha256(path) for path in files},
-            origin=origin | notes,
+            files={},
         )
+        quantise = None
+        if int8:
+            score = None if max_drop is None else Score(cfg, artefact, num_calibration)
+            quantise = partial(
+                formats.quantise,
+                images=images,
+                runtime=runtime,
+                ignored=list(keep_float),
+                control=None if score is None else formats.Control(score, max_drop),
+            )
+        files, done = _write(graph, runtime, batch, draft, about, quantise)
+        if done is not None:
+            cannot = 'none: NNCF cannot here'
+            origin['bias_correction'] = 'by NNCF' if done.corrected else cannot
+        if done is not None and done.metrics is not None:
+            origin['kept_in_float'] = [*keep_float, *done.kept]
+            origin['max_drop'] = dict(
+                metric=score.metric,
+                validation_images=len(score.images),
+                allowed=max_drop,
+                float=done.metrics[0],
+                int8=done.metrics[1],
+            )
+        digests = {path.name: sha256(path) for path in files}
+        artefact = dataclasses.replace(artefact, files=digests, origin=origin)
         artefact = record(artefact, compared(artefact, graph, images[:COMPARED]))
     return dataclasses.replace(artefact, folder=out)
 
 
 def check_target(
-    runtime: type[Session], precision: str, batch: int | None, num_calibration: int, to: str
+    runtime: type[Session],
+    precision: str,
+    batch: int | None,
+    dynamic: bool,
+    num_calibration: int,
+    to: str,
 ) -> None:
     """Check that a runtime is here and can be written for, before the model is built.
 
@@ -143,6 +187,8 @@ def check_target(
         raise UsageError(f'writing ONNX needs {missing}: pip install "nasvit_mm[deploy]"')
     if runtime is LiteRt and batch != 1:
         raise UsageError('--batch: litert takes one image at once: --batch 1')
+    if runtime is LiteRt and dynamic:
+        raise UsageError('--dynamic: litert takes images of one size: --shape H W')
 
 
 def check_out(out: Path, force: bool) -> None:
@@ -249,38 +295,36 @@ def _write(
     batch: int | None,
     folder: Path,
     about: Mapping[str, str],
-    images: np.ndarray | None,
-    keep_float: Sequence[str],
-) -> tuple[list[Path], dict[str, Any]]:
-    """Write the model files, the model first; return them, and what is to be said of them.
+    quantise: Callable[..., formats.Quantised] | None,
+) -> tuple[list[Path], formats.Quantised | None]:
+    """Write the model files, the model first; return them, and what came of quantising.
 
     Args:
         about: goes into the file.
-        images: to quantise by; None: the graph stays in float.
+        quantise: writes one file as another; None: the graph stays in float.
     """
     path = folder / f'model{runtime.suffix}'
     if runtime is LiteRt:
         formats.write_litert(graph, path)
-        return [path], {}
+        return [path], None
     program = formats.exported(graph, batch)
     if runtime is Torch:
         formats.write_torch(program, path)
-        return [path], {}
-    notes = {}
+        return [path], None
+    done = None
     with tempfile.TemporaryDirectory() as between:
         # The last file is the artefact's, those before it lie between.
         steps = [Path(between, 'model.onnx')]
         if runtime is OpenVino:
             steps.append(Path(between, path.name))
-        if images is None:
+        if quantise is None:
             steps[-1] = path
         formats.write_onnx(program, graph, steps[0], about)
         if runtime is OpenVino:
             formats.write_openvino(*steps, about)
-        if images is not None:
-            corrected = formats.quantise(steps[-1], path, images, runtime, list(keep_float))
-            notes['bias_correction'] = 'by NNCF' if corrected else 'none: NNCF cannot here'
-    return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])], notes
+        if quantise is not None:
+            done = quantise(steps[-1], path)
+    return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])], done
 
 
 def _outputs(graph: Graph, batch: int | None) -> dict[str, Any]:
@@ -291,6 +335,9 @@ def _outputs(graph: Graph, batch: int | None) -> dict[str, Any]:
         name: dict(shape=[batch, *value.shape[1:]], dtype=str(value.dtype).partition('.')[2])
         for name, value in zip(graph.output_names, found, strict=True)
     }
+    if graph.dynamic:
+        for about in outputs.values():  # (N, H, W) or (N, classes, H, W)
+            about['shape'][-2:] = None, None
     if graph.masks is not None:
         outputs['masks'] |= dict(graph.masks._asdict(), input=list(graph.padded))
     return outputs
