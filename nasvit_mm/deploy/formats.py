@@ -211,7 +211,11 @@ def _controlled(
 
 
 def write_litert(graph: Graph, path: Path) -> None:
-    """Write LiteRT's ``.tflite``."""
+    """Write LiteRT's ``.tflite``.
+
+    Raises:
+        UsageError: the converter is missing, or does not hold what the model does.
+    """
     try:
         with quiet(progress=True):
             import litert_torch
@@ -222,8 +226,14 @@ def write_litert(graph: Graph, path: Path) -> None:
         ) from error
     height, width = graph.size
     images = torch.zeros(1, height, width, 3, dtype=torch.uint8)
-    with quiet(progress=True), torch.no_grad():
-        litert_torch.convert(graph, (images,)).export(str(path))
+    try:
+        with quiet(progress=True), torch.no_grad():
+            litert_torch.convert(graph, (images,)).export(str(path))
+    except Exception as error:  # of torch.export, of the converter and of what it is made of
+        raise UsageError(
+            f'{type(graph.model).__name__} cannot be written for litert ({reason(error)}): '
+            '--to onnx or --to openvino holds more operations'
+        ) from error
 
 
 def write_torch(program: ExportedProgram, path: Path) -> None:

@@ -103,10 +103,6 @@ def make_artefact(
     classes = list(map(str, meta.get('classes') or ()))
     about = {key: origin[key] for key in ('config', 'weights_sha256', 'nasvit_mm')}
     about |= dict(task=graph.task, classes='\n'.join(classes))
-    if int8:
-        origin['calibration_images'] = len(images)
-    if keep_float:
-        origin['kept_in_float'] = list(keep_float)
     names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
     with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
         artefact = Artefact(
@@ -131,32 +127,18 @@ def make_artefact(
             classes=classes,
             palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
             files={},
+            origin=origin,
         )
         quantise = None
         if int8:
-            score = None if max_drop is None else Score(cfg, artefact, num_calibration)
-            quantise = partial(
-                formats.quantise,
-                images=images,
-                runtime=runtime,
-                ignored=list(keep_float),
-                control=None if score is None else formats.Control(score, max_drop),
-            )
-        files, done = _write(graph, runtime, batch, draft, about, quantise)
-        if done is not None:
-            cannot = 'none: NNCF cannot here'
-            origin['bias_correction'] = 'by NNCF' if done.corrected else cannot
-        if done is not None and done.metrics is not None:
-            origin['kept_in_float'] = [*keep_float, *done.kept]
-            origin['max_drop'] = dict(
-                metric=score.metric,
-                validation_images=len(score.images),
-                allowed=max_drop,
-                float=done.metrics[0],
-                int8=done.metrics[1],
-            )
-        digests = {path.name: sha256(path) for path in files}
-        artefact = dataclasses.replace(artefact, files=digests, origin=origin)
+            control = None
+            if max_drop is not None:
+                control = formats.Control(Score(cfg, artefact, len(images)), max_drop)
+            quantise = partial(_quantised, images, runtime, keep_float, control)
+        files, notes = _write(graph, runtime, batch, draft, about, quantise)
+        artefact = dataclasses.replace(
+            artefact, files={path.name: sha256(path) for path in files}, origin=origin | notes
+        )
         artefact = record(artefact, compared(artefact, graph, images[:COMPARED]))
     return dataclasses.replace(artefact, folder=out)
 
@@ -295,23 +277,24 @@ def _write(
     batch: int | None,
     folder: Path,
     about: Mapping[str, str],
-    quantise: Callable[..., formats.Quantised] | None,
-) -> tuple[list[Path], formats.Quantised | None]:
-    """Write the model files, the model first; return them, and what came of quantising.
+    quantise: Callable[[Path, Path], dict[str, Any]] | None,
+) -> tuple[list[Path], dict[str, Any]]:
+    """Write the model files, the model first; return them, and what is to be said of them.
 
     Args:
         about: goes into the file.
-        quantise: writes one file as another; None: the graph stays in float.
+        quantise: writes one file as another, and returns what is to be said; None: the graph
+            stays in float.
     """
     path = folder / f'model{runtime.suffix}'
     if runtime is LiteRt:
         formats.write_litert(graph, path)
-        return [path], None
+        return [path], {}
     program = formats.exported(graph, batch)
     if runtime is Torch:
         formats.write_torch(program, path)
-        return [path], None
-    done = None
+        return [path], {}
+    notes = {}
     with tempfile.TemporaryDirectory() as between:
         # The last file is the artefact's, those before it lie between.
         steps = [Path(between, 'model.onnx')]
@@ -323,8 +306,34 @@ def _write(
         if runtime is OpenVino:
             formats.write_openvino(*steps, about)
         if quantise is not None:
-            done = quantise(steps[-1], path)
-    return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])], done
+            notes = quantise(steps[-1], path)
+    return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])], notes
+
+
+def _quantised(
+    images: np.ndarray,
+    runtime: type[Session],
+    keep_float: Sequence[str],
+    control: formats.Control | None,
+    path: Path,
+    target: Path,
+) -> dict[str, Any]:
+    """Quantise a file; return what is to be said of it."""
+    done = formats.quantise(path, target, images, runtime, list(keep_float), control)
+    notes = dict(
+        calibration_images=len(images),
+        bias_correction='by NNCF' if done.corrected else 'none: NNCF cannot here',
+        kept_in_float=[*keep_float, *done.kept],
+    )
+    if control is not None:
+        notes['max_drop'] = dict(
+            metric=control.score.metric,
+            validation_images=len(control.score.images),
+            allowed=control.max_drop,
+            float=done.metrics[0],
+            int8=done.metrics[1],
+        )
+    return notes
 
 
 def _outputs(graph: Graph, batch: int | None) -> dict[str, Any]:
