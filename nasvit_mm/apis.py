@@ -553,7 +553,9 @@ def deploy(
     precision: str = 'fp32',
     num_calibration: int = 128,
     keep_float: Sequence[str] = (),
+    max_drop: float | None = None,
     batch: int | None = 1,
+    dynamic: bool = False,
     logits: bool = False,
     force: bool = False,
     options: Mapping[str, Any] | None = None,
@@ -568,9 +570,14 @@ def deploy(
         shape: side or (height, width) in pixels of the images that the graph takes; None: as of
             :func:`input_size`.
         precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
-        num_calibration: training images by which int8 ranges are chosen.
+        num_calibration: training images by which int8 ranges are chosen, and validation images at
+            most by which ``max_drop`` is measured.
         keep_float: names of the graph's operations that stay in float in int8.
+        max_drop: of the metric of validation images, in its own units: operations are left in
+            float, those whose int8 form costs most first, until int8 loses no more.
         batch: images at once; None: any number.
+        dynamic: of a segmentor of convolutions, take images of any multiples of 32; ``shape`` is
+            then that of the images by which it is compared.
         logits: of a segmentor, give logits instead of a label map.
         force: write over another artefact.
         options: overrides by dotted key, as of :func:`train`.
@@ -594,7 +601,9 @@ def deploy(
             precision=precision,
             num_calibration=num_calibration,
             batch=batch,
+            dynamic=dynamic,
             logits=logits,
             keep_float=tuple(keep_float),
+            max_drop=max_drop,
             force=force,
         )

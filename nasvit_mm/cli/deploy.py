@@ -3,11 +3,11 @@
     nasvit-mm deploy CONFIG WEIGHTS --to onnx --out work_dirs/deployed
     nasvit-mm deploy CONFIG WEIGHTS --to openvino --int8 --calibrate 128 --out DIR
 
-For segmentors, detectors of one stage and classifiers.  The graph takes uint8 RGB images (N, H, W,
-3); normalisation is in it, and so is what a prediction ends with: of a segmentor the label map of
-the images' size, of a detector boxes, scores and labels after non-maximum suppression, of a
-classifier its softmax.  DIR holds the model, deploy.json (what it takes and gives, digests) and a
-card.  Then
+For segmentors, detectors, instance segmentors and classifiers.  The graph takes uint8 RGB images
+(N, H, W, 3); normalisation is in it, and so is what a prediction ends with: of a segmentor the
+label map of the images' size, of a detector boxes, scores and labels after non-maximum suppression
+(and masks, in the resolution of its network), of a classifier its softmax.  DIR holds the model,
+deploy.json (what it takes and gives, digests) and a card.  Then
 
     nasvit-mm test CONFIG DIR               the metric, by the runtime that deploys it
     nasvit-mm benchmark DIR [DIR ...]       its latency
@@ -57,7 +57,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='operations of the graph that stay in float in int8',
     )
     parser.add_argument(
+        '--max-drop',
+        type=float,
+        metavar='X',
+        help='of the metric (mIoU 1.0, mAP 0.01) on as many validation images: operations stay in '
+        'float, those whose int8 form costs most first, until int8 loses no more',
+    )
+    parser.add_argument(
         '--batch', type=int, default=1, metavar='N', help='images at once; 0: any (%(default)s)'
+    )
+    parser.add_argument(
+        '--dynamic',
+        action='store_true',
+        help='images of any height and width, multiples of 32; of segmentors of convolutions: '
+        'attention is laid out for one size',
     )
     parser.add_argument('--logits', action='store_true', help='of a segmentor, not the label map')
     parser.add_argument('--force', action='store_true', help='write over another artefact')
@@ -75,7 +88,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         precision='int8' if args.int8 else 'bf16' if args.bf16 else 'fp32',
         num_calibration=args.calibrate,
         keep_float=args.keep_float,
+        max_drop=args.max_drop,
         batch=args.batch or None,
+        dynamic=args.dynamic,
         logits=args.logits,
         force=args.force,
     )

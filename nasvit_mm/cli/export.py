@@ -10,7 +10,9 @@ of a conversion), and batch norms recalibrated on the task's training images.  T
     nasvit-mm train OUT/config.py
 
 fine-tunes as it is.  Out of a supernet that was trained in the task itself comes the whole model,
-measured again as in the search.
+measured again as in the search, and goes to a device as it is:
+
+    nasvit-mm deploy OUT/config.py OUT/weights.pth --to openvino --out OUT/deployed
 """
 
 from __future__ import annotations

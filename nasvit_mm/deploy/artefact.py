@@ -23,6 +23,7 @@ TASKS = (LABEL_MAP, BOXES, CLASSES)
 STRETCH, PAD = 'stretch', 'pad'  # how an image is brought to the input's size
 PRECISIONS = ('fp32', 'bf16', 'int8')
 MOST = 2**31  # values of an input
+MULTIPLE = 32  # of height and width where they are free: strides of networks divide it
 BOX, IMAGE = 'box', 'image'  # what a mask covers
 
 
@@ -36,8 +37,12 @@ class Artefact:
         runtime: what runs it, one of :data:`nasvit_mm.deploy.RUNTIMES`.
         version: of that runtime, when it was made.
         precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
-        input: ``name``, ``shape`` [N, H, W, 3] (N None: any), ``dtype``, ``layout``, ``colour``.
-        outputs: name -> ``shape`` (None: as of the batch) and ``dtype``.
+        input: ``name``, ``shape`` [N, H, W, 3], ``dtype``, ``layout``, ``colour``, and ``example``,
+            the (H, W) that it was made with.  N None: any; H and W None: any multiples of
+            :data:`MULTIPLE`.
+        outputs: name -> ``shape`` (None: as of the input) and ``dtype``; of ``masks`` also what
+            they cover, the threshold above which a pixel belongs to the object, and the size of
+            the network's input: see :func:`nasvit_mm.deploy.pasting.pasted`.
         mean, std: what the graph subtracts and divides by, RGB, of values of 0 to 255.
         fit: how images are brought to the input's size: ``'stretch'``, or ``'pad'``, which keeps
             their shape and fills right and below.
@@ -68,8 +73,13 @@ class Artefact:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Return (height, width) of the input in pixels."""
-        return tuple(self.input['shape'][1:3])
+        """Return (height, width) of the input in pixels; of any size: what it was made with."""
+        return tuple(self.input['example'] if self.dynamic else self.input['shape'][1:3])
+
+    @property
+    def dynamic(self) -> bool:
+        """Return whether images of any height and width are taken."""
+        return self.input['shape'][1] is None
 
     @property
     def batch(self) -> int | None:
@@ -132,9 +142,11 @@ class Artefact:
         return found
 
     def _check(self) -> None:
-        batch, *sides = self.input['shape']
+        batch, *sides = shape = self.input['shape']
+        if len(sides) == 3 and sides[:2] == [None, None]:
+            sides = shape = [*self.input['example'], sides[2]]
         if len(sides) != 3 or sides[2] != 3 or not all(map(_is_size, (batch or 1, *sides))):
-            raise ValueError(f'input shape {shown_value(self.input["shape"])}')
+            raise ValueError(f'input shape {shown_value(shape)}')
         if math.prod((batch or 1, *sides)) > MOST:
             raise ValueError(f'input shape {shown_value(self.input["shape"])}: too large')
         if not isinstance(self.files, Mapping) or not self.files:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nasvit_mm.deploy.artefact import BOXES, DESCRIPTION, LABEL_MAP, Artefact
+from nasvit_mm.deploy.artefact import BOXES, DESCRIPTION, LABEL_MAP, MULTIPLE, Artefact
 
 EXAMPLES = {
     LABEL_MAP: ['labels = predictor(sys.argv[1])  # (height, width) of the image', 'print(labels)'],
@@ -27,14 +27,18 @@ MASKS = [
 
 def card_text(artefact: Artefact) -> str:
     """Write the card: what the artefact is, what was measured of it, how it is used."""
-    height, width = artefact.size
+    size = (
+        f'any multiples of {MULTIPLE} pixels'
+        if artefact.dynamic
+        else '{} x {} pixels'.format(*artefact.size)
+    )
     kinds = {LABEL_MAP: 'segmentor', BOXES: 'detector'}
     lines = [
         f'# A {kinds.get(artefact.task, "classifier")} for {artefact.runtime}, '
         f'{artefact.precision}',
         '',
         f'`{artefact.model_file.name}` (sha256 {artefact.digest}) takes {artefact.batch or "any"} '
-        f'RGB image{"" if artefact.batch == 1 else "s"} of {height} x {width} pixels, uint8, '
+        f'RGB image{"" if artefact.batch == 1 else "s"} of {size}, uint8, '
         'height x width x colour; normalisation is in it.',
         '',
         '| output | shape | type |',

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from nasvit_mm.errors import debugging, first_line
 
 LARGEST_BATCH = 64  # of a graph whose batch is free
+LARGEST_SIDE = 8192  # of the images of a graph whose size is free, in pixels
 LOGGERS = ('torch.onnx', 'onnxscript', 'onnx_ir', 'nncf', 'jax', 'absl')
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from nasvit_mm.deploy.exporting import LARGEST_BATCH, quiet, reason
+from nasvit_mm.deploy.artefact import MULTIPLE
+from nasvit_mm.deploy.exporting import LARGEST_BATCH, LARGEST_SIDE, quiet, reason
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.runtimes import LiteRt, OpenVino, Session, without_telemetry
+from nasvit_mm.deploy.score import Score
 from nasvit_mm.errors import UsageError, first_line
 
 PROBE = 2**20  # bytes that a disk takes which is not full
@@ -24,19 +27,26 @@ PROBE = 2**20  # bytes that a disk takes which is not full
 def exported(graph: Graph, batch: int | None) -> ExportedProgram:
     """Return the program of a graph, for a number of images; None: any.
 
+    Height and width are those of the graph, or any multiples of 32 where it is dynamic.
+
     Raises:
         UsageError: the model does what no graph holds.
     """
     height, width = graph.size
     images = torch.zeros(batch or 2, height, width, 3, dtype=torch.uint8)
-    shapes = None if batch else ({0: torch.export.Dim('batch', min=1, max=LARGEST_BATCH)},)
+    free = {} if batch else {0: torch.export.Dim('batch', min=1, max=LARGEST_BATCH)}
+    if graph.dynamic:
+        most = LARGEST_SIDE // MULTIPLE
+        sides = (torch.export.Dim(name, min=2, max=most) * MULTIPLE for name in ('rows', 'columns'))
+        free |= dict(zip((1, 2), sides))
     try:
         with quiet(progress=True), torch.no_grad():
-            return torch.export.export(graph, (images,), dynamic_shapes=shapes)
+            return torch.export.export(graph, (images,), dynamic_shapes=(free,) if free else None)
     except UsageError:
         raise
     except Exception as error:  # torch.export raises what the model's code does, and more
-        remedy = '' if batch else '; it may be the number of images that it asks for: --batch 1'
+        remedies = ['--batch 1'] * (not batch) + ['no --dynamic'] * graph.dynamic
+        remedy = f'; try {" and ".join(remedies)}' if remedies else ''
         raise UsageError(
             f'{type(graph.model).__name__} cannot be exported as a graph ({reason(error)}){remedy}'
         ) from error
@@ -82,6 +92,34 @@ def write_openvino(onnx: Path, path: Path, about: Mapping[str, str]) -> None:
         openvino.save_model(model, str(path), compress_to_fp16=False)
 
 
+class Control(NamedTuple):
+    """How much an int8 graph may lose.
+
+    Attributes:
+        score: the metric of validation images, by a function of images.
+        max_drop: of it, in its own units.
+    """
+
+    score: Score
+    max_drop: float
+
+
+class Quantised(NamedTuple):
+    """What became of a graph in int8.
+
+    Attributes:
+        corrected: whether biases were.  NNCF takes the first axis of maps for the batch when it
+            does so, and fails where a convolution runs over the windows of an image (talking
+            heads).
+        kept: names of the operations that a :class:`Control` keeps in float.
+        metrics: of the graph in float and in int8, under a control.
+    """
+
+    corrected: bool
+    kept: Sequence[str] = ()
+    metrics: tuple[float, float] | None = None
+
+
 def quantise(
     path: Path,
     target: Path,
@@ -89,20 +127,18 @@ def quantise(
     runtime: type[Session],
     ignored: list[str],
     correct: bool = True,
-) -> bool:
+    control: Control | None = None,
+) -> Quantised:
     """Write an int8 form of an ONNX or OpenVINO file, by NNCF's post-training quantisation.
 
     Args:
         images: uint8 (n, H, W, 3), by which ranges are chosen.
         ignored: names of the graph's operations that stay in float.
         correct: correct biases, where NNCF can.
-
-    Returns:
-        Whether biases were corrected.  NNCF takes the first axis of maps for the batch when it does
-        so, and fails where a convolution runs over the windows of an image (talking heads).
+        control: leave in float, one after the other, what costs most, until no more is lost.
 
     Raises:
-        UsageError: NNCF is missing, or cannot quantise the graph.
+        UsageError: NNCF is missing, cannot quantise the graph, or not within the drop.
     """
     try:
         with quiet(progress=True), without_telemetry():
@@ -113,11 +149,26 @@ def quantise(
             '"nasvit_mm[deploy]"'
         ) from error
     for corrected in (True, False) if correct else (False,):
+        options = dict(
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
+            subset_size=len(images),
+        )
+        advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not corrected)
+        read, write, item = _file_of(runtime)
+        data = nncf.Dataset([item(image[None]) for image in images])
         try:
             with quiet(progress=True):
-                _quantise(nncf, path, target, images, runtime, ignored, corrected)
-            return corrected
-        except OSError:  # of the disk
+                if control is None:
+                    model = nncf.quantize(read(path), data, advanced_parameters=advanced, **options)
+                    done = Quantised(corrected)
+                else:
+                    options['advanced_quantization_parameters'] = advanced
+                    model, done = _controlled(read(path), data, runtime, control, options)
+                    done = done._replace(corrected=corrected)
+                write(model, target)
+            return done
+        except (UsageError, OSError):  # the drop, or the disk
             raise
         except Exception as error:  # of NNCF, by its own classes
             failed = error
@@ -126,40 +177,68 @@ def quantise(
     ) from failed
 
 
-def _quantise(
-    nncf: ModuleType,
-    path: Path,
-    target: Path,
-    images: np.ndarray,
-    runtime: type[Session],
-    ignored: list[str],
-    corrected: bool,
-) -> None:
-    options = dict(
-        model_type=nncf.ModelType.TRANSFORMER,
-        ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
-        subset_size=len(images),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(
-            disable_bias_correction=not corrected
-        ),
-    )
+def _file_of(runtime: type[Session]) -> tuple[Callable, Callable, Callable]:
+    """Return how NNCF's models of a runtime are read and written, and what images are to them."""
     if runtime is OpenVino:
         openvino = OpenVino.module()
-        data = nncf.Dataset([image[None] for image in images])
-        model = nncf.quantize(openvino.Core().read_model(str(path)), data, **options)
-        with system_errors(target):
-            openvino.save_model(model, str(target), compress_to_fp16=False)
-    else:
-        import onnx
 
-        model = onnx.load(str(path))
-        name = model.graph.input[0].name
-        data = nncf.Dataset([{name: image[None]} for image in images])
-        onnx.save(nncf.quantize(model, data, **options), str(target))
+        def save(model: Any, path: Path) -> None:
+            with system_errors(path):
+                openvino.save_model(model, str(path), compress_to_fp16=False)
+
+        return lambda path: openvino.Core().read_model(str(path)), save, lambda image: image
+    import onnx
+
+    return onnx.load, lambda model, path: onnx.save(model, str(path)), lambda x: {'images': x}
+
+
+def _controlled(
+    model: Any, data: Any, runtime: type[Session], control: Control, options: dict[str, Any]
+) -> tuple[Any, Quantised]:
+    """Quantise by NNCF's accuracy control, which ranks operations by what their int8 form costs."""
+    import nncf
+    from nncf.quantization.algorithms.accuracy_control import algorithm
+
+    score, reports = control.score, []
+
+    def validate(prepared: Any, items: Iterable[Any]) -> tuple[float, None]:
+        return score(runtime.of_model(prepared), [int(item) for item in items]), None
+
+    kept_report = algorithm.QuantizationAccuracyRestorer._print_report
+    with patch.object(
+        algorithm.QuantizationAccuracyRestorer,
+        '_print_report',
+        lambda report, *rest: (reports.append(report), kept_report(report, *rest)),
+    ):
+        found = nncf.quantize_with_accuracy_control(
+            model,
+            data,
+            nncf.Dataset(score.images),
+            validate,
+            max_drop=control.max_drop,
+            drop_type=nncf.DropType.ABSOLUTE,
+            advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
+                ranking_subset_size=len(score.images), num_ranking_workers=1
+            ),
+            **options,
+        )
+    kept = sorted({node.node_name for report in reports for node in report.reverted_operations})
+    float_, int8 = (score(runtime.of_model(each), score.images) for each in (model, found))
+    if float_ - int8 > control.max_drop:
+        raise UsageError(
+            f'--max-drop {control.max_drop:g}: {score.metric} of {len(score.images)} validation '
+            f'images is {float_:.4g} in float and {int8:.4g} in int8, and no choice of operations '
+            'in float was found that costs less: allow more, or more images by --calibrate'
+        )
+    return found, Quantised(True, kept, (float_, int8))
 
 
 def write_litert(network: nn.Module, images: tuple[torch.Tensor, ...], path: Path) -> None:
-    """Write LiteRT's ``.tflite`` of a network of such inputs."""
+    """Write LiteRT's ``.tflite`` of a network of such inputs.
+
+    Raises:
+        UsageError: the converter is missing, or does not hold what the network does.
+    """
     try:
         with quiet(progress=True):
             import litert_torch
@@ -168,8 +247,17 @@ def write_litert(network: nn.Module, images: tuple[torch.Tensor, ...], path: Pat
             f'writing for litert needs litert-torch, which cannot be imported ({error}): pip '
             f'install "nasvit_mm[{LiteRt.extra}]"'
         ) from error
-    with quiet(progress=True), torch.no_grad(), system_errors(path):
-        litert_torch.convert(network, images).export(str(path))
+    try:
+        with quiet(progress=True), torch.no_grad(), system_errors(path):
+            litert_torch.convert(network, images).export(str(path))
+    except (UsageError, OSError):  # of the disk
+        raise
+    except Exception as error:  # of torch.export, of the converter and of what it is made of
+        name = type(getattr(network, 'model', network)).__name__
+        raise UsageError(
+            f'{name} cannot be written for litert ({reason(error)}): --to onnx or --to openvino '
+            'holds more operations'
+        ) from error
 
 
 def write_torch(program: ExportedProgram, path: Path) -> None:

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
+from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.dense import kind_of
-from nasvit_mm.deploy.artefact import BOXES, CLASSES, LABEL_MAP
+from nasvit_mm.deploy.artefact import BOXES, CLASSES, LABEL_MAP, MULTIPLE
 from nasvit_mm.deploy.boxes import detections
 from nasvit_mm.deploy.masks import mask_form
 from nasvit_mm.errors import UsageError
@@ -34,12 +35,19 @@ class Graph(nn.Module):
         model: in evaluation mode, on the CPU.
         input_size: (H, W) in pixels of the images that it takes.
         logits: of a segmentor, see above.
+        dynamic: of a segmentor, take images of other multiples of :data:`MULTIPLE` pixels too.
 
     Raises:
         UsageError: the kind of model has no such form.
     """
 
-    def __init__(self, model: nn.Module, input_size: tuple[int, int], logits: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        input_size: tuple[int, int],
+        logits: bool = False,
+        dynamic: bool = False,
+    ) -> None:
         super().__init__()
         self.model, self.size = model, tuple(input_size)
         self.kind = kind_of(model)
@@ -51,13 +59,30 @@ class Graph(nn.Module):
             )
         if logits and self.task != LABEL_MAP:
             raise UsageError(f'--logits are of a segmentor; this model predicts {self.task}')
-        self.logits = logits
+        if dynamic and self.task != LABEL_MAP:
+            raise UsageError(
+                f'--dynamic is of a segmentor; this model predicts {self.task}, at the size of '
+                '--shape H W'
+            )
+        if dynamic and any(isinstance(part, ElasticBackbone) for part in model.modules()):
+            raise UsageError(
+                f'--dynamic: the attention of {type(model.backbone).__name__} is laid out for one '
+                'size of image (windows, tables of positions): give that, --shape H W'
+            )
+        self.logits, self.dynamic = logits, dynamic
         self.masks = mask_form(model) if self.task == BOXES else None
         self.normalisation = normalisation(model)
+        divisor = self.normalisation.divisor
+        if dynamic and (MULTIPLE % divisor or any(side % MULTIPLE for side in self.size)):
+            raise UsageError(
+                f'--dynamic: height and width are multiples of {MULTIPLE}; --shape is '
+                f'{self.size[0]} {self.size[1]}, and the preprocessor pads to multiples of '
+                f'{divisor}: give --shape {" ".join(str(-(-s // 32) * 32) for s in self.size)}'
+                + (', and set its size_divisor to 32' if MULTIPLE % divisor else '')
+            )
         for name in ('mean', 'std'):
             values = torch.tensor(getattr(self.normalisation, name)).view(3, 1, 1)
             self.register_buffer(name, values, persistent=False)
-        self.run = self.kind.prediction_fn(model, self.padded)
 
     @property
     def padded(self) -> tuple[int, int]:
@@ -80,7 +105,9 @@ class Graph(nn.Module):
             x = x.flip(1)
         x = (x - self.mean) / self.std
         height, width = self.padded
-        if (height, width) != self.size:  # as OpenMMLab's preprocessors: right and below, by 0
+        if (
+            not self.dynamic and (height, width) != self.size
+        ):  # as OpenMMLab's preprocessors: right and below, by 0
             x = F.pad(x, (0, width - self.size[1], 0, height - self.size[0]))
         return x
 
@@ -88,9 +115,10 @@ class Graph(nn.Module):
         x = self.normalised(images)
         if self.task == BOXES:
             return detections(self.model, x, self.size)
+        run = self.kind.prediction_fn(self.model, tuple(x.shape[2:]))
         if self.task == CLASSES:
-            return self.run(self.model, x).softmax(1)
-        scores = self.run(self.model, x)[..., : self.size[0], : self.size[1]]
+            return run(self.model, x).softmax(1)
+        scores = run(self.model, x)[..., : images.shape[1], : images.shape[2]]
         if self.logits:
             return scores
         if scores.shape[1] == 1:  # one channel is a sigmoid's

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from nasvit_mm.deploy.exporting import missing_package
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.predictor import fitted, open_artefact, read_image
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, Torch, get_runtime
+from nasvit_mm.deploy.score import Score
 from nasvit_mm.deploy.timing import record
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import replacing_folder, sha256
@@ -44,8 +46,10 @@ def make_artefact(
     precision: str = 'fp32',
     num_calibration: int = 128,
     batch: int | None = 1,
+    dynamic: bool = False,
     logits: bool = False,
     keep_float: tuple[str, ...] = (),
+    max_drop: float | None = None,
     force: bool = False,
 ) -> Artefact:
     """Write the model of a config as an artefact, and compare the two.
@@ -58,10 +62,14 @@ def make_artefact(
         size: (H, W) in pixels of the images that the graph takes.
         name: of the config, for the card.
         precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
-        num_calibration: training images by which int8 ranges are chosen.
+        num_calibration: training images by which int8 ranges are chosen, and validation images at
+            most by which ``max_drop`` is measured.
         batch: images at once; None: any number.
+        dynamic: of a segmentor, take images of other sizes than ``size`` too.
         logits: of a segmentor, give logits instead of a label map.
         keep_float: operations of the graph that stay in float in int8, by their names.
+        max_drop: of the metric of validation images: operations are left in float, those whose
+            int8 form costs most first, until int8 loses no more; None: whatever it loses.
         force: write over another artefact.
 
     Raises:
@@ -69,12 +77,16 @@ def make_artefact(
             does not run the precision, or the folder holds something else.
     """
     runtime, int8 = get_runtime(to), precision == 'int8'
-    check_target(runtime, precision, batch, num_calibration, to)
+    check_target(runtime, precision, batch, dynamic, num_calibration, to)
+    if max_drop is not None:
+        check_number('--max-drop', max_drop, low=0)
+        if not int8 or logits:
+            raise UsageError('--max-drop is of the metric of an int8 artefact: --int8, no --logits')
     out = Path(out)
     check_out(out, force)
     model = build_model(cfg)
     found = load_weights(model, weights, cfg)
-    graph = Graph(model, size, logits).eval()
+    graph = Graph(model, size, logits, dynamic).eval()
     meta = _meta(cfg, found)
     fit, fill = fit_of(cfg, graph.task), filling(graph)
     images = calibration_images(cfg, size, fit, fill, num_calibration if int8 else COMPARED, int8)
@@ -87,9 +99,13 @@ def make_artefact(
         nasvit_mm=__version__,
         torch=torch.__version__,
     )
-    if keep_float:
-        origin['kept_in_float'] = list(keep_float)
     names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
+    control = None
+    if max_drop is not None:
+
+        def control(artefact: Artefact) -> formats.Control:
+            return formats.Control(Score(cfg, artefact, len(images)), max_drop)
+
     with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
         artefact = write_artefact(
             graph,
@@ -102,6 +118,7 @@ def make_artefact(
             origin,
             meta,
             keep_float=keep_float,
+            control=control,
         )
         artefact = record(artefact, compared(artefact, graph, images[:COMPARED]))
     return dataclasses.replace(artefact, folder=out)
@@ -120,6 +137,7 @@ def write_artefact(
     *,
     keep_float: Sequence[str] = (),
     correct: bool = True,
+    control: Callable[[Artefact], formats.Control] | None = None,
 ) -> Artefact:
     """Write the files of a graph into a folder; return what describes them, which is not written.
 
@@ -130,25 +148,25 @@ def write_artefact(
         meta: ``classes`` and ``palette``, where they are known.
         keep_float: operations that stay in float in int8.
         correct: of int8, correct biases, where NNCF can.
+        control: of int8, by the artefact that is being made: how much may be lost.
     """
     classes = list(map(str, meta.get('classes') or ()))
     about = {key: origin[key] for key in ('config', 'weights_sha256', 'nasvit_mm') if key in origin}
     about |= dict(task=graph.task, classes='\n'.join(classes))
-    int8, notes = precision == 'int8', {}
-    if int8:
-        notes['calibration_images'] = len(images)
-    files, more = _write(
-        graph, runtime, batch, folder, about, images if int8 else None, keep_float, correct
-    )
     mean, std = (_rgb(graph, getattr(graph.normalisation, key)) for key in ('mean', 'std'))
-    return Artefact(
+    artefact = Artefact(
         folder=folder,
         task=graph.task,
         runtime=runtime.name,
         version=runtime.version(),
         precision=precision,
         input=dict(
-            name='images', shape=[batch, *graph.size, 3], dtype='uint8', layout='NHWC', colour='RGB'
+            name='images',
+            shape=[batch, *((None, None) if graph.dynamic else graph.size), 3],
+            example=list(graph.size),
+            dtype='uint8',
+            layout='NHWC',
+            colour='RGB',
         ),
         outputs=_outputs(graph, batch),
         mean=mean,
@@ -157,8 +175,16 @@ def write_artefact(
         fill=filling(graph),
         classes=classes,
         palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
-        files={path.name: sha256(path) for path in files},
-        origin={**origin, **notes, **more},
+        files={},
+        origin=dict(origin),
+    )
+    quantise = None
+    if precision == 'int8':
+        limit = control and control(artefact)
+        quantise = partial(_quantised, images, runtime, keep_float, correct, limit)
+    files, notes = _write(graph, runtime, batch, folder, about, quantise)
+    return dataclasses.replace(
+        artefact, files={path.name: sha256(path) for path in files}, origin={**origin, **notes}
     )
 
 
@@ -168,7 +194,12 @@ def filling(graph: Graph) -> list[int]:
 
 
 def check_target(
-    runtime: type[Session], precision: str, batch: int | None, num_calibration: int, to: str
+    runtime: type[Session],
+    precision: str,
+    batch: int | None,
+    dynamic: bool,
+    num_calibration: int,
+    to: str,
 ) -> None:
     """Check that a runtime is here and can be written for, before the model is built.
 
@@ -188,6 +219,8 @@ def check_target(
         raise UsageError(f'writing ONNX needs {missing}: pip install "nasvit_mm[deploy]"')
     if runtime is LiteRt and batch != 1:
         raise UsageError('--batch: litert takes one image at once: --batch 1')
+    if runtime is LiteRt and dynamic:
+        raise UsageError('--dynamic: litert takes images of one size: --shape H W')
 
 
 def check_out(out: Path, force: bool) -> None:
@@ -294,16 +327,14 @@ def _write(
     batch: int | None,
     folder: Path,
     about: Mapping[str, str],
-    images: np.ndarray | None,
-    keep_float: Sequence[str],
-    correct: bool,
+    quantise: Callable[[Path, Path], dict[str, Any]] | None,
 ) -> tuple[list[Path], dict[str, Any]]:
     """Write the model files, the model first; return them, and what is to be said of them.
 
     Args:
         about: goes into the file.
-        images: to quantise by; None: the graph stays in float.
-        correct: biases of int8.
+        quantise: writes one file as another, and returns what is to be said; None: the graph
+            stays in float.
     """
     path = folder / f'model{runtime.suffix}'
     if runtime is LiteRt:
@@ -320,17 +351,41 @@ def _write(
         steps = [Path(between, 'model.onnx')]
         if runtime is OpenVino:
             steps.append(Path(between, path.name))
-        if images is None:
+        if quantise is None:
             steps[-1] = path
         formats.write_onnx(program, graph, steps[0], about)
         if runtime is OpenVino:
             formats.write_openvino(*steps, about)
-        if images is not None:
-            corrected = formats.quantise(
-                steps[-1], path, images, runtime, list(keep_float), correct
-            )
-            notes['bias_correction'] = 'by NNCF' if corrected else 'none: NNCF cannot here'
+        if quantise is not None:
+            notes = quantise(steps[-1], path)
     return [path, *([path.with_suffix('.bin')] if runtime is OpenVino else [])], notes
+
+
+def _quantised(
+    images: np.ndarray,
+    runtime: type[Session],
+    keep_float: Sequence[str],
+    correct: bool,
+    control: formats.Control | None,
+    path: Path,
+    target: Path,
+) -> dict[str, Any]:
+    """Quantise a file; return what is to be said of it."""
+    done = formats.quantise(path, target, images, runtime, list(keep_float), correct, control)
+    notes = dict(
+        calibration_images=len(images),
+        bias_correction='by NNCF' if done.corrected else 'none: NNCF cannot here',
+        kept_in_float=[*keep_float, *done.kept],
+    )
+    if control is not None:
+        notes['max_drop'] = dict(
+            metric=control.score.metric,
+            validation_images=len(control.score.images),
+            allowed=control.max_drop,
+            float=done.metrics[0],
+            int8=done.metrics[1],
+        )
+    return notes
 
 
 def _outputs(graph: Graph, batch: int | None) -> dict[str, Any]:
@@ -341,6 +396,9 @@ def _outputs(graph: Graph, batch: int | None) -> dict[str, Any]:
         name: dict(shape=[batch, *value.shape[1:]], dtype=str(value.dtype).partition('.')[2])
         for name, value in zip(graph.output_names, found, strict=True)
     }
+    if graph.dynamic:
+        for about in outputs.values():  # (N, H, W) or (N, classes, H, W)
+            about['shape'][-2:] = None, None
     if graph.masks is not None:
         outputs['masks'] |= dict(graph.masks._asdict(), input=list(graph.padded))
     return outputs

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nasvit_mm.deploy.artefact import BOXES, CLASSES, Artefact
 from nasvit_mm.deploy.graph import IMAGENET_MEAN, IMAGENET_STD
-from nasvit_mm.deploy.predictor import fitted, in_image, open_artefact, resized_labels
+from nasvit_mm.deploy.predictor import in_image, open_artefact, ready_for, resized_labels
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
 
@@ -26,7 +26,8 @@ class ArtefactModel(BaseModel):
     artefact's; predictions go back to the size of the images in their files.
 
     Args:
-        folder: the artefact.
+        folder: the artefact; the description of one, without files, runs by the function that the
+            attribute ``run`` is set to.
         threads: of the CPU; None: all that this process may use.
         device: as the runtime names it.
 
@@ -34,10 +35,15 @@ class ArtefactModel(BaseModel):
         UsageError: no artefact, or its runtime is missing.
     """
 
-    def __init__(self, folder: str, threads: int | None = None, device: str = 'cpu') -> None:
+    def __init__(
+        self, folder: str | Artefact, threads: int | None = None, device: str = 'cpu'
+    ) -> None:
         super().__init__(BaseDataPreprocessor())
-        self.artefact = Artefact.load(folder)
-        self.session = open_artefact(self.artefact, threads, device)
+        if isinstance(folder, Artefact):
+            self.artefact = folder
+        else:
+            self.artefact = Artefact.load(folder)
+            self.run = open_artefact(self.artefact, threads, device).run
         if 'logits' in self.artefact.outputs:
             raise UsageError(f'{folder} gives logits, which no metric takes: deploy a label map')
 
@@ -67,8 +73,8 @@ class ArtefactModel(BaseModel):
 
     def _run(self, image: Image.Image) -> tuple[dict[str, np.ndarray], Any, Any]:
         about = self.artefact
-        ready, scale = fitted(image, about.size, about.fit, about.fill)
-        found = self.session.run(np.repeat(ready[None], about.batch or 1, 0))
+        ready, scale = ready_for(about, image)
+        found = self.run(np.repeat(ready[None], about.batch or 1, 0))
         return {name: value[0] for name, value in found.items()}, image.size, scale
 
     def _set_labels(self, sample: Any, found: Mapping, size: Any, scale: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from nasvit_mm.deploy.artefact import BOXES, LABEL_MAP, PAD, Artefact
+from nasvit_mm.deploy.artefact import BOXES, LABEL_MAP, MULTIPLE, PAD, STRETCH, Artefact
 from nasvit_mm.deploy.pasting import pasted
 from nasvit_mm.deploy.runtimes import Session, get_runtime
 from nasvit_mm.errors import DataError, UsageError, first_line, printable
@@ -110,7 +110,7 @@ class Predictor:
         """
         given = read_image(image)
         about = self.artefact
-        ready, scale = fitted(given, about.size, about.fit, about.fill)
+        ready, scale = ready_for(about, given)
         batch = self.artefact.batch or 1
         found = self.session.run(np.repeat(ready[None], batch, 0))
         found = {name: value[0] for name, value in found.items()}
@@ -121,6 +121,14 @@ class Predictor:
         if self.artefact.task == BOXES:
             return in_image(found, about.outputs, given.size, scale)
         return found['scores']
+
+
+def ready_for(artefact: Artefact, image: Image.Image) -> tuple[np.ndarray, tuple[float, float]]:
+    """Bring an image to the size that an artefact takes, or to the nearest: see :func:`fitted`."""
+    if artefact.dynamic:
+        size = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in (image.height, image.width))
+        return fitted(image, tuple(size), STRETCH, artefact.fill)
+    return fitted(image, artefact.size, artefact.fit, artefact.fill)
 
 
 def fitted(

@@ -9,18 +9,20 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.deploy.program import load_program
 from nasvit_mm.errors import UsageError, unknown
+
+Run = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 class Session:
@@ -139,6 +141,16 @@ class OnnxRuntime(Session):
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
         return dict(zip(self.outputs, self.session.run(None, {self.input: images})))
 
+    @classmethod
+    def of_model(cls, model: Any) -> Run:
+        """Return a function of images by a model of the package onnx."""
+        session = cls.module().InferenceSession(
+            model.SerializeToString(), providers=['CPUExecutionProvider']
+        )
+        names = [output.name for output in session.get_outputs()]
+        (given,) = session.get_inputs()
+        return lambda images: dict(zip(names, session.run(None, {given.name: images})))
+
 
 class OpenVino(Session):
     """OpenVINO, on the CPU or another of its devices."""
@@ -159,12 +171,26 @@ class OpenVino(Session):
         if self.device.upper() == 'CPU':
             options['INFERENCE_NUM_THREADS'] = self.threads
         with readable(self.path):
-            self.compiled = core.compile_model(str(self.path), self.device.upper(), options)
-        self.outputs = [output.get_any_name() for output in self.compiled.outputs]
+            compiled = core.compile_model(str(self.path), self.device.upper(), options)
+        self._run = self.of_model(compiled)
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        found = self.compiled(images)
-        return {name: found[i] for i, name in enumerate(self.outputs)}
+        return self._run(images)
+
+    @classmethod
+    def of_model(cls, model: Any) -> Run:
+        """Return a function of images by a model of OpenVINO, compiled or not."""
+        module = cls.module()
+        if not isinstance(model, module.CompiledModel):
+            hint = {'INFERENCE_PRECISION_HINT': 'f32'}
+            model = module.Core().compile_model(model, 'CPU', hint)
+        names = [output.get_any_name() for output in model.outputs]
+
+        def run(images: np.ndarray) -> dict[str, np.ndarray]:
+            found = model(images)
+            return {name: found[i] for i, name in enumerate(names)}
+
+        return run
 
     @classmethod
     def check_precision(cls, precision: str) -> None:

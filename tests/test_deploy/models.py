@@ -45,6 +45,20 @@ def model(task: str) -> nn.Module:
     return built.eval()
 
 
+def convolutions() -> Config:
+    """Return the config of a small segmentor without attention."""
+    model = dict(
+        type='mmseg.EncoderDecoder',
+        data_preprocessor=dict(type='mmseg.SegDataPreProcessor', bgr_to_rgb=True),
+        backbone=dict(type='mmseg.ResNet', depth=18, base_channels=8, stem_channels=8),
+        decode_head=dict(
+            type='mmseg.FCNHead', in_channels=64, channels=16, num_classes=4, in_index=3
+        ),
+        test_cfg=dict(mode='whole'),
+    )
+    return Config(dict(model=model, default_scope='mmseg'))
+
+
 def weights(task: str, folder: Path) -> str:
     path = folder / 'weights.pth'
     torch.save(model(task).state_dict(), path)

@@ -68,6 +68,29 @@ class TestOfEveryTask:
         assert done.stdout.strip()
 
 
+@pytest.mark.nightly
+def test_a_machine_with_nothing_else_installed(tmp_path):
+    """In an environment of numpy, Pillow and the runtime, fetched from PyPI."""
+    made = make_artefact(
+        config('label map'), weights('label map', tmp_path), tmp_path / 'out', 'onnx', SIZE, name=''
+    )
+    Image.fromarray(images(1)[0]).save(tmp_path / 'a.png')
+    python = tmp_path / 'env/bin/python'
+    subprocess.run([sys.executable, '-m', 'venv', tmp_path / 'env'], check=True)
+    subprocess.run(
+        [python, '-m', 'pip', '-q', 'install', 'numpy', 'pillow', 'onnxruntime'], check=True
+    )
+    code = (
+        'import sys; from nasvit_mm import Predictor; '
+        f'print(Predictor({str(made.folder)!r})({str(tmp_path / "a.png")!r}).shape, '
+        "'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [python, '-c', code], env={'PYTHONPATH': str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == f'{SIZE} False', done.stderr
+
+
 def test_a_description_is_read_as_it_was_written(tmp_path):
     artefact = written(tmp_path, measured=dict(mIoU=50.0))
     assert Artefact.load(tmp_path) == artefact

@@ -6,13 +6,16 @@ import pytest
 import torch
 from mmengine.model import BaseModel, revert_sync_batchnorm
 
+from nasvit_mm.dense import build_model
 from nasvit_mm.deploy.boxes import check_held
+from nasvit_mm.deploy.formats import exported
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.pasting import pasted
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
+from tests.families import randomised
 from tests.test_dense.test_zoo import HEADS
-from tests.test_deploy.models import SIZE, images, model, samples
+from tests.test_deploy.models import SIZE, convolutions, images, model, samples
 from tests.zoo import ZOO, zoo_model
 
 
@@ -40,6 +43,40 @@ def test_boxes_are_those_of_mmdet(size):
         assert torch.equal(labels[i, :number].long(), wanted.labels)
         torch.testing.assert_close(scores[i, :number], wanted.scores)
         torch.testing.assert_close(boxes[i, :number], wanted.bboxes, atol=1e-3, rtol=1e-4)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(('number', 'size'), [(1, (64, 96)), (3, (96, 160))])
+def test_images_of_any_number_and_size(any_size, number, size):
+    built, program = any_size
+    given = images(number, size)
+    found = program(torch.from_numpy(given))
+    wanted = [sample.pred_sem_seg.data[0] for sample in built.test_step(samples(built, given))]
+    assert len(found.unique()) > 1
+    assert torch.equal(found.long(), torch.stack(wanted))
+
+
+@pytest.fixture(scope='module')
+def any_size():
+    torch.manual_seed(0)
+    built = randomised(build_model(convolutions())).eval()
+    torch.nn.init.normal_(built.decode_head.conv_seg.weight)
+    return built, exported(Graph(built, SIZE, dynamic=True).eval(), None).module()
+
+
+def test_attention_has_one_size():
+    with pytest.raises(UsageError, match='attention of NASViT is laid out for one size'):
+        Graph(model('label map'), SIZE, dynamic=True)
+
+
+def test_any_size_is_a_multiple_of_what_strides_divide():
+    with pytest.raises(UsageError, match='multiples of 32; --shape is 65 96.* --shape 96 96'):
+        Graph(build_model(convolutions()), (65, 96), dynamic=True)
+
+
+def test_boxes_have_one_size():
+    with pytest.raises(UsageError, match='--dynamic is of a segmentor; this model predicts boxes'):
+        Graph(model('boxes'), SIZE, dynamic=True)
 
 
 OF_ZOO = {  # heads of mmdet that choose in ways of their own

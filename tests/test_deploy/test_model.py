@@ -47,6 +47,23 @@ def test_a_label_map_has_the_size_of_the_image_in_its_file(model_of):
     assert (labels[0, :, 48:] == 7).all()
 
 
+def test_a_model_of_any_size_sees_the_image_at_the_nearest(model_of):
+    from mmseg.structures import SegDataSample
+
+    seen = []
+
+    def run(images):
+        seen.append(images.shape)
+        return dict(label_map=images[..., 0])
+
+    model = model_of(run, input=dict(shape=[1, None, None, 3], example=[32, 48]))
+    image = np.zeros((30, 70, 3), np.uint8)
+    image[:, 35:, 0] = 7
+    (sample,) = model.test_step(batch(image, SegDataSample, ori_shape=(30, 70)))
+    assert seen == [(1, 32, 64, 3)]
+    assert (sample.pred_sem_seg.data[0] == torch.from_numpy(image[..., 0])).float().mean() > 0.95
+
+
 def test_boxes_are_of_the_image_in_its_file(model_of):
     from mmdet.structures import DetDataSample
 

@@ -15,6 +15,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from nasvit_mm import get_space
+from nasvit_mm.apis import deploy
 from nasvit_mm.data import seed_everything
 from nasvit_mm.demo_data import write_ade20k
 from nasvit_mm.dense import build_model, standalone
@@ -187,6 +188,23 @@ def test_what_is_exported_is_what_was_searched(files, tmp_path):
     assert 'not the one that was searched' in done.warnings[0]
     assert f'the search had mIoU {found["mIoU"] + 1:.6g}: data' in done.warnings[1]
     assert 'NOT the one that was searched' in (tmp_path / 'other/README.md').read_text()
+
+
+@pytest.mark.slow
+def test_what_is_exported_is_deployed(files, tmp_path):
+    plan = read_search(search(files, files['config'], tmp_path))
+    arch = plan.problem.space.smallest
+    choice = Choice(arch, '0', {'candidate': 0}, plan.evaluators[0].build()(arch))
+    export_choice(plan, choice, tmp_path / 'out', (64, 96))
+    made = deploy(
+        tmp_path / 'out/config.py',
+        tmp_path / 'out/weights.pth',
+        tmp_path / 'deployed',
+        to='torch',
+        shape=(64, 96),
+    )
+    assert made.measured['equal_labels'] == 1
+    assert made.classes[0] == 'wall'
 
 
 def test_a_supernet_of_another_model_than_the_task(files, tmp_path):

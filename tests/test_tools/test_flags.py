@@ -114,6 +114,18 @@ RUNS = (
     ),
     Run('deploy', '{config} {trained} --to onnx --out {out}/a --bf16', r'fp32, int8, not bf16', 2),
     Run(
+        'deploy',
+        '{config} {trained} --to onnx --out {out}/a --shape 64 96 --dynamic',
+        r'attention of NASViT is laid out for one size',
+        2,
+    ),
+    Run(
+        'deploy',
+        '{config} {trained} --to onnx --out {out}/a --max-drop 1',
+        r'--max-drop is of the metric of an int8 artefact: --int8',
+        2,
+    ),
+    Run(
         'convert',
         'vitas_twins {timm} {out}/twins.pth --arch twins_svt_small --phase 0 --debug',
         r'24\.06 M numbers',

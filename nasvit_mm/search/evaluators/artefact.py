@@ -69,7 +69,7 @@ class ArtefactEvaluator(SupernetEvaluator):
         self.size = read_size(input_size)
         if self.size is None:
             raise UsageError('evaluator.input_size = None, expected (height, width)')
-        check_target(self.runtime, precision, 1, calibrate, runtime)
+        check_target(self.runtime, precision, 1, False, calibrate, runtime)
         super().__init__(space, config, checkpoint, **kwargs)
         self._images = None
 

@@ -1,0 +1,82 @@
+"""int8 within a drop: what costs most stays in float, and is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasvit_mm.deploy.formats import Control, quantise
+from nasvit_mm.deploy.runtimes import OpenVino
+from nasvit_mm.errors import UsageError
+
+openvino = pytest.importorskip('openvino')
+pytest.importorskip('nncf')
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
+
+
+class Likeness:
+    """How like the outputs are to those of the graph in float, in percent."""
+
+    metric, images = 'likeness', list(range(len(IMAGES)))
+
+    def __init__(self, path: Path) -> None:
+        run = OpenVino(path, threads=1).run
+        self.wanted = [run(image[None])['scores'].copy() for image in IMAGES]
+
+    def __call__(self, run: Callable, indices: Iterable[int]) -> float:
+        lost = [
+            np.abs(run(IMAGES[i][None])['scores'] - self.wanted[i]).mean()
+            / np.abs(self.wanted[i]).mean()
+            for i in indices
+        ]
+        return 100 * (1 - float(np.mean(lost)))
+
+
+@pytest.fixture
+def graph(tmp_path) -> Path:
+    """Two convolutions; the second sees one channel that hides the others from 8 bits."""
+    rng, ops = np.random.default_rng(0), openvino.opset13
+    images = ops.parameter([1, 16, 16, 3], np.uint8, name='images')
+    x = ops.transpose(ops.convert(images, 'f32'), [0, 3, 1, 2])
+    channels = np.ones((1, 8, 1, 1), np.float32)
+    channels[0, 0] = 1e4
+    second = rng.normal(size=(8, 8, 3, 3)).astype(np.float32)
+    second[:, 0] = 0
+    for name, weight in (
+        ('first', rng.normal(size=(8, 3, 3, 3)).astype(np.float32)),
+        ('second', second),
+    ):
+        x = ops.convolution(x, weight, [1, 1], [1, 1], [1, 1], [1, 1], name=name)
+        x = ops.multiply(x, channels) if name == 'first' else x
+    model = openvino.Model([x], [images])
+    model.outputs[0].set_names({'scores'})
+    openvino.save_model(model, str(tmp_path / 'model.xml'), compress_to_fp16=False)
+    return tmp_path / 'model.xml'
+
+
+def test_what_costs_most_stays_in_float(graph):
+    score, target = Likeness(graph), graph.with_name('int8.xml')
+    done = quantise(graph, target, IMAGES, OpenVino, [], Control(score, 5.0))
+    assert done.kept == ['second']
+    lost = score(OpenVino(target, threads=1).run, score.images)
+    assert done.metrics == pytest.approx((100, lost), abs=1e-3)
+    assert lost >= 95
+    quantise(graph, target, IMAGES, OpenVino, [])
+    assert score(OpenVino(target, threads=1).run, score.images) < 90
+
+
+def test_a_drop_that_cannot_be_held(graph):
+    class Worse(Likeness):
+        calls = 0
+
+        def __call__(self, run, indices):
+            self.calls += 1
+            return -float(self.calls)  # whatever is kept in float, it is worse than before
+
+    with pytest.raises(UsageError, match='--max-drop 0.5: likeness of 4 validation images is'):
+        quantise(
+            graph, graph.with_name('int8.xml'), IMAGES, OpenVino, [], Control(Worse(graph), 0.5)
+        )
