@@ -21,7 +21,7 @@ pytest.importorskip('onnx')
 class Half(nn.Module):
     """A graph with an output."""
 
-    size, output_names = (8, 8), ('label_map',)
+    size, output_names, dynamic = (8, 8), ('label_map',), False
 
     def __init__(self) -> None:
         super().__init__()

@@ -59,7 +59,7 @@ def graph(tmp_path) -> Path:
 
 def test_what_costs_most_stays_in_float(graph):
     score, target = Likeness(graph), graph.with_name('int8.xml')
-    done = quantise(graph, target, IMAGES, OpenVino, [], Control(score, 5.0))
+    done = quantise(graph, target, IMAGES, OpenVino, [], control=Control(score, 5.0))
     assert done.kept == ['second']
     lost = score(OpenVino(target, threads=1).run, score.images)
     assert done.metrics == pytest.approx((100, lost), abs=1e-3)
@@ -78,5 +78,10 @@ def test_a_drop_that_cannot_be_held(graph):
 
     with pytest.raises(UsageError, match='--max-drop 0.5: likeness of 4 validation images is'):
         quantise(
-            graph, graph.with_name('int8.xml'), IMAGES, OpenVino, [], Control(Worse(graph), 0.5)
+            graph,
+            graph.with_name('int8.xml'),
+            IMAGES,
+            OpenVino,
+            [],
+            control=Control(Worse(graph), 0.5),
         )

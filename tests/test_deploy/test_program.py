@@ -27,7 +27,7 @@ RUNS = "exec(\"open('ran', 'w')\")"
 class Small(torch.nn.Module):
     """Two outputs, a buffer, and a size that is free."""
 
-    size = (16, 24)
+    size, dynamic = (16, 24), False
 
     def __init__(self) -> None:
         super().__init__()
