@@ -287,7 +287,7 @@ def test_a_second_run_reads_no_file(folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr('nasvit_mm.data.label_maps.read_header', no)
     assert look(dataset(folder), PassCache(folder / 'work'))[0] == counts
     Image.fromarray(LABELS * 0).save(folder / 'ann/a.png')
-    with pytest.raises(AssertionError, match='read again'):
+    with pytest.raises(DataError, match='read again'):
         look(dataset(folder), PassCache(folder / 'work'))
 
 

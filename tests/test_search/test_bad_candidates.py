@@ -85,8 +85,9 @@ def test_a_worker_that_never_gets_ready_is_ended(tmp_path, monkeypatch):
     monkeypatch.setattr('nasvit_mm.search.evaluators.workers.STARTING', LIMIT)
     monkeypatch.setattr(Toy, '__init__', lambda *args, **kwargs: time.sleep(1000))
     reason = r'none of 12 .*its worker process was not ready after 0\.3 s'
+    new = dict(TOY, log=str(tmp_path / 'log'))  # which no test before has built, to be forked with
     with closing(workers(4, LIMIT / 2)) as backend, pytest.raises(UsageError, match=reason):
-        run(tmp_path, backend=backend)
+        run(tmp_path, evaluator=new, backend=backend)
 
 
 @pytest.mark.parametrize('harm', ['raise', 'exit'])
