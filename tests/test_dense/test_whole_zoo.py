@@ -52,7 +52,11 @@ LEFT_OUT = {
         'ld': 'fetches its teacher',
         'cascade_rpn/cascade-rpn_r50-caffe_fpn_1x_coco.py': 'mmdet cannot build its head',
         'clrnet': 'names a preprocessor that mmdet does not have',
-        'simple_copy_paste': 'mmcv builds its norms (MMSyncBN) in several processes only',
+        'nas_fcos': 'torch refuses its batch norms, of eps=0',
+        **dict.fromkeys(
+            ['simple_copy_paste', 'strong_baselines'],
+            'mmcv builds their norms (MMSyncBN) in several processes only',
+        ),
         'rtmdet/rtmdet_l_swin_b_4xb32-100e_coco.py': (
             'the norms of its neck have 32 groups, of which our widths are no multiples'
         ),
