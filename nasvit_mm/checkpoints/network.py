@@ -16,6 +16,7 @@ from nasvit_mm.checkpoints.lay_in import adopt_rules, lay_in
 from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
 from nasvit_mm.config import config_parts, own_kind, parsed_config
 from nasvit_mm.errors import ArchitectureError, UsageError, shown_path
+from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import Arch, Space, find_model, get_space, how_to_get, list_models, weights_of
 
 WEIGHTS = 'weights.pth'  # of an export's folder
@@ -84,7 +85,11 @@ def _ours(found: Checkpoint) -> dict[str, torch.Tensor] | None:
 def _converted(
     given: str, space: Space, found: Checkpoint, arch: Arch | None, phase: int
 ) -> dict[str, torch.Tensor]:
-    """Return the weights of the authors' file under our names."""
+    """Return the weights of the authors' file under our names; of a family that has none as they
+    are.
+    """
+    if FAMILIES[space.name].converter is None:
+        return _plain(found.state)
     try:
         return convert_official(space, found.content, arch, phase)
     except ValueError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -85,7 +85,7 @@ def system_errors(path: Path) -> Iterator[None]:
 def write_openvino(onnx: Path, path: Path, about: Mapping[str, str]) -> None:
     """Write an ONNX file as OpenVINO's ``.xml`` and ``.bin``."""
     openvino = OpenVino.module()
-    model = openvino.Core().read_model(str(onnx))
+    model = OpenVino.core().read_model(str(onnx))
     for key, value in about.items():
         model.set_rt_info(value, ['nasvit_mm', key])
     with system_errors(path):
@@ -156,9 +156,10 @@ def quantise(
         )
         advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not corrected)
         read, write, item = _file_of(runtime)
+        alone = runtime.others_cores() if runtime is OpenVino else nullcontext()
         data = nncf.Dataset([item(image[None]) for image in images])
         try:
-            with quiet(progress=True):
+            with quiet(progress=True), alone:
                 if control is None:
                     model = nncf.quantize(read(path), data, advanced_parameters=advanced, **options)
                     done = Quantised(corrected)
@@ -186,7 +187,7 @@ def _file_of(runtime: type[Session]) -> tuple[Callable, Callable, Callable]:
             with system_errors(path):
                 openvino.save_model(model, str(path), compress_to_fp16=False)
 
-        return lambda path: openvino.Core().read_model(str(path)), save, lambda image: image
+        return lambda path: OpenVino.core().read_model(str(path)), save, lambda image: image
     import onnx
 
     return onnx.load, lambda model, path: onnx.save(model, str(path)), lambda x: {'images': x}

@@ -6,11 +6,14 @@ for; one that is missing is one sentence with the command that installs it.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -152,6 +155,12 @@ class OnnxRuntime(Session):
         return lambda images: dict(zip(names, session.run(None, {given.name: images})))
 
 
+class _SignalStack(ctypes.Structure):
+    """``stack_t`` of Linux."""
+
+    _fields_ = (('pointer', ctypes.c_void_p), ('flags', ctypes.c_int), ('size', ctypes.c_size_t))
+
+
 class OpenVino(Session):
     """OpenVINO, on the CPU or another of its devices."""
 
@@ -160,7 +169,7 @@ class OpenVino(Session):
     precisions = ('fp32', 'bf16', 'int8')
 
     def load(self, module: ModuleType) -> None:
-        core = module.Core()
+        core = self.core()
         if self.device.upper() not in core.available_devices:
             raise UsageError(
                 f'OpenVINO has no device {self.device!r} here, it has '
@@ -178,12 +187,40 @@ class OpenVino(Session):
         return self._run(images)
 
     @classmethod
+    @cache
+    def core(cls) -> Any:
+        """Return OpenVINO's core, one for the process, which lives as long.
+
+        A core sets the stack of signal handlers to memory of its own, and at its end to that of
+        the core before it, though that may be gone: the next signal would end the process.
+        """
+        core = cls.module().Core()
+        core.get_property('CPU', 'FULL_DEVICE_NAME')  # loads the plugin that does so
+        return core
+
+    @classmethod
+    @contextmanager
+    def others_cores(cls) -> Iterator[None]:
+        """Let others make and end cores of their own; then set the stack of signal handlers back to
+        that of :meth:`core`.
+        """
+        cls.core()
+        before = _SignalStack()
+        system = ctypes.CDLL(None)
+        system.sigaltstack(None, ctypes.byref(before))
+        try:
+            yield
+        finally:
+            gc.collect()  # a core that ends later would set it once more
+            system.sigaltstack(ctypes.byref(before), None)
+
+    @classmethod
     def of_model(cls, model: Any) -> Run:
         """Return a function of images by a model of OpenVINO, compiled or not."""
         module = cls.module()
         if not isinstance(model, module.CompiledModel):
             hint = {'INFERENCE_PRECISION_HINT': 'f32'}
-            model = module.Core().compile_model(model, 'CPU', hint)
+            model = cls.core().compile_model(model, 'CPU', hint)
         names = [output.get_any_name() for output in model.outputs]
 
         def run(images: np.ndarray) -> dict[str, np.ndarray]:
