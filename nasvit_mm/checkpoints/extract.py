@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from nasvit_mm.backbones import ClassifierForward, ElasticBackbone
+from nasvit_mm.backbones import ClassifierForward, ElasticBackbone, image_channels
 from nasvit_mm.nn import recorded_takes, take
 
 Elastic = ElasticBackbone | ClassifierForward  # plain, or a model of mmengine
@@ -63,8 +63,8 @@ def used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
     try:
         supernet.eval()
         supernet.set_arch(arch, phase)
-        side = 64
-        probe = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
+        shape = (1, image_channels(supernet), 64, 64)
+        probe = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
         with torch.no_grad(), recorded_takes() as taken:
             supernet(probe)
     finally:
