@@ -8,13 +8,12 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from mmengine.model import BaseModule
-from mmengine.registry import MODELS as ROOT
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from nasvit_mm.backbones.block import Block
 from nasvit_mm.config import plain_types
+from nasvit_mm.engine import ROOTS, BaseModule
 from nasvit_mm.errors import ArchitectureError, UsageError, check_number, unknown
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
@@ -44,8 +43,8 @@ class Tap(nn.Module):
 def register_backbone(kind: type[ElasticBackbone]) -> type[ElasticBackbone]:
     """Register a backbone, also in OpenMMLab's root registry if its bare name is free there."""
     MODELS.register_module(module=kind)
-    if ROOT.module_dict.get(kind.__name__) is None:
-        ROOT.register_module(module=kind)
+    if ROOTS is not None and ROOTS.MODELS.module_dict.get(kind.__name__) is None:
+        ROOTS.MODELS.register_module(module=kind)
     return kind
 
 

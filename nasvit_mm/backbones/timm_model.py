@@ -7,15 +7,12 @@ from typing import Any
 
 import numpy as np
 import timm
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import FeatureInfo
 from torch import nn
 
 from nasvit_mm.backbones.base import ElasticBackbone
 from nasvit_mm.family import FAMILIES
-from nasvit_mm.spaces import Arch, Space, get_space, weights_of
-
-EVALUATED = dict(input_size=(3, 224, 224), crop_pct=0.875)  # 256, centre crop 224: the papers'
+from nasvit_mm.spaces import EVALUATED, Arch, Space, get_space, weights_of
 
 
 class AroundBackbone:
@@ -132,15 +129,7 @@ def images_of(name: str) -> Mapping[str, Any]:
     entry = None if ':' in name else weights_of(name)
     if entry is not None and 'timm' in entry:
         return timm.models.get_pretrained_cfg(entry['timm']).to_dict()
-    return dict(
-        EVALUATED,
-        num_classes=1000,
-        interpolation='bicubic',
-        crop_mode='center',
-        mean=IMAGENET_DEFAULT_MEAN,
-        std=IMAGENET_DEFAULT_STD,
-        fixed_input_size=False,
-    )
+    return EVALUATED
 
 
 class ElasticFeatures(TimmModel, nn.Module):

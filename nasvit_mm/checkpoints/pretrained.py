@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone
@@ -19,6 +18,7 @@ from nasvit_mm.checkpoints.extract import extract_state
 from nasvit_mm.checkpoints.input_channels import adapt_input
 from nasvit_mm.checkpoints.network import Network, lay_network_in, read_network
 from nasvit_mm.checkpoints.reading import read_checkpoint
+from nasvit_mm.engine import print_log
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import WEIGHT_INITIALIZERS
 from nasvit_mm.spaces import Arch, Space, get_space, list_models
@@ -156,10 +156,10 @@ def _of_network(module: nn.Module, network: Network) -> tuple[dict[str, Any], st
         state = {
             k.removeprefix('backbone.'): v for k, v in state.items() if k.startswith('backbone.')
         }
-    state = adapt_input(module, state, network.given)
     if network.arch is not None or not module.space.is_single:
-        return state, ''
+        return adapt_input(module, state, network.given), ''
     supernet = _supernet_of(module, network.space, state)
+    state = adapt_input(supernet, state, network.given)
     missing = [k for k in supernet.state_dict() if k not in state]
     new = tuple(getattr(module, 'new_weights', ()))
     if [k for k in missing if not k.startswith(new)]:
