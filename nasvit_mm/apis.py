@@ -35,6 +35,7 @@ from nasvit_mm.dense import (
     check_channels,
     check_checkpoint_fits,
     check_model,
+    check_preprocessor,
     check_pretrained,
     count,
     input_size,
@@ -327,6 +328,7 @@ def _runner(cfg: Config) -> Runner:
         cfg.experiment_name = f'{name}_{number}'
         if cfg.get('visualizer'):
             cfg.visualizer.name = f'{cfg.visualizer.get("name", "visualizer")}_{number}'
+    check_preprocessor(cfg)
     with short_console():
         runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     log = Path(runner.log_dir, f'{runner.timestamp}.log')
