@@ -23,6 +23,7 @@ from nasvit_mm.dense import (
     warn_of_nothing,
 )
 from nasvit_mm.runtime import (
+    DrawCurves,
     RefitSchedule,
     StopAtNaN,
     check_epochs,
@@ -133,6 +134,7 @@ def train(
         warn_of_unmatched(cfg, runner.model)
         check_epochs(runner, fit_schedule)
         runner.register_hook(StopAtNaN())
+        runner.register_hook(DrawCurves())
         if resume:
             check_checkpoint_fits(runner.model, resume, cfg, checkpoint=checkpoint)
             differing += differing_processes(checkpoint.meta)

@@ -92,5 +92,6 @@ def test_a_training_on_four_channels(tmp_path, monkeypatch) -> None:
     cfg.train_cfg.update(max_iters=2, val_interval=2)
     cfg.param_scheduler = []
     runner = train(cfg, work_dir=tmp_path / 'out')
+    assert (tmp_path / 'out/curves.png').is_file()
     assert runner.model.backbone.stem.weight.shape[1] == 4
     assert list((tmp_path / 'out').glob('*.pth'))
