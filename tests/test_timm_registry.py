@@ -106,3 +106,11 @@ def test_networks_and_weights_need_no_mm_package(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('needs mmengine, which is not installed') == 2
+
+
+def test_mmsegs_own_wrapper_of_timm_takes_them():
+    from mmseg.models import TIMMBackbone
+
+    options = dict(features_only=True, out_indices=(1, 2, 3), pretrained=False)
+    net = TIMMBackbone('nasvit_min', in_channels=4, **options)
+    assert [m.shape[1] for m in net(torch.zeros(1, 4, 64, 64))] == [32, 64, 160]

@@ -101,11 +101,7 @@ class ElasticClassifier(ClassifierForward, TimmModel, nn.Module):
             global_pool: None or ``'avg'``; every family pools in its own way.
         """
         check_number('num_classes', num_classes, low=0, whole=True)
-        if global_pool not in (None, 'avg'):
-            raise UsageError(
-                f'global_pool = {global_pool!r}: the pooling is part of the network; leave it out, '
-                'and take forward_features for what is not pooled'
-            )
+        _check_pool(global_pool)
         self.head.reset(num_classes)
 
 
@@ -169,6 +165,7 @@ def create_model(
         raise UsageError('out_indices belongs to features_only=True: a classifier gives logits')
     kwargs.setdefault('in_channels', in_chans)  # which some call it
     dropout = kwargs.pop('drop_rate', dropout)
+    _check_pool(kwargs.pop('global_pool', None))
     backbone = backbone_type(
         'supernet' if arch is None else arch, space, out_indices=indices, **kwargs
     )
@@ -187,6 +184,14 @@ def create_model(
         )
         load(model.backbone if features_only else model)
     return model
+
+
+def _check_pool(global_pool: str | None) -> None:
+    if global_pool not in (None, 'avg'):
+        raise UsageError(
+            f'global_pool = {global_pool!r}: the pooling is part of the network; leave it out, and '
+            'take forward_features, or features_only=True, for what is not pooled'
+        )
 
 
 def _indices(out_indices: int | Sequence[int] | None, num_outputs: int) -> tuple[int, ...]:

@@ -157,6 +157,7 @@ def test_what_makes_no_sense(space):
         (dict(num_classes=-1), 'num_classes = -1'),
         (dict(in_chans=0), 'in_channels = 0'),
         (dict(out_indices=(1,)), 'features_only=True'),
+        (dict(global_pool=''), "global_pool = ''"),
         (dict(features_only=True, out_indices=9), 'out_indices = 9'),
     ):
         with pytest.raises(UsageError, match=message):

@@ -13,7 +13,8 @@ from PIL import Image
 
 from nasvit_mm.apis import train
 from nasvit_mm.backbones import ElasticFeatures
-from nasvit_mm.dense import CheckData, build_model, check_preprocessor, count_model
+from nasvit_mm.dense import CheckData, build_model, check_preprocessor, count_model, searched_model
+from nasvit_mm.deploy.latency_table import about_task
 from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.family import FAMILIES
 
@@ -64,6 +65,15 @@ def test_images_of_other_channels_than_the_backbone_takes(found, kind) -> None:
     batch = dict(inputs=[torch.zeros(found, 8, 8)], data_samples=[sample])
     with pytest.raises(DataError, match=rf"a.png is loaded with {found} .* 4.*'{kind}'"):
         CheckData().before_train_iter(SimpleNamespace(model=ElasticFeatures(net)), 0, batch)
+
+
+def test_a_search_counts_the_channels_of_the_images() -> None:
+    four, three = (searched_model(config(n, **NONE)) for n in (4, 3))
+    arch, size = four.space.arch('nasvit_min'), (64, 96)
+    cost = four.total(four.space.genes([arch]), size)
+    model = count_model(build_model(four.config(arch)), size)
+    assert (cost.macs[0], cost.params[0]) == (model.total_macs, model.total_params)
+    assert about_task(four, size) != about_task(three, size)  # of tables of latencies
 
 
 @pytest.mark.slow
