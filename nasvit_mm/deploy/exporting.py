@@ -8,6 +8,11 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.onnx import ONNXProgram
 
 from nasvit_mm.errors import debugging, first_line
 
@@ -38,6 +43,28 @@ def quiet(progress: bool = False) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def onnx_program(
+    network: nn.Module, inputs: tuple[Tensor, ...], dynamic_shapes: Any = None, **names: Any
+) -> ONNXProgram:
+    """Return torch's ONNX program of a network.
+
+    It is traced by ``torch.export`` first: while ``torch.onnx`` traces, the box coders and NMS of
+    mmdet take ways of their own, which import what mmdet has no longer.
+
+    Args:
+        network: in evaluation mode.
+        inputs: examples, of the sizes that the graph takes where ``dynamic_shapes`` says nothing.
+        dynamic_shapes: as of ``torch.export.export``.
+        names: ``input_names`` and ``output_names``.
+
+    Raises:
+        Exception: whatever torch and the network's own code raise.
+    """
+    with torch.no_grad():
+        program = torch.export.export(network, inputs, dynamic_shapes=dynamic_shapes)
+    return torch.onnx.export(program, dynamo=True, verbose=False, **names)
 
 
 def missing_package(*names: str) -> str:

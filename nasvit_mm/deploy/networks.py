@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from nasvit_mm.backbones import Block
 from nasvit_mm.dense import SearchedModel, Size, build_model
-from nasvit_mm.deploy.exporting import quiet, reason
+from nasvit_mm.deploy.exporting import onnx_program, quiet, reason
 from nasvit_mm.deploy.latency_table import block_key
 from nasvit_mm.deploy.onnx import Logits
 from nasvit_mm.errors import UsageError
@@ -122,9 +122,9 @@ def exported(network: nn.Module, shapes: Sequence[tuple[int, ...]]) -> Any:
         UsageError: no graph holds what it does.
     """
     try:
-        with quiet(progress=True), torch.no_grad():
+        with quiet(progress=True):
             inputs = tuple(torch.randn(shape) for shape in shapes)
-            program = torch.onnx.export(network.eval(), inputs, dynamo=True, verbose=False)
+            program = onnx_program(network.eval(), inputs)
     except Exception as error:  # torch.export raises what the model's code does, and more
         raise UsageError(f'cannot be exported as a graph ({reason(error)})') from error
     model = program.model_proto

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nasvit_mm.backbones import image_channels
 from nasvit_mm.dense import kind_of
-from nasvit_mm.deploy.exporting import LARGEST_BATCH, quiet, reason
+from nasvit_mm.deploy.exporting import LARGEST_BATCH, onnx_program, quiet, reason
 from nasvit_mm.errors import UsageError
 from nasvit_mm.files import replacing
 
@@ -93,14 +93,12 @@ def _exported(logits: nn.Module, images: Tensor, free: bool) -> Any:
     batch = torch.export.Dim('batch', min=1, max=LARGEST_BATCH)
     try:
         with quiet():
-            program = torch.onnx.export(
+            program = onnx_program(
                 logits,
                 (images,),
-                dynamo=True,
+                ({0: batch},) if free else None,
                 input_names=['pictures'],
                 output_names=['logits'],
-                dynamic_shapes=({0: batch},) if free else None,
-                verbose=False,
             )
     except Exception as error:  # whatever the tracer meets in a model of anybody's
         return error

@@ -54,3 +54,15 @@ def test_an_export_that_fails_loses_no_figures(tmp_path: Path) -> None:
     assert list(found['backends']) == ['pytorch'] and found['difference'] is None
     with pytest.raises(UsageError, match='onnxruntime: not exportable: '):
         benchmark_model(Decides().eval(), SIZE, ['onnxruntime'], rounds=1)
+
+
+class AsksWhoTraces(PerImage):
+    """Takes a way of its own where torch.onnx traces, as mmdet's box coders do; it is broken."""
+
+    def forward(self, inputs, mode='tensor'):
+        assert not torch.onnx.is_in_onnx_export()
+        return super().forward(inputs)
+
+
+def test_ways_for_an_older_exporter_are_not_taken(tmp_path: Path) -> None:
+    assert export_onnx(AsksWhoTraces().eval(), SIZE, tmp_path / 'x.onnx').is_file()

@@ -222,6 +222,24 @@ def test_an_evaluator_that_cannot_be_built_is_named(error, monkeypatch, tmp_path
             run(tmp_path, resume=True, backend=backend)
 
 
+KEPT = []
+
+
+def leave_workers() -> None:
+    """End with a worker that nobody has closed, and that is still referred to."""
+    KEPT.append(workers(1))
+    list(KEPT[0].run((spec(),), [problem().space.smallest.to_dict()]))
+
+
+def test_workers_that_were_not_closed_do_not_keep_python_from_ending():
+    process = FORK.Process(target=leave_workers)
+    process.start()
+    process.join(60)
+    ended = process.exitcode
+    process.kill()
+    assert ended == 0
+
+
 def test_ctrl_c_is_no_candidates_failure(monkeypatch, tmp_path):
     def interrupt(self, arch):
         raise KeyboardInterrupt

@@ -26,6 +26,7 @@ class Client:
 
     def __init__(self, *workers: str) -> None:
         self.workers, self.restarted = workers, None
+        self.futures: list[Future] = []
 
     def get_executor(self, pure: bool) -> None:
         assert not pure
@@ -38,6 +39,7 @@ class Client:
 
     def restart_workers(self, workers: list[str], timeout: float) -> None:
         self.restarted = workers
+        assert all(future.cancelled() for future in self.futures)
 
 
 def hung(*_: Any, **__: Any) -> None:
@@ -89,7 +91,7 @@ def test_new_workers_get_ready_before_the_time_of_a_candidate_begins() -> None:
         cluster.prepare(('spec',))
         assert sorted(asked) == list(new)
         asked.clear()
-    cluster.free(1)
+    cluster.free([])
     cluster.prepare(('spec',))
     assert asked == client.restarted == ['a']
 
@@ -109,14 +111,15 @@ def test_candidates_that_wait_for_a_worker_are_not_late(monkeypatch: pytest.Monk
 
 
 def test_workers_that_hang_are_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of this search alone; without a nanny it says which."""
+    """Those of this search alone, and nothing that hangs goes elsewhere; without nanny: which."""
     client = Client()
     cluster = OnDask(client, HERE, time_limit=5.0)
-    assert cluster.free(1) and client.restarted == ['a']
+    client.futures = [Future()]
+    assert cluster.free(client.futures) and client.restarted == ['a']
 
     def refuse(*_: Any, **__: Any) -> None:
         raise ValueError('no nanny')
 
     monkeypatch.setattr(client, 'restart_workers', refuse)
     with pytest.raises(UsageError, match=r'workers a cannot be restarted \(no nanny\)'):
-        cluster.free(1)
+        cluster.free([Future()])

@@ -78,11 +78,11 @@ class OnExecutor:
             UsageError: says who is gone.
         """
 
-    def free(self, number: int) -> bool:
-        """Free the workers of candidates that take too long.
+    def free(self, futures: Collection[Future]) -> bool:
+        """Free the workers of candidates that take too long, which go to no other worker.
 
         Args:
-            number: of candidates without a result.
+            futures: of the candidates without a result.
 
         Returns:
             Whether there were any; not where all candidates wait for a worker.
@@ -91,9 +91,9 @@ class OnExecutor:
             UsageError: it is not possible.
         """
         raise UsageError(
-            f'no result of {number} candidates for time_limit = {self.time_limit:g} s, and this '
-            'executor cannot end them: end it, and resume; workers=N evaluates in processes that '
-            'can be ended'
+            f'no result of {len(futures)} candidates for time_limit = {self.time_limit:g} s, and '
+            'this executor cannot end them: end it, and resume; workers=N evaluates in processes '
+            'that can be ended'
         )
 
     def _round(
@@ -111,7 +111,7 @@ class OnExecutor:
                 if done:
                     last = time.monotonic()
                 elif time.monotonic() - last > limit:
-                    if not self.free(len(pending)):
+                    if not self.free(pending):
                         last = time.monotonic()
                         continue
                     late = Lost(overdue(limit))
@@ -120,7 +120,7 @@ class OnExecutor:
                 for future in done:
                     yield futures[future], self._result(future)
         finally:
-            _cancel(futures)
+            cancel(futures)
 
     def _result(self, future: Future) -> Outcome | Lost:
         try:
@@ -152,6 +152,7 @@ class OnExecutor:
         return futures
 
 
-def _cancel(futures: Collection[Future]) -> None:
+def cancel(futures: Collection[Future]) -> None:
+    """Take back what nobody waits for any longer; what runs goes on."""
     for future in futures:
         future.cancel()

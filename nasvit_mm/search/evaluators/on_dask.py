@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Collection, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from nasvit_mm.errors import UsageError, first_line
 from nasvit_mm.search.evaluators.execute import STARTING, Specs, evaluate_candidate, prepare
-from nasvit_mm.search.evaluators.executor import LOOK, OnExecutor
+from nasvit_mm.search.evaluators.executor import LOOK, OnExecutor, cancel
 
 PATIENCE = 60.0  # seconds to wait for a worker, or for a scheduler that is gone to come back
 RESTARTS = 5  # times that patience: workers are restarted one after another, a scheduler is busy
@@ -112,7 +113,7 @@ class OnDask(OnExecutor):
     def _no_scheduler(self) -> str:
         return f'--dask {self.address}: the scheduler is gone; start one; {GOES_ON}'
 
-    def free(self, number: int) -> bool:
+    def free(self, futures: Collection[Future]) -> bool:
         """See :class:`OnExecutor`."""
         name = evaluate_candidate.__name__
         stuck = [
@@ -122,6 +123,7 @@ class OnDask(OnExecutor):
         ]
         if not stuck:
             return False
+        cancel(futures)  # or the scheduler gives them to the workers that start anew
         self._ready -= set(stuck)
         try:
             # A nanny whose time is out leaves its worker ended.
@@ -130,7 +132,7 @@ class OnDask(OnExecutor):
             self._staffed = time.monotonic()
         except Exception as error:  # of those without a nanny
             raise UsageError(
-                f'--dask {self.address}: no result of {number} candidates for time_limit = '
+                f'--dask {self.address}: no result of {len(futures)} candidates for time_limit = '
                 f'{self.time_limit:g} s, and the workers {", ".join(stuck)} cannot be restarted '
                 f'({first_line(error)}); restart them by hand; {GOES_ON}'
             ) from error

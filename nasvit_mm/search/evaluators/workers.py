@@ -7,7 +7,7 @@ import signal
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing import get_context
+from multiprocessing import get_context, util
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -59,6 +59,8 @@ class Workers:
             Worker(context, gpus[i % len(gpus)] if gpus else None) for i in range(number)
         ]
         self.time_limit, self.watch = time_limit, watch or (lambda: None)
+        # Python waits for its processes when it ends, and these wait for candidates.
+        util.Finalize(self, _end_all, (self.workers,), exitpriority=0)
 
     def run(self, specs: Specs, archs: Sequence[Arch]) -> Iterator[Result]:
         """See :class:`Backend`."""
@@ -97,8 +99,7 @@ class Workers:
 
     def close(self) -> None:
         """End all processes, also in the midst of a candidate."""
-        for worker in self.workers:
-            worker.end()
+        _end_all(self.workers)
 
 
 class Worker:
@@ -173,6 +174,11 @@ class Worker:
             self.process.close()
             self.pipe.close()
         self.process = self.pipe = self.place = None
+
+
+def _end_all(workers: Sequence[Worker]) -> None:
+    for worker in workers:
+        worker.end()
 
 
 def _how_ended(code: int) -> str:
