@@ -110,10 +110,10 @@ def create_model(
     arch: Any = None,
     num_classes: int = 1000,
     in_chans: int = 3,
-    *,
     pretrained: bool | str = False,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
+    *,
     dropout: float = 0.0,
     resize: bool | str = 'auto',
     **kwargs: Any,
@@ -163,7 +163,9 @@ def create_model(
         indices = (num_outputs - 1,)
     else:
         raise UsageError('out_indices belongs to features_only=True: a classifier gives logits')
-    kwargs.setdefault('in_channels', in_chans)  # which some call it
+    channels = kwargs.setdefault('in_channels', in_chans)  # as the backbones call it
+    if in_chans not in (3, channels):
+        raise UsageError(f'in_chans = {in_chans} and in_channels = {channels}: give one of them')
     dropout = kwargs.pop('drop_rate', dropout)
     _check_pool(kwargs.pop('global_pool', None))
     backbone = backbone_type(
@@ -201,7 +203,9 @@ def _indices(out_indices: int | Sequence[int] | None, num_outputs: int) -> tuple
     if isinstance(out_indices, int):
         check_number('out_indices', out_indices, low=1, high=num_outputs, whole=True)
         return tuple(range(num_outputs - out_indices, num_outputs))
-    return tuple(i + num_outputs if i < 0 else i for i in out_indices)
+    for index in out_indices:
+        check_number('out_indices', index, low=-num_outputs, high=num_outputs - 1, whole=True)
+    return tuple(index % num_outputs for index in out_indices)
 
 
 def _read_model(space: Any, arch: Any) -> tuple[Space, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from nasvit_mm.backbones import ClassifierForward, ElasticBackbone, image_channels
+from nasvit_mm.backbones import AroundBackbone, ElasticBackbone, image_channels
 from nasvit_mm.nn import recorded_takes, take
 
-Elastic = ElasticBackbone | ClassifierForward  # plain, or a model of mmengine
+Elastic = ElasticBackbone | AroundBackbone  # plain, or a model of mmengine
 
 
 def extract_subnet(supernet: Elastic, arch: Any, phase: int = 0) -> Elastic:

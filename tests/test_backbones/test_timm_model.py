@@ -159,6 +159,8 @@ def test_what_makes_no_sense(space):
         (dict(out_indices=(1,)), 'features_only=True'),
         (dict(global_pool=''), "global_pool = ''"),
         (dict(features_only=True, out_indices=9), 'out_indices = 9'),
+        (dict(features_only=True, out_indices=(-9,)), 'out_indices = -9'),
+        (dict(in_chans=2, in_channels=4), 'give one of them'),
     ):
         with pytest.raises(UsageError, match=message):
             create_model(get_space(space), 'smallest', **options)
