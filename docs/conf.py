@@ -4,8 +4,9 @@ from nasvit_mm.version import __version__
 
 project, author, release = 'nasvit_mm', 'nasvit_mm authors', __version__
 copyright = '2026, nasvit_mm authors'
-extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
-source_suffix = {'.md': 'markdown', '.rst': 'restructuredtext'}
+extensions = ['myst_nb', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.viewcode']
+source_suffix = {'.md': 'myst-nb', '.ipynb': 'myst-nb', '.rst': 'restructuredtext'}
+nb_execution_mode = 'off'  # a test runs the notebooks and compares what they show
 myst_heading_anchors = 3
 html_theme = 'furo'
 html_title = f'nasvit_mm {release}'

@@ -1,16 +1,17 @@
 """nasvit_mm: vision-transformer supernets searched under the cost of the whole dense model.
 
 Importing the package loads nothing: spaces and costs load numpy, and torch and the OpenMMLab
-packages come when a model is asked for.  It only prepares for an mmcv without compiled operations:
-see ``compat``.
+packages come when a model is asked for.  It only prepares for an mmcv without compiled operations,
+see ``compat``, and for timm, in whose registry the models are once both are imported.
 """
 
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from nasvit_mm.compat import install
+from nasvit_mm.compat import install, when_loaded
 from nasvit_mm.version import __version__
 
 if TYPE_CHECKING:
@@ -76,4 +77,9 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME, *_ROOMS})
 
 
+def _enter_into_timm(models: ModuleType) -> None:
+    importlib.import_module(f'{__name__}.timm_registry').register(models)
+
+
 install()
+when_loaded('timm.models', _enter_into_timm)

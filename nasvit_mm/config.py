@@ -7,12 +7,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-from mmengine.config import Config
+from typing import TYPE_CHECKING, Any
 
 from nasvit_mm.errors import ArchitectureError, UsageError, first_line, shown_value
 from nasvit_mm.registry import MODELS, registered
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 SCOPE = 'nasvit_mm.'
 NOT_FINITE = {'inf': math.inf, 'nan': math.nan}  # floats that Python writes by these names
@@ -117,6 +118,13 @@ def custom_imports(cfg: Mapping[str, Any]) -> list[str]:
 
 
 def parsed_config(text: str) -> Config:
+    """Return what :func:`parsed_values` reads as mmengine's config."""
+    from mmengine.config import Config
+
+    return Config(parsed_values(text))
+
+
+def parsed_values(text: str) -> dict[str, Any]:
     """Read a config's dumped text (``Config.pretty_text``) as data: nothing in it is run, and what
     is built by it is of a registry.
 
@@ -129,7 +137,7 @@ def parsed_config(text: str) -> Config:
     """
     out = dict(_literal_assignment(node) for node in _statements(text))
     _check_types(out)
-    return Config(out)
+    return out
 
 
 def readable_parts(text: str) -> tuple[dict[str, Any], list[str]]:

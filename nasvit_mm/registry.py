@@ -7,8 +7,7 @@ imports the rooms named in ``locations``: no ``custom_imports`` is needed.
 import inspect
 from typing import Any
 
-from mmengine import registry as mmengine_registry
-from mmengine.registry import Registry
+from nasvit_mm.engine import ROOTS, Registry
 
 __all__ = [
     'ALGORITHMS',
@@ -31,24 +30,22 @@ __all__ = [
 ]
 
 
-def _registry(name: str, parent: Registry, *rooms: str) -> Registry:
+def _registry(name: str, parent: str, *rooms: str) -> Registry:
+    """Return a child of one of mmengine's registries."""
     locations = [f'nasvit_mm.{room}' for room in rooms]
-    return Registry(name, parent=parent, scope='nasvit_mm', locations=locations)
+    root = getattr(ROOTS, parent, None)
+    return Registry(name, parent=root, scope='nasvit_mm', locations=locations)
 
 
-MODELS = _registry(
-    'model', mmengine_registry.MODELS, 'backbones', 'dense', 'classification', 'teacher', 'supernet'
-)
-MODEL_WRAPPERS = _registry('model wrapper', mmengine_registry.MODEL_WRAPPERS, 'supernet')
-WEIGHT_INITIALIZERS = _registry(
-    'weight initializer', mmengine_registry.WEIGHT_INITIALIZERS, 'checkpoints'
-)
-DATASETS = _registry('dataset', mmengine_registry.DATASETS, 'data')
-LOOPS = _registry('loop', mmengine_registry.LOOPS, 'supernet')
-METRICS = _registry('metric', mmengine_registry.METRICS, 'classification')
-DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'data')
-TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
-HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'teacher', 'supernet')
+MODELS = _registry('model', 'MODELS', 'backbones', 'dense', 'classification', 'teacher', 'supernet')
+MODEL_WRAPPERS = _registry('model wrapper', 'MODEL_WRAPPERS', 'supernet')
+WEIGHT_INITIALIZERS = _registry('weight initializer', 'WEIGHT_INITIALIZERS', 'checkpoints')
+DATASETS = _registry('dataset', 'DATASETS', 'data')
+LOOPS = _registry('loop', 'LOOPS', 'supernet')
+METRICS = _registry('metric', 'METRICS', 'classification')
+DATA_SAMPLERS = _registry('data sampler', 'DATA_SAMPLERS', 'data')
+TRANSFORMS = _registry('transform', 'TRANSFORMS', 'data')
+HOOKS = _registry('hook', 'HOOKS', 'runtime', 'dense', 'teacher', 'supernet')
 # What is known of a kind of model beyond mmengine's contract; OpenMMLab has no registry for it.
 KINDS = Registry(
     'kind of model', scope='nasvit_mm', locations=['nasvit_mm.dense', 'nasvit_mm.classification']

@@ -25,6 +25,7 @@ FILES = [
     'tests/test_cost/test_count.py',
     'tests/test_backbones/test_families.py',
     'tests/test_backbones/test_pretrained.py',
+    'tests/test_backbones/test_timm_model.py',
 ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import json
 import re
 import shlex
 import subprocess
@@ -11,12 +13,14 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 import nasvit_mm
 from nasvit_mm.cli import COMMANDS
 
 ROOT = Path(nasvit_mm.__file__).resolve().parents[1]
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
+NOTEBOOKS = sorted((ROOT / 'docs').rglob('*.ipynb'))
 INCLUDED = {'contributing.md', 'security.md'}
 SCRIPTS = {  # the scripts whose names are not their commands'
     'export_subnet': 'export',
@@ -86,6 +90,33 @@ def test_python(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             exec(code, names)
 
 
+@pytest.mark.parametrize('page', NOTEBOOKS, ids=lambda page: page.stem)
+def test_notebooks(page: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """Their cells run, and show what is stored beside them; pictures are only made."""
+    monkeypatch.chdir(page.parent)
+    monkeypatch.setattr('matplotlib.pyplot.subplots', lambda **_: (None, Figure().subplots()))
+    names: dict = {}
+    for cell in json.loads(page.read_text(encoding='utf-8'))['cells']:
+        if cell['cell_type'] != 'code':
+            continue
+        *body, last = ast.parse(''.join(cell['source'])).body
+        value = None
+        if isinstance(last, ast.Expr):
+            exec(compile(ast.Module(body, []), str(page), 'exec'), names)
+            value = eval(compile(ast.Expression(last.value), str(page), 'eval'), names)
+        else:
+            exec(compile(ast.Module([*body, last], []), str(page), 'exec'), names)
+        assert cell['outputs'], 'run the notebook: jupyter execute --inplace'
+        for output in cell['outputs']:
+            found, data = capsys.readouterr().out, output.get('data', {})
+            if output['output_type'] == 'stream':
+                assert found == ''.join(output['text'])
+            elif not any(kind.startswith('image/') for kind in data):
+                assert repr(value).split() == ''.join(data['text/plain']).split()
+            if 'text/html' in data:
+                assert value._repr_html_() == ''.join(data['text/html'])
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / 'README.md').read_text(encoding='utf-8').splitlines()) <= 150
 
@@ -98,7 +129,7 @@ def test_links_of_what_is_no_page_of_the_site(page: Path) -> None:
 
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    pytest.importorskip('sphinx', reason='the site needs the extra docs, Python 3.11 and later')
+    pytest.importorskip('myst_nb', reason='the site needs the extra docs, Python 3.11 and later')
     command = [sys.executable, '-m', 'sphinx', '-q', '-W', '--keep-going', '-E', '-b', 'html']
     done = subprocess.run(
         [*command, ROOT / 'docs', tmp_path], cwd=ROOT, capture_output=True, text=True

@@ -8,14 +8,13 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from mmengine.model import BaseModule
-from mmengine.registry import MODELS as ROOT
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from nasvit_mm.backbones.block import Block
 from nasvit_mm.config import plain_types
-from nasvit_mm.errors import ArchitectureError, UsageError, unknown
+from nasvit_mm.engine import ROOTS, BaseModule
+from nasvit_mm.errors import ArchitectureError, UsageError, check_number, unknown
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
     ElasticConv2d,
@@ -44,8 +43,8 @@ class Tap(nn.Module):
 def register_backbone(kind: type[ElasticBackbone]) -> type[ElasticBackbone]:
     """Register a backbone, also in OpenMMLab's root registry if its bare name is free there."""
     MODELS.register_module(module=kind)
-    if ROOT.module_dict.get(kind.__name__) is None:
-        ROOT.register_module(module=kind)
+    if ROOTS is not None and ROOTS.MODELS.module_dict.get(kind.__name__) is None:
+        ROOTS.MODELS.register_module(module=kind)
     return kind
 
 
@@ -73,6 +72,8 @@ class ElasticBackbone(BaseModule):
         with_cp: recompute every block in the backward pass to save memory; losses, gradients and
             BN statistics are the same.
         drop_path_rate: stochastic depth of the last block; earlier ones scale linearly.
+        in_channels: channels of the images.  Weights of another number are adapted as timm adapts
+            them: repeated and scaled, or summed for one channel.
         init_cfg: mmengine's option; ``dict(type='Pretrained', checkpoint=, prefix='backbone.')``
             reads a training checkpoint or an exported subnet and refuses one of another
             architecture.
@@ -91,6 +92,7 @@ class ElasticBackbone(BaseModule):
     new_weights: ClassVar[tuple[str, ...]] = ('taps.',)  # keys that no classifier has
     strides: ClassVar[tuple[int, ...]]  # strides of all outputs
     stage_names: ClassVar[tuple[str, ...]]
+    input_convs: ClassVar[tuple[str, ...]] = ('stem.',)  # beginnings of keys that read the image
     min_size: ClassVar[int] = 1  # smallest workable side in pixels
     max_resolution: ClassVar[int]  # largest resolution that the authors train at
     phases: int = 1  # number of phases of the weight sharing
@@ -109,6 +111,7 @@ class ElasticBackbone(BaseModule):
         with_cp: bool = False,
         drop_path_rate: float = 0.0,
         channels_last: bool = False,
+        in_channels: int = 3,
         init_cfg: Mapping | Sequence | None = None,
         pretrained: None = None,
     ) -> None:
@@ -133,6 +136,7 @@ class ElasticBackbone(BaseModule):
         self.attention, self.drop_path_rate = attention, drop_path_rate
         self.frozen_stages, self.norm_eval, self.with_cp = frozen_stages, norm_eval, with_cp
         self.channels_last = channels_last
+        self.in_channels = check_number('in_channels', in_channels, low=1, whole=True)
         self._norm_args, self._norm_grad = read_norm_cfg(norm_cfg)
         self.options = dict(
             out_indices=self.out_indices,
@@ -144,6 +148,7 @@ class ElasticBackbone(BaseModule):
             with_cp=with_cp,
             drop_path_rate=drop_path_rate,
             channels_last=channels_last,
+            in_channels=in_channels,
         )
         self.build()
         self.taps = self._build_taps(out_width)
@@ -179,6 +184,10 @@ class ElasticBackbone(BaseModule):
         """Return options of :func:`nasvit_mm.cost.count` other than outputs, taps and attention."""
         return {}
 
+    def output_module(self, index: int) -> str:
+        """Return the name of the module whose result an output is."""
+        return f'stages.{index}'
+
     # ------------------------------------------------------------------ the active architecture
     def set_arch(self, arch: Any, phase: int = 0) -> None:
         """Choose the architecture that the next forwards run.
@@ -211,19 +220,37 @@ class ElasticBackbone(BaseModule):
         """Return the ``out_channels`` that another architecture of the space would have."""
         return self._channels(self.plan_of(self.space.arch(arch)))
 
+    def output_stride(self, index: int) -> float:
+        """Return the stride of an output for the active architecture."""
+        return self.strides[index]
+
     @property
-    def out_strides(self) -> list[int]:
-        return [self.strides[i] for i in self.out_indices]
+    def out_strides(self) -> list[float]:
+        return [self.output_stride(i) for i in self.out_indices]
+
+    @property
+    def input_layers(self) -> list[str]:
+        """Return the names of the convolutions that read the image, one a patch size."""
+        return [
+            name
+            for name, module in self.named_modules()
+            if f'{name}.'.startswith(self.input_convs)
+            and isinstance(module, nn.Conv2d)
+            and module.in_channels == self.in_channels
+        ]
 
     # ------------------------------------------------------------------ forward helpers
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, 3, H, W) to the input of the classification head: the last output."""
+        """Map (N, C, H, W) to the input of the classification head: the last output."""
         return self(x)[-1]
 
     def checked(self, x: torch.Tensor) -> torch.Tensor:
         """Check the shape of the images, and return them in the memory layout to run in."""
-        if x.ndim != 4 or x.shape[1] != 3:
-            raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(
+                f'input of shape {tuple(x.shape)}, expected (N, {self.in_channels}, H, W), as '
+                f'in_channels = {self.in_channels} of {type(self).__name__} says'
+            )
         if min(x.shape[2:]) < self.min_size:
             raise ValueError(
                 f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
@@ -342,6 +369,14 @@ class ElasticBackbone(BaseModule):
                 f'0..{len(self.strides) - 1} (strides {self.strides})'
             )
         return indices
+
+
+def image_channels(model: nn.Module) -> int:
+    """Return the channels of the images that a model takes: what its backbone of this project says;
+    3 of another model.
+    """
+    ours = (m for m in model.modules() if isinstance(m, ElasticBackbone))
+    return next((backbone.in_channels for backbone in ours), 3)
 
 
 def load_pretrained_init(module: BaseModule) -> bool:

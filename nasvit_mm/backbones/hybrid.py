@@ -34,6 +34,9 @@ class HybridBackbone(ElasticBackbone):
         """Return the number of stages built, up to the last output."""
         return self.output_stages[self.out_indices[-1]] + 1
 
+    def output_module(self, index: int) -> str:
+        return f'stages.{self.output_stages[index]}'
+
     def output_spans(self, plan: Plan) -> list[Span]:
         return [plan.stages[self.output_stages[i]][0].cout for i in self.out_indices]
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from nasvit_mm.backbones import ClassifierForward, ElasticBackbone
+from nasvit_mm.backbones import AroundBackbone, ElasticBackbone, image_channels
 from nasvit_mm.nn import recorded_takes, take
 
-Elastic = ElasticBackbone | ClassifierForward  # plain, or a model of mmengine
+Elastic = ElasticBackbone | AroundBackbone  # plain, or a model of mmengine
 
 
 def extract_subnet(supernet: Elastic, arch: Any, phase: int = 0) -> Elastic:
@@ -63,8 +63,8 @@ def used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
     try:
         supernet.eval()
         supernet.set_arch(arch, phase)
-        side = 64
-        probe = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
+        shape = (1, image_channels(supernet), 64, 64)
+        probe = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
         with torch.no_grad(), recorded_takes() as taken:
             supernet(probe)
     finally:

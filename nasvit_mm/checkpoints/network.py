@@ -12,9 +12,10 @@ from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import Elastic
 from nasvit_mm.checkpoints.from_timm import SCHEME
+from nasvit_mm.checkpoints.input_channels import adapt_input
 from nasvit_mm.checkpoints.lay_in import adopt_rules, lay_in
 from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
-from nasvit_mm.config import config_parts, own_kind, parsed_config
+from nasvit_mm.config import config_parts, own_kind, parsed_values
 from nasvit_mm.errors import ArchitectureError, UsageError, shown_path
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import Arch, Space, find_model, get_space, how_to_get, list_models, weights_of
@@ -119,7 +120,7 @@ def describe(found: Checkpoint) -> tuple[Space, Arch | None] | None:
         space = get_space(dict(meta['space']))
         return space, None if meta.get('arch') is None else space.arch(meta['arch'])
     try:
-        model = parsed_config(meta['cfg']).get('model')
+        model = parsed_values(meta['cfg']).get('model')
     except (KeyError, TypeError, UsageError):
         return None
     for _, part in config_parts(model, 'model'):
@@ -159,7 +160,7 @@ def lay_network_in(module: Elastic, network: Network, phase: int = 0, order: boo
     except RuntimeError as error:
         raise UsageError(f'{network.given} does not fit the supernet: {error}') from error
     alone = module.rebuild(arch)
-    wanted = alone.state_dict()
+    state, wanted = adapt_input(alone, state, network.given), alone.state_dict()
     given = {k: v for k, v in state.items() if k in wanted and v.shape == wanted[k].shape}
     spared = (*getattr(module, 'new_weights', ()), 'head.classifier.')
     missing = [k for k in wanted if k not in given and not k.startswith(spared)]

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.checkpoints.extract import extract_state
+from nasvit_mm.checkpoints.input_channels import adapt_input
 from nasvit_mm.checkpoints.network import Network, lay_network_in, read_network
 from nasvit_mm.checkpoints.reading import read_checkpoint
+from nasvit_mm.engine import print_log
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import WEIGHT_INITIALIZERS
 from nasvit_mm.spaces import Arch, Space, get_space, list_models
@@ -107,7 +108,7 @@ def _as_it_is(module: nn.Module, source: str, prefix: str | None) -> dict[str, A
     if prefix:
         prefix = prefix.rstrip('.') + '.'
         state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-    return dict(state)
+    return adapt_input(module, state, source)
 
 
 def _misfits(module: nn.Module, state: Mapping[str, Any]) -> tuple[list[str], list[str]]:
@@ -156,8 +157,9 @@ def _of_network(module: nn.Module, network: Network) -> tuple[dict[str, Any], st
             k.removeprefix('backbone.'): v for k, v in state.items() if k.startswith('backbone.')
         }
     if network.arch is not None or not module.space.is_single:
-        return state, ''
-    supernet = _supernet_of(module, network.space)
+        return adapt_input(module, state, network.given), ''
+    supernet = _supernet_of(module, network.space, state)
+    state = adapt_input(supernet, state, network.given)
     missing = [k for k in supernet.state_dict() if k not in state]
     new = tuple(getattr(module, 'new_weights', ()))
     if [k for k in missing if not k.startswith(new)]:
@@ -175,10 +177,10 @@ def _of_network(module: nn.Module, network: Network) -> tuple[dict[str, Any], st
     return kept, ', sliced out of its supernet, whose batch norm statistics fit no subnet'
 
 
-def _supernet_of(module: nn.Module, space: Space) -> nn.Module:
-    """Return a supernet with the module's options."""
+def _supernet_of(module: nn.Module, space: Space, state: Mapping[str, Any]) -> nn.Module:
+    """Return a supernet with the module's options, and as many classes as the weights have."""
     if isinstance(module, ElasticBackbone):
         return type(module)('supernet', space, **module.options)
-    backbone = _supernet_of(module.backbone, space)
-    head = type(module.head)(backbone, module.head.classifier.out_features)
+    backbone = _supernet_of(module.backbone, space, state)
+    head = type(module.head)(backbone, len(state.get('head.classifier.bias', ())))
     return type(module)(backbone, head, module.resize)

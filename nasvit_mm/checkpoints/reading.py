@@ -19,10 +19,9 @@ from unittest import mock
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
-from mmengine.runner import CheckpointLoader
 
 from nasvit_mm.checkpoints.from_timm import SCHEME, timm_weights
+from nasvit_mm.engine import CheckpointLoader, HistoryBuffer
 from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
 
 # Classes that occur in other programs' files, with the plain type that is loaded instead (they
@@ -48,7 +47,7 @@ HARMLESS = [
     (np.ndarray, 'numpy.ndarray'),
     (np.ndarray(0).__reduce__()[0], 'numpy.core.multiarray._reconstruct'),
     (np.ndarray(0).__reduce__()[0], 'numpy._core.multiarray._reconstruct'),
-    HistoryBuffer,
+    (HistoryBuffer, 'mmengine.logging.history_buffer.HistoryBuffer'),
     np.dtype,
     *(getattr(np.dtypes, f'{name}DType') for name in ('Float32', 'Float64', 'Int64', 'Bool')),
 ]

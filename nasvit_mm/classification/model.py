@@ -91,7 +91,7 @@ class ImageClassifier(ClassifierForward, BaseModel):
         space = self.read_space(arch, space)
         net = create_model(space, space.largest if space.is_single else None, num_classes, **kwargs)
         self.backbone, self.head, self.resize = net.backbone, net.head, net.resize
-        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        self.label_smoothing = label_smoothing
         mixed = getattr(getattr(self.data_preprocessor, 'mixup', None), 'num_classes', num_classes)
         if mixed != num_classes:
             raise UsageError(

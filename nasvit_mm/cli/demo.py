@@ -32,6 +32,7 @@ from nasvit_mm.cli import common
 from nasvit_mm.config import find_config
 from nasvit_mm.demo_data import ADE20K_INDEX, write_ade20k, write_patches
 from nasvit_mm.files import replacing
+from nasvit_mm.legend import with_legend
 from nasvit_mm.runtime import with_starter
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -253,21 +254,16 @@ def draw_overlay(
         mixed = 0.4 * pixels + 0.6 * colours[values]
         panels[title] = np.where(values[..., None] == UNLABELLED, pixels, mixed).astype(np.uint8)
 
-    font = ImageFont.load_default(size=18)
-    shown = [v for v in np.union1d(truth, predicted) if v != UNLABELLED]
-    columns, row, line = 6, 30, 26  # of the legend; heights of title and line in pixels
-    lines = -(-len(shown) // columns)
-    sheet = Image.new('RGB', (3 * size[0], row + size[1] + lines * line + 8), 'white')
+    font, row = ImageFont.load_default(size=18), 30  # of the titles, and their height in pixels
+    sheet = Image.new('RGB', (3 * size[0], row + size[1]), 'white')
     draw = ImageDraw.Draw(sheet)
     for i, (title, panel) in enumerate(panels.items()):
         draw.text((i * size[0] + 6, 4), title, 'black', font)
         sheet.paste(
             Image.fromarray(panel).resize(size, Image.Resampling.NEAREST), (i * size[0], row)
         )
-    for i, value in enumerate(shown):
-        x = 6 + i % columns * (sheet.width // columns)
-        y = row + size[1] + 6 + i // columns * line
-        draw.rectangle((x, y, x + 28, y + 18), tuple(colours[value].tolist()), 'black')
-        draw.text((x + 36, y - 2), meta['classes'][value - 1], 'black', font)
+    shown = [v for v in np.union1d(truth, predicted).tolist() if v != UNLABELLED]
+    entries = [(meta['classes'][v - 1], tuple(colours[v].tolist())) for v in shown]
+    sheet = with_legend(sheet, entries)
     with replacing(path) as draft:
         sheet.save(draft, format='PNG')

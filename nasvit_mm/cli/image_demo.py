@@ -2,10 +2,10 @@
 
     nasvit-mm image-demo IMAGES... CONFIG --weights CHECKPOINT [--out-dir outputs]
 
-Each of IMAGES is a file, a folder (with all images below it) or a URL.  Drawn images go to
-OUT_DIR/vis, label maps to OUT_DIR/pred, detections as JSON to OUT_DIR/preds, each by the name of
-its image, below folders like the image's.  Images that cannot be read are left out and listed, and
-the exit status is then 1.
+Each of IMAGES is a file, a folder (with all images below it) or a URL.  Drawn images, of segmentors
+with a legend of the classes in them, go to OUT_DIR/vis, label maps to OUT_DIR/pred, detections as
+JSON to OUT_DIR/preds, each by the name of its image, below folders like the image's.  Images that
+cannot be read are left out and listed, and the exit status is then 1.
 """
 
 from __future__ import annotations

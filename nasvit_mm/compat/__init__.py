@@ -12,6 +12,7 @@ from nasvit_mm.compat.missing import MissingOpError, build_command, has_cpu_kern
 from nasvit_mm.compat.mmcv_ext import is_stand_in
 from nasvit_mm.compat.reachable import check_operations, missing_operations, modules_without
 from nasvit_mm.compat.telemetry import import_onnxruntime
+from nasvit_mm.compat.when_loaded import when_loaded
 
 __all__ = [
     'MissingOpError',
@@ -25,4 +26,5 @@ __all__ = [
     'is_stand_in',
     'missing_operations',
     'modules_without',
+    'when_loaded',
 ]

@@ -6,11 +6,10 @@ with mmengine, which ``import nasvit_mm`` does not do: ours is entered when it c
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
 import sys
 from types import ModuleType
-from typing import Any
+
+from nasvit_mm.compat.when_loaded import when_loaded
 
 MODULE, PACKAGE = 'mmengine.config.config', 'nasvit_mm'
 
@@ -33,29 +32,6 @@ def register(module: ModuleType) -> None:
     module.Config._get_cfg_path = staticmethod(get_cfg_path)
 
 
-class ConfigFinder(importlib.abc.MetaPathFinder):
-    """Lets mmengine's module be loaded as ever, then enters this package; asked first."""
-
-    def find_spec(
-        self, fullname: str, path: Any = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != MODULE:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None:
-            execute = spec.loader.exec_module
-
-            def exec_module(module: ModuleType) -> None:
-                execute(module)
-                register(module)
-
-            spec.loader.exec_module = exec_module
-        return spec
-
-
 def find_own_configs() -> None:
     """Enter this package into mmengine's table, now or when it is loaded."""
-    if MODULE in sys.modules:
-        register(sys.modules[MODULE])
-    elif not any(isinstance(known, ConfigFinder) for known in sys.meta_path):
-        sys.meta_path.insert(0, ConfigFinder())
+    when_loaded(MODULE, register)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nasvit_mm.errors import unknown
+from nasvit_mm.errors import check_number, unknown
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import RESOLUTION, Space, get_space, is_many
 from nasvit_mm.spaces.geometry import ATTENTION_MODES
@@ -55,6 +55,7 @@ def count(
     num_classes: int = 1000,
     out_width: int | Sequence[int] | None = None,
     counter: str = 'true',
+    in_channels: int = 3,
     **options: Any,
 ) -> Cost:
     """Count MACs and parameters, equal to a trace of the built module to the last unit.
@@ -72,6 +73,7 @@ def count(
         out_width: widths of the backbone's taps, one for all or one per output.
         counter: ``'true'``, or ``'authors'``: the formula of the family's released code, which its
             papers' MACs follow (for classifiers only; parameters are always the true ones).
+        in_channels: channels of the image.
         options: options of the family's backbones, e.g. ``stage_norm`` of ``vitas_twins``.
 
     Returns:
@@ -120,6 +122,8 @@ def count(
             f'{wrong[0]} is not an option of {part}s of {space.name}; options of its backbones: '
             f'{", ".join(family.options) or "none"}'
         )
+    if in_channels != 3:  # the tally of a user's family may not know the option
+        options['in_channels'] = check_number('in_channels', in_channels, low=1, whole=True)
     parts = family.tally(
         fields,
         height,

@@ -18,11 +18,11 @@ class FamilyCost:
     """The closed-form costs of a family, over arrays of architectures.
 
     Args:
-        tally: ``tally(fields, height, width, *, out_indices, attention, num_classes, out_width)``
-            maps each part of the network, in order, to a :class:`Tally` of (n,) arrays.  ``fields``
-            comes from ``Space.columns``; ``height`` and ``width``, both (n,), give the input in
-            pixels; ``out_indices=None`` asks for the classifier; ``out_width`` has one width per
-            tap.
+        tally: ``tally(fields, height, width, *, out_indices, attention, num_classes, out_width,
+            in_channels=3)`` maps each part of the network, in order, to a :class:`Tally` of (n,)
+            arrays.  ``fields`` comes from ``Space.columns``; ``height`` and ``width``, both (n,),
+            give the input in pixels; ``out_indices=None`` asks for the classifier; ``out_width``
+            has one width per tap.
         output_widths: ``output_widths(fields, out_indices)`` returns the channels of the backbone's
             outputs before any tap, (n, outputs).
         num_outputs: number of outputs that a backbone can have.

@@ -4,6 +4,7 @@ from nasvit_mm.dense.agreement import check_same_model
 from nasvit_mm.dense.build import build_model
 from nasvit_mm.dense.channels import check_channels, fit_channels
 from nasvit_mm.dense.check_data import CheckData, check_labels
+from nasvit_mm.dense.check_inputs import check_preprocessor
 from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.counting import check_model, count, input_size
@@ -62,6 +63,7 @@ __all__ = [
     'check_channels',
     'check_checkpoint_fits',
     'check_labels',
+    'check_preprocessor',
     'check_pretrained',
     'check_model',
     'check_same_model',

@@ -13,6 +13,7 @@ from torch import nn
 
 from nasvit_mm.building import building
 from nasvit_mm.dense.channels import check_channels
+from nasvit_mm.dense.check_inputs import check_preprocessor
 
 
 def build_model(cfg: Config) -> nn.Module:
@@ -22,6 +23,7 @@ def build_model(cfg: Config) -> nn.Module:
         UsageError: it cannot be built, or neck and head do not take what the backbone gives.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
+    check_preprocessor(cfg)
     if 'pretrained' in cfg.model:
         cfg.model.pretrained = None  # mmseg's configs would download weights here
     # OneDL's mmseg prints what it did not find.

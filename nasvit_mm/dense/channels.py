@@ -14,6 +14,7 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
+from nasvit_mm.backbones import image_channels
 from nasvit_mm.dense.kinds import bare_model, child, kind_of, kind_of_config
 from nasvit_mm.dense.trace import copied
 from nasvit_mm.errors import UsageError
@@ -62,7 +63,8 @@ class _Misfit(NamedTuple):
 
 
 def _check(model: nn.Module, where: str, which: str) -> None:
-    kind, image = kind_of(model), torch.zeros(1, 3, *SIZE, device='meta')
+    kind = kind_of(model)
+    image = torch.zeros(1, image_channels(model), *SIZE, device='meta')
     given: dict[str, list[int]] = {}
 
     def note(part: str, maps: Any) -> None:

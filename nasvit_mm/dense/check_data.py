@@ -25,6 +25,7 @@ from nasvit_mm.data import (
     look_at_label_maps,
     reads_coco,
 )
+from nasvit_mm.dense.check_inputs import check_image_channels
 from nasvit_mm.dense.check_labels import check_one_class, compare_with_head
 from nasvit_mm.dense.kinds import bare_model, kind_of
 from nasvit_mm.errors import DataError
@@ -38,7 +39,8 @@ class CheckData(Hook):
 
     Before the run: every data set (validation too, which else fails after hours) has an
     annotation for every image, or an image for every annotation, the same classes, and the head
-    as many.  With every batch: all labels are classes of the head or ignored.  torch's own message
+    as many.  With every batch: images have the channels that the backbone takes, and all labels are
+    classes of the head or ignored.  torch's own message
     for a wrong label is an index assertion on the GPU, and mmseg's metric counts it in silence.
 
     Args:
@@ -84,6 +86,7 @@ class CheckData(Hook):
                 )
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        check_image_channels(data_batch, runner.model)
         check_labels(data_batch, runner.model)
 
     before_val_iter = before_train_iter

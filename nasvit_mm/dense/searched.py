@@ -165,6 +165,7 @@ class SearchedModel:
             out_indices=net.out_indices,
             attention=net.attention,
             out_width=self.cfg.model.backbone.get('out_width'),
+            in_channels=net.in_channels,
             **net.cost_options,
         )
 
@@ -284,7 +285,7 @@ class SearchedModel:
                 arch = arch.replace(**{field.name: field.choices[0][patch]})
             net.set_arch(arch)
             with torch.no_grad():
-                maps = net(torch.empty(1, 3, *size, device='meta'))
+                maps = net(torch.empty(1, net.in_channels, *size, device='meta'))
             self._maps[size, patch] = [tuple(m.shape[2:]) for m in maps]
         return self._maps[size, patch]
 

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nasvit_mm.backbones import image_channels
 from nasvit_mm.dense.formulas import formulas, visible
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _run(
     counter = FlopCounterMode(display=False, custom_mapping=formulas())
     # Products that the counter sees, on whatever device.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), visible(add), _read_weights(module) as idle:
-        image = torch.zeros(1, 3, *size, device=device)
+        image = torch.zeros(1, image_channels(module), *size, device=device)
         with counter:
             module(image) if forward is None else forward(module, image)
     return Traced({**counts, 'total': counted()}, idle())

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nasvit_mm.backbones import image_channels
 from nasvit_mm.compat import import_onnxruntime
 from nasvit_mm.deploy.measure import PeakMemory, measure_seconds
 from nasvit_mm.deploy.onnx import Logits, export_onnx
@@ -54,7 +55,8 @@ def benchmark_model(
     Raises:
         UsageError: no backend has any.
     """
-    images = torch.randn(batch_size, 3, *input_size, generator=torch.Generator().manual_seed(0))
+    shape = (batch_size, image_channels(model), *input_size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         calls: dict[str, Callable[[], Any]] = {}
         failed: dict[str, str] = {}

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from mmengine.model import ImgDataPreprocessor
 from torch import Tensor, nn
 
-from nasvit_mm.backbones import ElasticBackbone
+from nasvit_mm.backbones import ElasticBackbone, image_channels
 from nasvit_mm.dense import kind_of
 from nasvit_mm.deploy.artefact import BOXES, CLASSES, LABEL_MAP, MULTIPLE
 from nasvit_mm.deploy.boxes import detections
@@ -68,6 +68,13 @@ class Graph(nn.Module):
             raise UsageError(
                 f'--dynamic: the attention of {type(model.backbone).__name__} is laid out for one '
                 'size of image (windows, tables of positions): give that, --shape H W'
+            )
+        channels = image_channels(model)
+        if channels != 3:
+            raise UsageError(
+                f'an artefact takes RGB images, and the backbone takes {channels} channels '
+                f'(in_channels = {channels}): nasvit-mm benchmark CONFIG --onnx FILE writes a '
+                'graph of the network alone'
             )
         self.logits, self.dynamic = logits, dynamic
         self.masks = mask_form(model) if self.task == BOXES else None

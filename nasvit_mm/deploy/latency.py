@@ -53,7 +53,8 @@ def build_latency_table(
     space, known, rests, chosen = task.space, {}, [], list(islice(covering(task), networks))
     strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
     twice = strangers * 2
-    images = torch.randn(batch_size, 3, *size, generator=torch.Generator().manual_seed(0))
+    shape = (batch_size, task.net.in_channels, *size)
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     stopwatch = _Stopwatch(task, images.to(device), rounds)
 
     def report(done: int) -> None:

@@ -316,12 +316,10 @@ def about_task(task: SearchedModel, size: Size) -> dict[str, Any]:
     untimed = {'train_cfg', *kind_of_config(task.cfg.model).trains_only}
     model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in untimed}
     model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}
-    return json.loads(
-        json.dumps(
-            dict(space=task.space.to_dict(), input_size=list(size), model=_timed(model)),
-            default=str,
-        )
-    )
+    timed = dict(space=task.space.to_dict(), input_size=list(size), model=_timed(model))
+    if task.net.in_channels != 3:  # of the images; tables of before do not say it
+        timed['in_channels'] = task.net.in_channels
+    return json.loads(json.dumps(timed, default=str))
 
 
 def _timed(part: Any) -> Any:

@@ -79,7 +79,8 @@ class Whole:
 
     def __init__(self, task: SearchedModel, arch: Arch, size: Size, batch_size: int) -> None:
         model = build_model(task.config(arch))
-        self.backbone, self.shape = model.backbone, (batch_size, 3, *size)
+        self.backbone = model.backbone
+        self.shape = (batch_size, self.backbone.in_channels, *size)
         self.network = Logits(model, tuple(size)).eval()
         self.blocks: list[Seen] = []
         names: Iterable[Block] = iter(task.net.blocks_of(arch))

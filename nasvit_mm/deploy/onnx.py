@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nasvit_mm.backbones import image_channels
 from nasvit_mm.dense import kind_of
 from nasvit_mm.deploy.exporting import LARGEST_BATCH, onnx_program, quiet, reason
 from nasvit_mm.errors import UsageError
@@ -72,9 +73,10 @@ def export_onnx(
         raise UsageError(
             f'not exportable: the weights take {taken / 2**30:.1f} GiB, a graph of one file holds 2'
         )
-    program = _exported(logits, torch.randn(2, 3, *input_size), free=True)
+    channels = image_channels(model)
+    program = _exported(logits, torch.randn(2, channels, *input_size), free=True)
     if isinstance(program, Exception):  # e.g. a loop over the images of the batch
-        program = _exported(logits, torch.randn(batch_size, 3, *input_size), free=False)
+        program = _exported(logits, torch.randn(batch_size, channels, *input_size), free=False)
     if isinstance(program, Exception):
         raise UsageError(f'not exportable: {reason(program)}') from program
     with replacing(path) as draft:

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from nasvit_mm.deploy.artefact import BOXES, LABEL_MAP, MULTIPLE, PAD, STRETCH, Artefact
 from nasvit_mm.deploy.pasting import pasted
+from nasvit_mm.deploy.pictures import draw_classes, draw_labels, draw_objects
 from nasvit_mm.deploy.runtimes import Session, get_runtime
 from nasvit_mm.errors import DataError, UsageError, first_line, printable
 
@@ -69,6 +70,7 @@ class Predictor:
         labels = predictor('street.jpg')           # (H, W), of a segmentor
         boxes, scores, labels = predictor('street.jpg')       # of a detector
         boxes, scores, labels, masks = predictor('street.jpg')  # of an instance segmentor
+        predictor.draw('street.jpg').save('drawn.png')
 
     Args:
         folder: the artefact.
@@ -121,6 +123,38 @@ class Predictor:
         if self.artefact.task == BOXES:
             return in_image(found, about.outputs, given.size, scale)
         return found['scores']
+
+    def draw(
+        self,
+        image: str | Path | Image.Image | np.ndarray,
+        found: np.ndarray | Boxes | Instances | None = None,
+        opacity: float = 0.6,
+        score: float = 0.3,
+    ) -> Image.Image:
+        """Draw what is predicted over an image, with the names of classes in a legend below.
+
+        Args:
+            image: see the call.
+            found: what the call has given for it; None: it is called.
+            opacity: of the drawn classes, 0 to 1.
+            score: of a box that is drawn, at least.
+
+        Raises:
+            UsageError: logits, which are at another size than the image.
+        """
+        given = read_image(image)
+        found = self(given) if found is None else found
+        classes, palette = self.classes or list(map(str, range(256))), self.artefact.palette
+        if self.artefact.task == BOXES:
+            return draw_objects(given, found, classes, palette, opacity, score)
+        if self.artefact.task != LABEL_MAP:
+            return draw_classes(given, found, classes)
+        if found.shape != (given.height, given.width):
+            raise UsageError(
+                f'a prediction of shape {found.shape} cannot be drawn over an image of '
+                f'{given.height} x {given.width} (height x width): expected its label map'
+            )
+        return draw_labels(given, found, classes, palette, opacity)
 
 
 def ready_for(artefact: Artefact, image: Image.Image) -> tuple[np.ndarray, tuple[float, float]]:

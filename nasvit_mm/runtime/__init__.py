@@ -4,6 +4,7 @@ from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.checkpoints import WholeCheckpoints, keep_checkpoints_whole, whole_files
 from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, short_console
+from nasvit_mm.runtime.curves import DrawCurves
 from nasvit_mm.runtime.disk import check_folder, disk_errors
 from nasvit_mm.runtime.finite import NonFiniteLoss, StopAtNaN
 from nasvit_mm.runtime.keys import (
@@ -47,6 +48,7 @@ from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 from nasvit_mm.runtime.values import warn_of_values
 
 __all__ = [
+    'DrawCurves',
     'NonFiniteLoss',
     'PlainConsole',
     'RUNNER_KEYS',

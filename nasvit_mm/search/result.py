@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,9 +13,14 @@ from typing import Any
 import numpy as np
 
 from nasvit_mm.errors import UsageError, shown_path, unknown
+from nasvit_mm.search.problem.counted import counted_axis
+from nasvit_mm.search.problem.sources import LatencyCost
 from nasvit_mm.search.record.archive import NAME, read_archive
+from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
 from nasvit_mm.search.record.front import front, record_values
 from nasvit_mm.spaces import Arch, Space, get_space
+
+SHOWN = 20  # lines of a table
 
 
 @dataclass(frozen=True, repr=False)
@@ -48,9 +54,52 @@ class Search:
         records = read_archive(path)  # before the first line is parsed: it names what is damaged
         return cls(Path(folder), json.loads(first), records)
 
-    def front(self) -> list[dict[str, Any]]:
-        """Return the records that no other is better than in all objectives, by the first one."""
-        return front(self, self.records)
+    def front(self) -> Front:
+        """Return the records that no other is better than in all objectives, by the first one; in a
+        notebook they are shown as a table.
+        """
+        return Front(front(self, self.records), self)
+
+    def plot(self, x: str | None = None, y: str | None = None, axes: Any = None) -> Any:
+        """Draw all candidates and the front, as ``front.png`` does.
+
+        Args:
+            x, y: names of costs or metrics; None: the first objective over the second one, or over
+                a cost.
+            axes: matplotlib's, to draw into; None: those of a new figure.
+
+        Returns:
+            The axes.
+
+        Raises:
+            UsageError: no candidate has a cost or metric of that name.
+        """
+        names = self.names
+        y = names[0] if y is None else y
+        x = next((name for name in names if name != y), CANDIDATE) if x is None else x
+        for given, name in (('x', x), ('y', y)):
+            if name not in (*names, CANDIDATE):
+                raise UsageError(unknown(given, name, [*names, CANDIDATE]))
+        if axes is None:
+            import matplotlib.pyplot as plt
+
+            _, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
+        title, joined = f'{self.folder.name}: {self.space.name}', {x, y} == set(self._signs)
+        draw_candidates(axes, self.axis(x), self.axis(y), self.records, self.front(), joined, title)
+        return axes
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of what is known of candidates, the objectives first."""
+        found = dict.fromkeys(self._signs)
+        for record in self.records:
+            found |= dict.fromkeys(record_values(record) if 'failed' not in record else ())
+        return list(found)
+
+    def axis(self, name: str) -> Axis:
+        """Return how values of a cost or metric are shown."""
+        unit = counted_axis(name) or (1.0, LatencyCost.unit if name == 'latency' else '')
+        return Axis(name, *unit)
 
     def best(self, metric: str | None = None) -> dict[str, Any]:
         """Return the record of the front that is best by an objective, the first one by default.
@@ -92,3 +141,31 @@ class Search:
             f'{f" ({failed} failed)" if failed else ""}, {len(self.front())} on the front of '
             f'{", ".join(self._signs)}>'
         )
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the sentence, and the front."""
+        return f'<p>{html.escape(repr(self))}</p>{self.front()._repr_html_()}'
+
+
+class Front(list):
+    """Records of a search, which a notebook shows as a table; of many, evenly chosen lines."""
+
+    def __init__(self, records: Iterable[Mapping[str, Any]], of: Search) -> None:
+        super().__init__(records)
+        self.of = of
+
+    def _repr_html_(self) -> str:
+        axes = [self.of.axis(name) for name in self.of.names]
+        step = max(1, -(-len(self) // SHOWN))
+        head = [CANDIDATE, *map(str, axes), 'architecture']
+        rows = [
+            [record['index'], *(f'{a.value(record):.5g}' for a in axes), self.of.arch(record)]
+            for record in self[::step]
+        ]
+        lines = [_row('th', head), *(_row('td', row) for row in rows)]
+        left = '' if step == 1 else f'<p>one of {step} of {len(self)} candidates</p>'
+        return f'<table>{"".join(lines)}</table>{left}'
+
+
+def _row(tag: str, cells: Iterable[Any]) -> str:
+    return f'<tr>{"".join(f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells)}</tr>'

@@ -6,7 +6,14 @@ numpy only: nothing here imports torch.
 from nasvit_mm.spaces.arch import Arch, load_arch_file
 from nasvit_mm.spaces.field import DEPTH, PATCH, RESOLUTION, ROLES, WIDTH, Field
 from nasvit_mm.spaces.links import Forest, Link
-from nasvit_mm.spaces.models import SUPERNET, find_model, how_to_get, list_models, weights_of
+from nasvit_mm.spaces.models import (
+    EVALUATED,
+    SUPERNET,
+    find_model,
+    how_to_get,
+    list_models,
+    weights_of,
+)
 from nasvit_mm.spaces.named import get_space, list_spaces
 from nasvit_mm.spaces.slots import IDENTITY, SlotSpace
 from nasvit_mm.spaces.space import Space, is_many
@@ -14,6 +21,7 @@ from nasvit_mm.spaces.space import Space, is_many
 __all__ = [
     'Arch',
     'DEPTH',
+    'EVALUATED',
     'Field',
     'Forest',
     'IDENTITY',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import re
@@ -77,17 +78,24 @@ class Arch:
 
     def __str__(self) -> str:
         """Return ``space:r224-w16.24-...``, which :meth:`Space.arch` reads back."""
-        parts = (
-            k[0] + _dotted(v if isinstance(v, tuple) else (v,)) for k, v in self._fields.items()
-        )
+        parts = (k[0] + _dotted(v) for k, v in self._fields.items())
         return f'{self._space}:{"-".join(parts)}'
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the fields as a table, and the printed form."""
+        rows = ''.join(
+            f'<tr><th>{name}</th><td>{_dotted(value)}</td></tr>'
+            for name, value in self._fields.items()
+        )
+        return f'<table>{rows}</table><code>{html.escape(str(self))}</code>'
 
-def _dotted(values: tuple[int, ...]) -> str:
-    """Format values as ``2.2.4``, with runs of six or more equal ones as ``2x6``."""
-    runs = ((value, len(list(run))) for value, run in itertools.groupby(values))
+
+def _dotted(values: Value) -> str:
+    """Format one value, or several as ``2.2.4``, with runs of six or more equal ones as ``2x6``."""
+    several = values if isinstance(values, tuple) else (values,)
+    runs = ((value, len(list(run))) for value, run in itertools.groupby(several))
     return '.'.join(f'{v}x{n}' if n > 5 else '.'.join([str(v)] * n) for v, n in runs)
 
 

@@ -12,6 +12,17 @@ from nasvit_mm.spaces.named import get_space, list_spaces
 from nasvit_mm.spaces.space import Space
 
 SUPERNET = 'supernet'
+# What the papers' weights want of images, in timm's words: 256 pixels, centre crop 224.
+EVALUATED = dict(
+    input_size=(3, 224, 224),
+    crop_pct=0.875,
+    crop_mode='center',
+    interpolation='bicubic',
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    num_classes=1000,
+    fixed_input_size=False,
+)
 CONVERT = 'nasvit-mm convert {space} {file} {name}.pth'
 
 

@@ -326,8 +326,8 @@ def test_wrong_inputs(space):
         net(torch.zeros(1, 4, 96, 96))
     with pytest.raises(ValueError, match='not in the space'):
         net.set_arch(get_space(space).largest)  # a subnet has one member
-    with pytest.raises(ValueError, match='num_classes = 0'):
-        create_model(space, num_classes=0)
+    with pytest.raises(ValueError, match='num_classes = -1'):
+        create_model(space, num_classes=-1)
 
 
 @pytest.mark.parametrize('space', NETWORKS)

@@ -94,6 +94,16 @@ def test_all_cases_come():
 
 
 @pytest.mark.parametrize('space', NETWORKS)
+def test_images_of_other_channels(space):
+    arch, part = get_space(space).smallest, FAMILIES[space].part('backbone')
+    with torch.device('meta'):
+        net = part(arch, space, in_channels=5)
+    cost = count(space, arch, (96, 64), part='backbone', in_channels=5)
+    assert cost.macs == trace(net, (96, 64))
+    assert cost.params == sum(p.numel() for p in net.parameters())
+
+
+@pytest.mark.parametrize('space', NETWORKS)
 def test_outputs_and_taps(space):
     backbone = FAMILIES[space].part('backbone')
     arch = get_space(space).sample(5)

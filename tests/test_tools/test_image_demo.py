@@ -57,7 +57,9 @@ def test_the_good_are_done_and_the_bad_listed(model, tmp_path, capsys, monkeypat
         labels = Image.open(out / f'pred/{name}.png')
         assert labels.size == size and (np.array(labels) == CLASSES - 1).all()
         (drawn,) = (out / 'vis').glob(f'{name}.*')
-        assert Image.open(drawn).size == size
+        sheet = np.array(Image.open(drawn).convert('L'))
+        assert sheet.shape[1] >= size[0] and sheet.shape[0] > size[1]  # with a legend below
+        assert (sheet[-2] > 250).all() and (sheet[size[1] :] < 100).any()
     assert len([path for path in out.rglob('*') if path.is_file()]) == 6
 
 

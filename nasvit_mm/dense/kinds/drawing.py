@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,9 @@ from mmengine.fileio import get
 from PIL import Image
 
 from nasvit_mm.data import class_names
+from nasvit_mm.errors import printable
 from nasvit_mm.files import replacing, write_errors, write_text
+from nasvit_mm.legend import Colour, class_colours, with_legend
 
 SMALLEST = 32  # pixels of a side: the stride of the last features
 Draw = Callable[[str, Path, str], None]
@@ -54,9 +56,8 @@ def segments(cfg: Config, weights: str, how: Drawing) -> Draw:
     inferencer = MMSegInferencer(cfg, weights, device=how.device, show_progress=False)
     meta = {**inferencer.model.dataset_meta, **class_names(cfg)}  # weights may say nothing of them
     classes, visualizer = meta['classes'], inferencer.visualizer
-    visualizer.dataset_meta = dict(
-        classes=classes, palette=_palette(meta.get('palette'), len(classes))
-    )
+    colours = class_colours(meta.get('palette'), len(classes))
+    visualizer.dataset_meta = dict(classes=classes, palette=list(map(list, colours)))
     visualizer.alpha = how.opacity
     kind = np.uint16 if len(classes) > 256 else np.uint8
 
@@ -67,7 +68,10 @@ def segments(cfg: Config, weights: str, how: Drawing) -> Draw:
             sample = inferencer(path, return_datasamples=True)
         labels = sample.pred_sem_seg.data[:, :height, :width].cpu()
         shown = type(sample)(pred_sem_seg=PixelData(data=labels))
-        _draw(visualizer, shown, image, pixels, out_dir, name, how, with_labels=how.with_labels)
+        there = [label for label in labels.unique().tolist() if label < len(classes)]
+        legend = [(printable(classes[label]), colours[label]) for label in there]
+        more = dict(with_labels=how.with_labels)
+        _draw(visualizer, shown, image, pixels, out_dir, name, how, legend, **more)
         with replacing(out_dir / 'pred' / f'{name}.png') as draft:
             Image.fromarray(labels[0].numpy().astype(kind)).save(draft, format='PNG')
 
@@ -91,7 +95,8 @@ def objects(cfg: Config, weights: str, how: Drawing) -> Draw:
             (sample,) = inferencer(path, return_datasamples=True)['predictions']
         if min(pixels.shape[:2]) < SMALLEST:
             sample.pred_instances = _cut_back(sample.pred_instances, *pixels.shape[:2])
-        _draw(visualizer, sample, image, pixels, out_dir, name, how, pred_score_thr=how.score)
+        # The boxes have the names of their classes beside them.
+        _draw(visualizer, sample, image, pixels, out_dir, name, how, (), pred_score_thr=how.score)
         found = inferencer.pred2dict(sample)
         panoptic = found.pop('panoptic_seg', None)
         if panoptic is not None:
@@ -152,11 +157,13 @@ def _draw(
     out_dir: Path,
     name: str,
     how: Drawing,
+    legend: Sequence[tuple[str, Colour]],
     **more: Any,
 ) -> None:
     """Draw a prediction over the pixels (H, W, 3), BGR, of an image, to ``OUT_DIR/vis``."""
-    drawn = out_dir / 'vis' / _shown_name(image, name)
-    with write_errors(drawn):
+    path = out_dir / 'vis' / _shown_name(image, name)
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = Path(folder, 'drawn.png')
         visualizer.add_datasample(
             name,
             pixels[..., ::-1],
@@ -166,6 +173,9 @@ def _draw(
             out_file=str(drawn),
             **more,
         )
+        with replacing(path) as draft, write_errors(path):
+            sheet = with_legend(Image.open(drawn).convert('RGB'), legend)
+            sheet.save(draft, format=Image.registered_extensions()[path.suffix], quality=95)
 
 
 def _shown_name(image: str, name: str) -> str:
@@ -174,10 +184,3 @@ def _shown_name(image: str, name: str) -> str:
     """
     suffix = Path(image).suffix.lower()
     return name + (suffix if suffix in ('.jpg', '.jpeg', '.png', '.bmp') else '.png')
-
-
-def _palette(given: Sequence[Any] | None, number: int) -> list[Any]:
-    """Return as many colours as there are classes; those that lack are drawn, always the same."""
-    more = np.random.RandomState(42).randint(0, 255, (number, 3)).tolist()
-    known = [] if given is None or isinstance(given, (str, Mapping)) else list(given)
-    return [*known, *more[len(known) :]][:number]

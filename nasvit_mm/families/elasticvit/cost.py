@@ -32,6 +32,7 @@ def tally(
     attention: str,
     num_classes: int,
     out_width: tuple[int, ...] | None,
+    in_channels: int = 3,
 ) -> dict[str, Tally]:
     """Count the cost of each part of the network for ``n`` architectures.
 
@@ -40,10 +41,11 @@ def tally(
         height, width: size of the input in pixels, (n,).
         out_indices: outputs of a backbone; None: the whole classifier.
         out_width: widths of the taps, one per output.
+        in_channels: channels of the image.
     """
     heights, widths = facts.stage_sizes(height), facts.stage_sizes(width)
     channels = fields['width']
-    parts = {'stem': _stem(fields, heights[0] * widths[0])}
+    parts = {'stem': _stem(fields, heights[0] * widths[0], in_channels)}
     last = len(facts.STAGES) - 1 if out_indices is None else facts.OUTPUT_STAGES[out_indices[-1]]
     for i, stage in enumerate(facts.STAGES[: last + 1]):
         cin, cout, depth = channels[:, i], channels[:, i + 1], fields['depth'][:, i + 1]
@@ -71,10 +73,10 @@ def tally(
     return parts
 
 
-def _stem(fields: Mapping[str, np.ndarray], pixels: np.ndarray) -> Tally:
+def _stem(fields: Mapping[str, np.ndarray], pixels: np.ndarray, in_channels: int) -> Tally:
     width, kernel = fields['width'][:, 0], fields['kernel_size'][:, 0]
     block = depthwise(width, pixels, kernel) + conv(width, width, pixels) + 2 * norm(width)
-    return conv(3, width, pixels, 3) + norm(width) + block * fields['depth'][:, 0]
+    return conv(in_channels, width, pixels, 3) + norm(width) + block * fields['depth'][:, 0]
 
 
 def _ib(

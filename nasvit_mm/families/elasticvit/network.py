@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasvit_mm.backbones import HybridBackbone, Plan, register_backbone
+from nasvit_mm.backbones import ElasticHead, HybridBackbone, Plan, register_backbone
 from nasvit_mm.families.elasticvit import space as facts
 from nasvit_mm.nn import (
     AxisSpan,
@@ -124,7 +124,7 @@ class ElasticViT(HybridBackbone):
         plan = self.plan_of(top)
         widths = self.space.field('width').choices
         stem, kernels = plan.stem.channels.size, top.kernel_size
-        self.stem = ElasticConv2d(3, stem, 3, stride=2)
+        self.stem = ElasticConv2d(self.in_channels, stem, 3, stride=2)
         self.stem_bn = self.make_norm(stem)
         self.stem_blocks = nn.ModuleList(
             self._mbconv(block, kernels[0], 1, expands=False) for block in plan.stem.blocks
@@ -249,14 +249,14 @@ class ElasticViT(HybridBackbone):
         return [nn.ModuleList([self.stem, self.stem_bn, self.stem_blocks]), *self.stages]
 
     def run_stem(self, x: torch.Tensor, plan: StemPlan) -> torch.Tensor:
-        x = self.stem(x, Span.whole(3), plan.channels)
+        x = self.stem(x, Span.whole(self.in_channels), plan.channels)
         x = F.hardswish(self.stem_bn(x, plan.channels))
         for block, spans in zip(self.stem_blocks, plan.blocks):
             x = self.run_block(block, x, spans)
         return x
 
 
-class ElasticViTHead(nn.Module):
+class ElasticViTHead(ElasticHead):
     """The classification head: 1x1 to six times the width, pooling, linear, classifier."""
 
     def __init__(self, backbone: ElasticViT, num_classes: int, dropout: float = 0.0) -> None:
@@ -265,12 +265,14 @@ class ElasticViTHead(nn.Module):
         self.expand = ElasticConv2d(width, width * facts.HEAD_EXPAND, bias=True)
         self.expand_bn: ElasticBatchNorm2d = backbone.make_norm(width * facts.HEAD_EXPAND)
         self.mix = ElasticLinear(width * facts.HEAD_EXPAND, facts.HEAD_WIDTH)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = ElasticLinear(facts.HEAD_WIDTH, num_classes)
+        self.end(facts.HEAD_WIDTH, num_classes, dropout)
 
-    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """Map (N, C, H, W) to logits (N, classes)."""
-        wide, mixed = channels.scaled(facts.HEAD_EXPAND), Span.whole(facts.HEAD_WIDTH)
+    def pooled_span(self, plan: Span) -> Span:
+        return Span.whole(facts.HEAD_WIDTH)
+
+    def pool(self, x: torch.Tensor, plan: Span) -> torch.Tensor:
+        """Map (N, C, H, W) to (N, 1984)."""
+        channels, mixed = plan, self.pooled_span(plan)
+        wide = channels.scaled(facts.HEAD_EXPAND)
         x = F.hardswish(self.expand_bn(self.expand(x, channels, wide), wide))  # (N, 6 C, H, W)
-        x = F.hardswish(self.mix(x.mean((2, 3)), wide, mixed))  # (N, 1984)
-        return self.classifier(self.dropout(x), mixed, Span.whole(self.classifier.out_features))
+        return F.hardswish(self.mix(x.mean((2, 3)), wide, mixed))  # (N, 1984)

@@ -29,6 +29,7 @@ def tally(
     attention: str,
     num_classes: int,
     out_width: tuple[int, ...] | None,
+    in_channels: int = 3,
 ) -> dict[str, Tally]:
     """Count the cost of each part of the network for ``n`` architectures.
 
@@ -37,11 +38,12 @@ def tally(
         height, width: size of the input in pixels, (n,).
         out_indices: outputs of a backbone; None: the whole classifier.
         out_width: widths of the taps, one per output.
+        in_channels: channels of the image.
     """
     heights, widths = facts.stage_sizes(height), facts.stage_sizes(width)
     channels = fields['width']
     stem = channels[:, 0]
-    parts = {'stem': conv(3, stem, heights[0] * widths[0], 3) + norm(stem)}
+    parts = {'stem': conv(in_channels, stem, heights[0] * widths[0], 3) + norm(stem)}
     last = len(facts.STAGES) - 1 if out_indices is None else facts.OUTPUT_STAGES[out_indices[-1]]
     for i, stage in enumerate(facts.STAGES[: last + 1]):
         cin, cout, depth = channels[:, i], channels[:, i + 1], fields['depth'][:, i]

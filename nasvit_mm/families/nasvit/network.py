@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from timm.layers import drop_path
 from torch import nn
 
-from nasvit_mm.backbones import HybridBackbone, Plan, register_backbone
+from nasvit_mm.backbones import ElasticHead, HybridBackbone, Plan, register_backbone
 from nasvit_mm.families.nasvit import space as facts
 from nasvit_mm.nn import (
     ElasticBatchNorm2d,
@@ -230,7 +230,7 @@ class NASViT(HybridBackbone):
         plan = self.plan_of(top)
         rows, depths = facts.scale_rows(space), space.field('depth').choices
         widths, kernels = space.field('width').choices, top.kernel_size
-        self.stem = ElasticConv2d(3, plan.stem.size, 3, stride=2)
+        self.stem = ElasticConv2d(self.in_channels, plan.stem.size, 3, stride=2)
         self.stem_bn = self.make_norm(plan.stem.size)
         self.stages = nn.ModuleList()
         for i, stage in enumerate(facts.STAGES[: self.num_stages]):
@@ -296,10 +296,10 @@ class NASViT(HybridBackbone):
         return [nn.ModuleList([self.stem, self.stem_bn]), *self.stages]
 
     def run_stem(self, x: torch.Tensor, plan: Span) -> torch.Tensor:
-        return F.silu(self.stem_bn(self.stem(x, Span.whole(3), plan), plan))
+        return F.silu(self.stem_bn(self.stem(x, Span.whole(self.in_channels), plan), plan))
 
 
-class NASViTHead(nn.Module):
+class NASViTHead(ElasticHead):
     """The classification head: 1x1 to six times the width, pooling, 1x1, classifier."""
 
     def __init__(self, backbone: NASViT, num_classes: int, dropout: float = 0.0) -> None:
@@ -309,11 +309,13 @@ class NASViTHead(nn.Module):
         self.expand = ElasticConv2d(width, width * facts.HEAD_EXPAND)
         self.expand_bn: ElasticBatchNorm2d = backbone.make_norm(width * facts.HEAD_EXPAND)
         self.mix = ElasticLinear(width * facts.HEAD_EXPAND, last, bias=False)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = ElasticLinear(last, num_classes)
+        self.end(last, num_classes, dropout)
 
-    def forward(self, x: torch.Tensor, plan: tuple[Span, Span]) -> torch.Tensor:
-        """Map (N, C, H, W) to logits (N, classes).
+    def pooled_span(self, plan: tuple[Span, Span]) -> Span:
+        return plan[1]
+
+    def pool(self, x: torch.Tensor, plan: tuple[Span, Span]) -> torch.Tensor:
+        """Map (N, C, H, W) to (N, last).
 
         Args:
             plan: spans of the last stage and of the last linear layer.
@@ -321,5 +323,4 @@ class NASViTHead(nn.Module):
         channels, last = plan
         wide = channels.scaled(facts.HEAD_EXPAND)
         x = F.silu(self.expand_bn(self.expand(x, channels, wide), wide))  # (N, 6 C, H, W)
-        x = F.silu(self.mix(x.mean((2, 3)), wide, last))  # (N, last)
-        return self.classifier(self.dropout(x), last, Span.whole(self.classifier.out_features))
+        return F.silu(self.mix(x.mean((2, 3)), wide, last))  # (N, last)

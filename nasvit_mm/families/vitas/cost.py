@@ -21,13 +21,14 @@ def tally(
     attention: str,
     num_classes: int,
     out_width: tuple[int, ...] | None,
+    in_channels: int = 3,
 ) -> dict[str, Tally]:
     """Count the cost of each part of the network; see ``families.nasvit.cost.tally``."""
     patch, channels = fields['patch_size'], fields['width']
     grid = facts.grid_sizes(height, patch), facts.grid_sizes(width, patch)
     patches = grid[0] * grid[1]
     trained = facts.TRAINED_RESOLUTION // patch
-    stem = conv(3, channels, patches, patch, bias=True)
+    stem = conv(in_channels, channels, patches, patch, bias=True)
     parts = {'stem': stem + Tally(0, channels * (trained**2 + 2))}  # positions and class token
     pairs = _pairs(grid, trained, attention)
     for slot in range(fields['heads'].shape[1]):

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasvit_mm.backbones import Block, Rule, SharedWeightBackbone, register_backbone
+from nasvit_mm.backbones import Block, ElasticHead, Rule, SharedWeightBackbone, register_backbone
 from nasvit_mm.families.vitas import space as facts
 from nasvit_mm.nn import (
     SHARING,
@@ -74,10 +74,10 @@ class PatchEmbed(nn.Module):
     interpolated per axis for any other grid.
     """
 
-    def __init__(self, patch_size: int, width: int) -> None:
+    def __init__(self, patch_size: int, width: int, in_channels: int = 3) -> None:
         super().__init__()
         self.patch_size, self.grid = patch_size, facts.TRAINED_RESOLUTION // patch_size
-        self.proj = ElasticConv2d(3, width, patch_size, patch_size, bias=True, padding=0)
+        self.proj = ElasticConv2d(in_channels, width, patch_size, patch_size, bias=True, padding=0)
         self.cls_token = nn.Parameter(torch.empty(1, 1, width))
         self.position = nn.Parameter(torch.empty(1, self.grid**2 + 1, width))
         nn.init.normal_(self.cls_token, std=0.02)  # zeros in the public code
@@ -95,7 +95,7 @@ class PatchEmbed(nn.Module):
         pad = -height % self.patch_size, -width % self.patch_size
         if any(pad):
             x = F.pad(x, (0, pad[1], 0, pad[0]))
-        x = self.proj(x, Span.whole(3), channels)  # (N, C, h, w)
+        x = self.proj(x, Span.whole(self.proj.in_channels), channels)  # (N, C, h, w)
         grid = tuple(x.shape[2:])
         first = take(self.cls_token, None, None, channels).expand(x.shape[0], -1, -1)  # (N, 1, C)
         position = take(self.position, None, None, channels)
@@ -265,6 +265,7 @@ class ViTAS(SharedWeightBackbone):
     spaces = ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base')
     strides = (4, 8, 16, 32)  # at patch 16
     new_weights = ('taps.', 'pyramid.')
+    input_convs = ('stems.',)
     min_size = facts.MIN_SIZE
     max_resolution = facts.TRAINED_RESOLUTION
 
@@ -277,19 +278,17 @@ class ViTAS(SharedWeightBackbone):
     def stage_names(self) -> tuple[str, ...]:
         return self.space.field('heads').positions
 
-    @property
-    def out_strides(self) -> list[float]:
-        """Return the strides in pixels for the active patch size: 3.5, 7, 14, 28 at patch 14."""
-        patch = self.plan.patch_size
-        strides = [patch * stride / 16 for stride in self.strides]
-        return [
-            int(strides[i]) if strides[i].is_integer() else strides[i] for i in self.out_indices
-        ]
+    def output_stride(self, index: int) -> float:
+        """Return a stride for the active patch size: 3.5, 7, 14 or 28 at patch 14."""
+        stride = self.plan.patch_size * self.strides[index] / 16
+        return int(stride) if stride.is_integer() else stride
 
     def build(self) -> None:
         field = self.space.field
         width = max(field('width').choices[0])
-        self.stems = ElasticChoice(field('patch_size').choices[0], lambda p: PatchEmbed(p, width))
+        self.stems = ElasticChoice(
+            field('patch_size').choices[0], lambda p: PatchEmbed(p, width, self.in_channels)
+        )
         self.blocks = nn.ModuleList()
         for heads, inner, hidden in zip(
             field('heads').choices, field('qkv_width').choices, field('mlp_width').choices
@@ -358,6 +357,9 @@ class ViTAS(SharedWeightBackbone):
     def output_spans(self, plan: ViTASPlan) -> list[Span]:
         return [plan.channels] * len(self.out_indices)
 
+    def output_module(self, index: int) -> str:
+        return f'pyramid.{index}'
+
     def blocks_of(self, arch: Any) -> list[Block]:
         plan = self.plan_of(self.space.arch(arch))
         return [
@@ -401,15 +403,16 @@ class ViTAS(SharedWeightBackbone):
         return states, grid
 
 
-class ViTASHead(nn.Module):
+class ViTASHead(ElasticHead):
     """The classification head: a linear layer on the class token."""
 
     def __init__(self, backbone: ViTAS, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = ElasticLinear(backbone.plan.channels.size, num_classes)
-        init_linear(self)
+        self.end(backbone.plan.channels.size, num_classes, dropout)
 
-    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """Map (N, C) to logits (N, classes)."""
-        return self.classifier(self.dropout(x), channels, Span.whole(self.classifier.out_features))
+    def init_classifier(self, classifier: nn.Module) -> None:
+        init_linear(classifier)
+
+    def pool(self, x: torch.Tensor, plan: Span) -> torch.Tensor:
+        """Return the class token (N, C), which is what the backbone gives."""
+        return x

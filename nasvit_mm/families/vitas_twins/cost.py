@@ -20,6 +20,7 @@ def tally(
     attention: str,
     num_classes: int,
     out_width: tuple[int, ...] | None,
+    in_channels: int = 3,
     stage_norm: bool = False,
 ) -> dict[str, Tally]:
     """Count the cost of each part of the network; see ``families.nasvit.cost.tally``.
@@ -28,7 +29,7 @@ def tally(
     """
     heights, widths = facts.stage_sizes(height), facts.stage_sizes(width)
     last = len(facts.STAGES) - 1 if out_indices is None else out_indices[-1]
-    parts, cin, before = {}, 3, 0
+    parts, cin, before = {}, in_channels, 0
     for i, stage in enumerate(facts.STAGES[: last + 1]):
         channels, grid = fields['width'][:, i], (heights[i], widths[i])
         tokens = grid[0] * grid[1]

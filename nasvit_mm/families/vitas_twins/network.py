@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nasvit_mm.backbones import Block, SharedWeightBackbone, register_backbone
+from nasvit_mm.backbones import Block, ElasticHead, SharedWeightBackbone, register_backbone
 from nasvit_mm.families.vitas_twins import space as facts
 from nasvit_mm.nn import (
     ElasticChoice,
@@ -193,6 +193,7 @@ class TwinsViTAS(SharedWeightBackbone):
     strides = facts.STRIDES
     stage_names = facts.STAGE_NAMES
     new_weights = ('taps.', 'stage_norms.')
+    input_convs = ('embeds.0.',)
     min_size = facts.MIN_SIZE
     max_resolution = facts.TRAINED_RESOLUTION
 
@@ -212,7 +213,7 @@ class TwinsViTAS(SharedWeightBackbone):
         widths = [max(c) for c in field('width').choices]
         self.embeds, self.stages, self.pegs = (nn.ModuleList() for _ in range(3))
         for i, stage in enumerate(facts.STAGES[: self.out_indices[-1] + 1]):
-            cin, width = (widths[i - 1] if i else 3), widths[i]
+            cin, width = (widths[i - 1] if i else self.in_channels), widths[i]
             self.embeds.append(Embed(cin, width, stage.stride))
             self.stages.append(
                 nn.ModuleList(
@@ -248,7 +249,7 @@ class TwinsViTAS(SharedWeightBackbone):
         )
 
     def plan_of(self, arch: Arch) -> TwinsPlan:
-        stages, cin = [], Span.whole(3)
+        stages, cin = [], Span.whole(self.in_channels)
         groups = facts.GROUPS[: self.out_indices[-1] + 1]
         real = [slot for group in groups for slot in group if arch.heads[slot] != IDENTITY]
         rates = {
@@ -329,19 +330,19 @@ class TwinsViTAS(SharedWeightBackbone):
         return self.end_outputs(maps)
 
 
-class TwinsViTASHead(nn.Module):
+class TwinsViTASHead(ElasticHead):
     """The classification head: norm, mean over the tokens, linear."""
 
     def __init__(self, backbone: TwinsViTAS, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
         width = backbone.plan.head.size
         self.norm = ElasticLayerNorm(width, BLOCK_EPS)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = ElasticLinear(width, num_classes)
-        init_linear(self)
+        self.end(width, num_classes, dropout)
 
-    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        """Map (N, C, H, W) to logits (N, classes)."""
+    def init_classifier(self, classifier: nn.Module) -> None:
+        init_linear(classifier)
+
+    def pool(self, x: torch.Tensor, plan: Span) -> torch.Tensor:
+        """Map (N, C, H, W) to (N, C)."""
         x = x.flatten(2).transpose(1, 2)  # (N, H * W, C)
-        x = self.norm(x, channels).mean(1)  # (N, C)
-        return self.classifier(self.dropout(x), channels, Span.whole(self.classifier.out_features))
+        return self.norm(x, plan).mean(1)

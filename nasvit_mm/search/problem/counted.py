@@ -102,5 +102,13 @@ class CountedCost(CostSource):
 
     @property
     def axis(self) -> tuple[float, str]:
-        scale, prefix = SCALES[0 if self.kind == 'macs' else 1]
-        return scale, f'{prefix} {self.unit}'
+        return counted_axis(self.kind)
+
+
+def counted_axis(name: str) -> tuple[float, str] | None:
+    """Return the axis of a count by its name, None of another cost; see :attr:`CostSource.axis`."""
+    match = FORM.fullmatch(name)
+    if match is None or match[2] not in UNITS:
+        return None
+    scale, prefix = SCALES[0 if match[2] == 'macs' else 1]
+    return scale, f'{prefix} {UNITS[match[2]]}'

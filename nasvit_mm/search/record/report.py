@@ -14,12 +14,11 @@ import torch
 
 from nasvit_mm.config import plain_types
 from nasvit_mm.deploy import device_name
-from nasvit_mm.errors import printable
 from nasvit_mm.files import replacing, write_errors
 from nasvit_mm.search.algorithms import Forecast
 from nasvit_mm.search.problem.feasible import Constraint
 from nasvit_mm.search.problem.problem import Problem
-from nasvit_mm.search.record.front import record_values
+from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
 
 TEMPLATE = Path(__file__).with_name('report.html')
 SHOWN = 20  # lines of the table in the terminal
@@ -147,54 +146,24 @@ def _axes(problem: Problem) -> tuple[str, str]:
     names = [o.metric for o in problem.objectives]
     costs = [name for name, metric in problem.metrics.items() if metric is not None]
     others = [name for name in [*names[1:], *costs] if name != names[0]]
-    return (others[0] if others else 'candidate'), names[0]
+    return (others[0] if others else CANDIDATE), names[0]
 
 
-def _value(record: Mapping[str, Any], name: str) -> float:
-    return record['index'] if name == 'candidate' else record_values(record)[name]
-
-
-def _axis(problem: Problem, name: str) -> tuple[float, str]:
-    """Return what values are divided by, and the unit beside the name of their axis."""
+def _axis(problem: Problem, name: str) -> Axis:
     source = problem.metrics.get(name)
-    scale, unit = (1.0, '') if source is None else source.axis
-    return scale, unit and f' ({unit})'
+    return Axis(name) if source is None else Axis(name, *source.axis)
 
 
 def _draw(
     path: Path, problem: Problem, records: Records, best: Records, x: str, y: str, title: str
 ) -> None:
-    import matplotlib
+    from matplotlib.figure import Figure  # not pyplot, whose back end is the user's
 
-    matplotlib.use('Agg')
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout='constrained')
-    (x_scale, x_unit), (y_scale, y_unit) = _axis(problem, x), _axis(problem, y)
-    drawn = [r for r in records if 'failed' not in r]
-    lost = f', {len(records) - len(drawn)} failed' if len(drawn) < len(records) else ''
-    axes.plot(
-        [_value(r, x) / x_scale for r in drawn],
-        [_value(r, y) / y_scale for r in drawn],
-        '.',
-        color='#6a8fb5',
-        alpha=0.5,
-        label=f'{len(records)} candidates{lost}',
-    )
-    ends = sorted((_value(r, x) / x_scale, _value(r, y) / y_scale) for r in best)
-    style = 'o-' if len(problem.objectives) == 2 else 'o'
-    axes.plot(*zip(*ends), style, color='#c8502d', markersize=4, linewidth=1, label='front')
-    for put, text in (
-        (axes.set_xlabel, x + x_unit),
-        (axes.set_ylabel, y + y_unit),
-        (axes.set_title, title),
-    ):
-        put(printable(text), parse_math=False)  # names, not formulas
-    axes.legend(frameon=False)
-    axes.grid(alpha=0.3)
-    axes.spines[['top', 'right']].set_visible(False)
+    figure = Figure(figsize=(7, 4.5), layout='constrained')
+    joined = len(problem.objectives) == 2
+    axes = figure.subplots(), _axis(problem, x), _axis(problem, y)
+    draw_candidates(*axes, records, best, joined, title)
     figure.savefig(path, dpi=130, format='png')  # a draft's name says nothing of it
-    plt.close(figure)
 
 
 def forecast_words(forecasts: Sequence[Forecast]) -> list[str]:
@@ -228,7 +197,7 @@ def front_table(problem: Problem, best: Records) -> Any:
         table.add_column(name, justify='right')
     table.add_column('architecture', overflow='fold')
     for record in shown:
-        values = [_shown(problem, name, _value(record, name)) for name in names]
+        values = [_shown(problem, name, Axis(name).value(record)) for name in names]
         table.add_row(str(record['index']), *values, str(problem.space.arch(record['arch'])))
     return table
 

@@ -1,0 +1,164 @@
+"""``run_search`` and ``reconsider``: what ``nasvit-mm search`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from nasvit_mm.apis.common import AnyConfig, run_config
+from nasvit_mm.building import plain_files
+from nasvit_mm.config import plain_types
+from nasvit_mm.runtime import PlainConsole, config_name, disk_errors, is_first, read_config
+from nasvit_mm.search import (
+    Clock,
+    Known,
+    OverRanks,
+    Reconsidered,
+    Search,
+    SearchBar,
+    check_images,
+    chosen_backend,
+    described,
+    forecast_words,
+    front_table,
+    open_archive,
+    read_search,
+    search,
+    with_bounds,
+    write_report,
+)
+
+
+@plain_files()
+def run_search(
+    cfg: AnyConfig,
+    work_dir: str | Path | None = None,
+    resume: bool = False,
+    workers: int = 1,
+    *,
+    dask: str | None = None,
+    skip_data_check: bool = False,
+    time_limit: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+    low: Mapping[str, float] | None = None,
+    high: Mapping[str, float] | None = None,
+    known: str | Path | None = None,
+) -> Search:
+    """Search architectures for a task, under the cost of the whole dense model.
+
+    Args:
+        cfg: as those of ``configs/search/``, see :func:`nasvit_mm.search.read_search`.
+        work_dir: where the archive and the report go (of a file ``work_dirs/<its name>``).
+        resume: resume the archive in the work dir: nothing that was evaluated is evaluated
+            again; none yet: a fresh start.
+        workers: processes of this machine that evaluate; 1: this one.
+        dask: address of a Dask scheduler whose workers evaluate, ``'tcp://HOST:PORT'``, or
+            ``'tls://HOST:PORT'`` with the certificates of Dask's configuration.
+        skip_data_check: do not look at what the evaluators' images and annotations hold.
+        time_limit: seconds that a candidate may take; None: what the config says, an hour.
+        options: overrides by dotted key: ``{'algorithm.generations': 4}``.
+        quiet: show nothing: no progress bar, no table of the front.
+        low, high: bounds beside those of the config, or instead of them: ``{'macs': 3e9}``.
+        known: work dir of an earlier search by the same evaluator: what it has measured is not
+            measured again, and the search begins with its front under these bounds.
+
+    Raises:
+        UsageError: a mistake in the config or the evaluator, an archive of another search, or one
+            that is there without ``resume``.
+    """
+    cfg = bounded(run_config(cfg, options, work_dir), low, high)
+    if time_limit is not None:
+        cfg.time_limit = time_limit
+    plan, earlier = read_search(cfg, cfg.filename), None
+    if known is not None:
+        earlier = Known(known, plan)
+        best = earlier.under(plan.problem).front
+        cfg.initial = [record['arch'] for record in best[: plan.algorithm.population]]
+        plan = read_search(cfg, cfg.filename)
+    # Of workers on other machines the data may be there alone.
+    if not skip_data_check and dask is None and is_first():
+        for spec in plan.evaluators:
+            check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
+    with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask, plan.time_limit) as where:
+        console = PlainConsole(quiet=quiet or not is_first())  # known once the launcher has spoken
+        archive = open_archive(cfg, plan, resume, where)
+        if archive.lines:
+            console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
+        timed = plan.evaluators and is_first()
+        clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
+        with SearchBar(plan, console, clock) as bar:
+            records = search(
+                plan.problem, plan.algorithm, archive, plan.evaluators, where, bar, earlier
+            )
+        ended = records[-1]['generation'] + 1
+        if ended < plan.algorithm.generations:
+            console.print(
+                f'After generation {ended} of {plan.algorithm.generations} no new '
+                'candidates were found within the constraints.'
+            )
+        found = Search(Path(cfg.work_dir), plan.identity, records)
+        if is_first():
+            forecasts = plan.algorithm.forecasts
+            best, title = found.front(), f'{config_name(cfg)}: {plan.problem.space.name}'
+            written = write_report(
+                cfg.work_dir,
+                plan.problem,
+                records,
+                best,
+                title,
+                plan.identity,
+                forecasts,
+                described(plan.problem, cfg.work_dir),
+                f'nasvit-mm export {cfg.filename} --work-dir {cfg.work_dir}'
+                if cfg.filename
+                else '',
+            )
+            console.print(front_table(plan.problem, best))
+            for line in forecast_words(forecasts):
+                console.print(line, markup=False)
+            console.print('\n'.join(map(str, [archive.path, *written])))
+        if isinstance(where, OverRanks):
+            where.meet('end')  # the store lives in one of them
+    return found
+
+
+def reconsider(
+    cfg: AnyConfig,
+    known: str | Path,
+    *,
+    low: Mapping[str, float] | None = None,
+    high: Mapping[str, float] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Reconsidered:
+    """Look at an earlier search under other bounds, without evaluating anything.
+
+    Args:
+        cfg: of the search.
+        known: work dir of the earlier one.
+        low, high: bounds beside those of the config, or instead of them: ``{'macs': 3e9}``.
+        options: overrides of the config by dotted key.
+
+    Returns:
+        The candidates within the bounds, the front of these, and the parts of the costs' ranges
+        that nobody has looked at.
+
+    Raises:
+        UsageError: as of :func:`run_search`.
+    """
+    cfg = bounded(read_config(cfg, options), low, high)
+    plan = read_search(cfg, cfg.filename)
+    return Known(known, plan).under(plan.problem)
+
+
+def bounded(
+    cfg: Config, low: Mapping[str, float] | None, high: Mapping[str, float] | None
+) -> Config:
+    """Return a search's config with bounds beside or instead of its own."""
+    if low or high:
+        given = plain_types(cfg.get('constraints') or [])
+        cfg.constraints = with_bounds([given] if isinstance(given, dict) else given, low, high)
+    return cfg
