@@ -5,7 +5,7 @@ from nasvit_mm.runtime.checkpoints import WholeCheckpoints, keep_checkpoints_who
 from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, short_console
 from nasvit_mm.runtime.disk import check_folder, disk_errors
-from nasvit_mm.runtime.finite import NonFiniteLoss, StopAtNaN
+from nasvit_mm.runtime.finite import SKIPPED, NonFiniteLoss, StopAtNaN
 from nasvit_mm.runtime.keys import (
     RUNNER_KEYS,
     check_has_model,
@@ -51,6 +51,7 @@ __all__ = [
     'PlainConsole',
     'RUNNER_KEYS',
     'RefitSchedule',
+    'SKIPPED',
     'SeedIterations',
     'ShareBuffers',
     'StopAtNaN',

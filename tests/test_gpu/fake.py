@@ -95,8 +95,11 @@ class Meter(TorchDispatchMode):
             masks = _masks(args[1]) if name in ('index', 'index_put_', 'index_put') else []
             if masks or name in ('nonzero', 'masked_select', '_unique2', 'unique_dim'):
                 self.stall('shape')
-            if name == 'nonzero':  # of the first entry only
-                return args[0].new_zeros((1, args[0].ndim), dtype=torch.long)
+            if name == 'nonzero':  # as if of two entries
+                return args[0].new_zeros((2, args[0].ndim), dtype=torch.long)
+            if name == '_unique2':  # as if all were different
+                flat = args[0].flatten()
+                return flat.clone(), torch.zeros_like(args[0], dtype=torch.long), flat.long()
             if name == 'index' and masks:  # as if all of it were true
                 (place,) = (i for i, t in enumerate(args[1]) if t is masks[0])
                 return args[0].flatten(place, place + masks[0].ndim - 1).clone()
@@ -110,8 +113,17 @@ class Meter(TorchDispatchMode):
             t.device.type == GPU for t in tree_leaves(out) if isinstance(t, torch.Tensor)
         ):
             if name not in FREE:
-                self.launches[name] += 1
+                self.launches[name] += _launches(name, args)
         return out
+
+
+def _launches(name: str, args: tuple) -> int:
+    """Return 1, and of a list of tensors with another list of other shapes one for each."""
+    lists = [a for a in args if isinstance(a, (list, tuple)) and all(map(torch.is_tensor, a))]
+    if name.startswith('_foreach') and len(lists) > 1:
+        if any(a.shape != b.shape for a, b in zip(*lists[:2])):
+            return len(lists[0])
+    return 1
 
 
 def _value(kind: torch.dtype) -> bool | int | float:
@@ -158,6 +170,8 @@ def fake_gpu() -> Iterator[Meter]:
     patches = [
         mock.patch.object(FakeTensor, 'tolist', tolist),
         mock.patch.object(nn.Module, '_apply', _apply),
+        # A copy of a buffer would copy the mode, and free its weak references twice.
+        mock.patch.object(FakeTensorMode, '__deepcopy__', lambda mode, memo: mode, create=True),
         # Mixed precision switches itself off without a GPU.
         mock.patch('torch.cuda.amp.common.amp_definitely_not_available', lambda: False),
         mock.patch.object(amp_optimizer_wrapper, 'is_cuda_available', lambda: True),
