@@ -15,6 +15,7 @@ from nasvit_mm.dense import kind_of
 from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import ElasticScale
 from nasvit_mm.registry import MODELS
+from nasvit_mm.runtime import SKIPPED
 from nasvit_mm.supernet import (
     LARGEST,
     SAMPLED,
@@ -219,6 +220,24 @@ def test_an_overflow_skips_the_step_and_lowers_the_scale(role, monkeypatch):
     model.train_step(batch(), optim)
     assert optim.loss_scaler.get_scale() == 512.0
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
+
+
+def test_a_gradient_that_no_scale_helps_is_named(monkeypatch):
+    """The scaler would skip every step, and say nothing."""
+    model = build('vitas_deit_small')
+    optim, loss_of = scaled(model, 1024.0), model.distill.loss
+
+    def broken(of, output):
+        loss = loss_of(of, output)
+        if of == SMALLEST:
+            loss.register_hook(lambda g: g * float('nan'))
+        return loss
+
+    monkeypatch.setattr(model.distill, 'loss', broken)
+    model._skipped = SKIPPED - 2
+    model.train_step(batch(), optim)
+    with pytest.raises(NonFiniteLoss, match=f'{SKIPPED - 1} before it, of .*the smallest subnet'):
+        model.train_step(batch(), optim)
 
 
 @pytest.mark.parametrize(
