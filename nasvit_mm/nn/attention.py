@@ -58,7 +58,8 @@ def attend_by_rows(
         elements: elements of the score matrix per query (N * heads * keys).
     """
     chunk = tokens
-    if not torch.is_grad_enabled():
+    # Exported they would be of one batch size: the number of chunks depends on it.
+    if not torch.is_grad_enabled() and not torch.compiler.is_exporting():
         chunk = max(1, CHUNK_ELEMENTS // elements)
     if chunk >= tokens:
         return rows(slice(None))

@@ -169,6 +169,7 @@ def fake_gpu() -> Iterator[Meter]:
     ]
     patches = [
         mock.patch.object(FakeTensor, 'tolist', tolist),
+        mock.patch.object(FakeTensor, 'is_cuda', property(lambda t: t.device.type == GPU)),
         mock.patch.object(nn.Module, '_apply', _apply),
         # A copy of a buffer would copy the mode, and free its weak references twice.
         mock.patch.object(FakeTensorMode, '__deepcopy__', lambda mode, memo: mode, create=True),
@@ -177,6 +178,7 @@ def fake_gpu() -> Iterator[Meter]:
         mock.patch.object(amp_optimizer_wrapper, 'is_cuda_available', lambda: True),
         mock.patch.object(runner_amp, 'get_device', lambda: GPU),
         mock.patch.object(torch.cuda, 'is_bf16_supported', lambda *args, **kwargs: True),
+        mock.patch.object(torch.cuda, 'get_device_capability', lambda *args: (9, 0)),
         # Optimizers and limits take their quick way, as with real tensors.
         mock.patch.object(torch_optimizer, '_foreach_supported_types', fused),
         mock.patch.object(foreach_utils, '_foreach_supported_types', fused),
