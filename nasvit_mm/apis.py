@@ -49,6 +49,7 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     PlainConsole,
     RefitSchedule,
+    RegroupOptimizer,
     StopAtNaN,
     augment_tests,
     check_epochs,
@@ -65,6 +66,7 @@ from nasvit_mm.runtime import (
     enable_amp,
     enable_auto_scale_lr,
     enable_tensorboard,
+    group_parameters,
     handed_over,
     hide_debug_prints,
     is_first,
@@ -209,8 +211,10 @@ def train(
         runner = _runner(cfg)
         warn_of_unmatched(cfg, runner.model)
         check_epochs(runner, fit_schedule)
+        group_parameters(runner)
         runner.register_hook(StopAtNaN())
         if resume:
+            runner.register_hook(RegroupOptimizer())
             check_checkpoint_fits(runner.model, resume, cfg, checkpoint=checkpoint)
             differing += differing_processes(checkpoint.meta)
             if differing:

@@ -367,8 +367,8 @@ def _words(error: Exception) -> str:
         ),
         (
             r'(.+?) does not have a deterministic implementation, but you set .*',  # torch
-            r'\1 has no deterministic kernel on this device: leave randomness.deterministic out, or '
-            'take a part of the model that does without it',
+            r'\1 has no deterministic kernel on this device: give randomness.deterministic=False, '
+            'or a model that does without it',
         ),
         (
             'base_wd should not be None',  # mmengine

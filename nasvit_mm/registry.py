@@ -23,6 +23,7 @@ __all__ = [
     'MODELS',
     'MODEL_WRAPPERS',
     'OPERATORS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
     'SAMPLERS',
     'SUBNET_EVALUATORS',
     'TRANSFORMS',
@@ -49,6 +50,9 @@ METRICS = _registry('metric', mmengine_registry.METRICS, 'classification')
 DATA_SAMPLERS = _registry('data sampler', mmengine_registry.DATA_SAMPLERS, 'data')
 TRANSFORMS = _registry('transform', mmengine_registry.TRANSFORMS, 'data')
 HOOKS = _registry('hook', mmengine_registry.HOOKS, 'runtime', 'dense', 'teacher', 'supernet')
+OPTIM_WRAPPER_CONSTRUCTORS = _registry(
+    'optimizer wrapper constructor', mmengine_registry.OPTIM_WRAPPER_CONSTRUCTORS, 'runtime'
+)
 # What is known of a kind of model beyond mmengine's contract; OpenMMLab has no registry for it.
 KINDS = Registry(
     'kind of model', scope='nasvit_mm', locations=['nasvit_mm.dense', 'nasvit_mm.classification']

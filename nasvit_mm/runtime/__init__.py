@@ -6,6 +6,11 @@ from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, short_console
 from nasvit_mm.runtime.disk import check_folder, disk_errors
 from nasvit_mm.runtime.finite import SKIPPED, NonFiniteLoss, StopAtNaN
+from nasvit_mm.runtime.groups import (
+    GroupedOptimWrapperConstructor,
+    RegroupOptimizer,
+    group_parameters,
+)
 from nasvit_mm.runtime.keys import (
     RUNNER_KEYS,
     check_has_model,
@@ -47,10 +52,12 @@ from nasvit_mm.runtime.seeding import SeedIterations, kept_randomness
 from nasvit_mm.runtime.values import warn_of_values
 
 __all__ = [
+    'GroupedOptimWrapperConstructor',
     'NonFiniteLoss',
     'PlainConsole',
     'RUNNER_KEYS',
     'RefitSchedule',
+    'RegroupOptimizer',
     'SKIPPED',
     'SeedIterations',
     'ShareBuffers',
@@ -77,6 +84,7 @@ __all__ = [
     'end_with_starter',
     'evaluate_metrics',
     'fit_schedule',
+    'group_parameters',
     'handed_over',
     'hide_debug_prints',
     'is_first',

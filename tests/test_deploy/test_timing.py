@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+import torch
 
 from nasvit_mm.cli.benchmark import main
-from nasvit_mm.deploy import Artefact, record
+from nasvit_mm.deploy import Artefact, measure_seconds, record
 from nasvit_mm.errors import UsageError
 from tests.test_deploy.models import written
 
