@@ -72,6 +72,7 @@ from nasvit_mm.runtime import (
     is_first,
     keep_checkpoints_whole,
     locked,
+    pin_loaders,
     read_config,
     short_console,
     show_predictions,
@@ -323,6 +324,7 @@ def _run_config(
 
 
 def _runner(cfg: Config) -> Runner:
+    pin_loaders(cfg)
     number = next(_RUNS)
     if (
         number

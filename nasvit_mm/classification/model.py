@@ -131,11 +131,9 @@ class ImageClassifier(ClassifierForward, BaseModel):
             return dict(loss=self.loss(logits, labels, targets))
         if mode == 'predict':
             out = [dict(scores=scores) for scores in logits.softmax(1)]
-            return (
-                out
-                if labels is None
-                else [dict(o, label=int(label)) for o, label in zip(out, labels)]
-            )
+            if labels is None:
+                return out
+            return [dict(o, label=label) for o, label in zip(out, labels.tolist())]
         raise ValueError(f"mode = {mode!r}, allowed: 'tensor', 'loss', 'predict'")
 
     def loss(

@@ -26,6 +26,7 @@ from nasvit_mm.runtime.options import (
     enable_auto_scale_lr,
     enable_tensorboard,
     loaders_without_workers,
+    pin_loaders,
     show_predictions,
     without_moving_average,
 )
@@ -93,6 +94,7 @@ __all__ = [
     'kept_randomness',
     'latest_checkpoint',
     'loaders_without_workers',
+    'pin_loaders',
     'locked',
     'read_config',
     'run_length',

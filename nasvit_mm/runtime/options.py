@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 
@@ -58,6 +59,13 @@ def loaders_without_workers(cfg: Config) -> None:
     for key, loader in cfg.items():
         if key.endswith('_dataloader') and loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False
+
+
+def pin_loaders(cfg: Config) -> None:
+    """Have data loaders pin their batches where there is a GPU to fetch them while it computes."""
+    for key, loader in cfg.items():
+        if key.endswith('_dataloader') and loader and torch.cuda.is_available():
+            loader.setdefault('pin_memory', True)
 
 
 def show_predictions(
