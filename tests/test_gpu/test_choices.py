@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
+import torch.nn.functional as F
 
 from nasvit_mm.supernet import distill
 from tests.families import tiny
@@ -16,6 +18,18 @@ def test_the_joint_norm_is_no_layer_norm(meter) -> None:
     net = built('nasvit', tiny('nasvit')).train().to(GPU)
     net(torch.randn(2, 3, *WHOLE, device=GPU))
     assert meter.launches['var_mean'] and not meter.launches['native_layer_norm']
+
+
+@pytest.mark.parametrize('space', ['elasticvit', 'vitas_deit_small', 'vitas_twins'])
+def test_attention_without_talking_heads_is_fused(space, meter, monkeypatch) -> None:
+    fused, asked = F.scaled_dot_product_attention, []
+    monkeypatch.setattr(
+        F, 'scaled_dot_product_attention', lambda *a, **k: asked.append(a) or fused(*a, **k)
+    )
+    net = built(space, tiny(space)).to(GPU)
+    net.set_arch(net.space.largest)
+    net(torch.randn(1, 3, *WHOLE, device=GPU))
+    assert asked
 
 
 def test_teachers_are_in_half_precision(meter, monkeypatch) -> None:
