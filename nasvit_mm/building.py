@@ -366,6 +366,11 @@ def _words(error: Exception) -> str:
             'optim_wrapper.paramwise_cfg.bypass_duplicate=True',
         ),
         (
+            r'(.+?) does not have a deterministic implementation, but you set .*',  # torch
+            r'\1 has no deterministic kernel on this device: give randomness.deterministic=False, '
+            'or a model that does without it',
+        ),
+        (
             'base_wd should not be None',  # mmengine
             'paramwise_cfg multiplies a weight decay that is not there: set '
             'optim_wrapper.optimizer.weight_decay',

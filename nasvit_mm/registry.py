@@ -22,6 +22,7 @@ __all__ = [
     'MODELS',
     'MODEL_WRAPPERS',
     'OPERATORS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
     'SAMPLERS',
     'SUBNET_EVALUATORS',
     'TRANSFORMS',
@@ -46,6 +47,9 @@ METRICS = _registry('metric', 'METRICS', 'classification')
 DATA_SAMPLERS = _registry('data sampler', 'DATA_SAMPLERS', 'data')
 TRANSFORMS = _registry('transform', 'TRANSFORMS', 'data')
 HOOKS = _registry('hook', 'HOOKS', 'runtime', 'dense', 'teacher', 'supernet')
+OPTIM_WRAPPER_CONSTRUCTORS = _registry(
+    'optimizer wrapper constructor', 'OPTIM_WRAPPER_CONSTRUCTORS', 'runtime'
+)
 # What is known of a kind of model beyond mmengine's contract; OpenMMLab has no registry for it.
 KINDS = Registry(
     'kind of model', scope='nasvit_mm', locations=['nasvit_mm.dense', 'nasvit_mm.classification']

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import BaseLoop, Runner
 
-from nasvit_mm.building import building, read_file
+from nasvit_mm.building import building, plain_words, read_file
 from nasvit_mm.dense import build_model
 from nasvit_mm.errors import UsageError
 from tests.commands import CONFIG, ROOT
@@ -157,3 +157,15 @@ def test_what_a_worker_of_a_loader_raises_is_its_last_line() -> None:
     with pytest.raises(UsageError, match=r'first batch cannot be read: KeyError: 1'):
         with building(Config()):
             Loop().run()
+
+
+def test_what_has_no_deterministic_kernel_is_named() -> None:
+    """As torch says it in the backward of UperNet's pooling, on a GPU."""
+    said = plain_words(
+        RuntimeError(
+            'adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation, but '
+            "you set 'torch.use_deterministic_algorithms(True)'. You can turn off determinism just "
+            'for this operation, or you can use the warn_only=True option.'
+        )
+    )
+    assert said.startswith('adaptive_avg_pool2d_backward_cuda has no deterministic kernel on this')

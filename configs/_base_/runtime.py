@@ -1,7 +1,9 @@
 """Runtime of every config, whatever the task: processes, hooks, logs."""
 
 env_cfg = dict(
-    cudnn_benchmark=True,
+    # It times its algorithms anew for every size: of supernets, detectors and whole images of
+    # ADE20K there are hundreds. True pays for one network on images of one size.
+    cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),  # without a GPU the tools start gloo instead
 )

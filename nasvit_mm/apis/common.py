@@ -13,7 +13,13 @@ from mmengine.runner import Runner
 
 from nasvit_mm.dense import check_channels, check_preprocessor
 from nasvit_mm.errors import UsageError
-from nasvit_mm.runtime import check_folder, hide_debug_prints, read_config, short_console
+from nasvit_mm.runtime import (
+    check_folder,
+    hide_debug_prints,
+    pin_loaders,
+    read_config,
+    short_console,
+)
 
 AnyConfig = str | Path | Config | Mapping[str, Any]
 _RUNS = itertools.count()  # of this process
@@ -40,10 +46,10 @@ def run_config(
 
 def build_runner(cfg: Config) -> Runner:
     """Build mmengine's runner of a config, and check what can only be seen of a built model."""
+    pin_loaders(cfg)
     number = next(_RUNS)
-    if (
-        number
-    ):  # by an old name, which has the second in it, mmengine would give the last run's again
+    # By an old name, which has the second in it, mmengine would give the last run's again.
+    if number:
         name = cfg.get('experiment_name') or Path(cfg.filename or 'run').stem
         cfg.experiment_name = f'{name}_{number}'
         if cfg.get('visualizer'):

@@ -25,6 +25,7 @@ from nasvit_mm.dense import (
 from nasvit_mm.runtime import (
     DrawCurves,
     RefitSchedule,
+    RegroupOptimizer,
     StopAtNaN,
     check_epochs,
     check_has_model,
@@ -38,6 +39,7 @@ from nasvit_mm.runtime import (
     enable_amp,
     enable_auto_scale_lr,
     enable_tensorboard,
+    group_parameters,
     handed_over,
     keep_checkpoints_whole,
     locked,
@@ -133,9 +135,11 @@ def train(
         runner = build_runner(cfg)
         warn_of_unmatched(cfg, runner.model)
         check_epochs(runner, fit_schedule)
+        group_parameters(runner)
         runner.register_hook(StopAtNaN())
         runner.register_hook(DrawCurves())
         if resume:
+            runner.register_hook(RegroupOptimizer())
             check_checkpoint_fits(runner.model, resume, cfg, checkpoint=checkpoint)
             differing += differing_processes(checkpoint.meta)
             if differing:

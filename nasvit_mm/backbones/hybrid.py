@@ -69,7 +69,8 @@ class HybridBackbone(ElasticBackbone):
                 continue
             if tokens is None:
                 grid = tuple(x.shape[2:])
-                tokens = x.flatten(2).transpose(1, 2)  # (N, H * W, C)
+                # As maps have them they would be a channel's width apart in all that follows.
+                tokens = x.flatten(2).transpose(1, 2).contiguous()  # (N, H * W, C)
             tokens = self.run_block(block, tokens, plan, grid, self.attention)
         if tokens is None:
             return x

@@ -31,10 +31,13 @@ def extract_subnet(supernet: Elastic, arch: Any, phase: int = 0) -> Elastic:
         architecture does not change.
     """
     state = extract_state(supernet, supernet.state_dict(), arch, phase)
-    subnet = supernet.rebuild(arch)
-    subnet.load_state_dict(state)
-    first = next(supernet.parameters())
-    return subnet.to(device=first.device, dtype=first.dtype).train(supernet.training)
+    with torch.device('meta'):  # no weights are drawn, nor copied from one device to another
+        subnet = supernet.rebuild(arch)
+    trained = {name: p.requires_grad for name, p in subnet.named_parameters()}
+    subnet.load_state_dict(state, assign=True)
+    for name, p in subnet.named_parameters():
+        p.requires_grad_(trained[name])
+    return subnet.train(supernet.training)
 
 
 def extract_state(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmengine.evaluator import BaseMetric
 
 from nasvit_mm.registry import METRICS
@@ -25,11 +26,12 @@ class Accuracy(BaseMetric):
         self.topk = tuple(topk)
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        for sample in data_samples:
-            order = sample['scores'].topk(min(max(self.topk), len(sample['scores']))).indices
-            found = (order == sample['label']).nonzero()
-            place = int(found[0]) if len(found) else len(sample['scores'])
-            self.results.append((place, len(sample['scores'])))
+        scores = torch.stack([sample['scores'] for sample in data_samples])  # (N, classes)
+        classes = scores.shape[1]
+        order = scores.topk(min(max(self.topk), classes)).indices.tolist()  # all that is waited for
+        for sample, best in zip(data_samples, order):
+            place = best.index(sample['label']) if sample['label'] in best else classes
+            self.results.append((place, classes))
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         return {

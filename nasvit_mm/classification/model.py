@@ -30,13 +30,15 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
             label_smoothing, num_classes, ...); None: none.
         channels_last: memory order of the images, and so of all maps; None: on a CPU, where
             depthwise and 1x1 convolutions train faster by it (benchmarks/supernet_step.py).
+        non_blocking: have a GPU fetch the batch while the host goes on; it takes a data loader with
+            ``pin_memory=True``, and is harmless without.
     """
 
     def __init__(
         self,
         mixup: Mapping | None = None,
         channels_last: bool | None = None,
-        non_blocking: bool = False,
+        non_blocking: bool = True,
     ) -> None:
         super().__init__(non_blocking)
         self.mixup = None if mixup is None else Mixup(**mixup)
@@ -129,11 +131,9 @@ class ImageClassifier(ClassifierForward, BaseModel):
             return dict(loss=self.loss(logits, labels, targets))
         if mode == 'predict':
             out = [dict(scores=scores) for scores in logits.softmax(1)]
-            return (
-                out
-                if labels is None
-                else [dict(o, label=int(label)) for o, label in zip(out, labels)]
-            )
+            if labels is None:
+                return out
+            return [dict(o, label=label) for o, label in zip(out, labels.tolist())]
         raise ValueError(f"mode = {mode!r}, allowed: 'tensor', 'loss', 'predict'")
 
     def loss(

@@ -1,6 +1,30 @@
-"""Mixed precision without a GPU: a clear error before the run, not an assertion deep inside it."""
+"""Mixed precision: which type a device computes in, and a clear error where there is no GPU."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+AMPERE = 8  # compute capability of NVIDIA's first cards with bfloat16
+
+
+def half_type(device: torch.device | str) -> torch.dtype:
+    """Return the type that a device's mixed precision computes in.
+
+    It is bfloat16 on a GPU that has it, else float16, and float32 on any other device.  In float16
+    nine of ten gradients of a new NASViT's queries are zero: its layer scales start at 1e-4.
+    """
+    import torch
+
+    if torch.device(device).type != 'cuda':
+        return torch.float32
+    if torch.version.hip:
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    # By the card itself: torch says yes of older ones too, where it emulates.
+    major, _ = torch.cuda.get_device_capability(device)
+    return torch.bfloat16 if major >= AMPERE else torch.float16
 
 
 def check_amp() -> None:

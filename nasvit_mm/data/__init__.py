@@ -27,6 +27,7 @@ from nasvit_mm.data.seeding import (
     SeededInfiniteSampler,
     SeedTransforms,
     seed_everything,
+    seed_image,
 )
 from nasvit_mm.data.shared_images import SharedImages
 from nasvit_mm.data.split import SplitDataset
@@ -61,6 +62,7 @@ __all__ = [
     'predict_unlabelled',
     'reads_coco',
     'seed_everything',
+    'seed_image',
     'some',
     'some_clauses',
 ]

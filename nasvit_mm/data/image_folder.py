@@ -11,7 +11,7 @@ from timm.data import create_transform
 from torchvision.datasets import ImageFolder as _ImageFolder
 from torchvision.transforms import ColorJitter, Compose
 
-from nasvit_mm.data.seeding import ImageIndex, seed_everything
+from nasvit_mm.data.seeding import ImageIndex, seed_image
 from nasvit_mm.errors import DataError, UsageError, shown_path
 from nasvit_mm.registry import DATASETS
 
@@ -65,7 +65,7 @@ class ImageFolder(_ImageFolder):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return ``dict(inputs=(3, H, W) float, labels=int)``."""
         if isinstance(index, ImageIndex):
-            seed_everything(*index.key)
+            seed_image(*index.key)
         path, label = self.samples[int(index)]
         try:
             image = self.loader(path)

@@ -28,10 +28,23 @@ from nasvit_mm.registry import DATA_SAMPLERS, TRANSFORMS
 
 def seed_everything(*key: int) -> None:
     """Seed the global generators of Python, numpy and torch with a tuple of integers >= 0."""
+    torch.manual_seed(_seed_host(key))
+
+
+def seed_image(*key: int) -> None:
+    """Seed what draws on the CPU as :func:`seed_everything` does, and no device's generator.
+
+    Augmentation draws there, and to look for devices takes longer than all else, every image.
+    """
+    torch.default_generator.manual_seed(_seed_host(key))
+
+
+def _seed_host(key: tuple[int, ...]) -> int:
+    """Seed Python's and numpy's generators; return the seed for torch's."""
     words = np.random.SeedSequence(key).generate_state(4)
     random.seed(int(words[0]))
     np.random.seed(words[1])
-    torch.manual_seed(int(words[2]) << 32 | int(words[3]))
+    return int(words[2]) << 32 | int(words[3])
 
 
 class ImageIndex(int):
@@ -134,7 +147,7 @@ class SeedTransforms:
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         draw = results.get('sample_idx')
         if isinstance(draw, ImageIndex):
-            seed_everything(*draw.key)
+            seed_image(*draw.key)
             results['sample_idx'] = int(draw)
         return results
 

@@ -80,7 +80,8 @@ def benchmark_model(
         if 'pytorch' in backends:
             calls['pytorch'] = lambda: model(images)
         if 'compile' in backends:
-            compiled = torch.compile(model)
+            # By default a second size would be compiled for all sizes, which takes minutes.
+            compiled = torch.compile(model, dynamic=False)
             calls['compile'] = lambda: compiled(images)
         memory, outputs = {}, {}
         for name, call in calls.items():
@@ -90,7 +91,7 @@ def benchmark_model(
         # One after the other, not in turn: threads of either spin for a while after a call.
         seconds = {}
         for name, call in calls.items():
-            seconds |= measure_seconds({name: call}, rounds)
+            seconds |= measure_seconds({name: call}, rounds, device=device)
     first, *others = outputs.values()
     return dict(
         difference=max((_distance(o, first) for o in others), default=None),

@@ -12,38 +12,48 @@ from typing import Any
 import numpy as np
 import torch
 
+CLOCK_RISES = 0.5  # seconds of work after which a GPU that was idle runs at its full clock
+
 
 def measure_seconds(
-    calls: Mapping[str, Callable[[], Any]], rounds: int, warmup: int = 3
+    calls: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    warmup: int = 3,
+    device: torch.device | str = 'cpu',
 ) -> dict[str, np.ndarray]:
     """Time calls in turn, round after round, so that drift of the machine hits all alike.
 
     Args:
-        calls: name -> what to time; work that it starts on a GPU is waited for.
+        calls: name -> what to time.
         rounds: timed calls of each.
-        warmup: calls of each before the first is timed.
+        warmup: calls of each before the first is timed; on a GPU also as many as take half a
+            second, in which its clock rises.
+        device: where they run; work that they start on a GPU is waited for.
 
     Returns:
         name -> seconds of every round, (rounds,).
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
+    device = torch.device(device)
+
+    def timed(call: Callable[[], Any]) -> float:
+        start = time.perf_counter()
+        call()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        return time.perf_counter() - start
+
     with torch.inference_mode():
         for call in calls.values():
             for _ in range(warmup):
-                call()
-        _synchronize()
+                timed(call)
+            left = CLOCK_RISES if device.type == 'cuda' else 0.0
+            while left > 0:
+                left -= timed(call)
         for _ in range(rounds):
             for name, call in calls.items():
-                start = time.perf_counter()
-                call()
-                _synchronize()
-                times[name].append(time.perf_counter() - start)
+                times[name].append(timed(call))
     return {name: np.array(seconds) for name, seconds in times.items()}
-
-
-def _synchronize() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def device_name(device: str) -> str:

@@ -278,7 +278,7 @@ class Torch(Session):
         with readable(self.path):
             self.model = load_program(self.path).to(self.device)
         if self.compiled:
-            self.model = module.compile(self.model)
+            self.model = module.compile(self.model, dynamic=False)
         self.torch, self.names = module, ()
 
     def run(self, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -22,6 +22,7 @@ from nasvit_mm.nn.norms import (
     frozen_statistics,
 )
 from nasvit_mm.nn.recalibrate import batch_norms, recalibrate_bn
+from nasvit_mm.nn.resize import resize_table
 from nasvit_mm.nn.sharing import SHARING, num_phases, shared_span
 from nasvit_mm.nn.span import AxisSpan, Span, joined, put, recorded_takes, take, tiling
 from nasvit_mm.nn.transformer import TransformerBlock, init_linear
@@ -59,6 +60,7 @@ __all__ = [
     'put',
     'recalibrate_bn',
     'recorded_takes',
+    'resize_table',
     'shared_span',
     'split_windows',
     'take',

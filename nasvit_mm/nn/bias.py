@@ -6,9 +6,9 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from nasvit_mm.nn.resize import resize_table
 from nasvit_mm.nn.span import Span, take
 
 CACHED_TOKENS = 1024  # larger index tables (8 bytes x tokens squared) are not cached
@@ -39,9 +39,7 @@ class RelativePositionBias(nn.Module):
         if max(sides) > self.grid:
             # (1, heads, dy, dx) -> (heads, offsets)
             table = table.reshape(1, heads.width, 2 * self.grid - 1, 2 * self.grid - 1)
-            table = F.interpolate(
-                table, [2 * n - 1 for n in sides], mode='bicubic', align_corners=False
-            ).reshape(heads.width, -1)
+            table = resize_table(table, tuple(2 * n - 1 for n in sides)).reshape(heads.width, -1)
         tokens = grid[0] * grid[1]
         # Symbolic and fake tensors (export, compilation) must not enter the cache.
         plain = type(table) is torch.Tensor and not torch.compiler.is_compiling()

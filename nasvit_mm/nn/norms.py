@@ -88,20 +88,28 @@ class ElasticBatchNorm2d(_InstanceNorm):
         factor: float,
         channels: Span,
     ) -> torch.Tensor:
-        """Normalise by batch statistics over all ranks; gradients flow through the reduction."""
+        """Normalise by batch statistics over all ranks; gradients flow through the reduction.
+
+        What is summed over ranks is in float64: the mean square less the square of the mean loses
+        the digits of a variance that is small beside the mean.
+        """
         from torch.distributed.nn.functional import all_reduce
 
-        count = x.new_tensor([x.numel() / x.shape[1]], dtype=torch.float32)
+        number = x.numel() // x.shape[1]
         wide = x.float()  # (N, C, H, W)
-        sums = torch.cat([wide.sum((0, 2, 3)), (wide * wide).sum((0, 2, 3)), count])  # (2 C + 1,)
-        sums = all_reduce(sums)
+        own_var, own_mean = (
+            t.double() for t in torch.var_mean(wide, (0, 2, 3), correction=0)
+        )  # (C,) each
+        sums = torch.cat([own_mean, own_var + own_mean**2]) * number  # (2 C,)
+        sums = all_reduce(torch.cat([sums, sums.new_full((1,), number)]))  # (2 C + 1,)
         total = sums[-1]
-        batch_mean = sums[: x.shape[1]] / total
-        batch_var = (sums[x.shape[1] : -1] / total - batch_mean**2).clamp_min(0)
+        moments = sums[:-1] / total
+        batch_mean, square = moments.float()[: x.shape[1]], moments[x.shape[1] :]
+        batch_var = (square - moments[: x.shape[1]] ** 2).clamp_min(0).float()
         if self.track:
             with torch.no_grad():
                 mean.lerp_(batch_mean.to(mean), factor)
-                var.lerp_((batch_var * total / (total - 1)).to(var), factor)
+                var.lerp_((batch_var * (total / (total - 1))).to(var), factor)
             self._write_back(mean, var, channels)
         scale = weight * torch.rsqrt(batch_var + self.eps)
         shift = bias - batch_mean * scale
@@ -146,7 +154,22 @@ class ElasticTokenNorm(nn.GroupNorm):
     def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
         """Map (B, L, channels.width) to the same shape."""
         weight, bias = take(self.weight, channels), take(self.bias, channels)
+        if x.device.type == 'cuda':
+            return self.by_moments(x, weight, bias)
         return torch.addcmul(bias, F.layer_norm(x, x.shape[1:], eps=self.eps), weight)
+
+    def by_moments(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Compute the same with all of a GPU, whose layer_norm has one block work on a sample.
+
+        Args:
+            x: (B, L, C).
+            weight, bias: (C,).
+        """
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        var, mean = torch.var_mean(wide, (1, 2), correction=0, keepdim=True)  # (B, 1, 1)
+        scale = weight * torch.rsqrt(var + self.eps)  # (B, 1, C)
+        out = torch.addcmul(bias - mean * scale, wide, scale)
+        return out if torch.is_autocast_enabled() else out.to(x.dtype)  # as layer_norm has it
 
 
 class ElasticLayerNorm(nn.LayerNorm):

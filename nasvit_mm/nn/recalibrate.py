@@ -45,6 +45,7 @@ def recalibrate_bn(
     norms = batch_norms(model)
     modes = {m: m.training for m in model.modules()}
     momenta = [m.momentum for m in norms]
+    devices = [m.num_batches_tracked.device for m in norms]
     before = [{k: b.clone() for k, b in m.named_buffers()} for m in norms]
     seen = 0
     try:
@@ -53,6 +54,8 @@ def recalibrate_bn(
             norm.reset_running_stats()
             norm.momentum = None
             norm.training = True  # not train(): a backbone with norm_eval would undo it
+            # The average asks it for a number in every forward, which on a GPU waits for all work.
+            norm.num_batches_tracked = norm.num_batches_tracked.cpu()
         for batch in batches:
             model(batch) if forward is None else forward(model, batch)
             seen += 1
@@ -64,8 +67,9 @@ def recalibrate_bn(
                 getattr(norm, name).copy_(value)
         raise
     finally:
-        for norm, momentum in zip(norms, momenta):
+        for norm, momentum, device in zip(norms, momenta, devices):
             norm.momentum = momentum
+            norm.num_batches_tracked = norm.num_batches_tracked.to(device)
         for module, mode in modes.items():
             module.training = mode
     return seen

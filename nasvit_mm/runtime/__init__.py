@@ -6,7 +6,12 @@ from nasvit_mm.runtime.config import config_name, read_config
 from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, short_console
 from nasvit_mm.runtime.curves import DrawCurves
 from nasvit_mm.runtime.disk import check_folder, disk_errors
-from nasvit_mm.runtime.finite import NonFiniteLoss, StopAtNaN
+from nasvit_mm.runtime.finite import SKIPPED, NonFiniteLoss, StopAtNaN
+from nasvit_mm.runtime.groups import (
+    GroupedOptimWrapperConstructor,
+    RegroupOptimizer,
+    group_parameters,
+)
 from nasvit_mm.runtime.keys import (
     RUNNER_KEYS,
     check_has_model,
@@ -22,6 +27,7 @@ from nasvit_mm.runtime.options import (
     enable_auto_scale_lr,
     enable_tensorboard,
     loaders_without_workers,
+    pin_loaders,
     show_predictions,
     without_moving_average,
 )
@@ -49,10 +55,13 @@ from nasvit_mm.runtime.values import warn_of_values
 
 __all__ = [
     'DrawCurves',
+    'GroupedOptimWrapperConstructor',
     'NonFiniteLoss',
     'PlainConsole',
     'RUNNER_KEYS',
     'RefitSchedule',
+    'RegroupOptimizer',
+    'SKIPPED',
     'SeedIterations',
     'ShareBuffers',
     'StopAtNaN',
@@ -78,6 +87,7 @@ __all__ = [
     'end_with_starter',
     'evaluate_metrics',
     'fit_schedule',
+    'group_parameters',
     'handed_over',
     'hide_debug_prints',
     'is_first',
@@ -86,6 +96,7 @@ __all__ = [
     'kept_randomness',
     'latest_checkpoint',
     'loaders_without_workers',
+    'pin_loaders',
     'locked',
     'read_config',
     'run_length',

@@ -31,8 +31,9 @@ class StopAtNaN(Hook):
 
     It waits for no device: mmengine has brought the loss of every step to the CPU for its log, and
     the weights for the checkpoint.  A gradient that is NaN though its loss is not is seen in the
-    next step's loss, or in the checkpoint that would be next.  In mixed precision a step is skipped
-    whose gradients are not finite; only many in a row end the training.
+    next step's loss, or in the checkpoint that would be next.  In mixed precision the scaler skips
+    a step whose gradients are not finite, and the optimizer does not run; only many in a row end
+    the training.  (An optimizer with ``fused=True`` runs all the same, so there it is not seen.)
 
     Raises:
         NonFiniteLoss: names the step, the terms of the loss, the batch and the newest checkpoint.
@@ -42,6 +43,12 @@ class StopAtNaN(Hook):
 
     def before_train(self, runner: Any) -> None:
         self._skipped = 0
+        self._without_step = 0  # iterations since the optimizer last ran, in mixed precision
+        if isinstance(runner.optim_wrapper, AmpOptimWrapper):
+            runner.optim_wrapper.optimizer.register_step_post_hook(self._stepped)
+
+    def _stepped(self, *args: Any) -> None:
+        self._without_step = -1  # this iteration is counted after it
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -50,6 +57,7 @@ class StopAtNaN(Hook):
         values = {key: scalars[f'train/{key}'].current() for key in outputs or () if 'loss' in key}
         if all(map(math.isfinite, values.values())):
             self._skipped = 0
+            self._check_steps(runner)
             return
         self._skipped += 1
         if isinstance(runner.optim_wrapper, AmpOptimWrapper) and self._skipped < SKIPPED:
@@ -60,6 +68,20 @@ class StopAtNaN(Hook):
         images = list(itertools.islice(_images(data_batch), SHOWN))
         batch = f', with the batch of {", ".join(images)}' if images else ''
         raise NonFiniteLoss(f'{named} in step {runner.iter + 1}{batch}: {_remedy(runner)}')
+
+    def _check_steps(self, runner: Any) -> None:
+        """Check that the scaler of mixed precision does not skip every step."""
+        wrapper = runner.optim_wrapper
+        if not isinstance(wrapper, AmpOptimWrapper):
+            return
+        self._without_step += 1
+        if self._without_step < SKIPPED * wrapper._accumulative_counts:
+            return
+        raise NonFiniteLoss(
+            f'the gradients of {SKIPPED} steps in a row are NaN or infinite, though the losses are '
+            f'not, the last in step {runner.iter + 1}; mixed precision skips such steps, and '
+            f'nothing is trained: train without it, or {_remedy(runner)}'
+        )
 
     def before_save_checkpoint(self, runner: Any, checkpoint: Mapping[str, Any]) -> None:
         for weights in ('state_dict', 'ema_state_dict'):

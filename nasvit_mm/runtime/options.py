@@ -5,14 +5,19 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
+import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
 
-from nasvit_mm.compat import check_amp
+from nasvit_mm.compat import check_amp, half_type
 from nasvit_mm.errors import UsageError
 
 
 def enable_amp(cfg: Config) -> None:
-    """Turn on mixed precision."""
+    """Turn on mixed precision: bfloat16 where the GPU has it, unless the config says otherwise.
+
+    Only float16 has its loss scaled: bfloat16 has the range of float32.
+    """
     try:
         check_amp()
     except RuntimeError as error:
@@ -23,7 +28,10 @@ def enable_amp(cfg: Config) -> None:
             f'{cfg.optim_wrapper.type}: leave --amp out'
         )
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    if get_device() == 'cuda':
+        cfg.optim_wrapper.setdefault('dtype', str(half_type('cuda')).removeprefix('torch.'))
+    wide = str(cfg.optim_wrapper.get('dtype')).endswith('bfloat16')
+    cfg.optim_wrapper.setdefault('loss_scale', 1.0 if wide else 'dynamic')
 
 
 def enable_auto_scale_lr(cfg: Config) -> None:
@@ -51,6 +59,13 @@ def loaders_without_workers(cfg: Config) -> None:
     for key, loader in cfg.items():
         if key.endswith('_dataloader') and loader and loader.get('num_workers') == 0:
             loader.persistent_workers = False
+
+
+def pin_loaders(cfg: Config) -> None:
+    """Have data loaders pin their batches where there is a GPU to fetch them while it computes."""
+    for key, loader in cfg.items():
+        if key.endswith('_dataloader') and loader and torch.cuda.is_available():
+            loader.setdefault('pin_memory', True)
 
 
 def show_predictions(

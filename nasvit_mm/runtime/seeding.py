@@ -18,9 +18,23 @@ from nasvit_mm.registry import HOOKS
 
 @HOOKS.register_module()
 class SeedIterations(Hook):
-    """Seeds dropout, drop path and all else that a step draws by iteration and process."""
+    """Seeds dropout, drop path and all else that a step draws by iteration and process.
+
+    With ``randomness.deterministic`` a validation, which trains nothing, may use kernels that are
+    not deterministic (on a GPU the histograms of mmseg's IoU); torch warns and names them.
+    """
 
     priority = 'VERY_HIGH'
+
+    def before_val(self, runner: Any) -> None:
+        if torch.are_deterministic_algorithms_enabled():
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
+    before_test = before_val
+
+    def after_val(self, runner: Any) -> None:
+        if torch.are_deterministic_algorithms_enabled():
+            torch.use_deterministic_algorithms(True)
 
     def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
         rank, _ = get_dist_info()

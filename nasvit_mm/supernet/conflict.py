@@ -5,7 +5,7 @@ The rules have names: ``'sum'`` adds the gradients, ``'project'`` is NASViT's gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,13 +49,13 @@ def project_conflict(
     if scope not in SCOPES:
         raise ValueError(unknown('scope', scope, SCOPES))
     pairs = [(a, b) for a, b in zip(sub, sup) if a is not None and b is not None]
-    coefficients: list[torch.Tensor] = []
+    factors = None
     if pairs:
         dots, squares = _products(pairs)
         if scope == 'global':
             dots, squares = dots.sum().expand_as(dots), squares.sum().expand_as(squares)
-        coefficients = list((-dots / (EPS + squares)).clamp(0, LARGEST_COEFFICIENT))
-    return _combined(sub, sup, iter(coefficients), inplace)
+        factors = list(1 + (-dots / (EPS + squares)).clamp(0, LARGEST_COEFFICIENT))
+    return _combined(sub, sup, factors, inplace)
 
 
 @CONFLICT_RULES.register_module(name='sum')
@@ -73,8 +73,8 @@ def cosine(sub: Gradients, sup: Gradients) -> float:
         return 0.0
     dots, squares = _products(pairs)
     others = torch.stack([b.detach().flatten() @ b.detach().flatten() for _, b in pairs])
-    norm = (squares.sum() * others.sum()).sqrt()
-    return float(dots.sum() / norm) if norm > 0 else 0.0
+    dot, norm = torch.stack([dots.sum(), (squares.sum() * others.sum()).sqrt()]).tolist()
+    return dot / norm if norm > 0 else 0.0
 
 
 def _products(
@@ -86,18 +86,18 @@ def _products(
 
 
 def _combined(
-    sub: Gradients, sup: Gradients, coefficients: Iterator[torch.Tensor] | None, inplace: bool
+    sub: Gradients, sup: Gradients, factors: list[torch.Tensor] | None, inplace: bool
 ) -> list[torch.Tensor | None]:
-    out: list[torch.Tensor | None] = []
-    for a, b in zip(sub, sup):
-        if a is None or b is None:
-            only = b if a is None else a
-            out.append(only if inplace or only is None else only.clone())
-            continue
-        total = a if inplace else a.clone()
-        if coefficients is not None:
-            total.mul_(1 + next(coefficients))
-        out.append(total.add_(b))
+    """Return sub + sup, where both are given sub times its factor, in as few launches as can be."""
+    out = [b if a is None else a for a, b in zip(sub, sup)]
+    if not inplace:
+        out = [None if g is None else g.clone() for g in out]
+    both = [i for i, (a, b) in enumerate(zip(sub, sup)) if a is not None and b is not None]
+    if both:
+        totals = [out[i] for i in both]
+        if factors is not None:
+            torch._foreach_mul_(totals, factors)
+        torch._foreach_add_(totals, [sup[i] for i in both])
     return out
 
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nasvit_mm.compat import half_type
 from nasvit_mm.dense import ModelKind, Shapes, StepOutput, binary
 from nasvit_mm.errors import unknown
 from nasvit_mm.supernet.losses import adaptive_alpha_divergence, mixed_teachers, soft_cross_entropy
@@ -240,6 +241,8 @@ def _resized(target: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 class Teachers:
     """External teachers of timm, frozen, outside the module tree: no checkpoint holds them.
 
+    On a GPU they run in half precision and channels last, whatever the student does.
+
     Args:
         names: of timm models; ``{name: weights}`` reads a local file, None of it downloads.
         weights: local files in the order of the names.
@@ -280,11 +283,19 @@ class Teachers:
 
     @torch.no_grad()
     def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
-        """Run images (N, 3, H, W) to the logits of each teacher, (N, classes)."""
+        """Run images (N, 3, H, W) to the logits of each teacher, (N, classes) in float32."""
+        device = inputs.device
+        kind = half_type(device)
+        if kind != torch.float32:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         for i, model in enumerate(self.models):
-            if next(model.parameters()).device != inputs.device:
-                self.models[i] = model.to(inputs.device)
-        return [model(inputs) for model in self.models]
+            if next(model.parameters()).device != device:
+                model = model.to(device)
+                if kind != torch.float32:
+                    model = model.to(memory_format=torch.channels_last)
+                self.models[i] = model
+        with torch.autocast(device.type, kind, enabled=kind != torch.float32):
+            return [model(inputs).float() for model in self.models]
 
 
 def _teacher(name: str, file: str | None) -> nn.Module:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,20 +14,20 @@ from mmengine.dist import get_rank
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
-from timm.utils.agc import adaptive_clip_grad
 
 from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.dense import elastic_backbone, kind_of
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS, SAMPLERS, registered
-from nasvit_mm.runtime import NonFiniteLoss
+from nasvit_mm.runtime import SKIPPED, NonFiniteLoss
 from nasvit_mm.supernet.batch import copied
 from nasvit_mm.supernet.check import check_training
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.from_network import begin_with
-from nasvit_mm.supernet.reduce import mean_gradients, mean_number, take_gradients
+from nasvit_mm.supernet.gradients import clip_by_weights, given, read_numbers, total_norm
+from nasvit_mm.supernet.reduce import mean_gradients, mean_numbers, take_gradients
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
 from nasvit_mm.supernet.taught import Taught
 from nasvit_mm.teacher import Learns
@@ -105,6 +107,7 @@ class Supernet(BaseModel):
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
             self._has_seed = 'seed' in sampler
             self._explained = self._checked = False
+            self._skipped = 0  # steps in a row, by the scaler of mixed precision
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
             if self.distill.needs_teachers and teachers is None:
@@ -242,145 +245,185 @@ class Supernet(BaseModel):
     def _train_step(
         self, data: Any, optim_wrapper: OptimWrapper, epoch: int
     ) -> dict[str, torch.Tensor]:
-        for choice in self.sampler.stale(self.step, self.steps_per_epoch):
-            self.sampler.observe(choice, self._score(choice, data))
+        context = partial(optim_wrapper.optim_context, self)
+        stale = self.sampler.stale(self.step, self.steps_per_epoch)
+        for choice, score in zip(stale, self._scores(stale, data, context)):
+            self.sampler.observe(choice, score)
         ready = self.model.data_preprocessor(data, True)
         teachers = self._teachers[0](self.kind.inputs(ready)) if self._teachers else None
         self.distill.begin(teachers)
         if self.taught:
             self.taught.begin(self.kind.inputs(ready))
         optim_wrapper.zero_grad()
-        losses: dict[str, list[torch.Tensor]] = {}
-        largest, taken = None, []
+        largest, taken, losses = None, [], []
         for choice in self.sampler.draw(self.step, epoch):
-            if largest is None and losses.get(LARGEST):
+            if largest is None and any(c.role == LARGEST for c in taken):
                 largest = take_gradients(list(self.model.parameters()))
-            taken.append(choice)
             self.set_arch(choice.arch, choice.phase)
-            with optim_wrapper.optim_context(self):
+            with context():
                 objects = self.distill.objects(choice.role)
                 output = self.kind.forward_on(self.model, copied(ready), objects)
                 loss = self.distill.loss(choice.role, output)
                 if self.taught:
                     loss = loss + self.taught.loss(choice.role, output)
-            self._check_finite(loss, choice, data)
             optim_wrapper.backward(loss)
-            losses.setdefault(choice.role, []).append(loss.detach())
+            taken.append(choice)
+            losses.append(loss.detach())
             if choice.wants_score:
-                self.sampler.observe(choice, self._score(choice, data))
-        norms, logged = self._combine(largest, epoch, optim_wrapper)
-        if self.taught:
-            logged |= self.taught.end()
-        if not isinstance(optim_wrapper, AmpOptimWrapper):  # whose scaler skips such a step
-            self._check_gradients(norms, taken, data)
+                self.sampler.observe(choice, *self._scores([choice], data, context))
+        logged = self._combine(largest, taken, losses, data, epoch, optim_wrapper)
         optim_wrapper.step()
         optim_wrapper.zero_grad()
-        self._explain_negative(losses)
-        logs = {f'loss_{role}': torch.stack(values).mean() for role, values in losses.items()}
-        return dict(logs, loss=sum(torch.stack(v).sum() for v in losses.values()), **logged)
+        return {name: torch.tensor(value) for name, value in logged.items()}
 
-    def _explain_negative(self, losses: Mapping[str, list[torch.Tensor]]) -> None:
-        """Say once, where the first loss below 0 is printed, that it is no mistake."""
-        if self._explained:
-            return
-        below = [role for role, values in losses.items() if any(v < 0 for v in values)]
-        if below:
+    def _combine(
+        self,
+        largest: list | None,
+        taken: Sequence[Choice],
+        losses: Sequence[torch.Tensor],
+        data: Any,
+        epoch: int,
+        optim_wrapper: OptimWrapper,
+    ) -> dict[str, float]:
+        """Write the step's gradient to the parameters, if all is finite; return what is logged.
+
+        All numbers of the step are read at once: it waits for its device no more than that.
+
+        Args:
+            largest: gradients of the largest network where they are kept apart.
+            taken: the step's subnets, the first of them is then the largest.
+            losses: of each.
+
+        Raises:
+            NonFiniteLoss: a loss or a gradient is not finite.
+        """
+        parameters, same = list(self.model.parameters()), not self.rank_draws
+        subnets = mean_gradients([p.grad for p in parameters], parameters, same)
+        for p, g in zip(parameters, subnets):
+            p.grad = g
+        norms = [total_norm(subnets)]
+        if largest is not None:
+            largest = mean_gradients(largest, parameters, same)
+            norms.append(total_norm(largest))
+        amp = isinstance(optim_wrapper, AmpOptimWrapper)
+        if amp:  # the gradients are those of the scaled losses
+            inverse = optim_wrapper.loss_scaler.scale(torch.ones_like(norms[0])).reciprocal()
+            norms = [norm * inverse for norm in norms]
+        more = self.taught.end() if self.taught else {}
+        numbers = read_numbers([*losses, *norms, *more.values()])
+        losses, numbers = numbers[: len(losses)], numbers[len(losses) :]
+        norms, more = numbers[: len(norms)], dict(zip(more, numbers[len(norms) :]))
+        for loss, choice in zip(losses, taken):
+            self._check_finite(loss, choice, data)
+        logged = self._logs(losses, taken) | more
+        if self.clip_grad is not None:
+            logged['grad_norm'] = norms[0]
+        if not self._gradients_are_finite(norms, taken, data, amp):
+            # The scaler looks at the parameters' gradients only, and must skip this step.
+            given(subnets)[0].fill_(float('nan'))
+            return logged
+        if amp:  # both sets, for limits and projection depend on their size
+            if largest is not None:
+                torch._foreach_mul_(given(largest), inverse)
+            optim_wrapper.loss_scaler.unscale_(optim_wrapper.optimizer)
+        if self.clip_grad is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, self.clip_grad)
+        if largest is not None:
+            if self.log_cosine and self.step % self.log_cosine == 0:
+                logged['cosine'] = cosine(subnets, largest)
+            for p, g in zip(parameters, self.conflict(subnets, largest, epoch)):
+                p.grad = g
+        if self.agc is not None:
+            clip_by_weights(parameters, self.agc)
+        return logged
+
+    def _logs(self, losses: Sequence[float], taken: Sequence[Choice]) -> dict[str, float]:
+        """Return the sum of a step's losses, and the mean of those of each role.
+
+        It says once, where the first loss below 0 is printed, that it is no mistake.
+        """
+        logs = {}
+        for role in dict.fromkeys(choice.role for choice in taken):
+            own = [loss for loss, choice in zip(losses, taken) if choice.role == role]
+            logs[f'loss_{role}'] = sum(own) / len(own)
+        below = [name for name, value in logs.items() if value < 0]
+        if below and not self._explained:
             self._explained = True
             print_log(
-                f'loss_{below[0]} is below 0, as it may be: the adaptive alpha-divergence to a '
+                f'{below[0]} is below 0, as it may be: the adaptive alpha-divergence to a '
                 'teacher (AlphaNet) is written so that its gradient is right, and its value means '
                 'nothing. Follow loss_largest, and the metrics of the validation',
                 logger='current',
             )
-
-    def _combine(
-        self, largest: list | None, epoch: int, optim_wrapper: OptimWrapper
-    ) -> tuple[list[torch.Tensor], dict[str, torch.Tensor]]:
-        """Write the step's gradient to the parameters; return norms of its parts, and the logs."""
-        parameters = list(self.model.parameters())
-        same, logged = not self.rank_draws, {}
-        subnets = mean_gradients([p.grad for p in parameters], parameters, same)
-        if largest is not None:
-            largest = mean_gradients(largest, parameters, same)
-        for p, g in zip(parameters, subnets):
-            p.grad = g
-        self._unscale(largest, optim_wrapper)
-        if self.clip_grad is not None:
-            norm = torch.nn.utils.clip_grad_norm_(parameters, self.clip_grad)
-            logged['grad_norm'] = norm
-        else:
-            norm = _norm(subnets)
-        norms = [norm]
-        if largest is not None:
-            norms.append(_norm(largest))
-            if self.log_cosine and self.step % self.log_cosine == 0:
-                logged['cosine'] = torch.tensor(cosine(subnets, largest))
-            for p, g in zip(parameters, self.conflict(subnets, largest, epoch)):
-                p.grad = g
-        if self.agc is not None:
-            adaptive_clip_grad([p for p in parameters if p.grad is not None], self.agc)
-        return norms, logged
-
-    @staticmethod
-    def _unscale(largest: list | None, optim_wrapper: OptimWrapper) -> None:
-        """Both sets of gradients, for limits and projection depend on their size."""
-        if not isinstance(optim_wrapper, AmpOptimWrapper):
-            return
-        scaler = optim_wrapper.loss_scaler
-        if largest is not None:
-            kept = [g for g in largest if g is not None]
-            inverse = 1.0 / scaler.get_scale()
-            for g in kept:
-                g.mul_(inverse)
-            if not all(g.isfinite().all() for g in kept):
-                # The scaler looks at the parameters' gradients only, and must skip this step.
-                for group in optim_wrapper.optimizer.param_groups:
-                    for p in group['params']:
-                        if p.grad is not None:
-                            p.grad.fill_(float('nan'))
-        scaler.unscale_(optim_wrapper.optimizer)
+        return dict(logs, loss=sum(losses))
 
     @torch.no_grad()
-    def _score(self, choice: Choice, data: Any) -> float:
-        """Quality of a subnet on the clean batch, the mean over all processes."""
-        self.set_arch(choice.arch, choice.phase)
-        with frozen_statistics(self.model):
-            score = mean_number(self.kind.score(self.model, self.kind.clean(self.model, data)))
-        self._check_finite(torch.tensor(score), choice, data, 'score')
-        return score
+    def _scores(
+        self,
+        choices: Sequence[Choice],
+        data: Any,
+        context: Callable[[], AbstractContextManager] = nullcontext,
+    ) -> list[float]:
+        """Return the quality of subnets on the clean batch, the mean over all processes.
 
-    def _check_finite(
-        self, value: torch.Tensor, choice: Choice, data: Any, what: str = 'loss'
-    ) -> None:
-        if bool(torch.isfinite(value)):
+        Args:
+            context: makes the context of a forward, which sets the precision.
+
+        Raises:
+            NonFiniteLoss: one is not finite.
+        """
+        if not choices:
+            return []
+        clean, scores = self.kind.clean(self.model, data), []
+        with frozen_statistics(self.model):
+            for choice in choices:
+                self.set_arch(choice.arch, choice.phase)
+                with context():
+                    scores.append(self.kind.score(self.model, copied(clean)))
+        numbers = mean_numbers(scores)
+        for number, choice in zip(numbers, choices):
+            self._check_finite(number, choice, data, 'score')
+        return numbers
+
+    def _check_finite(self, value: float, choice: Choice, data: Any, what: str = 'loss') -> None:
+        if math.isfinite(value):
             return
         where = self._dump(data, **_described(choice))
         raise NonFiniteLoss(
-            f'the {what} is {float(value.detach())} in step {self.step}, of the '
+            f'the {what} is {value} in step {self.step}, of the '
             f'{choice.role} subnet {choice.arch.to_dict()}, phase {choice.phase}'
             f'{where}'
         )
 
-    def _check_gradients(self, norms: list[torch.Tensor], taken: list[Choice], data: Any) -> None:
+    def _gradients_are_finite(
+        self, norms: Sequence[float], taken: Sequence[Choice], data: Any, amp: bool
+    ) -> bool:
         """Check the gradients before the step, for after it the weights are lost.
 
         Args:
             norms: of the sum of the subnets' gradients, and of the largest network's where it is
                 kept apart.
             taken: the step's subnets.
+            amp: whether a scaler skips such a step, and lowers its scale.
+
+        Raises:
+            NonFiniteLoss: they are not; in mixed precision only after many such steps in a row,
+                which no scale helps.
         """
-        wrong = [not norm for norm in torch.isfinite(torch.stack(norms)).tolist()]
-        if not any(wrong):
-            return
+        wrong = [not math.isfinite(norm) for norm in norms]
+        self._skipped = self._skipped + 1 if any(wrong) else 0
+        if not self._skipped or (amp and self._skipped < SKIPPED):
+            return not self._skipped
         if len(wrong) == 2:  # the first of them is the largest
             taken = [c for i, c in enumerate(taken) if wrong[0 if i else 1]]
         where = self._dump(data, subnets=[_described(choice) for choice in taken])
         subnets = '; '.join(
             f'the {c.role} subnet {c.arch.to_dict()}, phase {c.phase}' for c in taken
         )
+        before = f' and the {SKIPPED - 1} before it' if amp else ''
         raise NonFiniteLoss(
             f'a gradient is NaN or infinite, though the losses are not, in step '
-            f'{self.step}, of {"" if len(taken) == 1 else "one of "}{subnets}'
+            f'{self.step}{before}, of {"" if len(taken) == 1 else "one of "}{subnets}'
             f'{where}'
         )
 
@@ -404,12 +447,6 @@ def _of_rank(seed: int, rank_draws: bool) -> int:
 
 def _described(choice: Choice) -> dict[str, Any]:
     return dict(arch=choice.arch.to_dict(), phase=choice.phase, role=choice.role)
-
-
-def _norm(gradients: list[torch.Tensor | None]) -> torch.Tensor:
-    """Return the L2 norm of all gradients together."""
-    given = [g for g in gradients if g is not None]
-    return torch.stack(torch._foreach_norm(given)).norm() if given else torch.zeros(())
 
 
 def _check_numbers(clip_grad: float | None, agc: float | None, log_cosine: int) -> None:

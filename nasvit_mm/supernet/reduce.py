@@ -43,8 +43,8 @@ def mean_gradients(
     return out
 
 
-def mean_number(value: torch.Tensor) -> float:
-    """Return the mean of a scalar over all processes."""
-    value = value.detach().clone()
-    all_reduce(value, op='mean')
-    return float(value)
+def mean_numbers(values: Sequence[torch.Tensor]) -> list[float]:
+    """Return the mean of each scalar over all processes; their device is waited for once."""
+    together = torch.stack([value.detach() for value in values])
+    all_reduce(together, op='mean')
+    return together.tolist()

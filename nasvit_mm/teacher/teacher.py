@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from nasvit_mm.arguments import parameters_of
 from nasvit_mm.building import read_file
 from nasvit_mm.checkpoints import Checkpoint, check_checkpoint_exists
+from nasvit_mm.compat import half_type
 from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.data import class_names
 from nasvit_mm.dense import StepOutput, build_model, inner_model, kind_of, load_weights
@@ -200,7 +201,7 @@ class Teacher:
         device = images.device
         if next(self._model.parameters()).device != device:
             self._model.to(device)
-        kind = self._type(device)
+        kind = half_type(device) if self.precision == 'auto' else PRECISIONS[self.precision]
 
         def compute(seen: Tensor) -> Sequence[Tensor]:
             with torch.autocast(device.type, kind, enabled=kind != torch.float32):
@@ -208,13 +209,6 @@ class Teacher:
 
         seen = self._renormalise(images)
         return compute(seen) if self._answers is None else self._answers(seen, compute)
-
-    def _type(self, device: torch.device) -> torch.dtype:
-        if self.precision != 'auto':
-            return PRECISIONS[self.precision]
-        if device.type != 'cuda':
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
     def losses(self, output: StepOutput, answers: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the weighted losses by name of what a model gives, and the teacher's answers."""

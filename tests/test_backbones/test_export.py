@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nasvit_mm.compat import import_onnxruntime
-from nasvit_mm.nn import Span, take
+from nasvit_mm.nn import Span, attend, take
 from tests.families import NETWORKS, backbone, classifier
 
 TOLERANCE = 1e-4
@@ -43,6 +43,21 @@ def test_onnx(space, what, tmp_path):
         outputs = session.run(None, {session.get_inputs()[0].name: x.numpy()})
         for ours, theirs in zip(expected, outputs, strict=True):
             assert np.abs(ours.numpy() - theirs).max() / ours.std() < TOLERANCE
+
+
+class _Attention(torch.nn.Module):
+    def forward(self, x):
+        return attend(x, x, x)
+
+
+def test_an_export_without_gradients_has_a_free_batch(monkeypatch):
+    """The chunks of queries that bound the memory of eager calls would fix the batch."""
+    monkeypatch.setattr('nasvit_mm.nn.attention.CHUNK_ELEMENTS', 256)
+    x = torch.randn(2, 1, 16, 4)
+    batch = torch.export.Dim('batch', min=1, max=64)
+    with torch.inference_mode():
+        program = torch.export.export(_Attention(), (x,), dynamic_shapes=({0: batch},))
+    torch.testing.assert_close(program.module()(x[:1]), attend(x, x, x)[:1])
 
 
 def compiled_difference(space: str, backend: str) -> float:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+import torch
 
 from nasvit_mm.cli.benchmark import main
-from nasvit_mm.deploy import Artefact, record
+from nasvit_mm.deploy import Artefact, measure_seconds, record
 from nasvit_mm.errors import UsageError
 from tests.test_deploy.models import written
 
@@ -51,3 +54,13 @@ def test_flags_of_configs(tmp_path):
 def test_one_config_at_a_time():
     with pytest.raises(UsageError, match='one config at a time'):
         main(['a.py', 'b.py'])
+
+
+def test_a_gpu_is_waited_for_by_its_number_and_warmed_up(monkeypatch) -> None:
+    """The second of two would else be timed by what launching takes."""
+    waited, called = [], []
+    monkeypatch.setattr('torch.cuda.synchronize', waited.append)
+    monkeypatch.setattr('nasvit_mm.deploy.measure.CLOCK_RISES', 0.01)
+    measure_seconds({'one': lambda: called.append(time.sleep(0.002))}, 2, device='cuda:1')
+    assert set(waited) == {torch.device('cuda:1')} and len(waited) == len(called)
+    assert len(called) > 3 + 2  # warm-ups and rounds

@@ -78,6 +78,34 @@ def test_token_norm_is_one_group():
     torch.testing.assert_close(norm(x, Span(0, 5, 8)), plain.transpose(1, 2))
 
 
+@pytest.mark.parametrize('mean', [0.0, 30.0])
+def test_token_norm_by_moments(mean):
+    """As on a GPU: the same numbers and gradients as by layer_norm."""
+    torch.manual_seed(0)
+    norm, found = ElasticTokenNorm(8), []
+    nn.init.normal_(norm.weight), nn.init.normal_(norm.bias)
+    x, weights = (torch.randn(2, 12, 8) + mean).requires_grad_(), torch.randn(2, 12, 8)
+    for out in (norm(x, Span.whole(8)), norm.by_moments(x, norm.weight, norm.bias)):
+        gradients = torch.autograd.grad((out * weights).sum(), (x, norm.weight, norm.bias))
+        found.append((out, *gradients))
+    for a, b in zip(*found):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('mean', [0.0, 100.0, 1000.0])
+def test_a_variance_over_ranks_keeps_its_digits(mean, monkeypatch):
+    """However far the mean is from zero, in standard deviations."""
+    monkeypatch.setattr('torch.distributed.is_initialized', lambda: True)
+    monkeypatch.setattr('torch.distributed.get_world_size', lambda: 2)
+    monkeypatch.setattr('torch.distributed.nn.functional.all_reduce', lambda t: 2 * t)
+    x = torch.randn(8, 3, 16, 16, generator=torch.Generator().manual_seed(0)) + mean
+    norm = ElasticBatchNorm2d(3, momentum=1.0, sync=True)
+    norm(x, Span.whole(3))
+    both = torch.cat([x, x]).double().transpose(0, 1).flatten(1)  # two ranks with the same images
+    torch.testing.assert_close(norm.running_var.double(), both.var(1), rtol=1e-5, atol=0)
+    torch.testing.assert_close(norm.running_mean.double(), both.mean(1), rtol=1e-6, atol=1e-6)
+
+
 class _Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()

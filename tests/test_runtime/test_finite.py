@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.logging import MessageHub
-from mmengine.optim import AmpOptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
 from nasvit_mm import apis
 from nasvit_mm.checkpoints import find_nan, read_checkpoint
@@ -64,11 +64,42 @@ def test_a_rate_that_is_too_large(tmp_path: Path) -> None:
             options[RATE] = float(re.search(rf'--cfg-options {RATE}=([^ ;]+)', str(error))[1])
 
 
+class Wrapper(AmpOptimWrapper):
+    """Mixed precision's on a CPU, where mmengine's cannot be built."""
+
+    def __init__(self, accumulative_counts: int = 1) -> None:
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+        OptimWrapper.__init__(self, optimizer, accumulative_counts)
+        self._scale_update_param = None
+        self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=4.0)
+
+
+@pytest.mark.parametrize('batches', [1, 3])
+def test_mixed_precision_does_not_skip_every_step(batches: int) -> None:
+    """With losses that are fine: the scaler alone sees gradients."""
+    wrapper, hub = Wrapper(batches), MessageHub(f'skips{batches}')
+    runner = SimpleNamespace(message_hub=hub, optim_wrapper=wrapper, iter=7, work_dir='', cfg={})
+    hook, outputs = StopAtNaN(), dict(loss=torch.tensor(1.0))
+    hub.update_scalar('train/loss', 1.0)
+    hook.before_train(runner)
+    (weight,) = wrapper.optimizer.param_groups[0]['params']
+
+    def steps(number: int, factor: float) -> None:
+        for _ in range(number * batches):
+            wrapper.update_params(weight.sum() * factor)
+            hook.after_train_iter(runner, 0, outputs=outputs)
+
+    for factor in (1.0, float('nan'), 1.0, float('nan')):
+        steps(SKIPPED - 1, factor)
+    with pytest.raises(NonFiniteLoss, match=f'of {SKIPPED} steps in a row are NaN .* in step 8; '):
+        steps(1, float('nan'))
+
+
 @pytest.mark.parametrize('steps', [SKIPPED - 1, SKIPPED])
 def test_mixed_precision_may_skip_some_steps(steps: int) -> None:
     """The scaler lowers its scale then; what never ends is an error."""
     hub = MessageHub(f'amp{steps}')
-    wrapper = AmpOptimWrapper.__new__(AmpOptimWrapper)
+    wrapper = Wrapper()
     runner = SimpleNamespace(message_hub=hub, optim_wrapper=wrapper, iter=7, work_dir='', cfg={})
     hook, outputs = StopAtNaN(), dict(loss=torch.tensor(float('inf')))
     hook.before_train(runner)

@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from nasvit_mm.dense import fit_channels
 from nasvit_mm.errors import UsageError
-from nasvit_mm.runtime import loaders_without_workers, set_steps_per_epoch
+from nasvit_mm.runtime import enable_amp, loaders_without_workers, set_steps_per_epoch
 from tests.commands import ROOT
 
 SUPERNETS = [f'configs/supernet/{name}_in1k.py' for name in ('nasvit', 'elasticvit', 'vitas')]
@@ -47,6 +47,24 @@ def test_steps_per_epoch(name, tmp_path):
     cfg.steps_per_epoch = 0.5
     with pytest.raises(UsageError, match='steps_per_epoch = 0.5: expected'):
         set_steps_per_epoch(cfg, old)
+
+
+@pytest.mark.parametrize(
+    ('capability', 'given', 'dtype', 'scale'),
+    [
+        ((9, 0), {}, 'bfloat16', 1.0),
+        ((7, 5), {}, 'float16', 'dynamic'),  # which torch says emulates bfloat16
+        ((9, 0), dict(dtype='float16'), 'float16', 'dynamic'),
+        ((9, 0), dict(loss_scale=8.0), 'bfloat16', 8.0),
+    ],
+)
+def test_mixed_precision_is_of_the_gpu(capability, given, dtype, scale, monkeypatch):
+    for module in ('mmengine.device', 'nasvit_mm.runtime.options'):
+        monkeypatch.setattr(f'{module}.get_device', lambda: 'cuda')
+    monkeypatch.setattr('torch.cuda.get_device_capability', lambda device: capability)
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper', **given)))
+    enable_amp(cfg)
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', dtype=dtype, loss_scale=scale)
 
 
 def test_a_loader_without_workers():

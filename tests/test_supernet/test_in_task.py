@@ -145,7 +145,7 @@ def test_scoring(task):
         data['data_samples'][1] = smaller['data_samples'][1]
     state = {k: v.clone() for k, v in model.state_dict().items()}
     choice = next(iter(model.sampler.draw(1)))
-    assert model._score(choice, data) < 0
+    assert model._scores([choice], data)[0] < 0
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
 
 

@@ -15,6 +15,7 @@ from nasvit_mm.dense import kind_of
 from nasvit_mm.errors import UsageError
 from nasvit_mm.nn import ElasticScale
 from nasvit_mm.registry import MODELS
+from nasvit_mm.runtime import SKIPPED
 from nasvit_mm.supernet import (
     LARGEST,
     SAMPLED,
@@ -221,6 +222,24 @@ def test_an_overflow_skips_the_step_and_lowers_the_scale(role, monkeypatch):
     assert all(torch.equal(p, before[n]) for n, p in model.named_parameters())
 
 
+def test_a_gradient_that_no_scale_helps_is_named(monkeypatch):
+    """The scaler would skip every step, and say nothing."""
+    model = build('vitas_deit_small')
+    optim, loss_of = scaled(model, 1024.0), model.distill.loss
+
+    def broken(of, output):
+        loss = loss_of(of, output)
+        if of == SMALLEST:
+            loss.register_hook(lambda g: g * float('nan'))
+        return loss
+
+    monkeypatch.setattr(model.distill, 'loss', broken)
+    model._skipped = SKIPPED - 2
+    model.train_step(batch(), optim)
+    with pytest.raises(NonFiniteLoss, match=f'{SKIPPED - 1} before it, of .*the smallest subnet'):
+        model.train_step(batch(), optim)
+
+
 @pytest.mark.parametrize(
     ('name', 'space'), list(zip(sorted(SAMPLERS.module_dict), itertools.cycle(NETWORKS)))
 )
@@ -253,7 +272,7 @@ def test_scoring_moves_no_statistics():
     model = build('nasvit')
     state = {k: v.clone() for k, v in model.state_dict().items()}
     choice = next(iter(model.sampler.draw(1)))
-    model._score(choice, batch())
+    model._scores([choice], batch())
     assert all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
 
 
@@ -381,7 +400,7 @@ def test_a_loss_that_is_no_number_stops_with_the_subnet_named(tmp_path):
     assert set(dump) == {'state_dict', 'arch', 'phase', 'role', 'batch'}
     assert model.model.backbone.arch == model.sampler.space.smallest  # as before the step
     with pytest.raises(NonFiniteLoss, match='the score is nan'):
-        model._score(next(model.sampler.draw(1)), data)
+        model._scores([next(model.sampler.draw(1))], data)
 
 
 @pytest.mark.parametrize('clip_grad', [None, 0.5])
@@ -427,9 +446,10 @@ def test_a_loss_below_zero_is_explained_once(monkeypatch):
     monkeypatch.setattr(
         'nasvit_mm.supernet.model.print_log', lambda text, **options: said.append(text)
     )
+    largest, *_ = model.sampler.draw(1)
     for value in (1.0, -0.5, -0.5):
-        model._explain_negative({'random': [torch.tensor(value)]})
-    assert len(said) == 1 and 'loss_random is below 0, as it may be' in said[0]
+        model._logs([value], [largest])
+    assert len(said) == 1 and 'loss_largest is below 0, as it may be' in said[0]
 
 
 def test_hooks_of_mmdet_find_the_detector():

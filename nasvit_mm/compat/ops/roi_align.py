@@ -76,6 +76,14 @@ def roi_align_backward(
     """Write the gradient of ``roi_align_forward``'s input into ``grad_input`` (N, C, H, W)."""
     grad_output, rois = at_least_float32(grad_output, rois)
     rois = rois.to(grad_output.dtype)
+    if pool_mode != MAXIMUM and torch.are_deterministic_algorithms_enabled():
+        # Of that kernel a GPU has no deterministic form; torchvision's public function knows.
+        with torch.enable_grad():
+            input = torch.zeros_like(grad_input, dtype=grad_output.dtype).requires_grad_()
+            size = (aligned_height, aligned_width)
+            found = roi_align(input, rois, size, spatial_scale, sampling_ratio, aligned)
+            grad_input.copy_(*torch.autograd.grad(found, input, grad_output))
+        return
     if pool_mode != MAXIMUM:
         # This is the kernel behind torchvision's own autograd; with its public function each
         # backward would cost one more forward.

@@ -118,7 +118,8 @@ class Attention(nn.Module):
         if mask is not None:
             # (windows, L) -> (N, 1, 1, L): every image of the batch has the same windows.
             mask = mask.repeat(q.shape[0] // mask.shape[0], 1)[:, None, None]
-            spread = trained / (~mask).sum(-1)  # (N, 1, 1), by the real keys of each window
+            # (N, 1, 1), by the real keys of each window; of half tensors half too.
+            spread = (trained / (~mask).sum(-1)).to(bias.dtype)
         out = attend_by_rows(
             lambda rows: self._rows(q[:, :, rows], k, v, bias[:, rows], heads, mask, spread),
             tokens,

@@ -32,6 +32,7 @@ from nasvit_mm.nn import (
     init_linear,
     join_windows,
     joined,
+    resize_table,
     split_windows,
     take,
     window_mask,
@@ -122,7 +123,7 @@ class PatchEmbed(nn.Module):
             return position
         # g = self.grid
         table = position[:, 1:].transpose(1, 2).unflatten(2, (self.grid, self.grid))  # (1, C, g, g)
-        table = F.interpolate(table, grid, mode='bicubic', align_corners=False)  # (1, C, h, w)
+        table = resize_table(table, grid)  # (1, C, h, w)
         return torch.cat([position[:, :1], table.flatten(2).transpose(1, 2)], 1)  # (1, 1 + h w, C)
 
 
