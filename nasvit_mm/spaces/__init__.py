@@ -4,26 +4,31 @@ numpy only: nothing here imports torch.
 """
 
 from nasvit_mm.spaces.arch import Arch, load_arch_file
-from nasvit_mm.spaces.field import DEPTH, PATCH, RESOLUTION, ROLES, WIDTH, Field
+from nasvit_mm.spaces.field import DEPTH, PATCH, RESOLUTION, ROLES, TASK, WIDTH, Field
 from nasvit_mm.spaces.links import Forest, Link
 from nasvit_mm.spaces.models import SUPERNET, find_model, how_to_get, list_models, weights_of
 from nasvit_mm.spaces.named import get_space, list_spaces
 from nasvit_mm.spaces.slots import IDENTITY, SlotSpace
 from nasvit_mm.spaces.space import Space, is_many
+from nasvit_mm.spaces.task import HEAD, SCALE, TAPS
 
 __all__ = [
     'Arch',
     'DEPTH',
     'Field',
     'Forest',
+    'HEAD',
     'IDENTITY',
     'Link',
     'PATCH',
     'RESOLUTION',
     'ROLES',
+    'SCALE',
     'SUPERNET',
     'SlotSpace',
     'Space',
+    'TAPS',
+    'TASK',
     'WIDTH',
     'find_model',
     'get_space',
