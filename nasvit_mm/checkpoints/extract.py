@@ -11,6 +11,7 @@ from torch import nn
 
 from nasvit_mm.backbones import ClassifierForward, ElasticBackbone
 from nasvit_mm.nn import recorded_takes, take
+from nasvit_mm.spaces.geometry import WHOLE
 
 Elastic = ElasticBackbone | ClassifierForward  # plain, or a model of mmengine
 
@@ -63,7 +64,7 @@ def used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
     try:
         supernet.eval()
         supernet.set_arch(arch, phase)
-        side = 64
+        side = -(-64 * WHOLE // getattr(supernet, 'backbone', supernet).percent)
         probe = torch.zeros(1, 3, side, side, device=weight.device, dtype=weight.dtype)
         with torch.no_grad(), recorded_takes() as taken:
             supernet(probe)

@@ -10,6 +10,7 @@ from nasvit_mm.spaces.models import SUPERNET, find_model, how_to_get, list_model
 from nasvit_mm.spaces.named import get_space, list_spaces
 from nasvit_mm.spaces.slots import IDENTITY, SlotSpace
 from nasvit_mm.spaces.space import Space, is_many
+from nasvit_mm.spaces.task import GENES as TASK_GENES
 from nasvit_mm.spaces.task import HEAD, SCALE, TAPS
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     'Space',
     'TAPS',
     'TASK',
+    'TASK_GENES',
     'WIDTH',
     'find_model',
     'get_space',

@@ -60,6 +60,10 @@ class Space:
             f'{self.name} has the fields {[f.name for f in self.fields]}, not {name!r}'
         )
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a field of a name."""
+        return any(field.name == name for field in self.fields)
+
     def role(self, role: str) -> Field | None:
         """Return the field of a role, one of :data:`nasvit_mm.spaces.ROLES`, or None."""
         return next((field for field in self.fields if field.role == role), None)
