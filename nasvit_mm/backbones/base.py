@@ -252,9 +252,7 @@ class ElasticBackbone(BaseModule):
         return self(x)[-1]
 
     def checked(self, x: torch.Tensor) -> torch.Tensor:
-        """Check the shape of the images, and return them at the size and in the memory layout to run
-        in.
-        """
+        """Check the shape of the images; return them at the size and in the layout to run in."""
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f'input of shape {tuple(x.shape)}, expected (N, 3, H, W)')
         percent = self.percent

@@ -1,0 +1,159 @@
+"""Necks and heads of several widths: OpenMMLab's own parts, run with slices of their weights.
+
+A part has its weights at its largest width.  At a smaller one the part that OpenMMLab builds for
+that width runs in its place, with slices of these weights: there is no second description of what
+it computes, and what is exported is an ordinary part.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from mmengine.model import revert_sync_batchnorm
+from torch import nn
+from torch.func import functional_call
+
+from nasvit_mm.nn import AxisSpan, Span, joined, take
+from nasvit_mm.spaces import HEAD, TAPS
+
+Spans = tuple[AxisSpan, ...]
+
+
+class Form(NamedTuple):
+    """What makes a part elastic.  All of its weights but those in `joined` use their first entries.
+
+    Attributes:
+        width: option with the number of channels inside; None: the part has no choice of it.
+        joined: weights whose second axis is several maps of so many channels, one after the other;
+            of each map the first ones are used.
+    """
+
+    width: str | None = None
+    joined: tuple[str, ...] = ()
+
+
+FORMS = {  # by the name of the class
+    'FPN': Form(),
+    'FPNHead': Form('channels'),
+    'SegformerHead': Form('channels', ('fusion_conv.conv.weight',)),
+}
+
+
+class ElasticPart:
+    """Run a neck or head at the widths of the architecture that is active in a backbone.
+
+    A mixin of a stock class, see :func:`elastic_type`; its options are those of the largest width.
+    """
+
+    stock: ClassVar[type[nn.Module]]
+    form: ClassVar[Form]
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._given = options
+        self._genes: tuple[str, ...] = ()
+        self._leader: list[nn.Module] = []  # in a list: it is no child of this part
+        self._others: dict[tuple, tuple[nn.Module, dict[str, Spans]]] = {}
+
+    def follow(self, backbone: nn.Module, genes: tuple[str, ...]) -> None:
+        """Obey genes of the task, of the architecture that is active in a backbone: ``taps`` is the
+        width of the maps that this part takes, ``head`` its own.
+        """
+        self._leader, self._genes = [backbone], genes
+
+    def options(self, task: Mapping[str, int]) -> dict[str, Any]:
+        """Return the stock part's options for genes of the task."""
+        out = copy.deepcopy(self._given)
+        if TAPS in self._genes:
+            taken = out['in_channels']
+            listed = isinstance(taken, (list, tuple))
+            out['in_channels'] = [task[TAPS]] * len(taken) if listed else task[TAPS]
+        if HEAD in self._genes:
+            out[self.form.width] = task[HEAD]
+        return out
+
+    def forward(self, *args: Any) -> Any:
+        """Run the part as the stock one does, with the weights that the architecture takes."""
+        task = self._task(self._leader[0].arch)
+        if self.options(task) == self._given:
+            return super().forward(*args)
+        part, spans = self._other(task)
+        for ours, theirs in zip(self.modules(), part.modules()):
+            theirs.training = ours.training
+            if isinstance(theirs, nn.modules.batchnorm._BatchNorm):
+                theirs.momentum = ours.momentum
+        mine = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+        weights = {key: take(mine[key], *spans[key]) for key in spans}
+        return functional_call(part, weights, args)
+
+    def extracted(self, arch: Any) -> nn.Module:
+        """Return the stock part of an architecture with its slices of the weights."""
+        task = self._task(self._leader[0].space.arch(arch))
+        part, spans = self._built(task), self._other(task)[1]
+        mine = self.state_dict(keep_vars=True)
+        part.load_state_dict(
+            {key: take(mine[key], *spans.get(key, ())).detach() for key in part.state_dict()}
+        )
+        weight = next(self.parameters())
+        part.to(device=weight.device, dtype=weight.dtype)
+        for ours, theirs in zip(self.modules(), part.modules()):
+            theirs.training = ours.training
+        return part
+
+    def _task(self, arch: Any) -> dict[str, int]:
+        return {gene: arch[gene] for gene in self._genes}
+
+    def _other(self, task: Mapping[str, int]) -> tuple[nn.Module, dict[str, Spans]]:
+        """Return the stock part for genes of the task, without weights, and what it takes of the
+        weights here.
+        """
+        synchronised = self._is_synchronised()
+        key = *task.values(), synchronised
+        if key not in self._others:
+            with torch.device('meta'):
+                part = self._built(task)
+            theirs = {**dict(part.named_parameters()), **dict(part.named_buffers())}
+            mine = {**dict(self.named_parameters()), **dict(self.named_buffers())}
+            spans = {key: self._spans(key, mine[key], theirs[key]) for key in theirs}
+            self._others[key] = part, spans
+        return self._others[key]
+
+    def _built(self, task: Mapping[str, int]) -> nn.Module:
+        part = self.stock(**self.options(task))
+        return part if self._is_synchronised() else revert_sync_batchnorm(part)
+
+    def _is_synchronised(self) -> bool:
+        return any(isinstance(m, nn.SyncBatchNorm) for m in self.modules())
+
+    def _spans(self, key: str, mine: torch.Tensor, theirs: torch.Tensor) -> Spans:
+        """Return what a stock part of another width takes of a weight."""
+        spans: list[AxisSpan] = []
+        for axis, (size, width) in enumerate(zip(mine.shape, theirs.shape)):
+            if size == width:
+                spans.append(None)
+            elif axis == 1 and key in self.form.joined:
+                each = self._given[self.form.width]
+                part = width * each // size
+                spans.append(joined(*(Span(i, part, size) for i in range(0, size, each))))
+            else:
+                spans.append(Span.prefix(width, size))
+        return tuple(spans)
+
+
+@cache
+def elastic_type(stock: type[nn.Module]) -> type[nn.Module]:
+    """Return the elastic class of a stock one, whose name is in :data:`FORMS`."""
+    return type(
+        f'Elastic{stock.__name__}',
+        (ElasticPart, stock),
+        dict(stock=stock, form=FORMS[stock.__name__], __doc__=ElasticPart.__doc__),
+    )
+
+
+def extracted_parts(model: nn.Module, arch: Any) -> dict[int, nn.Module]:
+    """Return ``{id(part): stock part}`` of the elastic parts in a model, for an architecture."""
+    return {id(m): m.extracted(arch) for m in model.modules() if isinstance(m, ElasticPart)}
