@@ -19,7 +19,7 @@ from nasvit_mm.dense.build import build_model
 from nasvit_mm.dense.channels import fit_channels
 from nasvit_mm.dense.config import standalone
 from nasvit_mm.dense.cost import count_model
-from nasvit_mm.dense.task_genes import check_task, set_task
+from nasvit_mm.dense.task_genes import check_task, own_task, set_task
 from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS, registered
@@ -223,6 +223,11 @@ class SearchedModel:
             self._chosen[task] = SearchedModel(cfg, self.space.without_task)
             self._chosen[task]._maps = self._maps
         return self._chosen[task]
+
+    @property
+    def own_task(self) -> dict[str, int]:
+        """Return the model's own values of the space's genes of the task."""
+        return own_task(self.cfg.model, self.space)
 
     def _head_by_task(self, genes: np.ndarray, size: Size) -> Cost:
         """Count neck and head of candidates whose genes of the task differ."""

@@ -140,6 +140,15 @@ def _named(part: Any) -> str:
 
 
 # ---------------------------------------------------------------------- choosing
+def own_task(model: Mapping[str, Any], space: Space) -> dict[str, int]:
+    """Return the values that a model's config has of the genes of the task of a space."""
+    head, backbone = model.get(_head(model)) or {}, model['backbone']
+    out = {SCALE: backbone.get('input_scale', WHOLE), TAPS: backbone.get('out_width')}
+    if type_name(head) in FORMS:
+        out[HEAD] = head.get(FORMS[type_name(head)].width)
+    return {field.name: out[field.name] for field in space.task}
+
+
 def set_task(model: Any, task: Mapping[str, int]) -> None:
     """Set genes of the task in a model's config; what neck and heads take follows by
     :func:`nasvit_mm.dense.fit_channels`.
