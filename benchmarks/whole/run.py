@@ -37,7 +37,8 @@ from _runs import (  # noqa: E402
 QUICK = bool(os.environ.get('QUICK'))
 ROWS = ('backbone', 'whole')
 BUDGETS = (0.3e9, 0.5e9, 0.8e9)  # MACs in total at 180 x 240
-STEPS, TUNING = (4, 2) if QUICK else (2300, 460)
+STEPS, TUNING = (4, 4) if QUICK else (2300, 460)
+WARM_UP = ('param_scheduler.0.end=2', 'param_scheduler.1.begin=2') if QUICK else ()
 POPULATION, GENERATIONS = (4, 2) if QUICK else (20, 10)
 JSON = ROOT / 'docs/whole.json'
 
@@ -47,8 +48,7 @@ def run(row: str, seed: int, folder: Path) -> None:
     config, searched = (f'benchmarks/whole/{name}.py' for name in (row, f'search_{row}'))
     supernet, search = folder / f'supernet/iter_{STEPS}.pth', folder / 'search'
     if not supernet.exists():
-        length = [f'train_cfg.max_iters={STEPS}', f'train_cfg.val_interval={STEPS}']
-        options = ['--cfg-options', *length, f'randomness.seed={seed}']
+        options = ['--cfg-options', *of_length(STEPS), f'randomness.seed={seed}']
         tool('train', config, '--work-dir', supernet.parent, '--resume', *options)
     changes = [
         '--cfg-options',
@@ -73,12 +73,16 @@ def run(row: str, seed: int, folder: Path) -> None:
             out / 'config.py',
             out / f'train/iter_{TUNING}.pth',
             out,
-            f'train_cfg.max_iters={TUNING}',
-            f'train_cfg.val_interval={TUNING}',
+            *of_length(TUNING),
             f'randomness.seed={seed}',
             work_dir=False,
         )
         print(f'{row} seed {seed}, {budget / 1e9:g} G: {found["mIoU"]:.2f} mIoU', flush=True)
+
+
+def of_length(steps: int) -> list[str]:
+    """Options of a training of so many steps."""
+    return [f'train_cfg.max_iters={steps}', f'train_cfg.val_interval={steps}', *WARM_UP]
 
 
 def winner(search: Path, budget: float) -> dict | None:

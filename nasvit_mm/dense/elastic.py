@@ -8,6 +8,7 @@ it computes, and what is exported is an ordinary part.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, ClassVar, NamedTuple
@@ -18,7 +19,7 @@ from torch import nn
 from torch.func import functional_call
 
 from nasvit_mm.nn import AxisSpan, Span, joined, take
-from nasvit_mm.spaces import HEAD, TAPS
+from nasvit_mm.spaces import HEAD, OUTPUTS, TAPS
 
 Spans = tuple[AxisSpan, ...]
 
@@ -30,17 +31,21 @@ class Form(NamedTuple):
         width: option with the number of channels inside; None: the part has no choice of it.
         joined: weights whose second axis is several maps of so many channels, one after the other;
             of each map the first ones are used.
+        branches: list of modules with one for every map that the part takes, of which it may take
+            the last ones alone; None: it takes all.
     """
 
     width: str | None = None
     joined: tuple[str, ...] = ()
+    branches: str | None = None
 
 
 FORMS = {  # by the name of the class
     'FPN': Form(),
-    'FPNHead': Form('channels'),
-    'SegformerHead': Form('channels', ('fusion_conv.conv.weight',)),
+    'FPNHead': Form('channels', branches='scale_heads'),
+    'SegformerHead': Form('channels', ('fusion_conv.conv.weight',), 'convs'),
 }
+OF_MAPS = ('in_channels', 'in_index', 'feature_strides')  # options with one entry for every map
 
 
 class ElasticPart:
@@ -61,7 +66,7 @@ class ElasticPart:
 
     def follow(self, backbone: nn.Module, genes: tuple[str, ...]) -> None:
         """Obey genes of the task, of the architecture that is active in a backbone: ``taps`` is the
-        width of the maps that this part takes, ``head`` its own.
+        width of the maps that this part takes, ``head`` its own, ``outputs`` how many it takes.
         """
         self._leader, self._genes = [backbone], genes
 
@@ -74,6 +79,8 @@ class ElasticPart:
             out['in_channels'] = [task[TAPS]] * len(taken) if listed else task[TAPS]
         if HEAD in self._genes:
             out[self.form.width] = task[HEAD]
+        if OUTPUTS in self._genes:
+            last_maps(out, task[OUTPUTS])
         return out
 
     def forward(self, *args: Any) -> Any:
@@ -82,26 +89,22 @@ class ElasticPart:
         if self.options(task) == self._given:
             return super().forward(*args)
         part, spans = self._other(task)
-        for ours, theirs in zip(self.modules(), part.modules()):
-            theirs.training = ours.training
-            if isinstance(theirs, nn.modules.batchnorm._BatchNorm):
-                theirs.momentum = ours.momentum
-        mine = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-        weights = {key: take(mine[key], *spans[key]) for key in spans}
+        self._hand_on_modes(part, task)
+        mine = self._weights()
+        weights = {key: take(mine[self._named(key, task)], *spans[key]) for key in spans}
         return functional_call(part, weights, args)
 
     def extracted(self, arch: Any) -> nn.Module:
         """Return the stock part of an architecture with its slices of the weights."""
         task = self._task(self._leader[0].space.arch(arch))
         part, spans = self._built(task), self._other(task)[1]
-        mine = self.state_dict(keep_vars=True)
+        mine, of = self._weights(), part.state_dict()
         part.load_state_dict(
-            {key: take(mine[key], *spans.get(key, ())).detach() for key in part.state_dict()}
+            {key: take(mine[self._named(key, task)], *spans[key]).detach() for key in of}
         )
         weight = next(self.parameters())
         part.to(device=weight.device, dtype=weight.dtype)
-        for ours, theirs in zip(self.modules(), part.modules()):
-            theirs.training = ours.training
+        self._hand_on_modes(part, task)
         return part
 
     def _task(self, arch: Any) -> dict[str, int]:
@@ -116,11 +119,32 @@ class ElasticPart:
         if key not in self._others:
             with torch.device('meta'):
                 part = self._built(task)
-            theirs = {**dict(part.named_parameters()), **dict(part.named_buffers())}
-            mine = {**dict(self.named_parameters()), **dict(self.named_buffers())}
-            spans = {key: self._spans(key, mine[key], theirs[key]) for key in theirs}
+            mine = self._weights()
+            spans = {
+                name: self._spans(name, mine[self._named(name, task)], weight, task)
+                for name, weight in [*part.named_parameters(), *part.named_buffers()]
+            }
             self._others[key] = part, spans
         return self._others[key]
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {**dict(self.named_parameters()), **dict(self.named_buffers())}
+
+    def _named(self, name: str, task: Mapping[str, int]) -> str:
+        """Return the name here of a module or weight of the stock part."""
+        left_out = len(self._given['in_channels']) - task[OUTPUTS] if OUTPUTS in task else 0
+        if not left_out:
+            return name
+        first = rf'^({self.form.branches}\.)(\d+)'
+        return re.sub(first, lambda match: f'{match[1]}{int(match[2]) + left_out}', name)
+
+    def _hand_on_modes(self, part: nn.Module, task: Mapping[str, int]) -> None:
+        """Have the modules of a stock part train, or not, as those here do."""
+        for name, theirs in part.named_modules():
+            ours = self.get_submodule(self._named(name, task))
+            theirs.training = ours.training
+            if isinstance(theirs, nn.modules.batchnorm._BatchNorm):
+                theirs.momentum = ours.momentum
 
     def _built(self, task: Mapping[str, int]) -> nn.Module:
         part = self.stock(**self.options(task))
@@ -129,19 +153,29 @@ class ElasticPart:
     def _is_synchronised(self) -> bool:
         return any(isinstance(m, nn.SyncBatchNorm) for m in self.modules())
 
-    def _spans(self, key: str, mine: torch.Tensor, theirs: torch.Tensor) -> Spans:
-        """Return what a stock part of another width takes of a weight."""
+    def _spans(
+        self, key: str, mine: torch.Tensor, theirs: torch.Tensor, task: Mapping[str, int]
+    ) -> Spans:
+        """Return what a stock part of other widths takes of a weight."""
         spans: list[AxisSpan] = []
+        used = task.get(HEAD, self._given.get(self.form.width))
         for axis, (size, width) in enumerate(zip(mine.shape, theirs.shape)):
             if size == width:
                 spans.append(None)
             elif axis == 1 and key in self.form.joined:
-                each = self._given[self.form.width]
-                part = width * each // size
-                spans.append(joined(*(Span(i, part, size) for i in range(0, size, each))))
+                each = self._given[self.form.width]  # channels of a map
+                first = size - each * (width // used)  # those before are of maps left out
+                spans.append(joined(*(Span(i, used, size) for i in range(first, size, each))))
             else:
                 spans.append(Span.prefix(width, size))
         return tuple(spans)
+
+
+def last_maps(options: Any, number: int) -> None:
+    """Have the options of a part say that it takes the last maps alone."""
+    for name in OF_MAPS:
+        if isinstance(options.get(name), (list, tuple)):
+            options[name] = options[name][-number:]
 
 
 @cache

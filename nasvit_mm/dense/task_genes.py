@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import nn
 
 from nasvit_mm.config import type_name
-from nasvit_mm.dense.elastic import FORMS, elastic_type
+from nasvit_mm.dense.elastic import FORMS, Form, elastic_type, last_maps
 from nasvit_mm.dense.kinds import kind_of_config
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS, registered
-from nasvit_mm.spaces import HEAD, SCALE, TAPS, Space
+from nasvit_mm.spaces import HEAD, OUTPUTS, SCALE, TAPS, Space
 from nasvit_mm.spaces.geometry import WHOLE
 
 Build = Callable[[Any], nn.Module]
@@ -80,9 +80,10 @@ def _head(model: Mapping[str, Any]) -> str:
 def _elastic(model: Mapping[str, Any], space: Space) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the keys of the parts that genes of the task change, and which genes these are."""
     takers = _takers(model) if space.has(TAPS) else []
-    heads = [_head(model)] if space.has(HEAD) else []
+    of_head = tuple(gene for gene in (HEAD, OUTPUTS) if space.has(gene))
+    heads = [_head(model)] if of_head else []
     for key in dict.fromkeys([*takers, *heads]):
-        yield key, (TAPS,) * (key in takers) + (HEAD,) * (key in heads)
+        yield key, (TAPS,) * (key in takers) + of_head * (key in heads)
 
 
 # ---------------------------------------------------------------------- whether it has them
@@ -106,23 +107,33 @@ def check_task(model: Mapping[str, Any], space: Space, whole: bool = True) -> No
         )
     for key, genes in _elastic(model, space):
         part = model.get(key)
-        form = FORMS.get(type_name(part)) if isinstance(part, Mapping) else None
-        if form is None or (HEAD in genes and form.width is None):
-            having = [n for n, f in FORMS.items() if f.width or HEAD not in genes]
+        having = [name for name, form in FORMS.items() if _can(form, genes)]
+        if not isinstance(part, Mapping) or type_name(part) not in having:
             raise UsageError(
-                f'{" and ".join(genes)} in space.task: {key} is a {_named(part)}, of which no '
-                f'form with other widths is known; there is one of {", ".join(having)}: take one '
-                f'of them, or leave {" and ".join(genes)} out'
+                f'{" and ".join(genes)} in space.task: {key} is a {_named(part)}, which is not '
+                f'known in other forms; {", ".join(having)} are: take one of them, or leave '
+                f'{" and ".join(genes)} out'
             )
     if space.has(HEAD):
         key = _head(model)
         name = FORMS[type_name(model[key])].width
         _check_largest(f'{key}.{name}', model[key].get(name), HEAD, space, whole)
+    if space.has(OUTPUTS):
+        key = _head(model)
+        number = len(_listed(model[key].get('in_index')))
+        _check_largest(f'the number of maps in {key}.in_index', number, OUTPUTS, space, whole)
     if space.has(TAPS):
         width = model['backbone'].get('out_width')
         if width is not None or not space.is_single:
-            for each in width if isinstance(width, (list, tuple)) else [width]:
+            for each in _listed(width):
                 _check_largest('backbone.out_width', each, TAPS, space, whole)
+
+
+def _can(form: Form, genes: Sequence[str]) -> bool:
+    """Return whether parts of a form obey genes."""
+    return (HEAD not in genes or form.width is not None) and (
+        OUTPUTS not in genes or form.branches is not None
+    )
 
 
 def _check_largest(key: str, value: Any, gene: str, space: Space, whole: bool) -> None:
@@ -133,6 +144,10 @@ def _check_largest(key: str, value: Any, gene: str, space: Space, whole: bool) -
         f"{key} = {value}, but the largest {gene} of the space's task is {most}: the model has the "
         f'weights of the largest, so set {key}={most}, or end the choices of {gene} with {value}'
     )
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _named(part: Any) -> str:
@@ -146,6 +161,7 @@ def own_task(model: Mapping[str, Any], space: Space) -> dict[str, int]:
     out = {SCALE: backbone.get('input_scale', WHOLE), TAPS: backbone.get('out_width')}
     if type_name(head) in FORMS:
         out[HEAD] = head.get(FORMS[type_name(head)].width)
+        out[OUTPUTS] = len(_listed(head.get('in_index')))
     return {field.name: out[field.name] for field in space.task}
 
 
@@ -158,6 +174,8 @@ def set_task(model: Any, task: Mapping[str, int]) -> None:
         backbone.input_scale = task[SCALE]
     if TAPS in task:
         backbone.out_width = task[TAPS]
+    head = model.get(_head(model))
     if HEAD in task:
-        head = model[_head(model)]
         head[FORMS[type_name(head)].width] = task[HEAD]
+    if OUTPUTS in task:
+        last_maps(head, task[OUTPUTS])

@@ -11,7 +11,7 @@ from nasvit_mm.spaces.named import get_space, list_spaces
 from nasvit_mm.spaces.slots import IDENTITY, SlotSpace
 from nasvit_mm.spaces.space import Space, is_many
 from nasvit_mm.spaces.task import GENES as TASK_GENES
-from nasvit_mm.spaces.task import HEAD, SCALE, TAPS
+from nasvit_mm.spaces.task import HEAD, OUTPUTS, SCALE, TAPS
 
 __all__ = [
     'Arch',
@@ -21,6 +21,7 @@ __all__ = [
     'HEAD',
     'IDENTITY',
     'Link',
+    'OUTPUTS',
     'PATCH',
     'RESOLUTION',
     'ROLES',

@@ -462,7 +462,8 @@ class Space:
 
         Args:
             task: gene -> its choices: ``scale``, the size of the input in percent of the task's;
-                ``taps``, the width of the backbone's taps; ``head``, the width of the head.
+                ``taps``, the width of the backbone's taps; ``head``, the width of the head;
+                ``outputs``, how many maps the head takes, from the coarsest on.
 
         Raises:
             ArchitectureError: an unknown gene, or a value out of its range.

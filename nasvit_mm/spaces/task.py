@@ -13,11 +13,12 @@ from nasvit_mm.errors import ArchitectureError, shown_value, unknown
 from nasvit_mm.spaces.field import TASK, Field
 
 # Name -> (smallest, largest value, what it is); their first letters differ, for ``str(arch)``.
-SCALE, TAPS, HEAD = 'scale', 'taps', 'head'
+SCALE, TAPS, HEAD, OUTPUTS = 'scale', 'taps', 'head', 'outputs'
 GENES = {
     SCALE: (10, 100, "the input's height and width in percent of the task's"),
     TAPS: (1, 65536, "channels of each of the backbone's taps"),
     HEAD: (1, 65536, 'channels inside the head'),
+    OUTPUTS: (1, 16, 'how many maps the head takes, from the coarsest on'),
 }
 
 

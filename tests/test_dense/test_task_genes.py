@@ -28,8 +28,12 @@ from tests.families import randomised
 from tests.test_supernet.tasks import WIDTH, batch, model_config
 
 SIZE = (64, 96)
-TASK = dict(scale=[50, 100], taps=[8, 16], head=[8, 16])
-CHOSEN = (dict(scale=50, taps=8, head=8), dict(scale=100, taps=8, head=16))
+TASK = dict(scale=[50, 100], taps=[8, 16], head=[8, 16], outputs=[2, 3, 4])
+CHOSEN = (
+    dict(scale=50, taps=8, head=8, outputs=4),
+    dict(scale=100, taps=8, head=16, outputs=3),
+    dict(scale=100, taps=16, head=8, outputs=2),
+)
 FPN = dict(
     type='FPNHead',
     in_index=[0, 1, 2, 3],
@@ -103,7 +107,7 @@ def test_supernet_extract_and_built_model_are_one(case):
 def test_training_step_of_a_subnet_is_the_supernets(case):
     """Loss, gradients and statistics are the subnet's, on its own channels."""
     searched, supernet = case
-    arch = searched.space.sample(1).replace(scale=50, taps=8, head=8)
+    arch = searched.space.sample(1).replace(scale=50, taps=8, head=8, outputs=4)
     subnet = kind_of(supernet).extract(supernet, arch)
     supernet.backbone.set_arch(arch)
     losses = []
@@ -172,6 +176,7 @@ def heads(kind: str) -> dict:
         (dict(), dict(head=[8, 32]), 'set decode_head.channels=32'),
         (dict(), dict(head=[4, 8]), 'end the choices of head with 16'),
         (dict(), dict(taps=[8, 24]), 'set backbone.out_width=24'),
+        (dict(), dict(outputs=[2, 3]), 'number of maps in decode_head.in_index = 4'),
     ],
 )
 def test_genes_that_the_model_cannot_have(change, task, said):

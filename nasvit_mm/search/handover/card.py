@@ -13,7 +13,7 @@ import torch
 
 from nasvit_mm.dense import SearchedModel, Size, head_types
 from nasvit_mm.errors import printable
-from nasvit_mm.spaces import HEAD, SCALE, TAPS, Arch, get_space
+from nasvit_mm.spaces import HEAD, OUTPUTS, SCALE, TAPS, Arch, get_space
 from nasvit_mm.spaces.geometry import scaled
 from nasvit_mm.version import __version__
 
@@ -107,6 +107,8 @@ def _genes_of_task(task: SearchedModel, arch: Arch, size: Size) -> list[str]:
         lines.append(f'Its taps have {chosen[TAPS]} channels.')
     if HEAD in chosen:
         lines.append(f'The head has {chosen[HEAD]} channels.')
+    if OUTPUTS in chosen:
+        lines.append(f'The head takes the {chosen[OUTPUTS]} coarsest of its maps.')
     return [' '.join(lines), ''] if lines else []
 
 
