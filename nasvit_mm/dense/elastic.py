@@ -18,6 +18,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 from torch.func import functional_call
 
+from nasvit_mm.errors import UsageError, first_line
 from nasvit_mm.nn import AxisSpan, Span, joined, take
 from nasvit_mm.spaces import HEAD, OUTPUTS, TAPS
 
@@ -43,6 +44,8 @@ class Form(NamedTuple):
 FORMS = {  # by the name of the class
     'FPN': Form(),
     'FPNHead': Form('channels', branches='scale_heads'),
+    'RTMDetSepBNHead': Form('feat_channels'),
+    'RetinaHead': Form('feat_channels'),
     'SegformerHead': Form('channels', ('fusion_conv.conv.weight',), 'convs'),
 }
 OF_MAPS = ('in_channels', 'in_index', 'feature_strides')  # options with one entry for every map
@@ -60,33 +63,51 @@ class ElasticPart:
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._given = options
-        self._genes: tuple[str, ...] = ()
+        self._own: dict[str, int] = {}
         self._leader: list[nn.Module] = []  # in a list: it is no child of this part
         self._others: dict[tuple, tuple[nn.Module, dict[str, Spans]]] = {}
 
     def follow(self, backbone: nn.Module, genes: tuple[str, ...]) -> None:
         """Obey genes of the task, of the architecture that is active in a backbone: ``taps`` is the
         width of the maps that this part takes, ``head`` its own, ``outputs`` how many it takes.
+
+        Raises:
+            UsageError: the stock part cannot be built for a choice of one of them.
         """
-        self._leader, self._genes = [backbone], genes
+        self._leader = [backbone]
+        largest = backbone.space.largest
+        self._own = {gene: largest[gene] for gene in genes}
+        for gene in genes:
+            for value in backbone.space.field(gene).choices[0]:
+                self._try(gene, value)
+
+    def _try(self, gene: str, value: int) -> None:
+        try:
+            with torch.device('meta'):
+                self._built(self._own | {gene: value})
+        except Exception as error:  # of OpenMMLab's code
+            raise UsageError(
+                f'{gene} = {value} in space.task: {self.stock.__name__} cannot be built with it '
+                f'({first_line(error)}); leave it out of the choices'
+            ) from error
 
     def options(self, task: Mapping[str, int]) -> dict[str, Any]:
         """Return the stock part's options for genes of the task."""
         out = copy.deepcopy(self._given)
-        if TAPS in self._genes:
+        if TAPS in task:
             taken = out['in_channels']
             listed = isinstance(taken, (list, tuple))
             out['in_channels'] = [task[TAPS]] * len(taken) if listed else task[TAPS]
-        if HEAD in self._genes:
+        if HEAD in task:
             out[self.form.width] = task[HEAD]
-        if OUTPUTS in self._genes:
+        if OUTPUTS in task:
             last_maps(out, task[OUTPUTS])
         return out
 
     def forward(self, *args: Any) -> Any:
         """Run the part as the stock one does, with the weights that the architecture takes."""
         task = self._task(self._leader[0].arch)
-        if self.options(task) == self._given:
+        if task == self._own:
             return super().forward(*args)
         part, spans = self._other(task)
         self._hand_on_modes(part, task)
@@ -98,9 +119,11 @@ class ElasticPart:
         """Return the stock part of an architecture with its slices of the weights."""
         task = self._task(self._leader[0].space.arch(arch))
         part, spans = self._built(task), self._other(task)[1]
-        mine, of = self._weights(), part.state_dict()
+        mine = self._weights()
+        # A weight that several modules share has one name of several.
         part.load_state_dict(
-            {key: take(mine[self._named(key, task)], *spans[key]).detach() for key in of}
+            {key: take(mine[self._named(key, task)], *spans[key]).detach() for key in spans},
+            strict=False,
         )
         weight = next(self.parameters())
         part.to(device=weight.device, dtype=weight.dtype)
@@ -108,7 +131,7 @@ class ElasticPart:
         return part
 
     def _task(self, arch: Any) -> dict[str, int]:
-        return {gene: arch[gene] for gene in self._genes}
+        return {gene: arch[gene] for gene in self._own}
 
     def _other(self, task: Mapping[str, int]) -> tuple[nn.Module, dict[str, Spans]]:
         """Return the stock part for genes of the task, without weights, and what it takes of the

@@ -24,6 +24,7 @@ from nasvit_mm.dense import (
 from nasvit_mm.deploy.latency_table import about_task
 from nasvit_mm.errors import UsageError
 from nasvit_mm.spaces import Space
+from tests.commands import ROOT
 from tests.families import randomised
 from tests.test_supernet.tasks import WIDTH, batch, model_config
 
@@ -216,3 +217,56 @@ def test_a_classifier_has_no_genes_of_a_task():
 def test_a_latency_table_has_none_either():
     with pytest.raises(UsageError, match='genes of the task, head'):
         about_task(searched_model(config(head=[8, 16])), SIZE)
+
+
+def detector(kind: str) -> Config:
+    """A detector whose head is elastic: the demo's, with its own head or with RTMDet's."""
+    model = model_config('nasvit', 'detection')
+    model['backbone']['space'] = quick().with_task(dict(taps=[8, 16], head=[32, 64])).to_dict()
+    if kind == 'RTMDetSepBNHead':
+        rtmdet = Config.fromfile(ROOT / 'configs/_base_/models/rtmdet.py').model
+        head = dict(rtmdet.bbox_head, num_classes=4, in_channels=64, feat_channels=64)
+        head['anchor_generator']['strides'] = [8, 16, 32, 64, 128]
+        model |= dict(bbox_head=head, train_cfg=rtmdet.train_cfg, test_cfg=rtmdet.test_cfg)
+    assert model['bbox_head']['type'] == kind
+    return Config(dict(model=model, default_scope='mmdet'))
+
+
+@pytest.mark.parametrize('kind', ['RetinaHead', 'RTMDetSepBNHead'])
+def test_a_detectors_head(kind):
+    """As a segmentor's, weights that levels share included."""
+    cfg = detector(kind)
+    init_default_scope('mmdet')
+    searched, supernet = searched_model(cfg), build_network(cfg.model).eval()
+    randomised(supernet.backbone)
+    arch = searched.space.sample(0).replace(taps=8, head=32)
+    subnet, of = kind_of(supernet).extract(supernet, arch), kind_of(supernet)
+    built = build_model(searched.config(arch))
+    built.load_state_dict(subnet.state_dict())
+    assert built.bbox_head.feat_channels == 32
+    supernet.backbone.set_arch(arch)
+    x = torch.randn(1, 3, *SIZE)
+    with torch.no_grad():
+        theirs, ours = (
+            of.prediction_fn(model, SIZE)(model, x) for model in (built.eval(), supernet)
+        )
+        maps = [model.bbox_head(model.extract_feat(x)) for model in (supernet, built)]
+    torch.testing.assert_close(*maps, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    cost = searched.total(searched.space.genes([arch]), SIZE)
+    counted = count_model(built, SIZE)
+    assert (counted.total_macs, counted.total_params) == (cost.macs[0], cost.params[0])
+    losses = []
+    for model in (supernet, subnet):
+        model.train()
+        losses.append(of.forward(model, batch(model, SIZE)).loss.detach())
+    torch.testing.assert_close(*losses)
+
+
+def test_a_width_that_the_head_cannot_have():
+    """Of a group norm of 16 groups: it is said when the supernet is built, not in a step."""
+    cfg = detector('RetinaHead')
+    cfg.model.backbone.space = quick().with_task(dict(head=[24, 64])).to_dict()
+    init_default_scope('mmdet')
+    with pytest.raises(UsageError, match='head = 24 in space.task: RetinaHead cannot be built'):
+        build_network(cfg.model)
