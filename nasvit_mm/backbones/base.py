@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -23,20 +24,22 @@ from nasvit_mm.nn import (
     frozen_statistics,
 )
 from nasvit_mm.registry import MODELS, WEIGHT_INITIALIZERS
-from nasvit_mm.spaces import Arch, Space, get_space
-from nasvit_mm.spaces.geometry import ATTENTION_MODES
+from nasvit_mm.spaces import SCALE, TAPS, TASK_GENES, Arch, Space, get_space
+from nasvit_mm.spaces.geometry import ATTENTION_MODES, WHOLE, scaled
 
 
 class Tap(nn.Module):
-    """Ends an output with a LayerNorm over channels and a 1x1 convolution to a fixed width."""
+    """Ends an output with a LayerNorm over channels and a 1x1 convolution to a width that does not
+    depend on the output's.
+    """
 
     def __init__(self, width: int, out_width: int) -> None:
         super().__init__()
         self.norm = ElasticLayerNorm2d(width)
         self.proj = ElasticConv2d(width, out_width, bias=True)
 
-    def forward(self, x: torch.Tensor, channels: Span) -> torch.Tensor:
-        out = Span.whole(self.proj.out_channels)
+    def forward(self, x: torch.Tensor, channels: Span, width: int) -> torch.Tensor:
+        out = Span.prefix(width, self.proj.out_channels)
         return self.proj(self.norm(x, channels), channels, out)
 
 
@@ -59,7 +62,11 @@ class ElasticBackbone(BaseModule):
         out_indices: indices of the outputs in ascending order, see ``strides``; stages beyond the
             last one are not built.
         out_width: end every output with a :class:`Tap` of that many channels (one int, or one per
-            output), so that stock necks and heads fit any architecture.
+            output), so that stock necks and heads fit any architecture.  Where the space has the
+            gene ``taps``, the largest of its choices.
+        input_scale: percent of the images' height and width at which the network computes: it
+            brings them there by bilinear interpolation, so that labels and predictions keep the
+            images' size.  Where the space has the gene ``scale``, 100.
         attention: ``'auto'`` (exact if the grid fits the trained position table, windows beyond),
             ``'global'`` (the table is resized) or ``'window'``.
         norm_cfg: ``dict(type='BN' or 'SyncBN', eps=, momentum=, requires_grad=)`` of batch norms.
@@ -104,6 +111,7 @@ class ElasticBackbone(BaseModule):
         space: str | Mapping | Space | None = None,
         out_indices: Sequence[int] = (0, 1, 2, 3),
         out_width: int | Sequence[int] | None = None,
+        input_scale: int = WHOLE,
         attention: str = 'auto',
         norm_cfg: Mapping | None = None,
         frozen_stages: int = -1,
@@ -133,6 +141,7 @@ class ElasticBackbone(BaseModule):
                 f'frozen_stages = {frozen_stages!r}, allowed: -1 (none), 0 (stem) to '
                 f'{len(self.stage_names)} ({self.stage_names[-1]})'
             )
+        self.input_scale = self._read_scale(input_scale)
         self.attention, self.drop_path_rate = attention, drop_path_rate
         self.frozen_stages, self.norm_eval, self.with_cp = frozen_stages, norm_eval, with_cp
         self.channels_last = channels_last
@@ -141,6 +150,7 @@ class ElasticBackbone(BaseModule):
         self.options = dict(
             out_indices=self.out_indices,
             out_width=out_width,
+            input_scale=input_scale,
             attention=attention,
             norm_cfg=norm_cfg,
             frozen_stages=frozen_stages,
@@ -204,21 +214,42 @@ class ElasticBackbone(BaseModule):
 
     def rebuild(self, arch: Any) -> ElasticBackbone:
         """Return a freshly initialised backbone with the same options for one architecture."""
-        return type(self)(arch=arch, space=self.space, **self.options)
+        return type(self)(**self._options_of(arch))
+
+    def _options_of(self, arch: Any) -> dict[str, Any]:
+        """Return the arguments for one architecture; its genes of the task are options of it."""
+        own, task = self.space.split(arch)
+        options = dict(self.options, arch=own, space=self.space.without_task)
+        if TAPS in task:
+            options['out_width'] = task[TAPS]
+        if SCALE in task:
+            options['input_scale'] = task[SCALE]
+        return options
 
     @property
     def out_channels(self) -> list[int]:
         """Return the channels of every output for the active architecture."""
-        return self._channels(self.plan)
+        return self._channels(self.arch, self.plan)
 
-    def _channels(self, plan: Any) -> list[int]:
+    def _channels(self, arch: Arch, plan: Any) -> list[int]:
         if self.taps is not None:
-            return [tap.proj.out_channels for tap in self.taps]
+            return self._tap_widths(arch)
         return [span.width for span in self.output_spans(plan)]
+
+    def _tap_widths(self, arch: Arch) -> list[int]:
+        if self.space.has(TAPS):
+            return [arch[TAPS]] * len(self.taps)
+        return [tap.proj.out_channels for tap in self.taps]
 
     def channels_of(self, arch: Any) -> list[int]:
         """Return the ``out_channels`` that another architecture of the space would have."""
-        return self._channels(self.plan_of(self.space.arch(arch)))
+        arch = self.space.arch(arch)
+        return self._channels(arch, self.plan_of(arch))
+
+    @property
+    def percent(self) -> int:
+        """Return the scale of the input at which the active architecture computes."""
+        return self.arch[SCALE] if self.space.has(SCALE) else self.input_scale
 
     def output_stride(self, index: int) -> float:
         """Return the stride of an output for the active architecture."""
@@ -245,17 +276,24 @@ class ElasticBackbone(BaseModule):
         return self(x)[-1]
 
     def checked(self, x: torch.Tensor) -> torch.Tensor:
-        """Check the shape of the images, and return them in the memory layout to run in."""
+        """Check the shape of the images; return them at the size and in the layout to run in."""
         if x.ndim != 4 or x.shape[1] != self.in_channels:
             raise ValueError(
                 f'input of shape {tuple(x.shape)}, expected (N, {self.in_channels}, H, W), as '
                 f'in_channels = {self.in_channels} of {type(self).__name__} says'
             )
-        if min(x.shape[2:]) < self.min_size:
+        percent = self.percent
+        size = x.shape[2:]
+        if percent != WHOLE:
+            size = tuple(scaled(side, percent) for side in size)
+        if min(size) < self.min_size:
+            at = '' if percent == WHOLE else f' at a scale of {percent} %'
             raise ValueError(
-                f'input of {x.shape[2]} x {x.shape[3]} (H x W), the smallest workable '
+                f'input of {x.shape[2]} x {x.shape[3]} (H x W){at}, the smallest workable '
                 f'side is {self.min_size}'
             )
+        if percent != WHOLE:
+            x = F.interpolate(x, size, mode='bilinear', align_corners=False)
         last = self.channels_last and not torch.onnx.is_in_onnx_export()
         return x.contiguous(memory_format=torch.channels_last) if last else x
 
@@ -280,13 +318,22 @@ class ElasticBackbone(BaseModule):
         """
         if self.taps is not None:
             spans = self.output_spans(self.plan)
-            maps = [tap(x, span) for tap, x, span in zip(self.taps, maps, spans)]
+            widths = self._tap_widths(self.arch)
+            maps = [tap(*each) for tap, *each in zip(self.taps, maps, spans, widths)]
         return tuple(maps) if self.channels_last else tuple(x.contiguous() for x in maps)
 
     def _build_taps(self, out_width: int | Sequence[int] | None) -> nn.ModuleList | None:
+        choices = self.space.field(TAPS).choices[0] if self.space.has(TAPS) else ()
+        if choices and self.space.is_single and out_width is None:
+            out_width = choices[-1]
+        count = len(self.out_indices)
+        if choices and out_width not in (choices[-1], [choices[-1]] * count):
+            raise ValueError(
+                f'out_width = {out_width!r}, but taps of {choices[-1]} are the largest of the '
+                f'space: give the backbone out_width={choices[-1]}'
+            )
         if out_width is None:
             return None
-        count = len(self.out_indices)
         listed = isinstance(out_width, Sequence) and not isinstance(out_width, str)
         widths = list(out_width) if listed else [out_width] * count
         if len(widths) != count or not all(isinstance(w, int) and w > 0 for w in widths):
@@ -328,6 +375,15 @@ class ElasticBackbone(BaseModule):
             super().init_weights()
 
     # ------------------------------------------------------------------ reading arguments
+    def _read_scale(self, percent: int) -> int:
+        check_number('input_scale', percent, low=10, high=WHOLE, whole=True)
+        if percent != WHOLE and self.space.has(SCALE):
+            raise ValueError(
+                f'input_scale = {percent}, but the space has scales of its own, '
+                f'{self.space.field(SCALE).choices[0]}: leave input_scale out'
+            )
+        return percent
+
     @classmethod
     def read_space(cls, arch: Any, space: str | Mapping | Space | None) -> Space:
         """Return the space to build for the arguments ``arch`` and ``space``.
@@ -341,8 +397,14 @@ class ElasticBackbone(BaseModule):
             raise ArchitectureError(
                 f'{cls.__name__} serves {", ".join(cls.spaces)}, not the space {whole.name!r}'
             )
-        supernet = arch is None or (isinstance(arch, str) and arch == 'supernet')
-        return whole if supernet else whole.only(arch)
+        if arch is None or (isinstance(arch, str) and arch == 'supernet'):
+            return whole
+        given = whole.mapping(arch)
+        brought = {gene: given[gene] for gene in TASK_GENES if gene in given}
+        if set(brought) - {field.name for field in whole.task}:
+            having = {field.name: field.choices[0] for field in whole.task}
+            whole = whole.with_task(having | brought)
+        return whole.only(arch)
 
     @classmethod
     def _space_of(cls, arch: Any) -> str:

@@ -149,10 +149,16 @@ def create_model(
 
     Raises:
         ArchitectureError: the space or architecture is unknown, or a value is outside the space.
-        UsageError: the pretrained weights do not fit, or have to be fetched first.
+        UsageError: the pretrained weights do not fit, or have to be fetched first; a space with
+            genes of the task, which are of a dense model.
         ValueError: another argument is not allowed.
     """
     given, (space, arch) = space, _read_model(space, arch)
+    if space.task:
+        raise UsageError(
+            f'{", ".join(field.name for field in space.task)} are genes of a dense model; a '
+            'classifier has none of them: leave task out of the space'
+        )
     family = FAMILIES[space.name]
     backbone_type, head_type = family.part('backbone'), family.part('head')
     check_number('num_classes', num_classes, low=0, whole=True)

@@ -70,7 +70,7 @@ class SharedWeightBackbone(ElasticBackbone):
         return shared_span(self.sharing, widths, index, self.phase)
 
     def rebuild(self, arch: Any) -> SharedWeightBackbone:
-        return type(self)(arch=arch, space=self.space, **self.options, **self.active_rules)
+        return type(self)(**self._options_of(arch), **self.active_rules)
 
     # ------------------------------------------------------------------ rules in checkpoints
     @property

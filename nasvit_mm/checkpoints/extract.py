@@ -11,6 +11,7 @@ from torch import nn
 
 from nasvit_mm.backbones import AroundBackbone, ElasticBackbone, image_channels
 from nasvit_mm.nn import recorded_takes, take
+from nasvit_mm.spaces.geometry import WHOLE
 
 Elastic = ElasticBackbone | AroundBackbone  # plain, or a model of mmengine
 
@@ -66,7 +67,8 @@ def used_spans(supernet: Elastic, arch: Any, phase: int) -> dict[str, tuple]:
     try:
         supernet.eval()
         supernet.set_arch(arch, phase)
-        shape = (1, image_channels(supernet), 64, 64)
+        side = -(-64 * WHOLE // getattr(supernet, 'backbone', supernet).percent)
+        shape = (1, image_channels(supernet), side, side)
         probe = torch.zeros(shape, device=weight.device, dtype=weight.dtype)
         with torch.no_grad(), recorded_takes() as taken:
             supernet(probe)

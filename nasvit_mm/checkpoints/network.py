@@ -206,7 +206,7 @@ def member_of(space: Space, network: Network) -> Arch:
 def _nearest(space: Space, arch: Arch) -> str:
     """Name the values in which the nearest member of a space differs from an architecture."""
     changed = []
-    for field in space.fields:
+    for field in space.without_task.fields:
         values = arch[field.name] if field.positions else (arch[field.name],)
         for label, value, choices in zip(field.labels, values, field.choices):
             if value not in choices:

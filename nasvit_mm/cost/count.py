@@ -10,8 +10,8 @@ import numpy as np
 
 from nasvit_mm.errors import check_number, unknown
 from nasvit_mm.family import FAMILIES
-from nasvit_mm.spaces import RESOLUTION, Space, get_space, is_many
-from nasvit_mm.spaces.geometry import ATTENTION_MODES
+from nasvit_mm.spaces import RESOLUTION, SCALE, TAPS, Space, get_space, is_many
+from nasvit_mm.spaces.geometry import ATTENTION_MODES, WHOLE, scaled
 
 PARTS = ('classifier', 'backbone')
 COUNTERS = ('true', 'authors')
@@ -54,6 +54,7 @@ def count(
     attention: str = 'auto',
     num_classes: int = 1000,
     out_width: int | Sequence[int] | None = None,
+    input_scale: int = WHOLE,
     counter: str = 'true',
     in_channels: int = 3,
     **options: Any,
@@ -70,14 +71,18 @@ def count(
         out_indices: outputs of the backbone; None: its default.
         attention: ``'auto'``, ``'global'`` or ``'window'``, the backbone's option.
         num_classes: number of classes of the classifier.
-        out_width: widths of the backbone's taps, one for all or one per output.
+        out_width: widths of the backbone's taps, one for all or one per output; where the space has
+            the gene ``taps``, each architecture's own.
+        input_scale: percent of the input size at which a backbone computes; where the space has the
+            gene ``scale``, each architecture's own.
         counter: ``'true'``, or ``'authors'``: the formula of the family's released code, which its
             papers' MACs follow (for classifiers only; parameters are always the true ones).
         in_channels: channels of the image.
         options: options of the family's backbones, e.g. ``stage_norm`` of ``vitas_twins``.
 
     Returns:
-        A :class:`Cost` of ints for one architecture, or of arrays for a list or matrix.
+        A :class:`Cost` of ints for one architecture, or of arrays for a list or matrix.  Genes of
+        the task are no part of a classifier.
 
     Raises:
         ValueError: an argument is not allowed, or the input is below the smallest workable size.
@@ -106,8 +111,18 @@ def count(
             out_width = [out_width] * len(indices)
         if out_width is not None and len(out_width) != len(indices):
             raise ValueError(f'out_width = {out_width!r} for {len(indices)} outputs')
-    elif out_indices is not None or out_width is not None:
-        raise ValueError("out_indices and out_width belong to part='backbone'")
+        if TAPS in fields:
+            out_width = [fields[TAPS]] * len(indices)
+        input_scale = fields.get(SCALE, input_scale)
+    elif out_indices is not None or out_width is not None or input_scale != WHOLE:
+        raise ValueError("out_indices, out_width and input_scale belong to part='backbone'")
+    at = tuple(scaled(side, input_scale) for side in (height, width))
+    small = [int(side.min()) for side in at if len(side) and side.min() < family.min_size]
+    if small and np.min(input_scale) != WHOLE:
+        raise ValueError(
+            f'input_size = {input_size!r} at a scale of {np.min(input_scale)} % has a side of '
+            f'{small[0]} pixels, the smallest workable one is {family.min_size}'
+        )
     if counter not in COUNTERS:
         raise ValueError(unknown('counter', counter, COUNTERS))
     if counter == 'authors' and (part != 'classifier' or family.authors_macs is None):
@@ -126,8 +141,7 @@ def count(
         options['in_channels'] = check_number('in_channels', in_channels, low=1, whole=True)
     parts = family.tally(
         fields,
-        height,
-        width,
+        *at,
         out_indices=indices,
         attention=attention,
         num_classes=num_classes,

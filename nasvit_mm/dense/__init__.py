@@ -31,6 +31,7 @@ from nasvit_mm.dense.kinds import (
 )
 from nasvit_mm.dense.look_at_data import look_at_data
 from nasvit_mm.dense.searched import SearchedModel, Size, searched_model
+from nasvit_mm.dense.task_genes import build_network
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
     check_backbone_fits,
@@ -58,6 +59,7 @@ __all__ = [
     'bare_model',
     'binary',
     'build_model',
+    'build_network',
     'by_sigmoid',
     'check_backbone_fits',
     'check_channels',

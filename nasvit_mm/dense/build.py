@@ -14,6 +14,7 @@ from torch import nn
 from nasvit_mm.building import building
 from nasvit_mm.dense.channels import check_channels
 from nasvit_mm.dense.check_inputs import check_preprocessor
+from nasvit_mm.dense.task_genes import build_network
 
 
 def build_model(cfg: Config) -> nn.Module:
@@ -28,7 +29,7 @@ def build_model(cfg: Config) -> nn.Module:
         cfg.model.pretrained = None  # mmseg's configs would download weights here
     # OneDL's mmseg prints what it did not find.
     with building(cfg), contextlib.redirect_stdout(sys.stderr):
-        model = revert_sync_batchnorm(MMENGINE_MODELS.build(cfg.model))
+        model = revert_sync_batchnorm(build_network(cfg.model, MMENGINE_MODELS.build))
     model.eval()  # which of LAD returns nothing
     check_channels(model)
     return model

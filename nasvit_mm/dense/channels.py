@@ -19,6 +19,7 @@ from nasvit_mm.dense.kinds import bare_model, child, kind_of, kind_of_config
 from nasvit_mm.dense.trace import copied
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import unwrapped
+from nasvit_mm.spaces.geometry import WHOLE
 
 SIZE = (1024, 1024)  # of the image that is tried: large enough for heads of many levels or cells
 # Layers whose width an option of their own says: the option, and the output that they take.
@@ -35,13 +36,20 @@ def check_channels(model: nn.Module) -> None:
     all subnets.  A model whose code needs values, or fails in another way, passes.
 
     Raises:
-        UsageError: names the layer, what it takes and what it is given.
+        UsageError: names the layer, what it takes and what it is given; or a scale of the input
+            that the kind of model cannot have.
     """
     model = unwrapped(model, BaseTTAModel)
     inner = bare_model(model)
     backbone = getattr(inner, 'backbone', None)
     if not isinstance(backbone, nn.Module):
         return
+    if getattr(backbone, 'percent', WHOLE) != WHOLE and not kind_of(inner).any_scale:
+        raise UsageError(
+            f'backbone.input_scale = {backbone.percent}: what {type(inner).__name__} predicts goes '
+            'by the strides of its maps, which another scale inside the backbone changes: leave '
+            'input_scale out, and resize the images in the pipelines'
+        )
     tried = copied(inner, torch.device('meta'))
     if inner is model or not hasattr(backbone, 'channels_of'):
         _check(tried, 'model', '')

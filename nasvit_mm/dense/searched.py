@@ -19,10 +19,12 @@ from nasvit_mm.dense.build import build_model
 from nasvit_mm.dense.channels import fit_channels
 from nasvit_mm.dense.config import standalone
 from nasvit_mm.dense.cost import count_model
+from nasvit_mm.dense.task_genes import check_task, own_task, set_task
 from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS, registered
 from nasvit_mm.spaces import PATCH, RESOLUTION, Space, get_space
+from nasvit_mm.spaces.geometry import scaled
 
 PROBES = 64  # random candidates that, beside all choices, tell how wide the outputs can be
 IDLE = 6  # random candidates, in all of which a gene must be idle
@@ -68,11 +70,11 @@ class SearchedModel:
     Args:
         cfg: a config with ``model``, whose backbone is one of this project's; or one that trains
             a supernet of such a model.
-        space: what is searched; one that the backbone serves.
+        space: what is searched; one that the backbone serves, with genes of the task or without.
 
     Raises:
-        UsageError: another backbone, a space of another family, a neck or head whose cost is not
-            linear.
+        UsageError: another backbone, a space of another family, genes of the task that the model
+            cannot have, a neck or head whose cost is not linear.
     """
 
     def __init__(self, cfg: Config, space: Space) -> None:
@@ -87,25 +89,34 @@ class SearchedModel:
         init = backbone.get('init_cfg')
         if isinstance(init, Mapping) and init.get('type') == 'Pretrained':  # of one architecture
             self.cfg.model.backbone.pop('init_cfg')
-        self._maps: dict[tuple[Size, int], list[Size]] = {}
+        self._maps: dict[tuple[Size, int], list[Size]] = {}  # by the size the backbone computes at
         self._formulas: dict[tuple[Size, int], tuple[_Formula, _Formula]] = {}
+        self._chosen: dict[tuple[int, ...], SearchedModel] = {}
+        if space.task:
+            check_task(self.cfg.model, space, whole=False)
 
     def config(self, arch: Any) -> Config:
         """Return the model's config with a candidate for its backbone."""
-        cfg, arch = copy.deepcopy(self.cfg), self.space.arch(arch)
+        own, task = self.space.split(arch)
+        if task:
+            return self._at(*task.values()).config(own)
+        cfg, arch = copy.deepcopy(self.cfg), own
         space = self.space.to_dict()  # restricted, it may allow what the whole one does not
-        cfg.model.backbone.update(
-            arch=arch.to_dict(), space=space if 'restrict' in space else self.space.name
-        )
+        # Not by `update`, which merges the mappings with those that are there.
+        cfg.model.backbone.arch = arch.to_dict()
+        cfg.model.backbone.space = space if 'restrict' in space else self.space.name
         fit_channels(cfg, self.net.channels_of(arch), self._given)
         return cfg
 
     # ------------------------------------------------------------------ the backbone
     @cached_property
     def net(self) -> nn.Module:
-        """Return the backbone of the whole space, without weights."""
+        """Return the backbone of the whole space, without weights; genes of the task stand as the
+        config has them.
+        """
+        space = self.space.without_task
         options = dict(
-            plain_types(self.cfg.model.backbone), arch='supernet', space=self.space, init_cfg=None
+            plain_types(self.cfg.model.backbone), arch='supernet', space=space, init_cfg=None
         )
         with building(self.cfg, 'task.'), torch.device('meta'):
             return MODELS.build(options).eval()
@@ -166,6 +177,7 @@ class SearchedModel:
             attention=net.attention,
             out_width=self.cfg.model.backbone.get('out_width'),
             in_channels=net.in_channels,
+            input_scale=net.input_scale,
             **net.cost_options,
         )
 
@@ -192,6 +204,8 @@ class SearchedModel:
     # ------------------------------------------------------------------ neck and head
     def head(self, genes: np.ndarray, size: Size) -> Cost:
         """Count neck and head; the breakdown: ``head``, and what output i adds, ``head[i]``."""
+        if self.space.task:
+            return self._head_by_task(genes, size)
         widths, which = self.channels(genes), self._patch(genes)
         macs, params = {}, {}
         for patch in np.unique(which):
@@ -199,8 +213,36 @@ class SearchedModel:
             for formula, parts in zip(self._formula(size, int(patch)), (macs, params)):
                 for name, values in formula.parts(widths[rows]).items():
                     parts.setdefault(name, np.zeros(len(genes), np.int64))[rows] = values
-        none = np.zeros(len(genes), np.int64)
-        return Cost(sum(macs.values(), none), sum(params.values(), none), macs, params, size)
+        return _sum(macs, params, len(genes), size)
+
+    # ------------------------------------------------------------------ genes of the task
+    def _at(self, *task: int) -> SearchedModel:
+        """Return the model with genes of the task at these values, the backbone being searched."""
+        if task not in self._chosen:
+            cfg = copy.deepcopy(self.cfg)
+            set_task(cfg.model, {f.name: value for f, value in zip(self.space.task, task)})
+            self._chosen[task] = SearchedModel(cfg, self.space.without_task)
+            self._chosen[task]._maps = self._maps
+        return self._chosen[task]
+
+    @property
+    def own_task(self) -> dict[str, int]:
+        """Return the model's own values of the space's genes of the task."""
+        return own_task(self.cfg.model, self.space)
+
+    def _head_by_task(self, genes: np.ndarray, size: Size) -> Cost:
+        """Count neck and head of candidates whose genes of the task differ."""
+        columns = self.space.columns(genes)
+        values = np.stack([columns[field.name] for field in self.space.task], 1)
+        own = genes[:, : -len(self.space.task)]
+        macs, params = {}, {}
+        for task in np.unique(values, axis=0):
+            rows = (values == task).all(1)
+            cost = self._at(*task.tolist()).head(own[rows], size)
+            for found, parts in ((cost.breakdown, macs), (cost.breakdown_params, params)):
+                for name, counted in found.items():
+                    parts.setdefault(name, np.zeros(len(genes), np.int64))[rows] = counted
+        return _sum(macs, params, len(genes), size)
 
     def total(self, genes: np.ndarray, size: Size) -> Cost:
         """Count the whole model."""
@@ -278,7 +320,8 @@ class SearchedModel:
 
     def _sizes(self, size: Size, patch: int) -> list[Size]:
         """Return (height, width) of every output."""
-        if (size, patch) not in self._maps:
+        at = tuple(scaled(side, self.net.input_scale) for side in size)
+        if (at, patch) not in self._maps:
             arch, net = self.space.smallest, self.net
             field = self.space.role(PATCH)
             if field is not None:
@@ -286,8 +329,14 @@ class SearchedModel:
             net.set_arch(arch)
             with torch.no_grad():
                 maps = net(torch.empty(1, net.in_channels, *size, device='meta'))
-            self._maps[size, patch] = [tuple(m.shape[2:]) for m in maps]
-        return self._maps[size, patch]
+            self._maps[at, patch] = [tuple(m.shape[2:]) for m in maps]
+        return self._maps[at, patch]
+
+
+def _sum(macs: dict[str, np.ndarray], params: dict[str, np.ndarray], n: int, size: Size) -> Cost:
+    """Return the cost of ``n`` candidates out of its parts, each (n,)."""
+    none = np.zeros(n, np.int64)
+    return Cost(sum(macs.values(), none), sum(params.values(), none), macs, params, size)
 
 
 def searched_model(cfg: Config) -> SearchedModel:
@@ -305,4 +354,10 @@ def searched_model(cfg: Config) -> SearchedModel:
             f'the backbone of the config is {backbone.get("type")!r}, none of this project'
         )
     space = kind.read_space(backbone.get('arch'), backbone.get('space'))
-    return SearchedModel(cfg, get_space(space.name) if space.is_single else space)
+    if not space.is_single:
+        return SearchedModel(cfg, space)
+    if space.task:
+        check_task(cfg.model, space)
+        cfg = copy.deepcopy(cfg)
+        set_task(cfg.model, space.split(space.largest)[1])
+    return SearchedModel(cfg, get_space(space.name))

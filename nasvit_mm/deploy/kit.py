@@ -67,6 +67,7 @@ def write_kit(
     """
     kind, folder = get_runtime(runtime), Path(folder)
     check_kit(kind, precision, batch_size)
+    of = about_task(task, size)
     folder.mkdir(parents=True, exist_ok=True)
     chosen, strangers = _chosen(task, fitted, unseen)
     about: dict[str, dict[str, Any]] = {}
@@ -97,7 +98,7 @@ def write_kit(
             progress(i + 1, len(chosen) + len(strangers))
     macs = task.total(task.space.genes(chosen), tuple(size)).macs
     kit = dict(
-        about=dict(about_task(task, size), batch_size=batch_size),
+        about=dict(of, batch_size=batch_size),
         runtime=runtime,
         precision=precision,
         reference=f'network{macs.argmin()}',  # the quickest

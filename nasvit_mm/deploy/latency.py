@@ -50,6 +50,7 @@ def build_latency_table(
         rounds: timed calls of each.
         progress: ``progress(done, of)``.
     """
+    of = about_task(task, size)
     space, known, rests, chosen = task.space, {}, [], list(islice(covering(task), networks))
     strangers = [a for a in space.sample_usable(1, 4 * unseen) if a not in set(chosen)][:unseen]
     twice = strangers * 2
@@ -68,7 +69,7 @@ def build_latency_table(
         rests.append(total - sum(blocks))
         report(i + 1)
     about = dict(
-        about_task(task, size),
+        of,
         batch_size=batch_size,
         device=device_name(device),
         threads=torch.get_num_threads(),

@@ -313,6 +313,17 @@ def _holds(given: Mapping[str, Any], space: Space) -> bool:
 
 
 def about_task(task: SearchedModel, size: Size) -> dict[str, Any]:
+    """Return what a table is of, JSON types.
+
+    Raises:
+        UsageError: the space has genes of the task.
+    """
+    if task.space.task:
+        raise UsageError(
+            'a latency table is of one input size, one width of taps and one head, and the space '
+            f'has genes of the task, {", ".join(field.name for field in task.space.task)}: leave '
+            'them out of space.task, or measure candidates by an evaluator'
+        )
     untimed = {'train_cfg', *kind_of_config(task.cfg.model).trains_only}
     model = {k: v for k, v in plain_types(task.cfg.model).items() if k not in untimed}
     model['backbone'] = {k: v for k, v in model['backbone'].items() if k not in FREE_OF_BACKBONE}

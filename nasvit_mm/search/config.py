@@ -188,6 +188,11 @@ def _searched(cfg: Config, path: str | Path | None) -> tuple[Searched, frozenset
     """
     space, size = _space(cfg.space), read_size(plain_types(cfg.get('input_size')))
     task_cfg = _task_config(cfg.get('task'), path)
+    if task_cfg is None and space.task:
+        raise UsageError(
+            f'space.task: {", ".join(field.name for field in space.task)} are genes of a dense '
+            'model, and the search has none: give task, a config with a model'
+        )
     if task_cfg is None:
         return Searched(space, None, size), frozenset()
     task = SearchedModel(task_cfg, space)

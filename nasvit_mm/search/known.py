@@ -82,8 +82,11 @@ class Known:
                     f'{there!r:.80} there, {now!r:.80} now'
                 )
         needed = plan.problem.needed_metrics
+        task = plan.problem.task
+        # What was measured without genes of the task was as the task's config has them.
+        own = task.own_task if task is not None else {}
         self._records = {
-            _key(record['arch']): record
+            _key(own | record['arch']): dict(record, arch=own | record['arch'])
             for record in self.search.records
             if 'failed' not in record and all(name in record['metrics'] for name in needed)
         }

@@ -4,7 +4,7 @@ numpy only: nothing here imports torch.
 """
 
 from nasvit_mm.spaces.arch import Arch, load_arch_file
-from nasvit_mm.spaces.field import DEPTH, PATCH, RESOLUTION, ROLES, WIDTH, Field
+from nasvit_mm.spaces.field import DEPTH, PATCH, RESOLUTION, ROLES, TASK, WIDTH, Field
 from nasvit_mm.spaces.links import Forest, Link
 from nasvit_mm.spaces.models import (
     EVALUATED,
@@ -17,6 +17,8 @@ from nasvit_mm.spaces.models import (
 from nasvit_mm.spaces.named import get_space, list_spaces
 from nasvit_mm.spaces.slots import IDENTITY, SlotSpace
 from nasvit_mm.spaces.space import Space, is_many
+from nasvit_mm.spaces.task import GENES as TASK_GENES
+from nasvit_mm.spaces.task import HEAD, OUTPUTS, SCALE, TAPS
 
 __all__ = [
     'Arch',
@@ -24,14 +26,20 @@ __all__ = [
     'EVALUATED',
     'Field',
     'Forest',
+    'HEAD',
     'IDENTITY',
     'Link',
+    'OUTPUTS',
     'PATCH',
     'RESOLUTION',
     'ROLES',
+    'SCALE',
     'SUPERNET',
     'SlotSpace',
     'Space',
+    'TAPS',
+    'TASK',
+    'TASK_GENES',
     'WIDTH',
     'find_model',
     'get_space',

@@ -12,7 +12,8 @@ from typing import Any
 
 from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.files import write_text
-from nasvit_mm.spaces.field import Field
+from nasvit_mm.spaces.field import TASK, Field
+from nasvit_mm.spaces.task import GENES
 
 Value = int | tuple[int, ...]
 PART = re.compile(r'[a-z]\d+(x\d{1,3})?(\.\d+(x\d{1,3})?)*')  # one field of ``str(arch)``
@@ -113,9 +114,12 @@ def parsed_text(text: str, fields: Sequence[Field]) -> dict[str, Any] | None:
     if not colon or not all(PART.fullmatch(part) for part in parts):
         return None
     out: dict[str, Any] = {'space': space}
-    if len(parts) > len(fields):
+    fields = [field for field in fields if field.role != TASK]
+    task = {name[0]: Field(name, (), ()) for name in GENES}
+    more = [task.get(part[0]) for part in parts[len(fields) :]]
+    if None in more:
         return out  # of another space: the error names what is expected
-    for part, field in zip(parts, fields):
+    for part, field in zip(parts, [*fields, *more]):
         if part[0] != field.name[0]:
             break  # of another space, or cut: the error names what is missing
         values: list[int] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 # The roles by which code recognises a field, whatever its name.
-RESOLUTION, WIDTH, DEPTH, PATCH = ROLES = ('resolution', 'width', 'depth', 'patch')
+ROLES = ('resolution', 'width', 'depth', 'patch', 'task')
+RESOLUTION, WIDTH, DEPTH, PATCH, TASK = ROLES
 
 
 class Field(NamedTuple):
@@ -16,8 +17,8 @@ class Field(NamedTuple):
         positions: names of its positions; empty for a scalar field.
         choices: one ascending tuple per position, or one for a scalar.
         role: one of :data:`ROLES`, or empty.  The roles are the training resolution, the channel
-            widths, the depths (in a space of slots: the head numbers, 0 for an identity) and the
-            patch size.
+            widths, the depths (in a space of slots: the head numbers, 0 for an identity), the
+            patch size, and the genes of the task (:mod:`nasvit_mm.spaces.task`).
     """
 
     name: str

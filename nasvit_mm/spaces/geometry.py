@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 ATTENTION_MODES = ('auto', 'global', 'window')
+WHOLE = 100  # percent
+
+
+def scaled(side: Any, percent: Any) -> Any:
+    """Return a side of the input at a scale in percent, to the nearest pixel, of ints or arrays."""
+    return (side * percent + WHOLE // 2) // WHOLE
 
 
 def window_side(tokens: Any, largest: int) -> Any:

@@ -11,7 +11,8 @@ import numpy as np
 
 from nasvit_mm.errors import ArchitectureError, closest, shown_value
 from nasvit_mm.spaces.arch import Arch, Value, load_arch_file, parsed_text
-from nasvit_mm.spaces.field import RESOLUTION, Field
+from nasvit_mm.spaces.field import RESOLUTION, TASK, Field
+from nasvit_mm.spaces.task import foreign_genes
 
 FILES = ('.json', '.yaml', '.yml')
 Fields = Sequence[Field]
@@ -57,11 +58,14 @@ def check_space(space: str, given: Any) -> None:
 def from_mapping(space: str, fields: Fields, min_size: int, mapping: Mapping) -> Arch:
     """Read an architecture from its fields: exactly the space's, each value one of its choices.
 
+    Genes of the task that it does not name are the largest, as the task's own config has them.
+
     Args:
         min_size: smallest resolution that a restriction of the space takes, which errors name.
     """
     given = dict(mapping)
     check_space(space, given.pop('space', space))
+    given = {f.name: f.choices[0][-1] for f in fields if f.role == TASK} | given
     names = [f.name for f in fields]
     missing, unknown = [n for n in names if n not in given], sorted(set(given) - set(names))
     if missing or unknown:
@@ -69,6 +73,7 @@ def from_mapping(space: str, fields: Fields, min_size: int, mapping: Mapping) ->
             f'a {space} architecture has the fields {names}'
             + (f'; missing: {missing}' if missing else '')
             + (f'; unknown: {unknown}' if unknown else '')
+            + foreign_genes(unknown)
         )
     return Arch(space, {f.name: _read_field(space, f, min_size, given[f.name]) for f in fields})
 

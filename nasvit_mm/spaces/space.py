@@ -14,10 +14,11 @@ import numpy as np
 
 from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.spaces.arch import Arch
-from nasvit_mm.spaces.field import Field
+from nasvit_mm.spaces.field import TASK, Field
 from nasvit_mm.spaces.links import Forest, Link
 from nasvit_mm.spaces.reading import check_space, from_mapping, from_text
 from nasvit_mm.spaces.restriction import restricted, without_impossible
+from nasvit_mm.spaces.task import task_fields
 
 
 class Space:
@@ -59,6 +60,10 @@ class Space:
             f'{self.name} has the fields {[f.name for f in self.fields]}, not {name!r}'
         )
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a field of a name."""
+        return any(field.name == name for field in self.fields)
+
     def role(self, role: str) -> Field | None:
         """Return the field of a role, one of :data:`nasvit_mm.spaces.ROLES`, or None."""
         return next((field for field in self.fields if field.role == role), None)
@@ -74,10 +79,12 @@ class Space:
 
     # ------------------------------------------------------------------ identity and size
     def to_dict(self) -> dict[str, Any]:
-        """Return ``dict(space=name, restrict={...})``, plain types that ``get_space`` reads."""
+        """Return ``dict(space=name, restrict={...}, task={...})``, which ``get_space`` reads."""
         out: dict[str, Any] = {'space': self.name}
         if self._restriction:
             out['restrict'] = copy.deepcopy(self._restriction)
+        if self.task:
+            out['task'] = {field.name: list(field.choices[0]) for field in self.task}
         return out
 
     def __eq__(self, other: object) -> bool:
@@ -173,7 +180,7 @@ class Space:
         mapping: Any = x
         if isinstance(x, Arch):
             check_space(self.name, x.space)
-            mapping = {f.name: x[f.name] for f in self.fields}
+            mapping = {k: v for k, v in x.to_dict().items() if k != 'space'}
         elif isinstance(x, (str, Path)):
             mapping = self.from_text(str(x))
             if mapping is None:
@@ -351,7 +358,7 @@ class Space:
         """
         kept = {}
         for field in self.fields:
-            if field.name in self.never_floored:
+            if field.name in self.never_floored or field.role == TASK:
                 continue
             least = floor[field.name] if field.positions else (floor[field.name],)
             choices = [[c for c in cs if c >= low] for cs, low in zip(field.choices, least)]
@@ -428,7 +435,9 @@ class Space:
             kept = without_impossible(kept, derived._forest.possible())
         full = {f.name: f.choices for f in self.table}
         restriction = {
-            f.name: [list(c) for c in f.choices] for f in kept if f.choices != full[f.name]
+            f.name: [list(c) for c in f.choices]
+            for f in kept
+            if f.role != TASK and f.choices != full[f.name]
         }
         return type(self)(kept, restriction)
 
@@ -438,6 +447,43 @@ class Space:
         return self.restrict(
             **{f.name: list(arch[f.name]) if f.positions else arch[f.name] for f in self.fields}
         )
+
+    # ------------------------------------------------------------------ genes of the task
+    @property
+    def task(self) -> tuple[Field, ...]:
+        """Return the fields that are genes of the task; none unless :meth:`with_task` gave them."""
+        return tuple(field for field in self.fields if field.role == TASK)
+
+    def with_task(self, task: Mapping[str, Any]) -> Space:
+        """Return the space with genes of the task behind its own, in the place of any it had.
+
+        An architecture that says nothing of them, such as a named one, stands at their largest
+        choices, which are what the task's own config has.
+
+        Args:
+            task: gene -> its choices: ``scale``, the size of the input in percent of the task's;
+                ``taps``, the width of the backbone's taps; ``head``, the width of the head;
+                ``outputs``, how many maps the head takes, from the coarsest on.
+
+        Raises:
+            ArchitectureError: an unknown gene, or a value out of its range.
+        """
+        own = self.without_task
+        return type(self)((*own.fields, *task_fields(self.name, task)), own._restriction)
+
+    @property
+    def without_task(self) -> Space:
+        """Return the space of the backbones alone."""
+        if not self.task:
+            return self
+        return type(self)([f for f in self.fields if f.role != TASK], self._restriction)
+
+    def split(self, arch: Any) -> tuple[Arch, dict[str, int]]:
+        """Return an architecture as a member of :attr:`without_task`, and its genes of the task."""
+        arch = self.arch(arch)
+        task = {field.name: arch[field.name] for field in self.task}
+        own = {f.name: arch[f.name] for f in self.fields if f.role != TASK}
+        return Arch(self.name, own), task
 
     # ------------------------------------------------------------------ named architectures
     @cached_property

@@ -158,7 +158,8 @@ def _around_supernet(
         config and the backbone alone.
     """
     model = copy.deepcopy(inner_model(cfg))
-    model.backbone.update(arch='supernet', space=space.to_dict(), init_cfg=None, **options)
+    model.backbone.update(arch='supernet', init_cfg=None, **options)
+    model.backbone.space = space.to_dict()  # by `update` it would be merged with the one there
     headless = all(key.startswith('backbone.') for key in network.state)
     if headless or model.backbone.get('out_width') is None:
         note = (

@@ -11,9 +11,8 @@ from torch import nn
 from nasvit_mm.building import building, read_file
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint
 from nasvit_mm.config import find_config, parsed_config
-from nasvit_mm.dense import elastic_backbone, inner_model, load_weights
+from nasvit_mm.dense import build_network, elastic_backbone, inner_model, load_weights
 from nasvit_mm.errors import UsageError
-from nasvit_mm.registry import MODELS
 
 
 def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
@@ -51,7 +50,7 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     cfg = Config(dict(model=inner_model(cfg)))
     with building(cfg):
-        model = MODELS.build(cfg.model)
+        model = build_network(cfg.model)
     try:
         elastic_backbone(model)
     except UsageError as error:

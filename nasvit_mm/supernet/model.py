@@ -16,7 +16,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import AmpOptimWrapper, OptimWrapper
 
 from nasvit_mm.backbones import ElasticBackbone
-from nasvit_mm.dense import elastic_backbone, kind_of
+from nasvit_mm.dense import build_network, elastic_backbone, kind_of
 from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS, SAMPLERS, registered
@@ -93,7 +93,7 @@ class Supernet(BaseModel):
     ) -> None:
         if data_preprocessor is not None:
             model = {'data_preprocessor': data_preprocessor, **model}
-        built = MODELS.build(model)
+        built = build_network(model)
         super().__init__(None, init_cfg)
         if isinstance(built, Learns):
             raise UsageError(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nasvit_mm.checkpoints import extract_subnet
 from nasvit_mm.config import type_name
+from nasvit_mm.dense.elastic import extracted_parts
 from nasvit_mm.dense.kinds.answers import Answers
 from nasvit_mm.dense.kinds.drawing import Draw, Drawing
 from nasvit_mm.dense.kinds.step import StepOutput
@@ -41,6 +42,8 @@ class ModelKind:
         class_heads: dotted names of the children that know the number of classes, the first that
             is there counts; after them the model itself is asked.
         writes: what `drawer` writes, and the folder of it.
+        any_scale: whether its predictions and losses are at the image's size whatever the size of
+            the backbone's maps, so that the backbone may compute at another scale.
         trains_only: children, and keys of the config, that do not run in a prediction, or compute
             nothing in it.
     """
@@ -52,6 +55,7 @@ class ModelKind:
     takes: ClassVar[tuple[str, ...]] = ()
     class_heads: ClassVar[tuple[str, ...]] = ()
     writes: ClassVar[tuple[str, str]] = ('predictions', '')
+    any_scale: ClassVar[bool] = False
     trains_only: ClassVar[frozenset[str]] = frozenset({'auxiliary_head', 'data_preprocessor'})
 
     # ------------------------------------------------------------------ which models
@@ -116,7 +120,8 @@ class ModelKind:
     def extract(self, model: nn.Module, arch: Any, phase: int = 0) -> nn.Module:
         """Return the model of one architecture: the elastic parts sliced, the others copied."""
         subnet = extract_subnet(model.backbone, arch, phase)
-        return copy.deepcopy(model, {id(model.backbone): subnet, **left_by_losses(model)})
+        parts = {id(model.backbone): subnet, **extracted_parts(model, arch)}
+        return copy.deepcopy(model, parts | left_by_losses(model))
 
     # ------------------------------------------------------------------ prediction
     def prediction_fn(self, model: nn.Module, size: tuple[int, int]) -> Forward:

@@ -47,6 +47,7 @@ class Segmentor(ModelKind):
     takes = ('decode_head', 'auxiliary_head')
     class_heads = ('decode_head',)
     writes = ('label maps', 'pred')
+    any_scale = True
 
     @classmethod
     def fits(cls, model: nn.Module) -> bool:

@@ -373,11 +373,12 @@ class ViTAS(SharedWeightBackbone):
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, 3, H, W) to the class token after the last norm, (N, C)."""
-        (tokens,), _ = self._encode(x, (len(self.plan.blocks),))
+        (tokens,), _ = self._encode(self.checked(x), (len(self.plan.blocks),))
         return self.norm(tokens, self.plan.channels)[:, 0]
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Map (N, 3, H, W) to a tuple of one map per output."""
+        x = self.checked(x)
         taps = facts.output_depths(len(self.plan.blocks), len(self.out_indices))
         states, grid = self._encode(x, taps)
         channels, maps = self.plan.channels, []
@@ -393,7 +394,6 @@ class ViTAS(SharedWeightBackbone):
         self, x: torch.Tensor, taps: tuple[int, ...]
     ) -> tuple[list[torch.Tensor], tuple[int, int]]:
         """Return tokens (N, 1 + h w, C) after given numbers of blocks, and their grid (h, w)."""
-        x = self.checked(x)
         plan, stem = self.plan, self.stems[self.plan.patch_size]
         window = stem.grid if self.attention == 'window' else None
         tokens, grid = stem(x, plan.channels, self.last_position_only)

@@ -163,7 +163,14 @@ class SupernetEvaluator(SubnetEvaluator):
             raise UsageError(
                 f'the supernet is of the space {theirs.name}, the search of {self.space.name}'
             )
-        for ours, field in zip(self.space.fields, theirs.fields):
+        for ours in self.space.fields:
+            if not theirs.has(ours.name):
+                raise UsageError(
+                    f'the search has the gene {ours.name}, which the supernet was trained without: '
+                    f"leave it out of the search's space.task, or give it to the space of the "
+                    'supernet and train that'
+                )
+            field = theirs.field(ours.name)
             for label, wanted, having in zip(ours.labels, ours.choices, field.choices):
                 if not set(wanted) <= set(having):
                     raise UsageError(

@@ -13,7 +13,8 @@ import torch
 
 from nasvit_mm.dense import SearchedModel, Size, head_types
 from nasvit_mm.errors import printable
-from nasvit_mm.spaces import Arch, get_space
+from nasvit_mm.spaces import HEAD, OUTPUTS, SCALE, TAPS, Arch, get_space
+from nasvit_mm.spaces.geometry import scaled
 from nasvit_mm.version import __version__
 
 WEIGHTS, ARCH, CONFIG, CARD = 'weights.pth', 'arch.json', 'config.py', 'README.md'
@@ -61,8 +62,8 @@ def card_text(
         f'| {name} | {cost.macs[0] / 1e9:.3f} G | {cost.params[0] / 1e6:.2f} M |'
         for name, cost in costs.items()
     ]
+    lines += ['', *_genes_of_task(task, arch, size)]
     lines += [
-        '',
         f'Neck and head: {literal(", ".join(head_types(model)))}. MACs: multiply-adds, with '
         'attention.',
         '',
@@ -92,6 +93,25 @@ def card_text(
     return '\n'.join(lines)
 
 
+def _genes_of_task(task: SearchedModel, arch: Arch, size: Size) -> list[str]:
+    """Return lines on the values of the genes of the task, none where it has none."""
+    chosen = task.space.split(arch)[1]
+    lines = []
+    if SCALE in chosen:
+        at = ' x '.join(str(scaled(side, chosen[SCALE])) for side in size)
+        lines.append(
+            f'The backbone computes at {chosen[SCALE]} % of the image, {at}; predictions are at '
+            'the size of the image.'
+        )
+    if TAPS in chosen:
+        lines.append(f'Its taps have {chosen[TAPS]} channels.')
+    if HEAD in chosen:
+        lines.append(f'The head has {chosen[HEAD]} channels.')
+    if OUTPUTS in chosen:
+        lines.append(f'The head takes the {chosen[OUTPUTS]} coarsest of its maps.')
+    return [' '.join(lines), ''] if lines else []
+
+
 def literal(value: Any) -> str:
     """Return a value as one line of Markdown that shows it as it is."""
     text = html.escape(printable(str(value)).replace('\n', ' '), quote=False)
@@ -105,8 +125,8 @@ def _argument(path: Path) -> str:
 
 def _beside(task: SearchedModel, arch: Arch) -> str:
     """Say what the backbone needs besides an architecture that the whole space does not have."""
-    space = get_space(arch.space)
-    if arch.to_dict() in space:
+    space, (own, _) = get_space(arch.space), task.space.split(arch)
+    if own in space:
         return ''
     resolution = [arch['resolution']]
     return f', with `space={dict(space=space.name, restrict=dict(resolution=resolution))}`'

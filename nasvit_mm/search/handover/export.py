@@ -99,17 +99,17 @@ def export_subnet(
             holds what it held.
     """
     folder, arch, origin = Path(folder), task.space.arch(arch), dict(origin or {})
+    own, _ = task.space.split(arch)
     cfg = task.config(arch)
     cfg.pop('load_from', None)  # weights of another architecture
     norms, calibrated = f'Without weights: {CONFIG} trains from scratch.', True
     with replacing_folder(folder, FILES, check) as draft:
         if supernet is not None:
-            state = slice_backbone(supernet.backbone, arch, phase)
+            state = slice_backbone(supernet.backbone, own, phase)
             origin.update(_phase(supernet.backbone, phase))
             norms, calibrated = recalibrate_backbone(cfg, state, num_calibration, checked_in)
-            save_weights(
-                draft / WEIGHTS, state, task.space, arch, bn_recalibrated=calibrated, **origin
-            )
+            space = task.space.without_task
+            save_weights(draft / WEIGHTS, state, space, own, bn_recalibrated=calibrated, **origin)
         card = card_text(folder, task, arch, size, norms, calibrated, origin)
         _describe(draft, cfg, arch, card, '' if supernet is None else INTO_BACKBONE)
     return Exported(_written(folder), norms, calibrated)
@@ -139,6 +139,7 @@ def export_model(
             and holds what it held.
     """
     folder, arch = Path(folder), task.space.arch(arch)
+    own, _ = task.space.split(arch)
     cfg = task.config(arch)
     with replacing_folder(folder, FILES, check) as draft:
         model = evaluator.subnet(arch)
@@ -146,8 +147,8 @@ def export_model(
         save_weights(
             draft / WEIGHTS,
             {k: v.cpu() for k, v in model.state_dict().items()},
-            task.space,
-            arch,
+            task.space.without_task,
+            own,
             **origin,
         )
         written = build_model(copy.deepcopy(cfg))

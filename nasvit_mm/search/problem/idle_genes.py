@@ -63,7 +63,7 @@ def adopted(space: Space, idle: Collection[str], given: Any) -> Arch:
         return space.arch(given)
     except ArchitectureError:
         values = dict(get_space(space.name).mapping(given))
-    for field in space.fields:
+    for field in space.without_task.fields:
         old = values.get(field.name)
         if not field.positions:
             new = _taken(field.choices[0], field.labels[0] in idle, old)

@@ -1,0 +1,10 @@
+"""CamVid at half its size, 50 epochs: a supernet whose backbone alone is elastic.
+
+benchmarks/ranking/supernet.py for half as long.  Taps and head have 64 channels.
+
+    python tools/train.py benchmarks/whole/backbone.py
+"""
+
+_base_ = '../ranking/supernet.py'
+train_cfg = dict(max_iters=2300, val_interval=2300)
+val_cfg = dict(num_calibration=8)
