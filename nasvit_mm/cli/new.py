@@ -28,7 +28,7 @@ from typing import Any
 
 from nasvit_mm.cli import common
 from nasvit_mm.errors import printable
-from nasvit_mm.own_data import SHEET, TASKS, NewTask, conversion_table, counts_table, new_task
+from nasvit_mm.own_data import TASKS, described, new_task
 from nasvit_mm.runtime import PlainConsole
 
 
@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
     made = new_task(args.data, args.task, args.out, force=args.force, **data_options(args))
-    show(made)
+    for shown in (*described(made), *made.choices.reasons):
+        say(shown)
     print(
         f'Now: nasvit-mm train {args.out}/supernet.py, then nasvit-mm search {args.out}/search.py '
         '--high macs=2e9'
@@ -75,16 +76,9 @@ def data_options(args: argparse.Namespace) -> dict[str, Any]:
     return dict({name: getattr(args, name) for name in names}, say=say)
 
 
-def say(line: str) -> None:
-    PlainConsole().print(printable(line), markup=False, soft_wrap=True)
-
-
-def show(made: NewTask) -> None:
-    """Print what a task's data hold, what its configs are set to, and where the sheet is."""
-    console = PlainConsole()
-    if made.laid.table is not None:
-        console.print(conversion_table(made.laid))
-    console.print(counts_table(made.laid))
-    for line in made.choices.reasons:
-        say(line)
-    say(f'look at {made.folder / SHEET}: are the labels where they belong?')
+def say(shown: Any) -> None:
+    """Print a line or a table."""
+    if isinstance(shown, str):
+        PlainConsole().print(printable(shown), markup=False, soft_wrap=True)
+    else:
+        PlainConsole().print(shown)

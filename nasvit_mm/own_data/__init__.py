@@ -3,24 +3,24 @@
 from nasvit_mm.own_data.choices import Choices, choose, in_time
 from nasvit_mm.own_data.configs import METRICS, SHORT
 from nasvit_mm.own_data.detect import TASKS, find_layout
-from nasvit_mm.own_data.make import ABOUT, SHEET, NewTask, new_task, write_configs
+from nasvit_mm.own_data.make import NewTask, new_task, write_configs
+from nasvit_mm.own_data.names import Colour, made_up
 from nasvit_mm.own_data.sheet import contact_sheet, mixed, with_boxes
-from nasvit_mm.own_data.tables import conversion_table, counts_table
+from nasvit_mm.own_data.tables import described
 
 __all__ = [
-    'ABOUT',
     'Choices',
+    'Colour',
     'METRICS',
     'NewTask',
-    'SHEET',
     'SHORT',
     'TASKS',
     'choose',
     'contact_sheet',
-    'conversion_table',
-    'counts_table',
+    'described',
     'find_layout',
     'in_time',
+    'made_up',
     'mixed',
     'new_task',
     'with_boxes',

@@ -104,7 +104,7 @@ def _values(laid: LaidOut, choices: Choices, places: Places, title: str) -> dict
         # The cost of a classifier is that of its space, at its resolution.
         task_and_size=''
         if task == 'cls'
-        else f"task = './supernet.py'\ninput_size = {choices.input_size}\n",
+        else f"task = './task.py'\ninput_size = {choices.input_size}\n",
         constraints=f'constraints = [{bounds}]\n' if bounds else '',
         latency=f'latency = {_text(places.work / "latency.json")}\n' if cost == 'latency' else '',
         supernet_config=_text(places.folder / 'supernet.py'),

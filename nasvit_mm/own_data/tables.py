@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich.table import Table
 
 from nasvit_mm.own_data.lay_out import WORDS, LaidOut
+from nasvit_mm.own_data.make import SHEET, NewTask
 
 SHOWN = 40  # lines
+
+
+def described(made: NewTask) -> Iterator[Table | str]:
+    """Yield what a task's data hold and where the sheet is, to be printed."""
+    if made.laid.table is not None:
+        yield conversion_table(made.laid)
+    yield counts_table(made.laid)
+    yield f'look at {made.folder / SHEET}: are the labels where they belong?'
 
 
 def counts_table(laid: LaidOut) -> Table:
