@@ -15,6 +15,7 @@ from nasvit_mm.data.contents import check_contents
 from nasvit_mm.data.folders import check_data
 from nasvit_mm.data.image_folder import ImageFolder
 from nasvit_mm.data.images import files_below, read_header, read_pixels
+from nasvit_mm.data.known_places import FETCHED
 from nasvit_mm.data.label_maps import (
     LabelCounts,
     check_masks_without_images,
@@ -36,6 +37,7 @@ from nasvit_mm.data.unlabelled import predict_unlabelled
 from nasvit_mm.data.wide_labels import keep_wide_labels
 
 __all__ = [
+    'FETCHED',
     'ImageFolder',
     'ImageIndex',
     'LabelCounts',

@@ -3,6 +3,7 @@
 from nasvit_mm.own_data.choices import Choices, choose, in_time
 from nasvit_mm.own_data.configs import METRICS, SHORT
 from nasvit_mm.own_data.detect import TASKS, find_layout
+from nasvit_mm.own_data.lay_out import lay_out_boxes
 from nasvit_mm.own_data.make import NewTask, new_task, write_configs
 from nasvit_mm.own_data.names import Colour, made_up
 from nasvit_mm.own_data.sheet import contact_sheet, mixed, with_boxes
@@ -20,6 +21,7 @@ __all__ = [
     'described',
     'find_layout',
     'in_time',
+    'lay_out_boxes',
     'made_up',
     'mixed',
     'new_task',

@@ -139,7 +139,9 @@ def _schedule(task: str, steps: int, epochs: int, per_epoch: int) -> str:
     """Return the length of a training, and the learning rates that go with it."""
     first, most = WARMUP[task]
     total = epochs * per_epoch if task == 'det' else steps
-    warm = max(min(most, total // 10), 1)
+    warm = min(most, max(total // 10, 2)) if total >= 4 else 0
+    rising = f'{first}, by_epoch=False, begin=0, end={warm}'
+    warmup = f"    dict(type='LinearLR', start_factor={rising}),\n" if warm else ''
     if task == 'det':
         length = f'max_epochs={epochs}, val_interval={max(epochs // 4, 1)}'
         falling = (
@@ -150,8 +152,4 @@ def _schedule(task: str, steps: int, epochs: int, per_epoch: int) -> str:
         kind = "type='IterBasedTrainLoop', " if task == 'cls' else ''
         length = f'{kind}max_iters={steps}, val_interval={max(steps // 4, 1)}'
         falling = f"type='PolyLR', eta_min=0.0, power=0.9, begin={warm}, by_epoch=False"
-    return (
-        f'train_cfg = dict({length})\nparam_scheduler = [\n'
-        f"    dict(type='LinearLR', start_factor={first}, by_epoch=False, begin=0, end={warm}),\n"
-        f'    dict({falling}),\n]'
-    )
+    return f'train_cfg = dict({length})\nparam_scheduler = [\n{warmup}    dict({falling}),\n]'

@@ -169,6 +169,13 @@ def link(source: Path, target: Path) -> None:
     target.symlink_to(os.path.realpath(source))
 
 
+def lay_out_boxes(found: Found, folder: Path, classes: Sequence[str]) -> None:
+    """Write detection data that are divided already; see :func:`lay_out`."""
+    reading = Reading(tuple(classes), made_up(len(classes)), None, '')
+    for split, items in found.splits.items():
+        _detection(items, split, folder, _suffix(found), reading)
+
+
 # ---------------------------------------------------------------------- one function a task
 def _segmentation(
     items: Sequence[Item], split: str, folder: Path, suffix: str, reading: Reading
