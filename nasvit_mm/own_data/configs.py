@@ -89,8 +89,8 @@ def _values(laid: LaidOut, choices: Choices, places: Places, title: str) -> dict
         resolution=choices.resolution,
         width=WIDTH,
         holder='' if task == 'cls' else "['backbone']",
-        schedule=_schedule(task, steps[1], epochs[1], per_epoch),
-        supernet_schedule=_schedule(task, steps[0], epochs[0], per_epoch),
+        schedule=_schedule(task, steps[1], epochs[1], per_epoch, 4),
+        supernet_schedule=_schedule(task, steps[0], epochs[0], per_epoch, 2),
         log=max(min(50, steps[1] // 10), 1),
         interval=max(steps[1] // 4, 1),
         supernet_checkpoint='' if task == 'det' else f'interval={interval}, ',
@@ -135,21 +135,21 @@ def _lines(values: Iterable[Any]) -> str:
     return '\n'.join(f'        {text}' for text in [*lines, line])
 
 
-def _schedule(task: str, steps: int, epochs: int, per_epoch: int) -> str:
-    """Return the length of a training, and the learning rates that go with it."""
+def _schedule(task: str, steps: int, epochs: int, per_epoch: int, checks: int) -> str:
+    """Return the length of a training, validated so many times, and its learning rates."""
     first, most = WARMUP[task]
     total = epochs * per_epoch if task == 'det' else steps
     warm = min(most, max(total // 10, 2)) if total >= 4 else 0
     rising = f'{first}, by_epoch=False, begin=0, end={warm}'
     warmup = f"    dict(type='LinearLR', start_factor={rising}),\n" if warm else ''
     if task == 'det':
-        length = f'max_epochs={epochs}, val_interval={max(epochs // 4, 1)}'
+        length = f'max_epochs={epochs}, val_interval={max(epochs // checks, 1)}'
         falling = (
             f"type='CosineAnnealingLR', eta_min=0.0, begin=0, end={epochs}, "
             'convert_to_iter_based=True'
         )
     else:
         kind = "type='IterBasedTrainLoop', " if task == 'cls' else ''
-        length = f'{kind}max_iters={steps}, val_interval={max(steps // 4, 1)}'
+        length = f'{kind}max_iters={steps}, val_interval={max(steps // checks, 1)}'
         falling = f"type='PolyLR', eta_min=0.0, power=0.9, begin={warm}, by_epoch=False"
     return f'train_cfg = dict({length})\nparam_scheduler = [\n{warmup}    dict({falling}),\n]'
