@@ -15,6 +15,9 @@ from nasvit_mm.errors import unknown
 from nasvit_mm.version import __version__
 
 COMMANDS = {  # name: module with main(argv), what it does
+    'new': ('nasvit_mm.cli.new', 'write the configs of a task for your own data'),
+    'auto': ('nasvit_mm.cli.auto', 'go the whole way on your own data, to a deployed model'),
+    'data': ('nasvit_mm.cli.data', 'fetch a public data set from its source'),
     'train': ('nasvit_mm.cli.train', 'train the model of a config'),
     'test': ('nasvit_mm.cli.test', 'evaluate a checkpoint on the test data of a config'),
     'search': ('nasvit_mm.cli.search', 'search architectures for a task, under its whole cost'),

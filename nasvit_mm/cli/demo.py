@@ -14,10 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,30 +21,20 @@ from pathlib import Path
 import numpy as np
 from mmengine.config import Config
 from mmengine.runner import find_latest_checkpoint
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from nasvit_mm.auto import Chain, Journey, Step
 from nasvit_mm.building import read_file
 from nasvit_mm.cli import common
 from nasvit_mm.config import find_config
 from nasvit_mm.demo_data import ADE20K_INDEX, write_ade20k, write_patches
 from nasvit_mm.files import replacing
-from nasvit_mm.legend import with_legend
-from nasvit_mm.runtime import with_starter
+from nasvit_mm.own_data import contact_sheet, mixed
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Data and results lie in a checkout; of an installation, where the command was started.
 ROOT = CHECKOUT if (CHECKOUT / 'configs').is_dir() else Path.cwd()
 CONFIGS = Path('configs/demo')
-SHOWN = re.compile(r'Iter\(|^[┃│].*|Batch norm.*')  # of what the tools print
-# With these glibc keeps the memory of freed maps, instead of asking the system for new pages in
-# every step, a fifth of the fine-tuning's time on a CPU.
-ENVIRONMENT = {
-    **os.environ,
-    'COLUMNS': '150',
-    'MALLOC_MMAP_THRESHOLD_': str(2 * 10**9),
-    'MALLOC_TRIM_THRESHOLD_': str(4 * 10**9),
-    'MALLOC_TOP_PAD_': str(2**28),
-}
 UNLABELLED = 0  # in ADE20K's annotations; other values are class index + 1
 NUM_VALUES = 151
 
@@ -77,76 +63,58 @@ def main(argv: Sequence[str] | None = None) -> None:
     supernet = read_file(find_config(CONFIGS / 'nasvit_supernet.py'))
     search = read_file(find_config(CONFIGS / 'nasvit_search.py'))
     data, patches = ROOT / task.data_root, ROOT / supernet.data_root
-    print(f'[1/6] demo data in {data.parent}', flush=True)
+    chain = Chain(work_dir, ROOT, 6)
+    chain.begin(f'demo data in {data.parent}')
     for written, what in (
         (write_patches(patches), 'scenes for patches'),
         (write_ade20k(data), 'scenes'),
     ):
+        chain.stale |= written.fresh
         print(
             f'      {written.counts["train"]} {what} to train on, {written.counts["val"]} to '
             f'validate on, {"drawn now" if written.fresh else "there already"}'
         )
 
     steps = supernet.train_cfg.max_iters // part
-    print(
-        f'[2/6] training the supernet of {supernet.model.model.space.space}, {steps} steps of '
-        f'{supernet.train_dataloader.batch_size} patches through 4 subnets',
-        flush=True,
-    )
-    call(
-        'train',
-        CONFIGS / 'nasvit_supernet.py',
-        '--work-dir',
-        work_dir / 'supernet',
-        '--resume',
-        *length(supernet, steps),
-    )
-
     generations = max(2, search.algorithm.generations // part)
+    iterations = task.train_cfg.max_iters // part
     limit, (height, width) = search.constraints[0].high / 1e9, search.input_size
-    print(
-        f'[3/6] searching {generations * search.algorithm.population} candidates under '
-        f'{limit:.2f} GMACs of backbone and head at {height} x {width}',
-        flush=True,
-    )
-    given = [
-        f'evaluator.checkpoint={work_dir}/supernet/iter_{steps}.pth',
+    checkpoint = work_dir / 'supernet' / f'iter_{steps}.pth'
+    given = (
+        '--cfg-options',
+        f'evaluator.checkpoint={checkpoint}',
         f'algorithm.generations={generations}',
-    ]
-    call(
-        'search',
+    )
+    journey = Journey(
+        work_dir,
+        CONFIGS / 'nasvit_supernet.py',
         CONFIGS / 'nasvit_search.py',
-        '--work-dir',
-        work_dir / 'search',
-        '--resume',
-        '--cfg-options',
-        *given,
+        checkpoint,
+        dict(
+            supernet=f'training the supernet of {supernet.model.model.space.space}, {steps} steps '
+            f'of {supernet.train_dataloader.batch_size} patches through 4 subnets',
+            search=f'searching {generations * search.algorithm.population} candidates under '
+            f'{limit:.2f} GMACs of backbone and head at {height} x {width}',
+            export='exporting the best of the front',
+            train=f'fine-tuning it for segmentation, {iterations} iterations of '
+            f'{task.train_dataloader.batch_size} images',
+        ),
+        dict(
+            supernet=length(supernet, steps),
+            search=given,
+            export=given,
+            train=length(task, iterations),
+        ),
     )
+    for step in journey.steps():
+        chain.run(step)
 
-    print('[4/6] exporting the best of the front', flush=True)
-    call(
-        'export',
-        CONFIGS / 'nasvit_search.py',
-        '--work-dir',
-        work_dir / 'search',
-        '--out',
-        work_dir / 'export',
-        '--cfg-options',
-        *given,
-    )
-
-    exported, iterations = work_dir / 'export/config.py', task.train_cfg.max_iters // part
-    print(
-        f'[5/6] fine-tuning it for segmentation, {iterations} iterations of '
-        f'{task.train_dataloader.batch_size} images',
-        flush=True,
-    )
-    call('train', exported, '--resume', *length(task, iterations))
-
-    checkpoint = find_latest_checkpoint(str(work_dir / 'export/train'))
+    checkpoint = find_latest_checkpoint(str(journey.trained))
     predictions = work_dir / 'predictions'
-    print(f'[6/6] evaluating {checkpoint}, drawing overlays', flush=True)
-    call('test', exported, checkpoint, '--work-dir', work_dir / 'test', '--out', predictions)
+    command = ('test', str(journey.exported), checkpoint, '--work-dir', str(work_dir / 'test'))
+    command += ('--out', str(predictions))
+    title = f'evaluating {checkpoint}, drawing overlays'
+    chain.run(Step('test', title, command, predictions))
     truth = read_maps(data / 'annotations/validation')
     predicted = read_maps(predictions)
     prior = label_prior(read_maps(data / 'annotations/training').values())
@@ -173,36 +141,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def length(cfg: Config, iterations: int) -> list[str]:
+def length(cfg: Config, iterations: int) -> tuple[str, ...]:
     """Return the flags for a training of so many iterations, with the schedule that fits them."""
     fit = ['--fit-schedule'] if iterations != cfg.train_cfg.max_iters else []
     given = (f'train_cfg.{key}={iterations}' for key in ('max_iters', 'val_interval'))
-    return [*fit, '--cfg-options', *given]
-
-
-def call(*command: str | Path) -> None:
-    """Run a command of nasvit-mm and show its progress lines; all of it where it fails."""
-    command = tuple(map(str, command))
-    shown = ' '.join(
-        str(Path(a).relative_to(ROOT)) if a.startswith(str(ROOT)) else a for a in command
-    )
-    print(f'      $ nasvit-mm {shown}', flush=True)
-    lines = []
-    with subprocess.Popen(
-        [sys.executable, '-m', 'nasvit_mm.cli', *command],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env={**ENVIRONMENT, **with_starter()},
-    ) as process:
-        for line in process.stdout:
-            lines.append(line)
-            if found := SHOWN.search(line):
-                print('      ' + line[found.start() :].rstrip(), flush=True)
-    if process.returncode:
-        sys.stderr.writelines(lines[-40:])
-        sys.exit(process.returncode)
+    return (*fit, '--cfg-options', *given)
 
 
 def read_maps(folder: Path) -> dict[str, np.ndarray]:
@@ -246,24 +189,18 @@ def draw_overlay(
     scale: int = 2,
 ) -> None:
     """Save image | annotation | prediction over a legend of the classes in them."""
-    colours = np.array([(0, 0, 0), *meta['palette']], np.uint8)
-    size = image.width * scale, image.height * scale
     pixels = np.array(image.convert('RGB'))
     panels = {'image': pixels}
     for title, values in (('annotation', truth), ('prediction', predicted)):
-        mixed = 0.4 * pixels + 0.6 * colours[values]
-        panels[title] = np.where(values[..., None] == UNLABELLED, pixels, mixed).astype(np.uint8)
-
-    font, row = ImageFont.load_default(size=18), 30  # of the titles, and their height in pixels
-    sheet = Image.new('RGB', (3 * size[0], row + size[1]), 'white')
-    draw = ImageDraw.Draw(sheet)
-    for i, (title, panel) in enumerate(panels.items()):
-        draw.text((i * size[0] + 6, 4), title, 'black', font)
-        sheet.paste(
-            Image.fromarray(panel).resize(size, Image.Resampling.NEAREST), (i * size[0], row)
-        )
-    shown = [v for v in np.union1d(truth, predicted).tolist() if v != UNLABELLED]
-    entries = [(meta['classes'][v - 1], tuple(colours[v].tolist())) for v in shown]
-    sheet = with_legend(sheet, entries)
+        labels = np.where(values == UNLABELLED, 255, values.astype(np.int64) - 1)
+        panels[title] = mixed(pixels, labels, meta['palette'], share=0.6)
+    size = image.width * scale, image.height * scale
+    places = [
+        (title, Image.fromarray(panel).resize(size, Image.Resampling.NEAREST))
+        for title, panel in panels.items()
+    ]
+    shown = [v - 1 for v in np.union1d(truth, predicted) if v != UNLABELLED]
+    legend = {meta['classes'][i]: meta['palette'][i] for i in shown}
+    sheet = contact_sheet(places, legend, columns=3)
     with replacing(path) as draft:
         sheet.save(draft, format='PNG')

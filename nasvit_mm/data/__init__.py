@@ -10,17 +10,20 @@ from nasvit_mm.data.checks import (
 )
 from nasvit_mm.data.classes import class_names
 from nasvit_mm.data.coco_files import datasets_in, reads_coco
+from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.data.contents import check_contents
 from nasvit_mm.data.folders import check_data
 from nasvit_mm.data.image_folder import ImageFolder
+from nasvit_mm.data.images import files_below, read_header, read_pixels
+from nasvit_mm.data.known_places import FETCHED
 from nasvit_mm.data.label_maps import (
     LabelCounts,
     check_masks_without_images,
     look_at_label_maps,
     mask_loader,
 )
-from nasvit_mm.data.pass_cache import PassCache
-from nasvit_mm.data.report import Problems, some, some_clauses
+from nasvit_mm.data.pass_cache import PassCache, sample
+from nasvit_mm.data.report import Problems, some, some_clauses, with_progress
 from nasvit_mm.data.seeding import (
     ImageIndex,
     SeededEpochSampler,
@@ -35,6 +38,7 @@ from nasvit_mm.data.unlabelled import predict_unlabelled
 from nasvit_mm.data.wide_labels import keep_wide_labels
 
 __all__ = [
+    'FETCHED',
     'ImageFolder',
     'ImageIndex',
     'LabelCounts',
@@ -47,6 +51,7 @@ __all__ = [
     'SharedImages',
     'SplitDataset',
     'check_categories',
+    'check_coco',
     'check_contents',
     'check_data',
     'check_files',
@@ -54,15 +59,21 @@ __all__ = [
     'check_same_classes',
     'class_names',
     'datasets_in',
+    'files_below',
     'inner_datasets',
     'keep_wide_labels',
     'look_at_boxes',
     'look_at_label_maps',
     'mask_loader',
     'predict_unlabelled',
+    'read_coco',
+    'read_header',
+    'read_pixels',
     'reads_coco',
+    'sample',
     'seed_everything',
     'seed_image',
     'some',
     'some_clauses',
+    'with_progress',
 ]

@@ -14,6 +14,7 @@ from nasvit_mm.data.coco_complete import complete_coco
 from nasvit_mm.data.coco_files import check_evaluator, dataset_class, datasets_in, metrics_of
 from nasvit_mm.data.forms import check_forms
 from nasvit_mm.data.images import files_below
+from nasvit_mm.data.known_places import how_to_get
 from nasvit_mm.data.wide_labels import keep_wide_labels
 from nasvit_mm.errors import UsageError, shown_path
 
@@ -111,8 +112,9 @@ def _check_suffix(where: str, folder: Path, dataset: Mapping) -> None:
 
 def _remedy(where: str, root: str) -> str:
     return (
-        f'Put the data set there, link it (ln -s /its/real/place {root}), or name its place: '
-        f'--cfg-options {where}.data_root=/its/real/place. To try all without data: make demo'
+        f'{how_to_get(root)}Put the data set there, link it (ln -s /its/real/place {root}), or '
+        f'name its place: --cfg-options {where}.data_root=/its/real/place. To try all without '
+        'data: make demo'
     )
 
 

@@ -11,6 +11,7 @@ from timm.data import create_transform
 from torchvision.datasets import ImageFolder as _ImageFolder
 from torchvision.transforms import ColorJitter, Compose
 
+from nasvit_mm.data.known_places import how_to_get
 from nasvit_mm.data.seeding import ImageIndex, seed_image
 from nasvit_mm.errors import DataError, UsageError, shown_path
 from nasvit_mm.registry import DATASETS
@@ -45,7 +46,8 @@ class ImageFolder(_ImageFolder):
         if not folder.is_dir():
             raise DataError(
                 f'the data folder {shown_path(folder)} does not exist; expected '
-                f'images in {data_root}/{split}/<class>/, as ImageNet has them'
+                f'images in {data_root}/{split}/<class>/, as ImageNet has them. '
+                f'{how_to_get(data_root)}Name the place of yours: data_root of the data set'
             )
         try:
             super().__init__(str(folder), _transform(**transform))

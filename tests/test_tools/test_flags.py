@@ -26,6 +26,7 @@ from nasvit_mm.spaces import get_space
 from tests.commands import CONFIG, ROOT, options
 from tests.families import small
 from tests.test_deploy.test_kit import FEW
+from tests.test_own_data import drawn
 
 SEARCH = """
 space = {space!r}
@@ -40,8 +41,9 @@ GPU = torch.cuda.is_available()
 class Run(NamedTuple):
     """A command line, and a pattern of what it says; `code` None: as the machine is.
 
-    In arguments {data}, {trained} (an iter_2.pth), {search} (its config), {supernet}, {timm},
-    {image} and {out} (a folder of the run) are filled in; TINY stands for what makes a run short.
+    In arguments {data}, {own} (a user's), {trained} (an iter_2.pth), {search} (its config),
+    {supernet}, {timm}, {image} and {out} (a folder of the run) are filled in; TINY stands for what
+    makes a run short.
     """
 
     command: str
@@ -51,6 +53,29 @@ class Run(NamedTuple):
 
 
 RUNS = (
+    Run(
+        'new',
+        '{own} --task seg --layout folders --classes sky,grass,cup --out {out}/task --force '
+        '--debug',
+        r'class numbers \(0, 1, 2\)',
+    ),
+    Run('new', '{own} --task seg --images images --masks masks --out {out}/task', r'two folders'),
+    Run('new', '{own} --task det --coco boxes.json --out {out}/task', r'COCO, boxes\.json'),
+    Run(
+        'auto',
+        '{own} --task seg --layout folders --classes sky,grass,cup --macs 1K --runtime torch '
+        '--precision fp32 --hours 0.001 --threads 1 --work-dir {out} --pretrained {supernet} '
+        '--debug',
+        r'no architecture of nasvit has macs at most 1000',
+        2,
+    ),
+    Run(
+        'auto',
+        '{own} --task cls --images images --masks masks --coco boxes.json --latency 1ms',
+        r'give --macs for a classifier',
+        2,
+    ),
+    Run('data', 'cityscapes --root {out} --keep --debug', r'register at https', 2),
     Run(
         'train',
         '{config} --work-dir {out} --skip-data-check --fit-schedule --launcher none --local_rank 0 '
@@ -229,9 +254,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     save_weights(folder / 'supernet.pth', net.state_dict(), small('nasvit'), None)
     torch.save(timm.create_model('twins_svt_small').state_dict(), folder / 'timm.pth')
     Image.new('RGB', (64, 48)).save(folder / 'image.png')
+    drawn.coco(drawn.folders(folder / 'own'))
     found = dict(
         config=CONFIG,
         data=folder / 'data',
+        own=folder / 'own',
         done=folder / 'done',
         trained=folder / 'done/iter_2.pth',
         found=folder / 'found',

@@ -1,10 +1,10 @@
 """BCCD, blood cells in three classes: an example of your own data in COCO's JSON, on a CPU.
 
-data/bccd/images/{train,val,test}/*.jpg
+data/bccd/images/{train,val,test}/*.jpg    nasvit-mm data bccd fetches them
 data/bccd/annotations/{train,val,test}.json
 
 github.com/Shenggan/BCCD_Dataset (MIT), in COCO's JSON with its own split.  For other data:
-change data_root, files and classes here, and num_classes in the model.
+nasvit-mm new, or change data_root, files and classes here, and num_classes in the model.
 """
 
 _base_ = 'coco.py'

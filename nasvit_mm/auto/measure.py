@@ -1,0 +1,65 @@
+"""How long a training step of a supernet takes here, by doing some."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from torch import nn
+
+from nasvit_mm.building import read_file
+from nasvit_mm.dense import build_model
+
+
+class StepTime(NamedTuple):
+    """Seconds.
+
+    Attributes:
+        step: of a training step of the supernet, all its subnets.
+        forward: of the largest network, forwards, over a batch.
+    """
+
+    step: float
+    forward: float
+
+
+def measure_step(config: Path, repeats: int = 2) -> StepTime:
+    """Train a supernet for some steps on its own data; its weights are thrown away.
+
+    Args:
+        config: of the supernet.
+        repeats: steps after the first; the quickest counts.
+    """
+    cfg = read_file(config)
+    init_default_scope(cfg.default_scope)
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    model = build_model(cfg)
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    model.to(device).train()
+    batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
+    wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-6))
+    model.train_step(batch, wrapper)
+    step = min(_timed(lambda: model.train_step(batch, wrapper), device) for _ in range(repeats))
+    model.eval()
+    return StepTime(step, _timed(lambda: _forward(model, batch), device))
+
+
+def _forward(model: nn.Module, batch: dict) -> None:
+    inner = model.model
+    model.set_arch(inner.backbone.space.largest)
+    with torch.no_grad():
+        inputs = inner.data_preprocessor(batch, True)['inputs']
+        inner(inputs, mode='tensor')
+
+
+def _timed(call: object, device: str) -> float:
+    start = time.perf_counter()
+    call()
+    if device == 'cuda':
+        torch.cuda.synchronize()
+    return time.perf_counter() - start

@@ -1,0 +1,124 @@
+"""The page at the end: what was found, how good and how quick its artefact is, what to do next."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from PIL import Image
+
+from nasvit_mm.auto.journey import Journey
+from nasvit_mm.auto.pictures import draw_predictions
+from nasvit_mm.building import read_file
+from nasvit_mm.deploy import Artefact
+from nasvit_mm.files import write_text
+from nasvit_mm.search import Search, metrics_line
+
+PAGE, TEMPLATE = 'index.html', Path(__file__).with_name('page.html')
+MIB = 2**20
+
+
+def write_page(
+    work: Path,
+    wish: Mapping[str, Any],
+    reasons: Sequence[str],
+    metric: str,
+    journey: Journey,
+    done: Mapping[str, Mapping[str, Any]],
+) -> Path:
+    """Write ``index.html``, which needs no network and no file beside it.
+
+    Args:
+        work: folder with ``deployed`` and ``search``.
+        wish: what was asked for, by its names.
+        reasons: of what was chosen, one line each.
+        metric: of the artefact, by which it is judged.
+        journey: whose search and training it was.
+        done: what ran and took how long, by step.
+    """
+    artefact = Artefact.load(work / 'deployed')
+    search = Search.load(work / 'search')
+    best = search.best()
+    cfg = read_file(journey.exported)
+    measured = artefact.measured
+    value, latency = measured['metric'][metric], measured['latency']
+    size = sum((artefact.folder / name).stat().st_size for name in artefact.files) / MIB
+    height, width = artefact.size
+    facts = {
+        'asked for': ', '.join(f'{k} {v}' for k, v in wish.items()),
+        f'{metric} of the artefact on test': f'{value:.4g}',
+        'latency': f'{latency["median_ms"]:.1f} ms (10 to 90 %: {latency["p10_ms"]:.1f} to '
+        f'{latency["p90_ms"]:.1f}), {latency["threads"]} threads of {latency["device"]}',
+        'artefact': f'{artefact.runtime} {artefact.version}, {artefact.precision}, {height} x '
+        f'{width} pixels, {size:.1f} MiB',
+        'as a subnet, in the search': metrics_line({**best['metrics'], **best['costs']}),
+        'candidates': f'{len(search.records)}, of which {len(search.front())} are on the front',
+        'architecture': str(search.arch(best)),
+    }
+    seconds = {name: each['seconds'] for name, each in done.items()}
+    text = Template(TEMPLATE.read_text(encoding='utf-8')).substitute(
+        title=escape(f'{metric} {value:.4g} in {latency["median_ms"]:.1f} ms'),
+        facts=_pairs(facts),
+        front=_file(work / 'search' / 'front.png'),
+        predictions=_image(draw_predictions(cfg, artefact.folder)),
+        data=_file(work / 'task' / 'sheet.png'),
+        reasons=''.join(f'<li>{escape(line)}' for line in reasons),
+        steps=_rows(
+            (name, str(timedelta(seconds=round(took))), _words(done[name]['command']))
+            for name, took in seconds.items()
+        ),
+        next='\n'.join(map(escape, _next(work, journey, artefact, metric))),
+        date=date.today().isoformat(),
+        total=str(timedelta(seconds=round(sum(seconds.values())))),
+    )
+    write_text(work / PAGE, text)
+    return work / PAGE
+
+
+def _next(work: Path, journey: Journey, artefact: Artefact, metric: str) -> list[str]:
+    """Return commands with what they are for, in comments."""
+    search, exported = journey.search, journey.exported
+    return [
+        '# what it sees in an image, in Python',
+        f"from nasvit_mm import Predictor; print(Predictor('{artefact.folder}')('image.jpg'))",
+        '',
+        '# another candidate of the front, or another budget, without training a supernet again',
+        f'nasvit-mm export {search} --work-dir {work / "search"} --candidate N --out other',
+        f'nasvit-mm search {search} --from {work / "search"} --high macs=1e9',
+        '',
+        '# as int8, with at most a point of the metric less',
+        f'nasvit-mm deploy {exported} {journey.checkpoint()} --to {artefact.runtime} --int8 '
+        f'--max-drop {0.01 if "mAP" in metric else 1} --out {work / "int8"}',
+        '',
+        '# a longer training is what helps most',
+        'nasvit-mm auto ... --hours 12 --work-dir another',
+    ]
+
+
+def _words(command: Iterable[str]) -> str:
+    return ' '.join(('nasvit-mm', *command))
+
+
+def _pairs(facts: Mapping[str, str]) -> str:
+    return ''.join(f'<dt>{escape(k)}<dd>{escape(v)}' for k, v in facts.items())
+
+
+def _rows(rows: Iterable[Sequence[str]]) -> str:
+    cells = (''.join(f'<td>{escape(cell)}' for cell in row) for row in rows)
+    return ''.join(f'<tr>{row}' for row in cells)
+
+
+def _file(path: Path) -> str:
+    return f'data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}'
+
+
+def _image(image: Image.Image) -> str:
+    out = io.BytesIO()
+    image.save(out, 'PNG')
+    return f'data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}'

@@ -1,0 +1,124 @@
+"""Which mask belongs to which image, by their names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nasvit_mm.errors import DataError, shown_path
+from nasvit_mm.own_data.found import Item, flat, images_below, shown_names
+
+MOST_LEFT = 0.5  # of the images, without a mask: then the folders are not of one data set
+
+
+def pair(images: Path, masks: Path, notes: list[str]) -> list[Item]:
+    """Return the images of a folder with the masks of another one (which may be the same).
+
+    Names are compared without suffix; where they are not equal, the word after the last underscore
+    may differ, the same for all: ``0001.jpg`` and ``0001_mask.png``, ``7_sat.jpg`` and
+    ``7_mask.png``.
+
+    Args:
+        notes: takes a line on images and masks that are left over.
+
+    Raises:
+        DataError: there are no images or masks, or hardly one belongs to another.
+    """
+    there = {folder: images_below(folder) for folder in (images, masks)}
+    for folder, names in there.items():
+        if not names:
+            raise DataError(
+                f'{shown_path(folder)} holds no images: name the right folders, --images DIR '
+                '--masks DIR'
+            )
+    of_images, of_masks = (_stems(folder, there[folder]) for folder in (images, masks))
+    if images == masks:
+        of_images, of_masks, ending = _beside(of_images)
+    else:
+        ending = _ending(list(of_images), list(of_masks))
+    mask_of = {_key(stem, ending[1]): name for stem, name in of_masks.items()}
+    out, without = [], []
+    for stem, name in of_images.items():
+        mask = mask_of.pop(_key(stem, ending[0]), None)
+        if mask is None:
+            without.append(name)
+        else:
+            out.append(Item(images / name, masks / mask, flat(name)))
+    if len(without) > MOST_LEFT * len(of_images):
+        raise DataError(
+            f'{len(without)} of {len(of_images)} images in {shown_path(images)} have no mask of '
+            f'their name in {shown_path(masks)}, the first: {without[0]} (masks there: '
+            f'{shown_names(sorted(of_masks.values()), 3)}): name the right folders, --images DIR '
+            '--masks DIR, or name each mask as its image'
+        )
+    if without:
+        notes.append(
+            f'{len(without)} of {len(of_images)} images in {images} have no mask and are left '
+            f'out: {shown_names(without, 3)}'
+        )
+    if mask_of:
+        notes.append(
+            f'{len(mask_of)} masks in {masks} have no image and are left out: '
+            f'{shown_names(sorted(mask_of.values()), 3)}'
+        )
+    return out
+
+
+def _stems(folder: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return stem -> name.
+
+    Raises:
+        DataError: two files differ in their suffix only, so that a mask belongs to both.
+    """
+    out: dict[str, str] = {}
+    for name in names:
+        stem = str(Path(name).with_suffix(''))
+        if stem in out:
+            raise DataError(
+                f'{shown_path(folder)} holds {out[stem]} and {name}: which of them is meant? '
+                'Remove or rename one'
+            )
+        out[stem] = name
+    return out
+
+
+def _ending(images: Sequence[str], masks: Sequence[str]) -> tuple[str, str]:
+    """Return the last words, of images and of masks, without which most names are equal."""
+    candidates = {('', '')}
+    words = [Counter(map(_last_word, stems)) for stems in (images, masks)]
+    common = [
+        {word for word, n in each.items() if n > len(stems) / 2 and word} | {''}
+        for each, stems in zip(words, (images, masks))
+    ]
+    candidates |= {(a, b) for a in common[0] for b in common[1]}
+    masks = set(masks)
+
+    def matches(ending: tuple[str, str]) -> tuple[int, int]:
+        keys = {_key(stem, ending[1]) for stem in masks}
+        return sum(_key(stem, ending[0]) in keys for stem in images), -len(''.join(ending))
+
+    return max(sorted(candidates), key=matches)
+
+
+def _last_word(stem: str) -> str:
+    cut = max(stem.rfind('_'), stem.rfind('-'), stem.rfind('.'))
+    return stem[cut:] if cut > 0 else ''
+
+
+def _key(stem: str, ending: str) -> str:
+    return stem.removesuffix(ending) if ending else stem
+
+
+def _beside(stems: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], tuple[str, str]]:
+    """Divide a folder of images and masks: masks have one more word at their end."""
+    found = Counter(
+        word
+        for word, bare in ((_last_word(stem), stem) for stem in stems)
+        if word and bare.removesuffix(word) in stems
+    )
+    if not found:
+        return dict(stems), {}, ('', '')
+    word = found.most_common(1)[0][0]
+    masks = {s: n for s, n in stems.items() if s.endswith(word) and s.removesuffix(word) in stems}
+    return {s: n for s, n in stems.items() if s not in masks}, masks, ('', word)

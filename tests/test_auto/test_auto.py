@@ -1,0 +1,140 @@
+"""From a folder of images to an artefact, its metric, its latency and a page."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from nasvit_mm.auto import Wish, run, run_auto
+from nasvit_mm.auto.measure import StepTime
+from nasvit_mm.cli.auto import macs, main, milliseconds
+from nasvit_mm.errors import UsageError
+from nasvit_mm.own_data import Choices, in_time
+from nasvit_mm.own_data.found import Item
+from nasvit_mm.own_data.lay_out import LaidOut
+from tests.test_own_data import drawn
+
+
+def wish(data: Path, **changes: object) -> Wish:
+    given = dict(task='seg', high={'macs': 1e9}, runtime='torch', precision='fp32', hours=0.001)
+    return Wish(str(data), **dict(given, threads=1, reading={}, **changes))
+
+
+def laid(number: int) -> LaidOut:
+    items = [Item(Path(f'{i}.jpg'), Path(f'{i}.png'), str(i)) for i in range(number)]
+    splits = dict(train=items, val=items[:10], test=items[:10])
+    return LaidOut(
+        'seg',
+        ('a', 'b'),
+        ((0, 0, 0), (9, 9, 9)),
+        '.jpg',
+        splits,
+        {s: Counter() for s in splits},
+        {s: 10 for s in splits},
+        (64, 64),
+        True,
+    )
+
+
+CHOICES = Choices(
+    (64, 64),
+    False,
+    (64, 64),
+    (64, 64),
+    64,
+    4,
+    0,
+    (1, 1),
+    (1, 1),
+    16,
+    8,
+    reasons=('as it is', 'no limit'),
+)
+
+
+def test_lengths_fit_into_the_hours() -> None:
+    short, long = (in_time(CHOICES, laid(4000), hours, 3.0, 1.0) for hours in (1, 4))
+    candidates = short.population * short.generations  # of 8 batches and 2.5 of val
+    assert 3 * short.steps[0] + short.steps[1] + 10.5 * candidates < 3600
+    assert long.steps[0] == pytest.approx(4 * short.steps[0], rel=0.01)
+    assert long.population * long.generations > short.population * short.generations
+    assert '1 h' in short.reasons[-2] and '3.00 s' in short.reasons[-2]
+
+
+def test_a_tiny_set_is_not_trained_for_ever() -> None:
+    assert in_time(CHOICES, laid(40), 100, 0.01, 0.01).steps == (2000, 2000)
+
+
+@pytest.mark.parametrize('text, value', [('2G', 2e9), ('500M', 5e8), ('3e9', 3e9), ('1.5g', 1.5e9)])
+def test_macs(text: str, value: float) -> None:
+    assert macs(text) == value
+
+
+@pytest.mark.parametrize('text, value', [('20ms', 20), ('0.02s', 20), ('2.5 ms', 2.5)])
+def test_milliseconds(text: str, value: float) -> None:
+    assert milliseconds(text) == value
+
+
+@pytest.mark.parametrize('options', ['--macs two', '--latency 20', '', '--macs 2G --latency 20ms'])
+def test_no_budget(options: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit):
+        main(['data', '--task', 'seg', *options.split()])
+    assert 'expected' in (err := capsys.readouterr().err) or 'argument --' in err or 'one of' in err
+
+
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(runtime='openvnio'), 'did you mean openvino'),
+        (dict(precision='int8'), 'torch runs .*not int8'),
+        (dict(hours=-1.0), '--hours = -1.0'),
+        (dict(task='cls', high={'latency': 3.0}), 'give --macs for a classifier'),
+    ],
+)
+def test_wishes_that_cannot_be_met(tmp_path: Path, changes: dict, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        run_auto(wish(tmp_path, **changes), tmp_path / 'work')
+    assert not (tmp_path / 'work').exists()
+
+
+def test_a_work_dir_of_another_wish(tmp_path: Path) -> None:
+    before = dict(wish=json.loads(json.dumps(run.asdict(wish(tmp_path)))))
+    drawn.write(tmp_path / 'work/auto.json', json.dumps(before))
+    with pytest.raises(UsageError, match=r'high was .*1000000000.0}, is .*--work-dir'):
+        run_auto(wish(tmp_path, high={'macs': 2e9}), tmp_path / 'work')
+
+
+def test_a_budget_that_no_network_meets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is trained."""
+    monkeypatch.setattr('nasvit_mm.own_data.make.check', lambda *_: None)
+    monkeypatch.setattr(run, 'measure_step', lambda _: StepTime(1.0, 0.1))
+    asked = wish(drawn.folders(tmp_path / 'data'), high={'macs': 1e6})
+    with pytest.raises(UsageError, match='macs at most 1e.06: the space reaches from 1.9'):
+        run_auto(asked, tmp_path / 'work', say=str)
+    assert not (tmp_path / 'work/supernet').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'task, draw',
+    [
+        ('seg', drawn.folders),
+        pytest.param('det', drawn.coco, marks=pytest.mark.nightly),
+        pytest.param('cls', drawn.classes, marks=pytest.mark.nightly),
+    ],
+)
+def test_the_whole_way(tmp_path: Path, task: str, draw, capsys: pytest.CaptureFixture) -> None:
+    """And once more, when all of it stands."""
+    asked = wish(draw(tmp_path / 'data', number=12), task=task)
+    page = run_auto(asked, tmp_path / 'work')
+    text = page.read_text()
+    measured = json.loads((tmp_path / 'work/deployed/deploy.json').read_text())['measured']
+    assert f'{measured["latency"]["median_ms"]:.1f} ms' in text
+    assert text.count('data:image/png') == 3 and 'What to do next' in text
+    capsys.readouterr()
+    assert run_auto(asked, tmp_path / 'work') == page
+    out = capsys.readouterr().out
+    assert out.count('there already') == 9 and 'nasvit-mm train' not in out
