@@ -11,19 +11,29 @@ from mmengine.config import Config
 from nasvit_mm.apis.common import AnyConfig, run_config
 from nasvit_mm.building import plain_files
 from nasvit_mm.config import plain_types
-from nasvit_mm.runtime import PlainConsole, config_name, disk_errors, is_first, read_config
+from nasvit_mm.runtime import (
+    PlainConsole,
+    config_name,
+    disk_errors,
+    enable_tensorboard,
+    is_first,
+    read_config,
+)
 from nasvit_mm.search import (
     Clock,
     Known,
     OverRanks,
     Reconsidered,
+    Scalars,
     Search,
     SearchBar,
+    build_visualizer,
     check_images,
     chosen_backend,
     described,
     forecast_words,
     front_table,
+    last_words,
     open_archive,
     read_search,
     search,
@@ -47,6 +57,7 @@ def run_search(
     low: Mapping[str, float] | None = None,
     high: Mapping[str, float] | None = None,
     known: str | Path | None = None,
+    tensorboard: bool = False,
 ) -> Search:
     """Search architectures for a task, under the cost of the whole dense model.
 
@@ -73,6 +84,8 @@ def run_search(
     cfg = bounded(run_config(cfg, options, work_dir), low, high)
     if time_limit is not None:
         cfg.time_limit = time_limit
+    if tensorboard:
+        enable_tensorboard(cfg)
     plan, earlier = read_search(cfg, cfg.filename), None
     if known is not None:
         earlier = Known(known, plan)
@@ -90,7 +103,11 @@ def run_search(
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
         timed = plan.evaluators and is_first()
         clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
-        with SearchBar(plan, console, clock) as bar:
+        scalars = None
+        if cfg.get('visualizer') and is_first():
+            visualizer = build_visualizer(cfg, cfg.visualizer, cfg.work_dir)
+            scalars = Scalars(visualizer, len(archive.lines))
+        with SearchBar(plan, console, clock, scalars) as bar:
             records = search(
                 plan.problem, plan.algorithm, archive, plan.evaluators, where, bar, earlier
             )
@@ -104,6 +121,9 @@ def run_search(
         if is_first():
             forecasts = plan.algorithm.forecasts
             best, title = found.front(), f'{config_name(cfg)}: {plan.problem.space.name}'
+            export = ''
+            if cfg.filename:
+                export = f'nasvit-mm export {cfg.filename} --work-dir {cfg.work_dir}'
             written = write_report(
                 cfg.work_dir,
                 plan.problem,
@@ -113,14 +133,14 @@ def run_search(
                 plan.identity,
                 forecasts,
                 described(plan.problem, cfg.work_dir),
-                f'nasvit-mm export {cfg.filename} --work-dir {cfg.work_dir}'
-                if cfg.filename
-                else '',
+                export,
             )
             console.print(front_table(plan.problem, best))
             for line in forecast_words(forecasts):
                 console.print(line, markup=False)
             console.print('\n'.join(map(str, [archive.path, *written])))
+            for line in last_words(plan.problem, records, best, export):
+                console.print(line, markup=False, soft_wrap=True)
         if isinstance(where, OverRanks):
             where.meet('end')  # the store lives in one of them
     return found

@@ -86,6 +86,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='do not look at what images and annotations hold before they are used',
     )
+    parser.add_argument(
+        '--tensorboard',
+        action='store_true',
+        help='log the course of the search for TensorBoard, to the work dir',
+    )
     common.add_run_arguments(parser)
 
 
@@ -108,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         low=low,
         high=high,
         known=args.known,
+        tensorboard=args.tensorboard,
     )
 
 

@@ -48,10 +48,9 @@ def enable_tensorboard(cfg: Config) -> None:
     """Log to TensorBoard in addition to the config's backends."""
     if find_spec('tensorboard') is None:
         raise UsageError('--tensorboard: the package is missing: pip install tensorboard')
-    cfg.visualizer.vis_backends = [
-        *cfg.visualizer.get('vis_backends', ()),
-        dict(type='TensorboardVisBackend'),
-    ]
+    visualizer = cfg.get('visualizer') or dict(type='Visualizer')
+    backends = [*(visualizer.get('vis_backends') or ()), dict(type='TensorboardVisBackend')]
+    cfg.visualizer = dict(visualizer, vis_backends=backends)
 
 
 def loaders_without_workers(cfg: Config) -> None:

@@ -11,6 +11,7 @@ from nasvit_mm.search.algorithms import (
     build_algorithm,
 )
 from nasvit_mm.search.config import CONTENT_KEY, SearchPlan, read_search, read_task
+from nasvit_mm.search.ending import last_words
 from nasvit_mm.search.evaluators import (
     Backend,
     EvaluationError,
@@ -54,6 +55,7 @@ from nasvit_mm.search.record import (
 )
 from nasvit_mm.search.result import Search
 from nasvit_mm.search.running import chosen_backend, open_archive
+from nasvit_mm.search.scalars import Scalars, build_visualizer
 
 __all__ = [
     'ALGORITHMS',
@@ -85,6 +87,7 @@ __all__ = [
     'RankError',
     'Reconsidered',
     'SLOW',
+    'Scalars',
     'Search',
     'SearchBar',
     'SearchPlan',
@@ -95,6 +98,7 @@ __all__ = [
     'adopted',
     'build_algorithm',
     'build_evaluator',
+    'build_visualizer',
     'check_folder',
     'check_images',
     'choose',
@@ -107,6 +111,7 @@ __all__ = [
     'front',
     'front_table',
     'gaps',
+    'last_words',
     'metrics_line',
     'open_archive',
     'read_archive',

@@ -40,6 +40,7 @@ KEYS = {
     'latency',
     'seed',
     'time_limit',
+    'visualizer',
 }
 LONGEST = 10 * 365 * 86400  # seconds; an alarm takes no more
 LARGEST_SEED = 2**32 - 1  # what numpy and torch both take

@@ -47,12 +47,9 @@ class Reconsidered(NamedTuple):
         for name, source in self.problem.metrics.items():
             if source is None:
                 continue
-            show = source.show
-            low, high = _bounds(self.problem, name)
-            within = f'{name}: the bounds leave {show(low)} to {show(high)}; '
-            found = [f'{show(gap.low)} to {show(gap.high)}' for gap in self.gaps if gap[0] == name]
-            open_ = f'nobody has looked at {", ".join(found)}' if found else 'all parts looked at'
-            out.append(within + open_)
+            low, high = map(source.show, bounds(self.problem, name))
+            open_ = open_words(self.problem, name, self.gaps)
+            out.append(f'{name}: the bounds leave {low} to {high}; {open_}')
         return out
 
 
@@ -132,7 +129,7 @@ def gaps(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[Gap]:
     for name, source in problem.metrics.items():
         if source is None:
             continue
-        low, high = _bounds(problem, name)
+        low, high = bounds(problem, name)
         edges = np.linspace(low, high, PARTS + 1)
         values = [record['costs'][name] for record in records]
         filled = np.histogram(values, edges)[0] > 0
@@ -146,7 +143,16 @@ def gaps(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[Gap]:
     return out
 
 
-def _bounds(problem: Problem, name: str) -> tuple[float, float]:
+def open_words(problem: Problem, name: str, gaps: Sequence[Gap]) -> str:
+    """Word which parts of a cost's range nobody has looked at."""
+    found = [gap for gap in gaps if gap.metric == name]
+    if not found:
+        return 'all parts looked at'
+    show = problem.metrics[name].show
+    return 'nobody has looked at ' + ', '.join(f'{show(g.low)} to {show(g.high)}' for g in found)
+
+
+def bounds(problem: Problem, name: str) -> tuple[float, float]:
     """Return the range of a cost that the space reaches within the constraints on it."""
     low, high = problem.reach(name)
     for constraint in problem.constraints:

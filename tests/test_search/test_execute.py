@@ -63,6 +63,25 @@ def test_a_dask_worker_is_killed(tmp_path):
     assert len(set(calls(log))) == 36 and len(calls(log)) <= 36 + 12
 
 
+@pytest.mark.slow
+def test_a_dask_worker_is_slow(tmp_path):
+    """Two worker processes, nobody waits for the slow one; the archive has the order of asking."""
+    from distributed import Client, LocalCluster
+
+    run(tmp_path / 'serial')
+    slow = tmp_path / 'slow'
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        toy = dict(TOY, slow=str(slow))
+        run(tmp_path / 'dask', evaluator=toy, backend=OnDask(client, cluster.scheduler_address))
+    assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
+    assert 0 < len(calls(slow)) < 36 / 3
+
+
 @pytest.mark.nightly
 def test_a_time_limit_below_what_a_restart_takes_blames_no_innocent(tmp_path):
     """A worker that is restarted takes long to get ready; that is no candidate's time."""

@@ -1,35 +1,101 @@
-"""What a search says where there is no terminal."""
+"""What a search says while it runs."""
 
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mmengine.config import Config
 from rich.console import Console
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import Problem, SearchBar
+from nasvit_mm.search import Problem, Scalars, SearchBar, build_visualizer
 from nasvit_mm.search.evaluators.on_dask import await_workers
 from nasvit_mm.spaces import get_space
 
 
-@pytest.mark.parametrize(('every', 'lines'), [(0, 4), (1000, 0)])
-def test_lines_instead_of_a_bar(every: float, lines: int) -> None:
+def told(console: Console, every: float, **listeners: Any) -> SearchBar:
+    """Tell of two generations of four candidates, of which one fails."""
     problem = Problem(get_space('nasvit'), ['macs', 'params'], input_size=64)
     plan: Any = SimpleNamespace(problem=problem, algorithm=SimpleNamespace(generations=2))
+    with SearchBar(plan, console, every=every, **listeners) as bar:
+        for generation, costs in enumerate([((5, 2), (4, 4), (2, 5), (6, 6)), ((1, 3), (3, 1))]):
+            bar.begin(generation, 4)
+            for macs, params in costs:
+                index = bar.standing.number
+                costs = dict(macs=float(macs), params=float(params))
+                bar.done(dict(index=index, generation=generation, arch={}, costs=costs, metrics={}))
+        bar.done(dict(index=6, generation=1, arch={}, costs={}, metrics={}, failed='no memory'))
+    return bar
+
+
+@pytest.mark.parametrize(('every', 'lines'), [(0, 7), (1000, 0)])
+def test_lines_instead_of_a_bar(every: float, lines: int) -> None:
     file = io.StringIO()
-    with SearchBar(plan, Console(file=file, width=80), every=every) as bar:
-        bar.begin(0, 4)
-        for i in range(4):
-            costs = dict(macs=10.0 - i, params=float(i))
-            bar.done(dict(index=i, generation=0, arch={}, costs=costs, metrics={}))
-    said = file.getvalue().strip().splitlines()
+    told(Console(file=file, width=80), every)
+    said = [line for line in file.getvalue().strip().splitlines() if 'failed:' not in line]
     assert len(said) == lines
     if lines:
-        assert said[-1].startswith('4 of 8 candidates, generation 1 of 2, best macs 7, 4 on the')
+        assert said[3].startswith(
+            '4 of 8 candidates, generation 1 of 2, best macs 2, best params 2, 3 on the front, '
+        )
+        assert '1 failed, best macs 1, best params 1, 2 on the front' in said[-1]
         assert said[-1].endswith(' left')
+
+
+def test_a_table_on_a_terminal() -> None:
+    file = io.StringIO()
+    told(Console(file=file, width=100, force_terminal=True), 1000)
+    shown = file.getvalue()[-2000:]
+    for part in ('1 failed', 'best macs', 'candidate 4', 'candidate 5', '2 on the front, '):
+        assert part in shown
+
+
+def test_the_hypervolume_grows_from_the_first_generations() -> None:
+    """To the worst values of the first, (6, 6); here counted by squares."""
+    squares = [(x, y) for x in range(6) for y in range(6)]
+
+    def area(front: list[tuple[int, int]]) -> int:
+        return sum(any(a <= x and b <= y for a, b in front) for x, y in squares)
+
+    standing = told(Console(file=io.StringIO()), 1000).standing
+    grown = area([(1, 3), (3, 1)]) / area([(5, 2), (4, 4), (2, 5)])
+    assert standing.growth == pytest.approx(grown)
+
+
+def test_scalars_of_each_generation_that_is_new() -> None:
+    sent: list[tuple[int, dict]] = []
+    visualizer: Any = SimpleNamespace(
+        add_scalars=lambda scalars, step: sent.append((step, scalars)), close=lambda: None
+    )
+    bar = told(Console(file=io.StringIO()), 1000, scalars=Scalars(visualizer))
+    assert [step for step, _ in sent] == [4, 7]
+    assert sent[0][1] == {
+        'best/macs': 2.0,
+        'best/params': 2.0,
+        'front': 3,
+        'failed': 0,
+        'hypervolume': 1.0,
+    }
+    assert sent[1][1]['hypervolume'] == bar.standing.growth and sent[1][1]['failed'] == 1
+    sent.clear()
+    told(Console(file=io.StringIO()), 1000, scalars=Scalars(visualizer, known=4))
+    assert [step for step, _ in sent] == [7]
+
+
+def test_a_visualizer_writes_into_the_work_dir(tmp_path: Path) -> None:
+    given = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
+    for folder in ('a', 'b'):  # mmengine gives no second one of a name
+        scalars = Scalars(build_visualizer(Config(), given, tmp_path / folder))
+        told(Console(file=io.StringIO()), 1000, scalars=scalars)
+        (file,) = (tmp_path / folder).rglob('scalars.json')
+        assert [json.loads(line)['step'] for line in file.read_text().splitlines()] == [4, 7]
+    with pytest.raises(UsageError, match="type = 'Nothing': no visualizer"):
+        build_visualizer(Config(), dict(type='Nothing'), tmp_path)
 
 
 class Cluster:

@@ -25,6 +25,7 @@ def fail_otherwise() -> None:
     raise Own('boom')
 
 
+SLOW = 0.5
 HARMS = {
     'raise': fail,
     'raise otherwise': fail_otherwise,
@@ -47,6 +48,8 @@ class Toy(SubnetEvaluator):
         harm: what it does on a bad candidate, one of :data:`HARMS`.
         bad: a candidate is bad if its sum of genes is a multiple of that.
         ready: seconds until it is built.
+        slow: a file that does not exist; the process that makes it takes ``SLOW`` seconds longer
+            for each call, and writes a line for it there.
     """
 
     def __init__(
@@ -59,10 +62,16 @@ class Toy(SubnetEvaluator):
         harm: str | None = None,
         bad: int = 7,
         ready: float = 0.0,
+        slow: str | None = None,
     ) -> None:
         super().__init__(space)
         time.sleep(ready)
         self.harm, self.bad = harm, bad
+        self.slow = None
+        if slow is not None:
+            with suppress(FileExistsError):
+                Path(slow).touch(exist_ok=False)
+                self.slow = Path(slow)
         self.log, self.seconds, self.die, self.die_after = log, seconds, die, die_after
 
     def __call__(self, arch) -> dict[str, float]:
@@ -73,6 +82,10 @@ class Toy(SubnetEvaluator):
                 os._exit(1)
         if self.log is not None:
             with Path(self.log).open('a') as file:
+                file.write(f'{arch}\n')
+        if self.slow is not None:
+            time.sleep(SLOW)
+            with self.slow.open('a') as file:
                 file.write(f'{arch}\n')
         genes = self.space.genes(arch)
         if self.harm is not None and genes.sum() % self.bad == 0:

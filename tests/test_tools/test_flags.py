@@ -108,6 +108,7 @@ RUNS = (
         r'report\.html',
     ),
     Run('search', '{search} --work-dir {found} --resume', r'8 candidates are in'),
+    Run('search', '{search} --work-dir {out} --tensorboard', r'tensorboard|takes candidate', None),
     Run('search', '{search} --work-dir {out} --dask nowhere', r'--dask', 2),
     Run('search', '{search} --from {found} --low macs=1 --high params=1e9', r'the bounds leave'),
     Run('search', '{search} --from {found} --extend --work-dir {out}', r'report\.html'),

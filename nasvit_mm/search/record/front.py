@@ -13,6 +13,12 @@ def record_values(record: Mapping[str, Any]) -> dict[str, float]:
     return {**record['costs'], **record['metrics']}
 
 
+def in_units(problem: Problem, name: str, value: float) -> str:
+    """Write a cost or a metric for people, a cost in its unit."""
+    source = problem.metrics.get(name)
+    return f'{value:.6g}' if source is None else source.show(value)
+
+
 def front(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the records that no other is better than in all objectives, by the first one; none
     that failed.

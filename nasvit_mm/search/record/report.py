@@ -19,6 +19,7 @@ from nasvit_mm.search.algorithms import Forecast
 from nasvit_mm.search.problem.feasible import Constraint
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
+from nasvit_mm.search.record.front import in_units
 
 TEMPLATE = Path(__file__).with_name('report.html')
 SHOWN = 20  # lines of the table in the terminal
@@ -95,7 +96,7 @@ def _words(problem: Problem, constraint: Constraint) -> str:
     """Return a constraint as a reader has it: ``macs at most 5.000 GMACs``."""
     bounds = (('least', constraint.low), ('most', constraint.high))
     parts = [
-        f'at {word} {_shown(problem, constraint.metric, bound)}'
+        f'at {word} {in_units(problem, constraint.metric, bound)}'
         for word, bound in bounds
         if bound is not None
     ]
@@ -197,11 +198,6 @@ def front_table(problem: Problem, best: Records) -> Any:
         table.add_column(name, justify='right')
     table.add_column('architecture', overflow='fold')
     for record in shown:
-        values = [_shown(problem, name, Axis(name).value(record)) for name in names]
+        values = [in_units(problem, name, Axis(name).value(record)) for name in names]
         table.add_row(str(record['index']), *values, str(problem.space.arch(record['arch'])))
     return table
-
-
-def _shown(problem: Problem, name: str, value: float) -> str:
-    source = problem.metrics.get(name)
-    return f'{value:.6g}' if source is None else source.show(value)
