@@ -12,12 +12,15 @@ import torch
 from nasvit_mm.deploy import formats
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.runtimes import get_runtime
+from nasvit_mm.errors import UsageError
 from tests.test_deploy.models import images
 from tests.test_deploy.test_graph import LARGER, OF_ZOO, REST, head_of_zoo
 
 # Whose sizes of maps go through tensors, the values of which tracers do not know by themselves.
 QUICK = ('deformable_detr', 'onnx')
-CASES = product([*OF_ZOO, *REST], ['onnx', 'openvino'])
+UNKNOWN_NUMBER = 'ddq'  # of queries: as many as are distinct
+HELD = [head for head in [*OF_ZOO, *REST] if head != UNKNOWN_NUMBER]
+CASES = product(HELD, ['onnx', 'openvino'])
 
 
 @torch.no_grad()
@@ -42,3 +45,10 @@ def test_a_runtime_gives_what_pytorch_gives(head: str, runtime: str, tmp_path: P
     np.testing.assert_allclose(found['scores'], wanted['scores'], atol=1e-3)
     sums = (each['boxes'][there].sum() for each in (found, wanted))
     np.testing.assert_allclose(*sums, rtol=1e-3)
+
+
+@pytest.mark.nightly
+def test_a_graph_of_an_unknown_number_of_queries_is_refused() -> None:
+    graph = Graph(head_of_zoo(UNKNOWN_NUMBER), LARGER).eval()
+    with pytest.raises(UsageError, match='^DDQDETR cannot be exported as a graph '):
+        formats.exported(graph, 1)
