@@ -157,7 +157,7 @@ def _of_network(module: nn.Module, network: Network) -> tuple[dict[str, Any], st
         }
     if network.arch is not None or not module.space.is_single:
         return state, ''
-    supernet = _supernet_of(module, network.space)
+    supernet = _supernet_of(module, network.space.without_task)
     missing = [k for k in supernet.state_dict() if k not in state]
     new = tuple(getattr(module, 'new_weights', ()))
     if [k for k in missing if not k.startswith(new)]:
