@@ -158,7 +158,7 @@ def _of_network(module: nn.Module, network: Network) -> tuple[dict[str, Any], st
         }
     if network.arch is not None or not module.space.is_single:
         return adapt_input(module, state, network.given), ''
-    supernet = _supernet_of(module, network.space, state)
+    supernet = _supernet_of(module, network.space.without_task, state)
     state = adapt_input(supernet, state, network.given)
     missing = [k for k in supernet.state_dict() if k not in state]
     new = tuple(getattr(module, 'new_weights', ()))

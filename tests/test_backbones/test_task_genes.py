@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from nasvit_mm.checkpoints import extract_subnet
+from nasvit_mm.checkpoints import extract_subnet, save_weights
 from nasvit_mm.cost import count
 from nasvit_mm.dense import trace
 from nasvit_mm.family import FAMILIES
@@ -95,3 +95,16 @@ def test_too_small_an_input():
     net = FAMILIES['nasvit'].part('backbone')(space.smallest)
     with pytest.raises(ValueError, match='at a scale of 50 %'):
         net(torch.zeros(1, 3, 40, 40))
+
+
+def test_a_network_begins_with_such_a_supernet(tmp_path):
+    """As with one without the genes: sliced out, whatever scale it computes at."""
+    whole = supernet('nasvit', searched('nasvit'))
+    state = {f'backbone.{key}': value for key, value in whole.state_dict().items()}
+    save_weights(tmp_path / 'supernet.pth', state, whole.space, None)
+    arch, _ = whole.space.split('smallest')
+    init = dict(type='Pretrained', checkpoint=str(tmp_path / 'supernet.pth'))
+    net = FAMILIES['nasvit'].part('backbone')(arch, out_width=24, input_scale=50, init_cfg=init)
+    net.init_weights()
+    expected = extract_subnet(whole, arch).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in net.state_dict().items())

@@ -11,8 +11,10 @@ from mmengine.model import BaseModel
 from torch import nn
 
 from nasvit_mm.compat import import_onnxruntime
+from nasvit_mm.dense import build_model, kind_of
 from nasvit_mm.deploy import benchmark_model, export_onnx
 from nasvit_mm.errors import UsageError
+from tests.test_deploy.models import config
 
 SIZE = (8, 8)
 
@@ -66,3 +68,19 @@ class AsksWhoTraces(PerImage):
 
 def test_ways_for_an_older_exporter_are_not_taken(tmp_path: Path) -> None:
     assert export_onnx(AsksWhoTraces().eval(), SIZE, tmp_path / 'x.onnx').is_file()
+
+
+@pytest.mark.slow
+def test_the_scale_of_the_input_is_in_the_graph(tmp_path: Path) -> None:
+    """A segmentor that computes at another size takes images of the size, and gives maps of it."""
+    cfg, size = config('label map'), (64, 96)
+    cfg.model.backbone.input_scale = 75
+    model = build_model(cfg)
+    path = export_onnx(model, size, tmp_path / 'x.onnx')
+    session = import_onnxruntime().InferenceSession(path, providers=['CPUExecutionProvider'])
+    x = torch.randn(1, 3, *size)
+    (found,) = session.run(['logits'], {'pictures': x.numpy()})
+    with torch.no_grad():
+        expected = kind_of(model).prediction_fn(model, size)(model, x)
+    assert found.shape[2:] == size
+    torch.testing.assert_close(torch.from_numpy(found), expected, rtol=1e-4, atol=1e-4)
