@@ -26,6 +26,7 @@ from nasvit_mm.runtime import (
 
 LARGEST_SIDE = 65536  # of an image
 RESUMABLE = ('train', 'search')
+CHAINS = ('auto', 'demo')  # which skip what is done
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -56,6 +57,8 @@ def run(main: Callable[[], int | None]) -> None:
 def _how_to_resume() -> str:
     if any(name in sys.argv[0] for name in RESUMABLE):
         return ': the same command with --resume goes on from what was saved last'
+    if sys.argv[0].removesuffix('.py').endswith(CHAINS):
+        return ': the same command again goes on from what is done'
     return ''
 
 

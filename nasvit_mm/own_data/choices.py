@@ -57,6 +57,11 @@ class Choices:
     reasons: tuple[str, ...] = ()
 
 
+def steps_of(number: int, batch: int) -> int:
+    """Return the steps of an epoch: what is left over after the last whole batch is dropped."""
+    return max(number // batch, 1)
+
+
 def choose(laid: LaidOut) -> Choices:
     """Return choices by images and hardware, as yet without a limit of time."""
     gpu = torch.cuda.is_available()
@@ -82,12 +87,12 @@ def choose(laid: LaidOut) -> Choices:
         reasons.append(
             f'images {scaled[1]} x {scaled[0]}, crops of {crop[1]} x {crop[0]}: {sizes}{shrunk}'
         )
-    number = len(laid.splits['train'])
+    number = laid.to_learn
     batch = min(BATCH[task][gpu], max(number // 2 * 2, 1))
     reasons.append(f'batches of {batch}: {where}, {number} training images')
     cores = len(os.sched_getaffinity(0))
     workers = min(max(cores // 2, 1), 4)
-    per_epoch = -(-number // batch)
+    per_epoch = steps_of(number, batch)
     steps = min(max(EPOCHS[task] * per_epoch, ENOUGH), MOST_STEPS)
     reasons.append(
         f'{steps} steps: {steps * batch / number:.0f} passes over {number} images'
@@ -116,8 +121,7 @@ def in_time(choices: Choices, laid: LaidOut, hours: float, step: float, forward:
         step: seconds that a training step of the supernet takes here.
         forward: seconds that a batch of training images takes the largest network forwards.
     """
-    number = len(laid.splits['train'])
-    per_epoch = -(-number // choices.batch)
+    per_epoch = steps_of(laid.to_learn, choices.batch)
     seconds = {name: 3600 * hours * share for name, share in SHARES.items()}
     # The supernet's step goes through several networks; the winner's through one.
     alone = step / 3

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nasvit_mm.own_data import templates
-from nasvit_mm.own_data.choices import CALIBRATION, Choices
+from nasvit_mm.own_data.choices import CALIBRATION, Choices, steps_of
 from nasvit_mm.own_data.lay_out import LaidOut
 
 FILES = ('data.py', 'task.py', 'supernet.py', 'search.py', 'deploy.py')
@@ -41,18 +42,18 @@ def config_texts(laid: LaidOut, choices: Choices, places: Places, title: str) ->
         templates.DEPLOY,
     )
     values = _values(laid, choices, places, title)
-    out = {}
-    for name, text in zip(FILES, texts):
-        for key, value in values.items():
-            text = text.replace(f'<{key}>', str(value))
-        out[name] = text
-    return out
+
+    def filled(text: str) -> str:
+        text = re.sub(r'<(\w+)>', lambda found: str(values[found[1]]), text)
+        return text.replace('{{', '{\\x7b')  # mmengine would put values of its own there
+
+    return {name: filled(text) for name, text in zip(FILES, texts)}
 
 
 def _values(laid: LaidOut, choices: Choices, places: Places, title: str) -> dict[str, Any]:
     task, images = laid.task, {split: len(items) for split, items in laid.splits.items()}
     steps, epochs = choices.steps, choices.epochs
-    per_epoch = -(-images['train'] // choices.batch)
+    per_epoch = steps_of(laid.to_learn, choices.batch)
     last = f'epoch_{epochs[0]}.pth' if task == 'det' else f'iter_{steps[0]}.pth'
     cost = next(iter(choices.high), 'macs')
     bounds = ', '.join(f'dict(metric={n!r}, high={v:g})' for n, v in choices.high.items())
@@ -66,11 +67,11 @@ def _values(laid: LaidOut, choices: Choices, places: Places, title: str) -> dict
     )
     interval = max(steps[0] // 4, 1)
     return dict(
-        title=title,
+        title=_quoted(title),
         counts=', '.join(f'{n} {split}' for split, n in images.items()),
         number=len(laid.classes),
-        folder=places.folder,
-        work=places.work,
+        folder=_quoted(str(places.folder)),
+        work=_quoted(str(places.work)),
         root=_text(places.folder / 'data'),
         slashed_root=repr(f'{places.folder / "data"}/'),
         classes=_lines(laid.classes),
@@ -84,7 +85,6 @@ def _values(laid: LaidOut, choices: Choices, places: Places, title: str) -> dict
         batch=choices.batch,
         workers=choices.workers,
         persistent=choices.workers > 0,
-        sampler_of_shapes=None if laid.same_size else "dict(type='AspectRatioBatchSampler')",
         side=choices.input_size[0],
         resolution=choices.resolution,
         width=WIDTH,
@@ -118,6 +118,11 @@ def _values(laid: LaidOut, choices: Choices, places: Places, title: str) -> dict
         search_work=_text(places.work / 'search'),
         deploy_work=_text(places.work / 'deploy_search'),
     )
+
+
+def _quoted(text: str) -> str:
+    """Return a text as it stands in a docstring, which it cannot end."""
+    return text.replace('\\', '\\\\').replace('"', '\\"')
 
 
 def _text(path: Path) -> str:

@@ -57,8 +57,10 @@ class LaidOut:
     saw: list[str] = field(default_factory=list)
 
     @property
-    def number(self) -> int:
-        return sum(map(len, self.splits.values()))
+    def to_learn(self) -> int:
+        """Return the number of training images that are used: of detection those with a box."""
+        items = self.splits['train']
+        return sum(bool(i.label.boxes) for i in items) if self.task == 'det' else len(items)
 
 
 def lay_out(

@@ -119,10 +119,16 @@ def _class(line: str, of_file: bool) -> tuple[str, Colour | None]:
     apart = r'[\s,;:]+'
     colour = apart.join([number] * 3)
     if found := re.fullmatch(rf'(.+?){apart}{colour}[\s,;:]*(?:\w+[,;:]*)*', line):
-        return found[1].strip().strip('"'), _rgb(found.groups()[1:4], line)
+        return _bare(found[1]), _rgb(found.groups()[1:4], line)
     if found := re.fullmatch(rf'{colour}{apart}(.+)', line):
-        return found[4].strip().strip('"'), _rgb(found.groups()[:3], line)
-    return (re.sub(r':+$', '', line) if of_file else line).strip('"'), None
+        return _bare(found[4]), _rgb(found.groups()[:3], line)
+    return _bare(re.sub(r':+$', '', line) if of_file else line), None
+
+
+def _bare(name: str) -> str:
+    """Return a name without the quotes around it."""
+    name = name.strip()
+    return name[1:-1] if len(name) > 1 and name[0] == name[-1] == '"' else name
 
 
 def _rgb(values: Iterable[str], line: str) -> Colour:

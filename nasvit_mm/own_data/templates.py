@@ -107,7 +107,7 @@ train_dataloader = dict(
     num_workers=<workers>,
     persistent_workers=<persistent>,
     sampler=dict(type='nasvit_mm.SeededEpochSampler', shuffle=True),
-    batch_sampler=<sampler_of_shapes>,
+    drop_last=True,  # batch norms learn nothing of a last batch of one
     dataset=dict(
         dataset,
         ann_file='annotations/train.json',

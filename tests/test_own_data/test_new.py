@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from PIL import Image
 
 from nasvit_mm.cli.new import main
@@ -46,6 +48,36 @@ def test_a_task(tmp_path: Path, task: str) -> None:
     plan = read_search(search, search.filename)
     assert plan.problem.objectives[1].metric == 'macs'
     assert Config.fromfile(made.folder / 'deploy.py').evaluator.type == 'ArtefactEvaluator'
+
+
+@pytest.mark.usefixtures('unchecked')
+def test_names_that_could_break_a_config(tmp_path: Path) -> None:
+    """Of classes and folders: quotes, and what stands for a value in a template or in mmengine."""
+    names = ('it\'s "one"', '<width> \\ {{fileDirname}}', 'three')
+    table = drawn.write(tmp_path / 'names', '\n'.join(names))
+    data = drawn.folders(tmp_path / 'a "quoted" {{x}} folder')
+    made = new_task(data, 'seg', tmp_path / 'to """ \'it', classes=table, say=quiet)
+    assert Config.fromfile(made.folder / 'task.py').metainfo.classes == names
+
+
+@pytest.mark.usefixtures('unchecked')
+@pytest.mark.parametrize('task', ['seg', 'det'])
+def test_images_of_many_sizes(tmp_path: Path, task: str) -> None:
+    data = TASKS[task](tmp_path / 'data')
+    if task == 'seg':
+        drawn.save(data / 'images/001.jpg', scene(1)[0][:40])
+        drawn.save(data / 'masks/001.png', scene(1)[1][:40])
+    else:
+        content = json.loads((data / 'boxes.json').read_text())
+        content['images'][1].update(height=80)
+        (data / 'boxes.json').write_text(json.dumps(content))
+        drawn.save(data / 'images/001.jpg', np.vstack([scene(1)[0], scene(1)[0][:32]]))
+    made = new_task(data, task, tmp_path / 'task', say=quiet)
+    cfg = Config.fromfile(made.folder / 'task.py')
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    init_default_scope(cfg.default_scope)
+    batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
+    assert len(batch['inputs']) == cfg.train_dataloader.batch_size
 
 
 @pytest.mark.usefixtures('unchecked')
