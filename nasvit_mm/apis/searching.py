@@ -109,7 +109,14 @@ def run_search(
             scalars = Scalars(visualizer, len(archive.lines))
         with SearchBar(plan, console, clock, scalars) as bar:
             records = search(
-                plan.problem, plan.algorithm, archive, plan.evaluators, where, bar, earlier
+                plan.problem,
+                plan.algorithm,
+                archive,
+                plan.evaluators,
+                where,
+                bar,
+                earlier,
+                plan.halving,
             )
         ended = records[-1]['generation'] + 1
         if ended < plan.algorithm.generations:

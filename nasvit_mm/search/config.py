@@ -19,6 +19,7 @@ from nasvit_mm.runtime import RUNNER_KEYS, check_has_model, config_name
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
 from nasvit_mm.search.evaluators.execute import TIME_LIMIT
+from nasvit_mm.search.halving import Rung, read_rungs
 from nasvit_mm.search.initial import read_initial, warn_of_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
@@ -35,6 +36,7 @@ KEYS = {
     'costs',
     'evaluator',
     'evaluators',
+    'halving',
     'algorithm',
     'initial',
     'latency',
@@ -58,6 +60,7 @@ class SearchPlan:
         identity: what makes the search this one, JSON types; under :data:`CONTENT_KEY` the content
             of the files that the evaluators read.
         time_limit: seconds that a candidate may take; None: as long as it likes.
+        halving: looks at a share of the images, see :mod:`nasvit_mm.search.halving`.
     """
 
     problem: Problem
@@ -66,6 +69,7 @@ class SearchPlan:
     idle: frozenset[str]
     identity: dict[str, Any]
     time_limit: float | None = TIME_LIMIT
+    halving: tuple[Rung, ...] = ()
 
 
 def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
@@ -77,6 +81,8 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     :class:`LatencyTable`, short for ``costs = dict(latency=dict(type='LatencyCost', table=FILE))``;
     ``evaluator`` or ``evaluators``, one or a list; ``algorithm``; ``initial``, architectures to
     begin with: a list, a supernet's checkpoint with memory banks, or the archive of another search;
+    ``halving``, ``dict(share=0.25, keep=0.5)``: all candidates of a generation are measured on
+    that share of the images first, and only those that are kept on all;
     ``seed``; ``time_limit``, the seconds that a candidate may take before it counts as hanging and
     fails (an hour; None: no limit), on workers the building of the evaluators included.
 
@@ -107,6 +113,7 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
     algorithm = build_algorithm(options, problem, seed, initial)
     warn_of_initial(len(initial), algorithm)
     evaluators, contents = _evaluators(cfg, problem) if problem.needed_metrics else ((), [])
+    halving = read_rungs(plain_types(cfg.get('halving')), evaluators)
     identity = dict(
         space=problem.space.to_dict(),
         input_size=problem.input_size,
@@ -119,6 +126,7 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
         **_cost_identity(problem),
         initial=[arch.to_dict() for arch in initial],
         seed=seed,
+        **(dict(halving=[rung._asdict() for rung in halving]) if halving else {}),
     )
     identity = json.loads(json.dumps(identity, default=str))
     for key, value in _numbers_beyond_json(identity):
@@ -126,7 +134,7 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
             f'{key} = {value}, expected a finite number: the archive of a search keeps it as JSON, '
             'which has no other'
         )
-    return SearchPlan(problem, algorithm, evaluators, idle, identity, _time_limit(cfg))
+    return SearchPlan(problem, algorithm, evaluators, idle, identity, _time_limit(cfg), halving)
 
 
 def _numbers_beyond_json(node: Any, where: str = '') -> Iterator[tuple[str, float]]:

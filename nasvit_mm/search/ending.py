@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nasvit_mm.search.halving import agreement_words
 from nasvit_mm.search.handover.choose import best_of
 from nasvit_mm.search.known import bounds, gaps, open_words
 from nasvit_mm.search.problem.problem import Problem
@@ -15,7 +16,8 @@ Records = Sequence[Mapping[str, Any]]
 
 def last_words(problem: Problem, records: Records, best: Records, export: str = '') -> list[str]:
     """Return lines: of each cost what the front covers of the range that the space reaches within
-    the constraints, and what nobody has looked at; which candidate an export takes, and why.
+    the constraints, and what nobody has looked at; how halving went; and which candidate an export
+    takes, and why.
 
     Args:
         records: all of them.
@@ -36,6 +38,7 @@ def last_words(problem: Problem, records: Records, best: Records, export: str = 
         out.append(
             f'{name}: the front covers {covered} of {there}; {open_words(problem, name, open_)}'
         )
+    out += agreement_words(problem, records)
     if export:
         goal = problem.objectives[0].metric
         record = best_of(problem, best)

@@ -15,6 +15,7 @@ from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.problem.idle_genes import adopted
 from nasvit_mm.search.record.archive import NAME, read_archive
+from nasvit_mm.search.record.front import is_measured
 from nasvit_mm.spaces import RESOLUTION, Arch, Space
 
 
@@ -67,7 +68,7 @@ def warn_of_initial(given: int, algorithm: Algorithm) -> None:
 def _of_archive(path: str) -> list[Mapping[str, Any]]:
     if not Path(path).is_file():
         raise UsageError(f'initial: the archive {path} does not exist')
-    found = [record['arch'] for record in read_archive(path) if 'failed' not in record]
+    found = [record['arch'] for record in read_archive(path) if is_measured(record)]
     if not found:
         raise UsageError(f'initial: the archive {path} holds no candidate that was evaluated')
     return found

@@ -14,8 +14,8 @@ import numpy as np
 from nasvit_mm.errors import ArchitectureError, UsageError, shown_path
 from nasvit_mm.search.config import CONTENT_KEY, SearchPlan
 from nasvit_mm.search.problem.problem import Problem
-from nasvit_mm.search.record.archive import NAME, RESULT
-from nasvit_mm.search.record.front import front
+from nasvit_mm.search.record.archive import NAME
+from nasvit_mm.search.record.front import front, is_measured
 from nasvit_mm.search.record.identity import by_content, first_difference
 from nasvit_mm.search.result import Search
 
@@ -85,7 +85,7 @@ class Known:
         self._records = {
             _key(own | record['arch']): dict(record, arch=own | record['arch'])
             for record in self.search.records
-            if 'failed' not in record and all(name in record['metrics'] for name in needed)
+            if is_measured(record) and all(name in record['metrics'] for name in needed)
         }
 
     def result(self, arch: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -93,7 +93,7 @@ class Known:
         was not evaluated.
         """
         record = self._records.get(_key(arch))
-        return record and {key: record[key] for key in RESULT if key in record}
+        return record and dict(metrics=record['metrics'])
 
     def under(self, problem: Problem) -> Reconsidered:
         """Return what the earlier search says under the bounds of a problem."""

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search.algorithms import Algorithm
-from nasvit_mm.search.evaluators.base import EvaluatorSpec
+from nasvit_mm.search.evaluators.base import EvaluatorSpec, of_share
 from nasvit_mm.search.evaluators.execute import Backend, Failed, Specs
 from nasvit_mm.search.evaluators.in_process import InProcess
+from nasvit_mm.search.halving import Looks, Rung, stop_early
 from nasvit_mm.search.known import Known
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.archive import Archive
-from nasvit_mm.search.record.front import record_values
+from nasvit_mm.search.record.front import is_measured, record_values
 
+Result = dict[str, Any]  # what a record says of an evaluation
 SYSTEMATIC = 4  # candidates, of which none can be measured: no candidate is to blame for that
 
 
@@ -29,6 +32,9 @@ class Progress(Protocol):
 
     def lost(self, index: int, reason: str) -> None:
         """Take note of a candidate that could not be measured, as soon as that is known."""
+
+    def look(self, number: int, done: int, total: int) -> None:
+        """Take note that so many of a generation's candidates were looked at, for the nth time."""
 
     def done(self, record: Mapping[str, Any]) -> None:
         """Take note of the next record that is written, in the order of asking."""
@@ -43,6 +49,9 @@ class Silent:
     def lost(self, index: int, reason: str) -> None:
         pass
 
+    def look(self, number: int, done: int, total: int) -> None:
+        pass
+
     def done(self, record: Mapping[str, Any]) -> None:
         pass
 
@@ -55,6 +64,7 @@ def search(
     backend: Backend | None = None,
     progress: Progress | None = None,
     known: Known | None = None,
+    halving: Sequence[Rung] = (),
 ) -> list[dict[str, Any]]:
     """Run a search to its end, or resume one.
 
@@ -67,11 +77,13 @@ def search(
         backend: where candidates are evaluated; None: in this process.
         progress: told of every generation and candidate.
         known: an earlier search, what it has measured is not measured again; None: none.
+        halving: looks at a share of the images, after which candidates that are behind stop.
 
     Returns:
         Records of all candidates: index, generation, arch, costs, metrics; of one that could not
-        be measured, or is without a finite metric for an objective, also ``failed``, the reason.
-        It is no parent of others, and not asked again.
+        be measured, or is without a finite metric for an objective, also ``failed``, the reason;
+        of one that stopped early ``stopped``, and no metrics.  Neither is a parent of others, nor
+        asked again.  With ``halving`` also ``looks``, the metrics of each.
 
     Raises:
         UsageError: an objective that no evaluator has a metric of, a metric that is called like
@@ -91,7 +103,8 @@ def search(
             progress.begin(generation, len(genes))
             costs = _by_candidate(problem.costs(genes), len(genes))
             archs = [arch.to_dict() for arch in problem.archs(genes)]
-            results = _results(problem, archive, first, archs, specs, backend, progress, known)
+            asked = Asked(problem, archive, first, archs, costs, specs, backend, progress)
+            results = _results(asked, known, halving)
             for place, result in results:
                 record = dict(
                     index=first + place,
@@ -104,7 +117,7 @@ def search(
                 records.append(record)
                 progress.done(record)
             archive.flush()
-            told = [place for place, r in enumerate(records[first:]) if 'failed' not in r]
+            told = [place for place, r in enumerate(records[first:]) if is_measured(r)]
             if first == 0 and not told:
                 raise UsageError(
                     f'all {len(records)} candidates of the first generation failed, '
@@ -131,47 +144,90 @@ def _by_candidate(costs: Mapping[str, np.ndarray], n: int) -> list[dict[str, flo
     return [{name: values[i].item() for name, values in costs.items()} for i in range(n)]
 
 
+@dataclass
+class Asked:
+    """The candidates of a generation, and who measures them, keeps that and is told.
+
+    Attributes:
+        first: number of the first of them in the archive.
+        checked: whether the names of the metrics are known to be right.
+        measured: whether any candidate could be measured.
+    """
+
+    problem: Problem
+    archive: Archive
+    first: int
+    archs: list[dict]
+    costs: list[dict[str, float]]
+    specs: Specs
+    backend: Backend
+    progress: Progress
+    checked: bool = False
+    measured: bool = False
+
+    def measure(self, places: Sequence[int], share: float = 1.0) -> Iterator[tuple[int, Result]]:
+        """Yield (place, result) in whatever order they come."""
+        archs = [self.archs[place] for place in places]
+        for i, found in self.backend.run(of_share(self.specs, share), archs):
+            if isinstance(found, Failed):
+                self.progress.lost(self.first + places[i], found.reason)
+                yield places[i], dict(metrics={}, failed=found.reason)
+                continue
+            if not self.checked:
+                _check_names(found, self.problem)
+            result, self.checked, self.measured = _result(found, self.problem), True, True
+            yield places[i], result
+
+    def check(self, results: Sequence[Result]) -> None:
+        """Check that there are not only failures, for which no candidate is to blame.
+
+        Args:
+            results: of those that were asked for, none of which is recorded yet.
+
+        Raises:
+            UsageError: there are.
+        """
+        if results and not self.measured and (self.first == 0 or len(results) >= SYSTEMATIC):
+            raise UsageError(
+                f'none of {len(self.archs)} candidates of a generation could be measured; of the '
+                f'first: {results[0]["failed"]}; mend that and resume with --resume: none is '
+                'recorded'
+            )
+
+
 def _results(
-    problem: Problem,
-    archive: Archive,
-    first: int,
-    archs: Sequence[dict],
-    specs: Specs,
-    backend: Backend,
-    progress: Progress,
-    known: Known | None,
-) -> Iterator[tuple[int, dict[str, Any]]]:
+    asked: Asked, known: Known | None, halving: Sequence[Rung]
+) -> Iterator[tuple[int, Result]]:
     """Yield (place, result) of all candidates in their order; those of the archive, and of an
     earlier search, are not evaluated.
     """
-    if not problem.needed_metrics:
+    archive, first, archs = asked.archive, asked.first, asked.archs
+    if not asked.problem.needed_metrics:
         yield from ((place, dict(metrics={})) for place in range(len(archs)))
         return
-    ready = {}
+    ready, looks = {}, {}
     for place, arch in enumerate(archs):
         stored = archive.stored(first + place, arch)
         if stored is None and known is not None:
             stored = known.result(arch)
-        if stored is not None:
+        if stored is not None and 'looks' in stored:
+            looks[place] = stored['looks']
+        if stored is not None and (stored['metrics'] or not is_measured(stored)):
             ready[place] = stored
+    asked.checked = bool(first or ready or looks)
+    asked.measured = bool(looks) or any('failed' not in r for r in ready.values())
+    if halving:
+        _look(asked, ready, looks, halving)
     missing = [place for place in range(len(archs)) if place not in ready]
     following = 0
     while following in ready:
         yield following, ready[following]
         following += 1
-    checked, measured = bool(first or ready), any('failed' not in r for r in ready.values())
     held = []  # results that are not yielded, nor kept in the archive
-    for i, found in backend.run(specs, [archs[place] for place in missing]):
-        place = missing[i]
+    for place, result in asked.measure(missing):
         held.append(place)
-        if isinstance(found, Failed):
-            progress.lost(first + place, found.reason)
-            ready[place] = dict(metrics={}, failed=found.reason)
-        else:
-            if not checked:
-                _check_names(found, problem)
-            ready[place], checked, measured = _result(found, problem), True, True
-        if not measured:  # are the candidates to blame, or the evaluator?
+        ready[place] = _with_looks(result, looks.get(place))
+        if not asked.measured:  # are the candidates to blame, or the evaluator?
             continue
         while following in ready:
             yield following, ready[following]
@@ -180,12 +236,31 @@ def _results(
         for waits in [waits for waits in held if waits > following]:
             archive.keep(first + waits, archs[waits], ready[waits])
         held.clear()
-    if held and (first == 0 or len(held) >= SYSTEMATIC):
-        raise UsageError(
-            f'none of {len(archs)} candidates of a generation could be measured; of the first: '
-            f'{ready[held[0]]["failed"]}; mend that and resume with --resume: none is recorded'
-        )
+    asked.check([ready[place] for place in held])
     yield from ((place, ready[place]) for place in held)
+
+
+def _look(asked: Asked, ready: dict[int, Result], looks: Looks, halving: Sequence[Rung]) -> None:
+    """Measure on shares of the images, and keep that; those that stop or fail become ready."""
+
+    def measure(number: int, share: float, places: list[int]) -> None:
+        results = []
+        for place, result in asked.measure(places, share):
+            results.append(result)
+            if 'failed' in result:
+                ready[place] = _with_looks(result, looks.get(place))
+            else:
+                looks.setdefault(place, []).append(result['metrics'])
+                kept = dict(metrics={}, looks=looks[place])
+                asked.archive.keep(asked.first + place, asked.archs[place], kept)
+            asked.progress.look(number + 1, len(results), len(places))
+        asked.check(results)
+
+    stop_early(asked.problem, halving, asked.costs, ready, looks, measure)
+
+
+def _with_looks(result: Result, looks: list[dict[str, float]] | None) -> Result:
+    return result if looks is None else dict(result, looks=looks)
 
 
 def _check_names(found: Mapping[str, float], problem: Problem) -> None:

@@ -47,7 +47,7 @@ class SearchBar:
         self.bar = _BarAndTable(plan.problem, self.standing, console)
         self.total = plan.algorithm.generations
         self.clock, self.scalars, self.every = clock, scalars, every
-        self.generation, self.said = 0, set()
+        self.generation, self.looking, self.said = 0, '', set()
         self.task = self.bar.add_task('search', total=None)
         self.began = self.last = time.monotonic()
         self.lines = not console.is_terminal
@@ -101,6 +101,11 @@ class SearchBar:
             self.bar.console.print(f'candidate {index} failed: {reason}', markup=False)
             self.said.add(index)
 
+    def look(self, number: int, done: int, total: int) -> None:
+        """Say how far a generation's candidates are in a look at a share of the images."""
+        self.looking = f'look {number}: {done} of {total}' if done < total else ''
+        self._show()
+
     def _end_generation(self) -> None:
         self.standing.end_generation()
         if self.scalars:
@@ -108,6 +113,10 @@ class SearchBar:
 
     def _show(self) -> None:
         parts = [f'generation {self.generation + 1} of {self.total}']
+        if self.looking:
+            parts.append(self.looking)
+        if self.standing.stopped:
+            parts.append(f'{self.standing.stopped} stopped early')
         if self.standing.failed:
             parts.append(f'{self.standing.failed} failed')
         text = ', '.join(parts)

@@ -17,7 +17,7 @@ from nasvit_mm.search.problem.counted import counted_axis
 from nasvit_mm.search.problem.sources import LatencyCost
 from nasvit_mm.search.record.archive import NAME, read_archive
 from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
-from nasvit_mm.search.record.front import front, record_values
+from nasvit_mm.search.record.front import front, is_measured, record_values
 from nasvit_mm.spaces import Arch, Space, get_space
 
 SHOWN = 20  # lines of a table
@@ -93,7 +93,7 @@ class Search:
         """Return the names of what is known of candidates, the objectives first."""
         found = dict.fromkeys(self._signs)
         for record in self.records:
-            found |= dict.fromkeys(record_values(record) if 'failed' not in record else ())
+            found |= dict.fromkeys(record_values(record) if is_measured(record) else ())
         return list(found)
 
     def axis(self, name: str) -> Axis:

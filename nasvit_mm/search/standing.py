@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nasvit_mm.search.problem.problem import Problem
-from nasvit_mm.search.record.front import front, record_values
+from nasvit_mm.search.record.front import front, is_measured, record_values
 
 MOST_OBJECTIVES = 4  # whose hypervolume is computed in milliseconds
 
@@ -24,7 +24,7 @@ class Standing:
     """What the records of a search come to, one after another.
 
     Attributes:
-        number, failed: of candidates.
+        number, failed, stopped: of candidates; stopped early, by halving.
         best: by objective.
         front: records that no other is better than.
         growth: hypervolume of the front over that of the first generation's, both to the worst
@@ -34,7 +34,7 @@ class Standing:
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
-        self.number = self.failed = 0
+        self.number = self.failed = self.stopped = 0
         self.best: dict[str, Best] = {}
         self.front: list[dict[str, Any]] = []
         self.growth: float | None = None
@@ -44,8 +44,9 @@ class Standing:
     def add(self, record: Mapping[str, Any]) -> None:
         """Take note of the next record."""
         self.number += 1
-        if 'failed' in record:
-            self.failed += 1
+        self.failed += 'failed' in record
+        self.stopped += 'stopped' in record
+        if not is_measured(record):
             return
         values = record_values(record)
         for goal in self.problem.objectives:

@@ -52,6 +52,8 @@ class Toy(SubnetEvaluator):
             for each call, and writes a line for it there.
     """
 
+    shares = True
+
     def __init__(
         self,
         space,
@@ -91,6 +93,17 @@ class Toy(SubnetEvaluator):
         if self.harm is not None and genes.sum() % self.bad == 0:
             HARMS[self.harm]()
         return dict(score=float((genes * (2 + genes % 3)).sum()) / 7, other=1 / 3)
+
+    def look(self, arch, share: float) -> dict[str, float]:
+        """By a share of the images it is wrong, the more the less it sees."""
+        if self.log is not None:
+            with Path(self.log).open('a') as file:
+                file.write(f'{share} of {arch}\n')
+        genes = self.space.genes(arch)
+        if self.harm is not None and genes.sum() % self.bad == 0:
+            HARMS[self.harm]()
+        wrong = (1 - share) * (genes.sum() % 5)
+        return dict(score=float((genes * (2 + genes % 3)).sum()) / 7 + wrong, other=1 / 3)
 
     def _calls(self) -> int:
         path = Path(self.log)

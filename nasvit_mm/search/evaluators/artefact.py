@@ -73,9 +73,9 @@ class ArtefactEvaluator(SupernetEvaluator):
         super().__init__(space, config, checkpoint, **kwargs)
         self._images = None
 
-    def measure(self, model: nn.Module) -> dict[str, float]:
+    def measure(self, model: nn.Module, share: float = 1.0) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
-            return self.judge(self.write(model, folder))
+            return self.judge(self.write(model, folder), share)
 
     def write(self, model: nn.Module, folder: str | Path) -> Artefact:
         """Write a model of the task as an artefact into a folder, which is there."""
@@ -101,7 +101,7 @@ class ArtefactEvaluator(SupernetEvaluator):
         artefact.save()
         return artefact
 
-    def judge(self, artefact: Artefact) -> dict[str, float]:
+    def judge(self, artefact: Artefact, share: float = 1.0) -> dict[str, float]:
         """Return the metrics of an artefact on the images of the search, by its runtime."""
-        found = super().measure(ArtefactModel(artefact.folder, self.threads))
+        found = super().measure(ArtefactModel(artefact.folder, self.threads), share)
         return {f'{self.precision}/{name}': value for name, value in found.items()}

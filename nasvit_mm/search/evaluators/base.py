@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +35,7 @@ class SubnetEvaluator:
     """
 
     neutral: ClassVar[Collection[str]] = ()  # options that change no metric: a search resumes
+    shares: ClassVar[bool] = False  # whether `look` measures on a share of the images
 
     def __init__(self, space: Space) -> None:
         self.space = space
@@ -72,6 +73,10 @@ class SubnetEvaluator:
         """
         raise NotImplementedError
 
+    def look(self, arch: Arch, share: float) -> dict[str, float]:
+        """Return the metrics by a share of the images, always the same ones; see :attr:`shares`."""
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
 class EvaluatorSpec:
@@ -84,6 +89,7 @@ class EvaluatorSpec:
         imports: modules to import before, of the config's ``custom_imports``.
         digest: of what :meth:`SubnetEvaluator.describe` returned, so that a worker that outlives a
             search does not take what it read for the next one.
+        share: of the images by which is measured, of an evaluator that knows shares.
     """
 
     type: str
@@ -91,6 +97,7 @@ class EvaluatorSpec:
     space: Any = field(hash=False)
     imports: tuple[str, ...] = ()
     digest: str | None = None
+    share: float = 1.0
 
     @classmethod
     def read(
@@ -136,15 +143,24 @@ class EvaluatorSpec:
         return dict(type=self.type, **options, imports=list(self.imports))
 
 
+def of_share(specs: Sequence[EvaluatorSpec], share: float = 1.0) -> tuple[EvaluatorSpec, ...]:
+    """Return the same evaluators, which measure by a share of the images."""
+    return tuple(replace(spec, share=share) for spec in specs)
+
+
 class Evaluators:
-    """All evaluators of a search, built; their metrics come together."""
+    """All evaluators of a search, built; their metrics come together.
+
+    Args:
+        specs: of all of the images, see :func:`of_share`.
+    """
 
     def __init__(self, specs: Sequence[EvaluatorSpec]) -> None:
         self.specs = tuple(specs)
         self.evaluators = [spec.build() for spec in self.specs]
 
-    def __call__(self, arch: Mapping[str, Any]) -> dict[str, float]:
-        """Measure an architecture in the form of ``Arch.to_dict()``.
+    def __call__(self, arch: Mapping[str, Any], share: float = 1.0) -> dict[str, float]:
+        """Measure an architecture in the form of ``Arch.to_dict()``, by a share of the images.
 
         Raises:
             CandidateError: an evaluator raised whatever it may, or called ``sys.exit``.
@@ -154,7 +170,8 @@ class Evaluators:
         out, givers = {}, {}
         for place, evaluator in enumerate(self.evaluators):
             try:
-                given = evaluator(evaluator.space.arch(arch))
+                asked = evaluator.space.arch(arch)
+                given = evaluator(asked) if share == 1 else evaluator.look(asked, share)
             except INTERRUPTIONS:
                 raise
             except BaseException as error:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from nasvit_mm.building import plain_files
 from nasvit_mm.errors import UsageError, debugging
-from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, EvaluatorSpec
+from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, EvaluatorSpec, of_share
 
 TRIES = 2  # of a candidate, before it counts as failed
 TIME_LIMIT = 3600.0  # seconds of a candidate, by default
@@ -82,7 +82,7 @@ _built = lru_cache(maxsize=2)(Evaluators)
 def prepare(specs: Specs) -> None:
     """Build the evaluators in a worker that is new, which is no candidate's time."""
     with _LOCK, plain_files():
-        _built(specs)
+        _built(of_share(specs))
 
 
 def evaluate_candidate(specs: Specs, arch: Arch) -> Outcome:
@@ -90,4 +90,4 @@ def evaluate_candidate(specs: Specs, arch: Arch) -> Outcome:
     take turns.
     """
     with _LOCK, plain_files():
-        return outcome(_built(specs), arch)
+        return outcome(_built(of_share(specs)), arch, specs[0].share)

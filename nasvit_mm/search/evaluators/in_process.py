@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nasvit_mm.files import write_text
-from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, Overdue
+from nasvit_mm.search.evaluators.base import CandidateError, Evaluators, Overdue, of_share
 from nasvit_mm.search.evaluators.execute import Arch, Outcome, Result, Specs, outcome, overdue
 from nasvit_mm.search.evaluators.workers import Workers
 
@@ -36,9 +36,10 @@ class InProcess:
     def measure(self, specs: Specs, arch: Arch) -> dict[str, float]:
         """Return the metrics of one candidate."""
         self._build(specs)
-        return self.evaluators(arch)
+        return self.evaluators(arch, specs[0].share)
 
     def _build(self, specs: Specs) -> None:
+        specs = of_share(specs)
         if self.evaluators is None or self.evaluators.specs != specs:
             self.evaluators = Evaluators(specs)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from itertools import islice
 from pathlib import Path
@@ -71,6 +71,7 @@ class SupernetEvaluator(SubnetEvaluator):
     """
 
     neutral: ClassVar[Collection[str]] = ('cache',)
+    shares: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -179,25 +180,35 @@ class SupernetEvaluator(SubnetEvaluator):
                         'the searched space'
                     )
 
-    def _load(self, key: str, limit: int | None = None) -> Iterable[Any]:
+    def _load(self, key: str, limit: int | None = None, share: float = 1.0) -> Iterable[Any]:
         """Return the batches of a data loader: the same images, augmented in the same way, whenever
         they are asked for.
+
+        Args:
+            limit: batches at most, the first ones.
+            share: of the batches, taken evenly.
         """
         if key in self._batches:
-            return self._batches[key]
+            return evenly(self._batches[key], share)
         if key not in self._loaders:
             seed_everything(self.seed)
             loader = Runner.build_dataloader(self.cfg[key], seed=self.seed)
             self._loaders[key] = loader, list(islice(iter(loader.batch_sampler), limit))
         loader, places = self._loaders[key]
         seed_everything(self.seed)  # augmentation that no SeedTransforms seeds
-        batches = (loader.collate_fn([loader.dataset[i] for i in some]) for some in places)
         if self.cache:
-            batches = self._batches[key] = list(batches)
-        return batches
+            batches = (loader.collate_fn([loader.dataset[i] for i in some]) for some in places)
+            self._batches[key] = list(batches)
+            return evenly(self._batches[key], share)
+        places = evenly(places, share)
+        return (loader.collate_fn([loader.dataset[i] for i in some]) for some in places)
 
     def __call__(self, arch: Arch) -> dict[str, float]:
-        return over_phases({p: self.measure(self.subnet(arch, p)) for p in self.phases})
+        return self.look(arch, 1.0)
+
+    def look(self, arch: Arch, share: float) -> dict[str, float]:
+        """See the base; the images are batches taken evenly from all."""
+        return over_phases({p: self.measure(self.subnet(arch, p), share) for p in self.phases})
 
     def subnet(self, arch: Arch, phase: int | None = None) -> nn.Module:
         """Return the task model of one architecture, recalibrated; always the same.
@@ -214,10 +225,12 @@ class SupernetEvaluator(SubnetEvaluator):
         return calibrated(self.model, arch, batches, phase)
 
     @torch.no_grad()
-    def measure(self, model: nn.Module) -> dict[str, float]:
-        """Return the metrics of any model of the task on the images of the search."""
+    def measure(self, model: nn.Module, share: float = 1.0) -> dict[str, float]:
+        """Return the metrics of any model of the task on the images of the search, or on a share of
+        them.
+        """
         key = f'{self.split}_dataloader'
-        batches, metrics = self._load(key), self.cfg[f'{self.split}_evaluator']
+        batches, metrics = self._load(key, share=share), self.cfg[f'{self.split}_evaluator']
         evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
         evaluator.dataset_meta = getattr(self._loaders[key][0].dataset, 'metainfo', None)
         images = 0
@@ -227,6 +240,14 @@ class SupernetEvaluator(SubnetEvaluator):
             evaluator.process(data_samples=outputs, data_batch=batch)
         with _quiet():
             return evaluate_metrics(evaluator, images)
+
+
+def evenly(batches: Sequence[Any], share: float) -> Sequence[Any]:
+    """Return a share of a list, at least one, taken evenly from all of it."""
+    if share == 1:
+        return batches
+    number = max(1, round(share * len(batches)))
+    return [batches[(2 * i + 1) * len(batches) // (2 * number)] for i in range(number)]
 
 
 def _supernet_config(

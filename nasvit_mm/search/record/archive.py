@@ -17,7 +17,7 @@ from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.search.record.identity import by_content, first_difference
 
 NAME, AHEAD = 'archive.jsonl', 'ahead.jsonl'
-RESULT = ('metrics', 'failed')  # of a record, what an evaluation gave
+RESULT = ('metrics', 'looks', 'stopped', 'failed')  # of a record, what an evaluation gave
 FORM = {'index': int, 'generation': int, 'arch': dict, 'costs': dict, 'metrics': dict}
 AHEAD_FORM = {key: FORM[key] for key in ('index', 'arch', 'metrics')}
 
@@ -139,8 +139,8 @@ class Archive:
         return [*self.lines, *self._ahead.values()]
 
     def stored(self, index: int, arch: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what the evaluation of a candidate gave, ``metrics`` and maybe ``failed``; None
-        before.
+        """Return what the evaluation of a candidate gave, ``metrics`` and maybe ``failed``, or
+        ``looks`` and ``stopped`` (see :mod:`nasvit_mm.search.halving`); None before.
 
         Raises:
             UsageError: the line is of another architecture.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nasvit_mm.errors import printable
-from nasvit_mm.search.record.front import record_values
+from nasvit_mm.search.record.front import is_measured, record_values
 
 CANDIDATE = 'candidate'  # the axis of their numbers
 
@@ -50,8 +50,12 @@ def draw_candidates(
         best: the front of the records.
         joined: whether a line joins it, as of two objectives.
     """
-    drawn = [r for r in records if 'failed' not in r]
-    lost = f', {len(records) - len(drawn)} failed' if len(drawn) < len(records) else ''
+    drawn = [r for r in records if is_measured(r)]
+    lost = ''.join(
+        f', {number} {word}'
+        for key, word in (('stopped', 'stopped early'), ('failed', 'failed'))
+        if (number := sum(key in r for r in records))
+    )
     axes.plot(
         [x.value(r) for r in drawn],
         [y.value(r) for r in drawn],

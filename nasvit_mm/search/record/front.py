@@ -13,6 +13,11 @@ def record_values(record: Mapping[str, Any]) -> dict[str, float]:
     return {**record['costs'], **record['metrics']}
 
 
+def is_measured(record: Mapping[str, Any]) -> bool:
+    """Tell whether a record has the metrics of all images: it neither failed nor stopped early."""
+    return 'failed' not in record and 'stopped' not in record
+
+
 def in_units(problem: Problem, name: str, value: float) -> str:
     """Write a cost or a metric for people, a cost in its unit."""
     source = problem.metrics.get(name)
@@ -21,11 +26,11 @@ def in_units(problem: Problem, name: str, value: float) -> str:
 
 def front(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the records that no other is better than in all objectives, by the first one; none
-    that failed.
+    that failed or stopped early.
     """
     from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
-    records = [r for r in records if 'failed' not in r]
+    records = [r for r in records if is_measured(r)]
     if not records:
         return []
     scores = problem.scores([record_values(r) for r in records])

@@ -1,0 +1,155 @@
+"""Successive halving (Jamieson and Talwalkar, AISTATS 2016) inside a generation of a search.
+
+All candidates of a generation are first measured on a share of the images; the best of them by that
+go on to the next share, and only those that are left are measured on all.  What was measured on
+fewer images is kept apart, as a record's ``looks``: metrics of different lengths never meet in a
+front.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nasvit_mm.errors import UsageError, check_number, closest
+from nasvit_mm.search.evaluators.base import EvaluatorSpec
+from nasvit_mm.search.problem.problem import Problem
+
+KEYS = ('share', 'keep')
+
+
+class Rung(NamedTuple):
+    """One look at the candidates of a generation.
+
+    Attributes:
+        share: of the images.
+        keep: share of the candidates that go on; at least one does.
+    """
+
+    share: float
+    keep: float
+
+
+def read_rungs(given: Any, evaluators: Sequence[EvaluatorSpec]) -> tuple[Rung, ...]:
+    """Read ``halving = dict(share=0.25, keep=0.5)``, or a list of such rungs.
+
+    Raises:
+        UsageError: something else, shares that do not grow, or an evaluator that knows no shares.
+    """
+    if given is None:
+        return ()
+    rungs = []
+    for each in [given] if isinstance(given, Mapping) else given:
+        if not isinstance(each, Mapping) or set(each) != set(KEYS):
+            wrong = set(each) - set(KEYS) if isinstance(each, Mapping) else ()
+            hint = closest(str(sorted(map(str, wrong))[0]), KEYS) if wrong else ''
+            raise UsageError(
+                f'halving = {given!r:.80}, expected dict(share=0.25, keep=0.5), or a list{hint}'
+            )
+        rungs.append(
+            Rung(*(check_number(f'halving.{key}', each[key], above=0, high=1) for key in KEYS))
+        )
+    shares = [rung.share for rung in rungs]
+    if shares != sorted(set(shares)) or (shares and shares[-1] >= 1):
+        given = ', '.join(f'{share:g}' for share in shares)
+        raise UsageError(
+            f'halving: the shares of the images are {given}, expected each larger than the one '
+            'before, and below 1: in the end all images are taken'
+        )
+    for spec in evaluators:
+        if rungs and not spec.kind.shares:
+            raise UsageError(
+                f'halving: the evaluator {spec.type} measures on all images only; '
+                'leave halving out of the config'
+            )
+    if rungs and not evaluators:
+        raise UsageError('halving: all objectives are costs, which need no images; leave it out')
+    return tuple(rungs)
+
+
+def best_places(
+    problem: Problem, rung: Rung, values: Mapping[int, Mapping[str, float]]
+) -> set[int]:
+    """Return the places that go on: by fronts, of the last front those that are least crowded.
+
+    Args:
+        values: place -> costs, and metrics of this rung.
+    """
+    from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
+    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
+
+    places = sorted(values)
+    number = math.ceil(rung.keep * len(places))
+    if number >= len(places):
+        return set(places)
+    scores = problem.scores([values[place] for place in places])
+    kept: list[int] = []
+    for front in NonDominatedSorting().do(scores):
+        front = np.sort(front)
+        left = number - len(kept)
+        if len(front) > left:
+            crowding = calc_crowding_distance(scores[front])
+            front = front[np.argsort(-crowding, kind='stable')][:left]
+        kept += front.tolist()
+        if len(kept) == number:
+            break
+    return {places[i] for i in kept}
+
+
+Found = dict[str, Any]  # what a record says of an evaluation
+Looks = dict[int, list[dict[str, float]]]  # place -> metrics of each rung
+
+
+def stop_early(
+    problem: Problem,
+    rungs: Sequence[Rung],
+    costs: Sequence[Mapping[str, float]],
+    ready: dict[int, Found],
+    looks: Looks,
+    measure: Callable[[int, float, list[int]], None],
+) -> None:
+    """Measure a generation's candidates on shares of the images, and stop those that are behind.
+
+    Args:
+        costs: of all candidates of the generation.
+        ready: place -> result of those that are done; gets those that stop.
+        looks: what is known of looks; of one that is ready without looks nothing is asked.
+        measure: called with the number of a rung, its share, and places; it appends to ``looks``,
+            or writes the failure to ``ready``.
+    """
+    alive = {place for place in range(len(costs)) if place not in ready or place in looks}
+    for number, rung in enumerate(rungs):
+        asked = [p for p in sorted(alive - set(ready)) if len(looks.get(p, ())) == number]
+        if asked:
+            measure(number, rung.share, asked)
+        alive = {place for place in alive if len(looks.get(place, ())) > number}
+        values = {place: {**costs[place], **looks[place][number]} for place in alive}
+        behind = alive - best_places(problem, rung, values) if alive else set()
+        for place in behind - set(ready):
+            said = f'behind the others after {rung.share:.0%} of the images'
+            ready[place] = dict(metrics={}, looks=looks[place], stopped=said)
+        alive -= behind
+
+
+def agreement_words(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Word how many candidates stopped early, and how far each look ordered the others as the whole
+    does: Kendall's tau of each metric that is an objective.
+    """
+    from scipy.stats import kendalltau
+
+    whole = [r for r in records if r.get('looks') and r['metrics']]
+    stopped = sum('stopped' in record for record in records)
+    if not stopped:
+        return []
+    words = f'{stopped} of {len(records)} candidates stopped early'
+    taus = []
+    for number in range(len(whole[0]['looks']) if len(whole) > 1 else 0):
+        for name in problem.needed_metrics:
+            pairs = [(r['looks'][number][name], r['metrics'][name]) for r in whole]
+            taus.append(f'{name} {kendalltau(*zip(*pairs)).statistic:.2f}')
+    if taus:
+        words += f'; order of the others, look against whole, Kendall tau: {", ".join(taus)}'
+    return [words]
