@@ -23,6 +23,8 @@ from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.nn import batch_norms
 from nasvit_mm.runtime import evaluate_metrics
 from nasvit_mm.search import Choice, SupernetEvaluator, export_choice, read_search
+from nasvit_mm.search.evaluators import supernet
+from nasvit_mm.supernet import calibrated
 from tests.commands import ROOT
 from tests.families import randomised
 from tests.test_tools.supernets import config, pictures
@@ -70,6 +72,35 @@ def test_the_state_of_the_process_does_not_matter(files):
         found.append(statistics(each.subnet(arch)))
     for other in found[1:]:
         assert all(map(torch.equal, found[0], other))
+
+
+@pytest.mark.parametrize('cache', [True, False])
+def test_a_look_takes_a_share_of_the_images(files, cache, monkeypatch):
+    """Taken evenly, always the same ones, and calibrated as for all."""
+    each = evaluator(files, cache=cache, dataloader=dict(batch_size=1))
+    arch, seen = each.space.smallest, []
+    monkeypatch.setattr(
+        Evaluator,
+        'process',
+        lambda self, data_samples, data_batch: seen.extend(s.img_path for s in data_samples),
+    )
+    monkeypatch.setattr(supernet, 'evaluate_metrics', lambda judge, images: dict(mIoU=images))
+    whole, half = each(arch)['mIoU'], each.look(arch, 0.5)['mIoU']
+    assert (whole, half) == (6, 3)
+    assert seen[6:] == seen[1:6:2]
+
+
+def test_the_calibration_of_a_look_serves_the_whole(files, monkeypatch):
+    each, arch, calls = evaluator(files), get_space(SPACE).smallest, []
+    known = each(arch), statistics(each.subnet(arch))
+    monkeypatch.setattr(
+        supernet, 'calibrated', lambda *given: calls.append(given) or calibrated(*given)
+    )
+    again = evaluator(files)
+    again.look(arch, 0.5)
+    assert again(arch) == known[0]
+    assert all(map(torch.equal, statistics(again.subnet(arch)), known[1]))
+    assert sum(given[2] is not None for given in calls) == 1
 
 
 def test_what_its_images_hold_is_looked_at(files, tmp_path):

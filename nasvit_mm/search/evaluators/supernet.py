@@ -25,6 +25,7 @@ from nasvit_mm.data import check_data, seed_everything
 from nasvit_mm.dense import inner_model, look_at_data
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.files import sha256
+from nasvit_mm.nn import batch_norms
 from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.runtime import check_overrides, evaluate_metrics
 from nasvit_mm.search.evaluators.base import SubnetEvaluator
@@ -38,6 +39,7 @@ from nasvit_mm.supernet import (
     read_supernet_config,
 )
 
+REMEMBERED = 1024  # subnets whose batch norms are kept after a look, some 100 kB each
 CHANGES = ('dataloader', 'calibration_dataloader', 'cfg_options')  # options that change the config
 
 
@@ -108,6 +110,7 @@ class SupernetEvaluator(SubnetEvaluator):
         self.cfg, self.cache = cfg, cache
         self._batches: dict[str, list[Any]] = {}
         self._loaders: dict[str, tuple[DataLoader, list[list[int]]]] = {}
+        self._looked_at: dict[tuple[Arch, int], list[dict[str, torch.Tensor]]] = {}
         self.calibration_batches = 0  # of the last subnet: at most num_calibration
 
     @classmethod
@@ -207,8 +210,25 @@ class SupernetEvaluator(SubnetEvaluator):
         return self.look(arch, 1.0)
 
     def look(self, arch: Arch, share: float) -> dict[str, float]:
-        """See the base; the images are batches taken evenly from all."""
-        return over_phases({p: self.measure(self.subnet(arch, p), share) for p in self.phases})
+        """See the base; the images are batches taken evenly from all.
+
+        The statistics of batch norms are kept for the look at more images that may follow.
+        """
+        found = {}
+        for phase in self.phases:
+            model = self.subnet(arch, phase)
+            if share < 1:
+                self._remember(arch, phase, model)
+            found[phase] = self.measure(model, share)
+        return over_phases(found)
+
+    def _remember(self, arch: Arch, phase: int, model: nn.Module) -> None:
+        while len(self._looked_at) >= REMEMBERED:
+            del self._looked_at[next(iter(self._looked_at))]
+        self._looked_at[arch, phase] = [
+            {name: value.clone() for name, value in norm.named_buffers()}
+            for norm in batch_norms(model)
+        ]
 
     def subnet(self, arch: Arch, phase: int | None = None) -> nn.Module:
         """Return the task model of one architecture, recalibrated; always the same.
@@ -217,6 +237,11 @@ class SupernetEvaluator(SubnetEvaluator):
             phase: None: the first of those that are judged.
         """
         phase = self.phases[0] if phase is None else phase
+        if known := self._looked_at.get((arch, phase)):
+            model = calibrated(self.model, arch, None, phase)
+            for norm, state in zip(batch_norms(model), known, strict=True):
+                norm.load_state_dict(state, strict=False)
+            return model
         batches = None
         if self.num_calibration:
             batches = list(self._load('train_dataloader', self.num_calibration))
