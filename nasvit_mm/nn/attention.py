@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 CHUNK_ELEMENTS = 1 << 25
 # With gradients a chunk is computed twice, so it takes more: 64 images at 288 are not chunked, two
 # at 512 x 1024 in global attention are.
-TRAINED_ELEMENTS = 108_000_000
+TRAINED_ELEMENTS = 1 << 26
 ALIGNED = 8  # channels of a head that the fused kernels of a GPU read at once, in half precision
 
 
@@ -93,9 +93,9 @@ def attend_by_rows(
         elements: elements of the score matrix per query (N * heads * keys).
     """
     trained = torch.is_grad_enabled()
-    # Exported the number of chunks would be that of one batch size; compiled, torch recomputes.
+    # Exported the number of chunks would be that of one batch size; a compiler saves by itself.
     whole = is_exporting() or (trained and torch.compiler.is_compiling())
-    if whole or tokens * elements <= (TRAINED_ELEMENTS if trained else CHUNK_ELEMENTS):
+    if whole or tokens * elements < (TRAINED_ELEMENTS if trained else CHUNK_ELEMENTS):
         return rows(slice(None))
     chunk = max(1, CHUNK_ELEMENTS // elements)
     parts = [slice(i, i + chunk) for i in range(0, tokens, chunk)]
