@@ -406,7 +406,7 @@ def compiled(bench: Bench) -> Rows:
     yield 'eager', bench.milliseconds(dict(ms=step))
     for done in range(0, 1 if bench.small else len(blocks), 4):
         for block in blocks[done : done + (1 if bench.small else 4)]:
-            block.compile(dynamic=True, backend='eager' if bench.small else 'inductor')
+            block.compile(dynamic=False, backend='eager' if bench.small else 'inductor')
         start = time.perf_counter()
         step(), step()
         first = round(time.perf_counter() - start, 1)

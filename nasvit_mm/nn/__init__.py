@@ -1,6 +1,6 @@
 """Elastic layers: weights at a maximum size, of which spans select the active part."""
 
-from nasvit_mm.nn.attention import attend, attend_by_rows
+from nasvit_mm.nn.attention import attend, attend_by_rows, is_exporting
 from nasvit_mm.nn.bias import RelativePositionBias
 from nasvit_mm.nn.choice import ElasticChoice
 from nasvit_mm.nn.depthwise import depthwise_conv2d
@@ -53,6 +53,7 @@ __all__ = [
     'batch_norms',
     'depthwise_conv2d',
     'frozen_statistics',
+    'is_exporting',
     'init_linear',
     'join_windows',
     'joined',

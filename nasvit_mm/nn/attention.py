@@ -10,9 +10,15 @@ from torch.utils.checkpoint import checkpoint
 
 # Score elements computed at once; this bounds global attention's memory.
 CHUNK_ELEMENTS = 1 << 25
-# With gradients, for which a chunk is computed a second time.
-TRAINED_ELEMENTS = 1 << 27
+# With gradients a chunk is computed twice, so it takes more: 64 images at 288 are not chunked, two
+# at 512 x 1024 in global attention are.
+TRAINED_ELEMENTS = 1 << 26
 ALIGNED = 8  # channels of a head that the fused kernels of a GPU read at once, in half precision
+
+
+def is_exporting() -> bool:
+    """Return whether a graph is exported; before torch 2.7 one that is compiled looks the same."""
+    return getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)()
 
 
 def attend(
@@ -41,7 +47,7 @@ def attend(
         padding = padding.repeat(q.shape[0] // padding.shape[0], 1)[:, None, None]  # (N, 1, 1, K)
     # Of other widths the kernel would fall back on products that hold all scores at once.
     aligned = not (q.shape[-1] % ALIGNED or v.shape[-1] % ALIGNED)
-    if q.device.type == 'cuda' and aligned and not torch.compiler.is_exporting():
+    if q.device.type == 'cuda' and aligned and not is_exporting():
         return attend_fused(q, k, v, bias, padding)
     k = k.transpose(2, 3)  # (N, heads, D, K)
 
@@ -87,9 +93,9 @@ def attend_by_rows(
         elements: elements of the score matrix per query (N * heads * keys).
     """
     trained = torch.is_grad_enabled()
-    # Exported the number of chunks would be that of one batch size; compiled, torch recomputes.
-    whole = torch.compiler.is_exporting() or (trained and torch.compiler.is_compiling())
-    if whole or tokens * elements <= (TRAINED_ELEMENTS if trained else CHUNK_ELEMENTS):
+    # Exported the number of chunks would be that of one batch size; a compiler saves by itself.
+    whole = is_exporting() or (trained and torch.compiler.is_compiling())
+    if whole or tokens * elements < (TRAINED_ELEMENTS if trained else CHUNK_ELEMENTS):
         return rows(slice(None))
     chunk = max(1, CHUNK_ELEMENTS // elements)
     parts = [slice(i, i + chunk) for i in range(0, tokens, chunk)]

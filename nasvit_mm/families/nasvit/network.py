@@ -30,6 +30,7 @@ from nasvit_mm.nn import (
     RelativePositionBias,
     Span,
     attend_by_rows,
+    is_exporting,
     join_windows,
     split_windows,
     take,
@@ -155,7 +156,7 @@ def _talk(
     """
     weight, bias = take(linear.weight, heads, heads), take(linear.bias, heads)
     bias = bias[None, :, None] * spread  # (1 or N, h, 1)
-    if torch.compiler.is_exporting():
+    if is_exporting():
         # Runtimes fuse, and quantise, a 1x1 convolution over the heads; a product with expanded
         # weights they do not.
         return F.conv2d(scores, weight[:, :, None, None]) + bias[..., None]
