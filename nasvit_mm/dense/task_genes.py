@@ -98,13 +98,8 @@ def check_task(model: Mapping[str, Any], space: Space, whole: bool = True) -> No
     Raises:
         UsageError: names the gene, the part and what is possible.
     """
-    kind = kind_of_config(model)
-    if space.has(SCALE) and not kind.any_scale:
-        raise UsageError(
-            f'scale is a gene of segmentors, whose class maps are brought to the size of the '
-            f'labels; {_named(model)} goes by the strides of its maps: leave scale out of '
-            'space.task'
-        )
+    if space.has(SCALE):
+        _check_scale(model, space, whole)
     for key, genes in _elastic(model, space):
         part = model.get(key)
         having = [name for name, form in FORMS.items() if _can(form, genes)]
@@ -127,6 +122,25 @@ def check_task(model: Mapping[str, Any], space: Space, whole: bool = True) -> No
         if width is not None or not space.is_single:
             for each in _listed(width):
                 _check_largest('backbone.out_width', each, TAPS, space, whole)
+
+
+def _check_scale(model: Mapping[str, Any], space: Space, whole: bool) -> None:
+    if not kind_of_config(model).any_scale:
+        raise UsageError(
+            f'scale is a gene of segmentors, whose class maps are brought to the size of the '
+            f'labels; {_named(model)} goes by the strides of its maps: leave scale out of '
+            'space.task'
+        )
+    own, most = model['backbone'].get('input_scale', WHOLE), space.field(SCALE).choices[0][-1]
+    if own != WHOLE:
+        raise UsageError(
+            f'backbone.input_scale = {own}, and scale is a gene in space.task: leave the former out'
+        )
+    if whole and most != WHOLE and not space.is_single:
+        raise UsageError(
+            f"the largest scale of the space's task is {most}, in percent of the task's own size: "
+            f'end the choices of scale with {WHOLE}, or have the pipelines make smaller images'
+        )
 
 
 def _can(form: Form, genes: Sequence[str]) -> bool:

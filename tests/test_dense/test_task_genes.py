@@ -177,6 +177,7 @@ def heads(kind: str) -> dict:
         (dict(), dict(head=[8, 32]), 'set decode_head.channels=32'),
         (dict(), dict(head=[4, 8]), 'end the choices of head with 16'),
         (dict(), dict(taps=[8, 24]), 'set backbone.out_width=24'),
+        (dict(), dict(scale=[50, 75]), 'end the choices of scale with 100'),
         (dict(), dict(outputs=[2, 3]), 'number of maps in decode_head.in_index = 4'),
     ],
 )
