@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
-from mmengine.structures import PixelData
+from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
 from nasvit_mm.family import FAMILIES
+from nasvit_mm.registry import MODELS
 from tests.families import small
 from tests.test_supernet.tasks import raw_batch
 
@@ -75,6 +78,22 @@ ZOO = {
     'maskformer': Entry('mmdet', 'maskformer/maskformer_r50_ms-16xb1-75e_coco.py'),
 }
 
+# One of each kind that the code has a way of its own for: all of these are tried with every family.
+KINDS = [
+    *('fcn', 'knet', 'ocrnet', 'seg mask2former'),
+    *('rtmdet', 'condinst', 'mask_rcnn', 'sparse_rcnn', 'deformable_detr', 'panoptic_fpn'),
+]
+NETWORKS = 'nasvit', 'elasticvit', 'vitas_twins'
+
+
+def with_families(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pair names with families: one of :data:`KINDS` with each, others with these in turn."""
+    turn = itertools.cycle(NETWORKS)
+    return [
+        (name, family) for name in names for family in (NETWORKS if name in KINDS else [next(turn)])
+    ]
+
+
 CHANNELS = re.compile(
     r'(channels?|embed_dims|num_feats|feat_dims|c1_in_channels|num_deconv_filters)$'
 )
@@ -103,6 +122,8 @@ def zoo_model(
     model = cfg.model
     _shrink(model)
     head = model.get('bbox_head', {})
+    if entry.path.startswith('crowddet'):
+        model.roi_head.bbox_head.num_classes = 1  # it knows no more
     if entry.path.startswith(('deformable', 'dino', 'ddq')):
         head['embed_dims'] = 256 // SHARE  # the default is the zoo's width
     model.backbone = dict(
@@ -118,6 +139,14 @@ def zoo_model(
     return model
 
 
+def zoo_network(cfg: ConfigDict) -> nn.Module:
+    """Build a model of the zoo, for one process, with the weights that its layers begin with."""
+    model = revert_sync_batchnorm(MODELS.build(cfg))
+    if hasattr(model, 'level_embed'):  # in which mmdet leaves what was in memory, NaN too
+        nn.init.normal_(model.level_embed)
+    return model
+
+
 def zoo_batch(model: nn.Module, size: tuple[int, int] = (64, 96)) -> Mapping[str, Any]:
     """Two images with what a model of the zoo wants to know of them."""
     data = raw_batch(model, size)
@@ -125,6 +154,8 @@ def zoo_batch(model: nn.Module, size: tuple[int, int] = (64, 96)) -> Mapping[str
     for sample in data['data_samples'] if hasattr(model, 'with_bbox') else ():
         if not masks and 'masks' in sample.gt_instances:
             del sample.gt_instances.masks
+        if type(model).__name__ == 'CrowdDet':  # it wants two boxes of an image, and more
+            sample.gt_instances = InstanceData.cat([sample.gt_instances] * 2)
         semantic = torch.full((1, *size), CLASSES - 1)
         sample.gt_sem_seg = PixelData(sem_seg=semantic)
         sample.set_metainfo(dict(border=[0, size[0], 0, size[1]]))  # of CenterNet's crops

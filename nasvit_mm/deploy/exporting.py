@@ -9,15 +9,19 @@ import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
+from torch.fx.experimental import proxy_tensor
 from torch.onnx import ONNXProgram
 
 from nasvit_mm.errors import debugging, first_line
 
 LARGEST_BATCH = 64  # of a graph whose batch is free
 LARGEST_SIDE = 8192  # of the images of a graph whose size is free, in pixels
+CONSTANT_NUMBERS = 64  # of a tensor that is known while a network is traced: levels' sizes
 LOGGERS = ('torch.onnx', 'onnxscript', 'onnx_ir', 'nncf', 'jax', 'absl')
 
 
@@ -45,6 +49,24 @@ def quiet(progress: bool = False) -> Iterator[None]:
             logger.setLevel(level)
 
 
+def exported_program(
+    network: nn.Module, inputs: tuple[Tensor, ...], dynamic_shapes: Any = None
+) -> ExportedProgram:
+    """Return the program of ``torch.export``, where sizes of maps may go through small tensors.
+
+    Deformable attention of mmdet and mmcv keeps heights and widths as ``torch._shape_as_tensor``,
+    which knows no traced tensor, and loops over them; torch takes the values of constants of one
+    number only.
+
+    Raises:
+        Exception: whatever torch and the network's own code raise.
+    """
+    shapes = patch.object(torch, '_shape_as_tensor', lambda tensor: torch.tensor(tensor.shape))
+    constants = patch.object(proxy_tensor, 'CONSTANT_NUMEL_LIMIT', CONSTANT_NUMBERS)
+    with torch.no_grad(), shapes, constants:
+        return torch.export.export(network, inputs, dynamic_shapes=dynamic_shapes)
+
+
 def onnx_program(
     network: nn.Module, inputs: tuple[Tensor, ...], dynamic_shapes: Any = None, **names: Any
 ) -> ONNXProgram:
@@ -62,8 +84,7 @@ def onnx_program(
     Raises:
         Exception: whatever torch and the network's own code raise.
     """
-    with torch.no_grad():
-        program = torch.export.export(network, inputs, dynamic_shapes=dynamic_shapes)
+    program = exported_program(network, inputs, dynamic_shapes)
     return torch.onnx.export(program, dynamo=True, verbose=False, **names)
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from nasvit_mm.deploy.artefact import MULTIPLE
-from nasvit_mm.deploy.exporting import LARGEST_BATCH, LARGEST_SIDE, quiet, reason
+from nasvit_mm.deploy.exporting import LARGEST_BATCH, LARGEST_SIDE, exported_program, quiet, reason
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.runtimes import LiteRt, OpenVino, Session, without_telemetry
 from nasvit_mm.deploy.score import Score
@@ -40,8 +40,8 @@ def exported(graph: Graph, batch: int | None) -> ExportedProgram:
         sides = (torch.export.Dim(name, min=2, max=most) * MULTIPLE for name in ('rows', 'columns'))
         free |= dict(zip((1, 2), sides))
     try:
-        with quiet(progress=True), torch.no_grad():
-            return torch.export.export(graph, (images,), dynamic_shapes=(free,) if free else None)
+        with quiet(progress=True):
+            return exported_program(graph, (images,), (free,) if free else None)
     except UsageError:
         raise
     except Exception as error:  # torch.export raises what the model's code does, and more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from mmengine.model import BaseModel, revert_sync_batchnorm
+from mmengine.model import BaseModel
 
 from nasvit_mm.dense import build_model
 from nasvit_mm.deploy.boxes import check_held
@@ -12,11 +12,10 @@ from nasvit_mm.deploy.formats import exported
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.pasting import pasted
 from nasvit_mm.errors import UsageError
-from nasvit_mm.registry import MODELS
 from tests.families import randomised
 from tests.test_dense.test_zoo import HEADS
 from tests.test_deploy.models import SIZE, convolutions, images, model, samples
-from tests.zoo import ZOO, zoo_model
+from tests.zoo import ZOO, zoo_model, zoo_network
 
 
 @torch.no_grad()
@@ -98,9 +97,7 @@ def head_of_zoo(name: str):
     torch.manual_seed(0)
     cfg = zoo_model(ZOO.get(name) or HEADS[name], 'nasvit', LARGER)
     cfg.backbone.arch = 'smallest'
-    if name == 'crowddet':
-        cfg.roi_head.bbox_head.num_classes = 1  # it knows no more
-    built = revert_sync_batchnorm(MODELS.build(cfg)).eval()
+    built = zoo_network(cfg).eval()
     for key, weight in built.named_parameters():
         if weight.ndim > 1 and 'backbone' not in key:
             weight.data += 0.25 * torch.randn(weight.shape) * weight[0].numel() ** -0.5

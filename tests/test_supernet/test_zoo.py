@@ -11,17 +11,10 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import Supernet, calibrated
 from nasvit_mm.supernet.batch import copied
-from tests.zoo import ZOO, zoo_batch, zoo_model
+from tests.zoo import KINDS, NETWORKS, ZOO, with_families, zoo_batch, zoo_model
 
-FAMILIES = 'nasvit', 'elasticvit', 'vitas_twins'
-# CI: what failed once, one of each, families in turn.
-FEW = [
-    (name, FAMILIES[i % 3])
-    for i, name in enumerate(
-        ['knet', 'condinst', 'rtmdet-ins', 'mask_rcnn', 'sparse_rcnn', 'seg mask2former']
-    )
-]
-REST = [(name, space) for name in ZOO for space in FAMILIES if (name, space) not in FEW]
+FEW = with_families([*KINDS, 'rtmdet-ins'])
+REST = [(name, space) for name in ZOO for space in NETWORKS if (name, space) not in FEW]
 REFUSED = {
     'autoassign': 'AutoAssign with AutoAssignHead',
     'free_anchor': 'RetinaNet with FreeAnchorRetinaHead',
