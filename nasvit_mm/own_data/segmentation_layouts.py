@@ -168,6 +168,10 @@ def two_folders(root: Path) -> Found | None:
         found.splits[split] = pair(images, masks, found.notes)
     words = [f'{i.relative_to(root)}/ and {m.relative_to(root)}/' for _, i, m in pairs]
     found.saw = '; '.join(words)
+    for images in {i.parent for split, i, _ in pairs if split}:
+        for split, folder in by_split(images):
+            if split not in found.splits and images_below(folder):
+                found.notes.append(f'{folder} has no masks and is left out')
     _apply_lists(root, found)
     found.classes, found.colours = own_names(root)
     return found

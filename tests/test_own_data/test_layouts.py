@@ -83,6 +83,14 @@ def test_masks_and_images_that_are_left_over_are_counted(tmp_path: Path) -> None
     assert '1 of 5 images' in notes and '000.jpg' in notes and '1 masks' in notes
 
 
+def test_a_split_without_masks_is_said_to_be_left_out(tmp_path: Path) -> None:
+    for split in ('train', 'test'):
+        save(tmp_path / f'images/{split}/0.jpg', scene(0)[0])
+    save(tmp_path / 'masks/train/0.png', scene(0)[1])
+    (note,) = find_layout(tmp_path, 'seg').notes
+    assert note.endswith('images/test has no masks and is left out')
+
+
 def test_folders_of_two_data_sets(tmp_path: Path) -> None:
     data = drawn.folders(tmp_path)
     for path in (data / 'masks').iterdir():

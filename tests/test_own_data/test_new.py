@@ -50,6 +50,16 @@ def test_a_task(tmp_path: Path, task: str) -> None:
     assert Config.fromfile(made.folder / 'deploy.py').evaluator.type == 'ArtefactEvaluator'
 
 
+def test_a_mistake_that_the_checks_find_names_the_users_file(tmp_path: Path) -> None:
+    """An image that lies on its side, with a mask that does not."""
+    data, exif = drawn.folders(tmp_path / 'data'), Image.Exif()
+    exif[0x0112] = 6
+    drawn.save(data / 'images/001.jpg', scene(1)[0], exif=exif.tobytes())
+    with pytest.raises(UsageError, match='EXIF orientation') as error:
+        new_task(data, 'seg', tmp_path / 'task', say=quiet)
+    assert str(data / 'images/001.jpg') in str(error.value) and '.part' not in str(error.value)
+
+
 @pytest.mark.usefixtures('unchecked')
 def test_names_that_could_break_a_config(tmp_path: Path) -> None:
     """Of classes and folders: quotes, and what stands for a value in a template or in mmengine."""
