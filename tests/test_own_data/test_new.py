@@ -47,7 +47,9 @@ def test_a_task(tmp_path: Path, task: str) -> None:
     search = Config.fromfile(made.folder / 'search.py')
     plan = read_search(search, search.filename)
     assert plan.problem.objectives[1].metric == 'macs'
-    assert Config.fromfile(made.folder / 'deploy.py').evaluator.type == 'ArtefactEvaluator'
+    deploy = Config.fromfile(made.folder / 'deploy.py')
+    (spec,) = read_search(deploy, deploy.filename).evaluators
+    assert spec.type == 'ArtefactEvaluator' and spec.options['runtime'] == 'openvino'
 
 
 def test_a_mistake_that_the_checks_find_names_the_users_file(tmp_path: Path) -> None:
