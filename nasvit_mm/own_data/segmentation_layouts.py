@@ -82,7 +82,7 @@ def pascal_voc(root: Path) -> Found | None:
     if not (images.is_dir() and masks.is_dir()):
         return None
     notes: list[str] = []
-    items = {item.name: item for item in pair(images, masks, [])}
+    items = {item.name: item for item in pair(images, masks, notes, some=True)}
     splits = listed(root / 'ImageSets' / 'Segmentation', items, notes)
     lists = f' and ImageSets/Segmentation/{{{",".join(splits)}}}.txt' if splits else ''
     classes, colours = own_names(root)

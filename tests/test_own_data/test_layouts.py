@@ -114,6 +114,14 @@ def test_options_that_do_not_go_together(tmp_path: Path, options: dict, message:
         find_layout(data, 'seg', **options)
 
 
+def test_pascal_voc_has_masks_of_a_part_of_its_images(tmp_path: Path) -> None:
+    data = drawn.voc(tmp_path)
+    for i in range(100, 120):
+        save(data / f'JPEGImages/{i}.jpg', scene(i)[0])
+    found = find_layout(data, 'seg')
+    assert found.number == 6 and '20 of 26 images' in found.notes[0]
+
+
 def test_an_image_in_two_lists(tmp_path: Path) -> None:
     data = drawn.voc(tmp_path)
     write(data / 'ImageSets/Segmentation/val.txt', '003\n004\n')
