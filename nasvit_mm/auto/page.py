@@ -84,12 +84,14 @@ def write_page(
 def _next(work: Path, journey: Journey, artefact: Artefact, metric: str) -> list[str]:
     """Return commands with what they are for, in comments."""
     search, exported = journey.search, journey.exported
+    # Of a classifier nasvit-mm export, which hands a backbone to a dense task, has nothing to do.
+    other = f'nasvit-mm export {search} --work-dir {work / "search"} --candidate N --out other'
     return [
         '# what it sees in an image, in Python',
         f"from nasvit_mm import Predictor; print(Predictor('{artefact.folder}')('image.jpg'))",
         '',
         '# another candidate of the front, or another budget, without training a supernet again',
-        f'nasvit-mm export {search} --work-dir {work / "search"} --candidate N --out other',
+        *([] if journey.export else [other]),
         f'nasvit-mm search {search} --from {work / "search"} --high macs=1e9',
         '',
         '# as int8, with at most a point of the metric less',

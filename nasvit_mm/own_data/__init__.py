@@ -1,10 +1,10 @@
 """A user's own data: the layout they lie in, splits, a sheet of images, a task's configs."""
 
-from nasvit_mm.own_data.choices import Choices, choose, in_time
+from nasvit_mm.own_data.choices import Choices, in_time
 from nasvit_mm.own_data.configs import METRICS, SHORT
 from nasvit_mm.own_data.detect import TASKS, find_layout
 from nasvit_mm.own_data.lay_out import lay_out_boxes
-from nasvit_mm.own_data.make import NewTask, new_task, write_configs
+from nasvit_mm.own_data.make import new_task, write_configs
 from nasvit_mm.own_data.names import Colour, made_up
 from nasvit_mm.own_data.sheet import contact_sheet, mixed, with_boxes
 from nasvit_mm.own_data.tables import described
@@ -13,10 +13,8 @@ __all__ = [
     'Choices',
     'Colour',
     'METRICS',
-    'NewTask',
     'SHORT',
     'TASKS',
-    'choose',
     'contact_sheet',
     'described',
     'find_layout',

@@ -65,6 +65,7 @@ class _Seen(NamedTuple):
     looked: int
     coloured: bool
     palette: Mapping[int, Colour] = {}
+    spread: bool = False  # numbers that stand in several channels
 
 
 def read_masks(
@@ -88,7 +89,10 @@ def read_masks(
     if seen.coloured:  # a rare colour must be in the table, too
         seen = seen if seen.looked == len(items) else _look(items)
         return _of_colours(seen, names, colours)
-    return _of_numbers(seen, names, colours)
+    reading = _of_numbers(seen, names, colours)
+    if reading.table is None and seen.spread:  # a label map has one channel
+        reading.table = _rows(seen, {v: v for v in sorted(seen.values)}, reading.classes)
+    return reading
 
 
 def _fixed(
@@ -132,7 +136,8 @@ def _look(items: Sequence[Item]) -> _Seen:
     if coloured and any(isinstance(v, int) for v in counts):
         raise DataError('some masks hold colours and others numbers: write all of them in one form')
     if coloured and all(r == g == b for r, g, b in counts):
-        return _Seen(Counter({v[0]: n for v, n in counts.items()}), len(items), False)
+        greys = Counter({v[0]: n for v, n in counts.items()})
+        return _Seen(greys, len(items), False, spread=True)
     return _Seen(counts, len(items), coloured, palettes)
 
 

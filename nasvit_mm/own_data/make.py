@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 from nasvit_mm.building import read_file
 from nasvit_mm.dense import look_at_data
-from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.errors import DataError, UsageError, shown_path
 from nasvit_mm.files import replacing_folder
 from nasvit_mm.own_data.choices import Choices, choose
 from nasvit_mm.own_data.configs import FILES, Places, config_texts
@@ -89,7 +90,10 @@ def new_task(
         for line in (*([reading.words] if reading else []), *laid.saw):
             say(line)
         save_sheet(laid, draft / SHEET)
-        check(draft, draft)
+        try:
+            check(draft, draft)
+        except DataError as error:
+            raise DataError(_of_the_user(str(error), draft / 'data')) from error
         _write(draft, laid, choices, places, title)
         about = dict(task=task, data=str(Path(root).expanduser().absolute()), title=title)
         (draft / ABOUT).write_text(json.dumps(about, indent=1) + '\n', encoding='utf-8')
@@ -127,6 +131,14 @@ def write_configs(made: NewTask, choices: Choices, work: Path) -> None:
 def _write(folder: Path, laid: LaidOut, choices: Choices, places: Places, title: str) -> None:
     for name, text in config_texts(laid, choices, places, title).items():
         (folder / name).write_text(text, encoding='utf-8')
+
+
+def _of_the_user(text: str, data: Path) -> str:
+    """Return a message with the user's files instead of the links to them, which will be gone."""
+    for path in data.rglob('*'):
+        if path.is_symlink():
+            text = text.replace(str(path), os.path.realpath(path))
+    return text.replace(f'{data}{os.sep}', '')
 
 
 def check(folder: Path, kept: Path) -> None:

@@ -12,7 +12,7 @@ from nasvit_mm.own_data.found import Item, flat, images_below, shown_names
 MOST_LEFT = 0.5  # of the images, without a mask: then the folders are not of one data set
 
 
-def pair(images: Path, masks: Path, notes: list[str]) -> list[Item]:
+def pair(images: Path, masks: Path, notes: list[str], some: bool = False) -> list[Item]:
     """Return the images of a folder with the masks of another one (which may be the same).
 
     Names are compared without suffix; where they are not equal, the word after the last underscore
@@ -21,6 +21,7 @@ def pair(images: Path, masks: Path, notes: list[str]) -> list[Item]:
 
     Args:
         notes: takes a line on images and masks that are left over.
+        some: whether masks may be of a part of the images by intent.
 
     Raises:
         DataError: there are no images or masks, or hardly one belongs to another.
@@ -45,7 +46,7 @@ def pair(images: Path, masks: Path, notes: list[str]) -> list[Item]:
             without.append(name)
         else:
             out.append(Item(images / name, masks / mask, flat(name)))
-    if len(without) > MOST_LEFT * len(of_images):
+    if not out or (not some and len(without) > MOST_LEFT * len(of_images)):
         raise DataError(
             f'{len(without)} of {len(of_images)} images in {shown_path(images)} have no mask of '
             f'their name in {shown_path(masks)}, the first: {without[0]} (masks there: '

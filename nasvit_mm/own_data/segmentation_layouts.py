@@ -82,7 +82,7 @@ def pascal_voc(root: Path) -> Found | None:
     if not (images.is_dir() and masks.is_dir()):
         return None
     notes: list[str] = []
-    items = {item.name: item for item in pair(images, masks, [])}
+    items = {item.name: item for item in pair(images, masks, notes, some=True)}
     splits = listed(root / 'ImageSets' / 'Segmentation', items, notes)
     lists = f' and ImageSets/Segmentation/{{{",".join(splits)}}}.txt' if splits else ''
     classes, colours = own_names(root)
@@ -168,6 +168,10 @@ def two_folders(root: Path) -> Found | None:
         found.splits[split] = pair(images, masks, found.notes)
     words = [f'{i.relative_to(root)}/ and {m.relative_to(root)}/' for _, i, m in pairs]
     found.saw = '; '.join(words)
+    for images in {i.parent for split, i, _ in pairs if split}:
+        for split, folder in by_split(images):
+            if split not in found.splits and images_below(folder):
+                found.notes.append(f'{folder} has no masks and is left out')
     _apply_lists(root, found)
     found.classes, found.colours = own_names(root)
     return found

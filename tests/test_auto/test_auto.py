@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from nasvit_mm.auto import Wish, run, run_auto
 from nasvit_mm.auto.measure import StepTime
+from nasvit_mm.cli import COMMANDS
 from nasvit_mm.cli.auto import macs, main, milliseconds
 from nasvit_mm.errors import UsageError
 from nasvit_mm.own_data import Choices, in_time
@@ -115,6 +119,38 @@ def test_a_budget_that_no_network_meets(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UsageError, match='macs at most 1e.06: the space reaches from 1.9'):
         run_auto(asked, tmp_path / 'work', say=str)
     assert not (tmp_path / 'work/supernet').exists()
+
+
+@pytest.mark.parametrize('high', [{'macs': 1e9}, {'latency': 20.0}], ids=['macs', 'latency'])
+def test_the_commands_are_ones_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, high: dict
+) -> None:
+    """In their order, with flags that each takes; the configs ask for the budget."""
+    ran = []
+
+    def call(command: tuple[str, ...], folder: Path) -> None:
+        parser = argparse.ArgumentParser()
+        import_module(COMMANDS[command[0]][0]).add_arguments(parser)
+        args = parser.parse_args(command[1:])
+        ran.append(command[0])
+        config = args.config[0] if isinstance(args.config, list) else args.config
+        if config.endswith('export/config.py') and command[0] == 'train':
+            drawn.write(tmp_path / 'work/export/train/best_mIoU_iter_20.pth', '')
+
+    monkeypatch.setattr('nasvit_mm.own_data.make.check', lambda *_: None)
+    monkeypatch.setattr(run, 'measure_step', lambda _: StepTime(1.0, 0.1))
+    monkeypatch.setattr(run, 'read_search', lambda *_: None)
+    monkeypatch.setattr(run, 'write_page', lambda *_: None)
+    monkeypatch.setattr('nasvit_mm.auto.chain.call', call)
+    asked = wish(drawn.folders(tmp_path / 'data'), high=high, runtime='onnx')
+    run_auto(asked, tmp_path / 'work', say=str)
+    table = ['benchmark'] * ('latency' in high)
+    assert ran == [*table, 'train', 'search', 'export', 'train', 'deploy', 'test', 'benchmark']
+    search = Config.fromfile(tmp_path / 'work/task/search.py')
+    ((cost, most),) = high.items()
+    assert search.constraints == [dict(metric=cost, high=most)]
+    assert search.objectives[1].metric == cost
+    assert search.get('latency') == (str(tmp_path / 'work/latency.json') if table else None)
 
 
 @pytest.mark.slow

@@ -96,6 +96,14 @@ def test_palettes_that_differ_are_read_by_colour(tmp_path: Path) -> None:
         assert np.array_equal(convert(item.label, reading), scene(i)[1])
 
 
+@pytest.mark.parametrize('mode', ['RGB', 'RGBA', 'LA'])
+def test_numbers_in_several_channels(tmp_path: Path, mode: str) -> None:
+    data = drawn.folders(tmp_path)
+    for path in (data / 'masks').iterdir():
+        Image.open(path).convert(mode).save(path)
+    assert np.array_equal(converted(data, ','.join(NAMES)), scene(0)[1])
+
+
 def test_300_classes(tmp_path: Path) -> None:
     data = drawn.folders(tmp_path, np.array([0, 259, 270], np.uint16))
     names = ','.join(f'c{i}' for i in range(271))

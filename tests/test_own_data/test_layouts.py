@@ -83,6 +83,14 @@ def test_masks_and_images_that_are_left_over_are_counted(tmp_path: Path) -> None
     assert '1 of 5 images' in notes and '000.jpg' in notes and '1 masks' in notes
 
 
+def test_a_split_without_masks_is_said_to_be_left_out(tmp_path: Path) -> None:
+    for split in ('train', 'test'):
+        save(tmp_path / f'images/{split}/0.jpg', scene(0)[0])
+    save(tmp_path / 'masks/train/0.png', scene(0)[1])
+    (note,) = find_layout(tmp_path, 'seg').notes
+    assert note.endswith('images/test has no masks and is left out')
+
+
 def test_folders_of_two_data_sets(tmp_path: Path) -> None:
     data = drawn.folders(tmp_path)
     for path in (data / 'masks').iterdir():
@@ -104,6 +112,14 @@ def test_options_that_do_not_go_together(tmp_path: Path, options: dict, message:
     data = drawn.coco(drawn.folders(tmp_path))
     with pytest.raises(UsageError, match=message):
         find_layout(data, 'seg', **options)
+
+
+def test_pascal_voc_has_masks_of_a_part_of_its_images(tmp_path: Path) -> None:
+    data = drawn.voc(tmp_path)
+    for i in range(100, 120):
+        save(data / f'JPEGImages/{i}.jpg', scene(i)[0])
+    found = find_layout(data, 'seg')
+    assert found.number == 6 and '20 of 26 images' in found.notes[0]
 
 
 def test_an_image_in_two_lists(tmp_path: Path) -> None:

@@ -47,7 +47,19 @@ def test_a_task(tmp_path: Path, task: str) -> None:
     search = Config.fromfile(made.folder / 'search.py')
     plan = read_search(search, search.filename)
     assert plan.problem.objectives[1].metric == 'macs'
-    assert Config.fromfile(made.folder / 'deploy.py').evaluator.type == 'ArtefactEvaluator'
+    deploy = Config.fromfile(made.folder / 'deploy.py')
+    (spec,) = read_search(deploy, deploy.filename).evaluators
+    assert spec.type == 'ArtefactEvaluator' and spec.options['runtime'] == 'openvino'
+
+
+def test_a_mistake_that_the_checks_find_names_the_users_file(tmp_path: Path) -> None:
+    """An image that lies on its side, with a mask that does not."""
+    data, exif = drawn.folders(tmp_path / 'data'), Image.Exif()
+    exif[0x0112] = 6
+    drawn.save(data / 'images/001.jpg', scene(1)[0], exif=exif.tobytes())
+    with pytest.raises(UsageError, match='EXIF orientation') as error:
+        new_task(data, 'seg', tmp_path / 'task', say=quiet)
+    assert str(data / 'images/001.jpg') in str(error.value) and '.part' not in str(error.value)
 
 
 @pytest.mark.usefixtures('unchecked')
