@@ -8,10 +8,13 @@ from functools import partial
 from unittest.mock import patch
 
 import torch
+from mmcv.ops.point_sample import generate_grid, point_sample, rel_roi_point_to_rel_img_point
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from nasvit_mm.errors import UsageError
+
+FINE = '_get_fine_grained_point_feats'  # of PointRend's head
 
 
 @contextmanager
@@ -26,6 +29,8 @@ def regions_replaced(model: nn.Module) -> Iterator[None]:
     """
     with ExitStack() as stack:
         for module in model.modules():
+            if hasattr(module, FINE):
+                stack.enter_context(patch.object(module, FINE, partial(_fine_features, module)))
             for layer in getattr(module, 'roi_layers', ()):
                 kind = type(layer).__name__
                 if kind not in ('RoIAlign', 'SimpleRoIAlign') or (
@@ -36,8 +41,8 @@ def regions_replaced(model: nn.Module) -> Iterator[None]:
                         f"{kind}: set its roi_layer to dict(type='RoIAlign', output_size=7, "
                         'sampling_ratio=0)'
                     )
-                if kind == 'RoIAlign':
-                    stack.enter_context(patch.object(layer, 'forward', partial(_aligned, layer)))
+                cut = _aligned if kind == 'RoIAlign' else _sampled
+                stack.enter_context(patch.object(layer, 'forward', partial(cut, layer)))
             if any(base.__name__ == 'SingleRoIExtractor' for base in type(module).__mro__):
                 stack.enter_context(patch.object(module, 'forward', partial(_extracted, module)))
         yield
@@ -48,6 +53,42 @@ def _aligned(layer: nn.Module, maps: Tensor, regions: Tensor) -> Tensor:
     return roi_align(
         maps, regions, layer.output_size, layer.spatial_scale, layer.sampling_ratio, layer.aligned
     )
+
+
+def _sampled(layer: nn.Module, maps: Tensor, regions: Tensor) -> Tensor:
+    """Stand for mmcv's ``SimpleRoIAlign.forward``."""
+    points = generate_grid(len(regions), layer.output_size, device=regions.device)
+    found = _at_points(maps, regions, points, layer.spatial_scale, not layer.aligned)
+    return found.reshape(len(regions), maps.shape[1], *layer.output_size)
+
+
+def _fine_features(
+    head: nn.Module, x: Sequence[Tensor], rois: Tensor, rel_roi_points: Tensor
+) -> Tensor:
+    """Stand for ``_get_fine_grained_point_feats`` of PointRend's head, (N * R, C, points)."""
+    extractor = head.mask_roi_extractor
+    strides = extractor.featmap_strides[: extractor.num_inputs]
+    found = [_at_points(maps, rois, rel_roi_points, 1 / stride) for maps, stride in zip(x, strides)]
+    return torch.cat(found, 1)
+
+
+def _at_points(
+    maps: Tensor, regions: Tensor, points: Tensor, scale: float, align_corners: bool = False
+) -> Tensor:
+    """Return what is in maps (N, C, H, W) at points of regions, (N * R, C, points).
+
+    mmdet asks of every image whether it has regions; a graph cannot.
+
+    Args:
+        regions: as many of each image, image by image, (N * R, 5).
+        points: inside each region, from 0 to 1, (N * R, points, 2).
+        scale: of the maps.
+    """
+    there = rel_roi_point_to_rel_img_point(regions, points, maps.shape[2:], scale)
+    there = there.reshape(len(maps), -1, 2)  # (N, R * points, 2)
+    found = point_sample(maps, there, align_corners=align_corners)  # (N, C, R * points)
+    found = found.unflatten(2, (-1, points.shape[1]))  # (N, C, R, points)
+    return found.transpose(1, 2).flatten(0, 1)
 
 
 def _extracted(
