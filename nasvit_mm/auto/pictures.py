@@ -36,7 +36,7 @@ def draw_predictions(cfg: Config, artefact: Path, number: int = 4) -> Image.Imag
     for info in _chosen(dataset, number):
         with Image.open(info['img_path']) as opened:
             image = ImageOps.exif_transpose(opened).convert('RGB')
-        draw = _maps if 'seg_map_path' in info else _boxes if 'instances' in info else _classes
+        draw = _maps if info.get('seg_map_path') else _boxes if 'instances' in info else _classes
         label, prediction, seen = draw(image, info, predictor(image), classes, colours)
         present |= seen
         titled = {Path(info['img_path']).name: image, 'label': label, 'prediction': prediction}
