@@ -88,10 +88,13 @@ def _boxes(
 ) -> tuple[Image.Image, Image.Image, set[int]]:
     there = [(one['bbox_label'], one['bbox']) for one in info['instances']]
     sure = [(int(i), box) for i, box, s in zip(found.labels, found.boxes, found.scores) if s > SURE]
-    table, out = dict(zip(classes, colours)), []
+    scale, table, out = WIDE / image.width, dict(zip(classes, colours)), []
     for several in (there, sure):
-        named = [(classes[i], (x1, y1, x2 - x1, y2 - y1)) for i, (x1, y1, x2, y2) in several]
-        out.append(with_boxes(image.copy(), named, table))
+        named = [
+            (classes[i], [scale * v for v in (x1, y1, x2 - x1, y2 - y1)])
+            for i, (x1, y1, x2, y2) in several
+        ]
+        out.append(with_boxes(_fitted(image), named, table))
     return *out, {i for i, _ in (*there, *sure)}
 
 
