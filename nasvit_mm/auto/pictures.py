@@ -36,7 +36,7 @@ def draw_predictions(cfg: Config, artefact: Path, number: int = 4) -> Image.Imag
     for info in _chosen(dataset, number):
         with Image.open(info['img_path']) as opened:
             image = ImageOps.exif_transpose(opened).convert('RGB')
-        draw = _maps if 'seg_map_path' in info else _boxes if 'instances' in info else _classes
+        draw = _maps if info.get('seg_map_path') else _boxes if 'instances' in info else _classes
         label, prediction, seen = draw(image, info, predictor(image), classes, colours)
         present |= seen
         titled = {Path(info['img_path']).name: image, 'label': label, 'prediction': prediction}
@@ -88,10 +88,13 @@ def _boxes(
 ) -> tuple[Image.Image, Image.Image, set[int]]:
     there = [(one['bbox_label'], one['bbox']) for one in info['instances']]
     sure = [(int(i), box) for i, box, s in zip(found.labels, found.boxes, found.scores) if s > SURE]
-    table, out = dict(zip(classes, colours)), []
+    scale, table, out = WIDE / image.width, dict(zip(classes, colours)), []
     for several in (there, sure):
-        named = [(classes[i], (x1, y1, x2 - x1, y2 - y1)) for i, (x1, y1, x2, y2) in several]
-        out.append(with_boxes(image.copy(), named, table))
+        named = [
+            (classes[i], [scale * v for v in (x1, y1, x2 - x1, y2 - y1)])
+            for i, (x1, y1, x2, y2) in several
+        ]
+        out.append(with_boxes(_fitted(image), named, table))
     return *out, {i for i, _ in (*there, *sure)}
 
 
