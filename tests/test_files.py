@@ -23,6 +23,7 @@ OTHERWISE = {  # what is written without a draft, and why
     'deploy/kit.py': 'files of a kit, whose list is written last',
     'deploy/networks.py': 'files of a kit, whose list is written last',
     'deploy/time_networks.py': 'a script for a device without this package',
+    'deploy/predictor.py': 'an example in a docstring',
     'deploy/timing.py': 'an artefact, which writes a draft',
     'search/evaluators/artefact.py': 'in a temporary folder',
     'search/record/archive.py': 'appended to, a line at a time',

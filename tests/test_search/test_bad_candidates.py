@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from nasvit_mm import apis
 from nasvit_mm.cli import search as command
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Archive, InProcess, OnExecutor, Workers, search
@@ -106,7 +105,7 @@ def test_the_time_limit_of_config_and_command(key, flag, limit, tmp_path, monkey
         assert time_limit == limit
         raise UsageError('seen')
 
-    monkeypatch.setattr(apis, 'chosen_backend', chosen)
+    monkeypatch.setattr('nasvit_mm.apis.searching.chosen_backend', chosen)
     config = tmp_path / 'costs.py'
     config.write_text(
         f"""space = 'nasvit'
