@@ -18,6 +18,7 @@ WRITES = re.compile(
     r"(\.(write_text|write_bytes|savefig|save)|\btorch\.save|\bdump)\(|open\(([^()]*, )?'[wax]b?'"
 )
 OTHERWISE = {  # what is written without a draft, and why
+    'auto/page.py': 'in memory',
     'demo_data/': 'whole once its marker says so',
     'deploy/formats.py': 'files of a draft folder',
     'deploy/kit.py': 'files of a kit, whose list is written last',
@@ -25,6 +26,11 @@ OTHERWISE = {  # what is written without a draft, and why
     'deploy/time_networks.py': 'a script for a device without this package',
     'deploy/predictor.py': 'an example in a docstring',
     'deploy/timing.py': 'an artefact, which writes a draft',
+    'own_data/lay_out.py': 'files of a draft folder',
+    'own_data/sheet.py': 'files of a draft folder',
+    'public_data/download.py': 'a part, with which the next try goes on',
+    'public_data/lay_out.py': 'files of a draft folder',
+    'public_data/unpack.py': 'files of a draft folder',
     'search/evaluators/artefact.py': 'in a temporary folder',
     'search/record/archive.py': 'appended to, a line at a time',
     'search/progress.py': 'appended to, a line at a time',

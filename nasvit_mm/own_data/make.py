@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nasvit_mm.building import read_file
 from nasvit_mm.dense import look_at_data
 from nasvit_mm.errors import DataError, UsageError, shown_path
-from nasvit_mm.files import replacing_folder
+from nasvit_mm.files import replacing_folder, write_text
 from nasvit_mm.own_data.choices import Choices, choose
 from nasvit_mm.own_data.configs import FILES, Places, config_texts
 from nasvit_mm.own_data.detect import find_layout
@@ -130,7 +130,7 @@ def write_configs(made: NewTask, choices: Choices, work: Path) -> None:
 
 def _write(folder: Path, laid: LaidOut, choices: Choices, places: Places, title: str) -> None:
     for name, text in config_texts(laid, choices, places, title).items():
-        (folder / name).write_text(text, encoding='utf-8')
+        write_text(folder / name, text)
 
 
 def _of_the_user(text: str, data: Path) -> str:
