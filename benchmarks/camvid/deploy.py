@@ -66,6 +66,8 @@ def report(work_dir: Path) -> None:
     kept = written(JSON)
     for row in ROWS:
         for seed, folder in seeds(work_dir / row).items():
+            if not (folder / 'deployed').is_dir():
+                continue
             here = folder / 'deployed' / last(folder).stem
             found = {name: described(here / name) for name in TARGETS}
             found = {k: v for k, v in found.items() if 'metric' in v.get('measured', {})}
