@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import Any
 from unittest.mock import patch
 
 import torch
 from mmcv.ops.point_sample import generate_grid, point_sample, rel_roi_point_to_rel_img_point
+from mmengine.structures import InstanceData
 from torch import Tensor, nn
 from torchvision.ops import roi_align
 
 from nasvit_mm.errors import UsageError
 
-FINE = '_get_fine_grained_point_feats'  # of PointRend's head
+FINE, CONTEXT = '_get_fine_grained_point_feats', '_fuse_glbctx'  # of PointRend's and SCNet's heads
 
 
 @contextmanager
@@ -31,6 +33,12 @@ def regions_replaced(model: nn.Module) -> Iterator[None]:
         for module in model.modules():
             if hasattr(module, FINE):
                 stack.enter_context(patch.object(module, FINE, partial(_fine_features, module)))
+            if hasattr(module, CONTEXT):
+                stack.enter_context(patch.object(module, CONTEXT, _with_context))
+            if hasattr(module, 'regress_by_class'):
+                stack.enter_context(
+                    patch.object(module, 'refine_bboxes', partial(_refined, module))
+                )
             for layer in getattr(module, 'roi_layers', ()):
                 kind = type(layer).__name__
                 if kind not in ('RoIAlign', 'SimpleRoIAlign') or (
@@ -70,6 +78,29 @@ def _fine_features(
     strides = extractor.featmap_strides[: extractor.num_inputs]
     found = [_at_points(maps, rois, rel_roi_points, 1 / stride) for maps, stride in zip(x, strides)]
     return torch.cat(found, 1)
+
+
+def _with_context(roi_feats: Tensor, glbctx_feat: Tensor, rois: Tensor) -> Tensor:
+    """Stand for ``_fuse_glbctx`` of SCNet's head."""
+    return roi_feats + glbctx_feat[rois[:, 0].long()]
+
+
+def _refined(
+    head: nn.Module,
+    sampling_results: Sequence[InstanceData],
+    bbox_results: Mapping[str, Any],
+    batch_img_metas: Sequence[Mapping[str, Any]],
+) -> list[InstanceData]:
+    """Stand for ``refine_bboxes`` of mmdet's heads in a prediction: as many boxes of each image."""
+    scores = bbox_results['cls_score'][:, : head.num_classes]  # without the background
+    labels = bbox_results['bbox_targets'][0]
+    labels = torch.where(labels == head.num_classes, scores.argmax(1), labels)
+    parts = (bbox_results['rois'][:, 1:], labels, bbox_results['bbox_pred'])
+    by_image = zip(*(part.unflatten(0, (len(batch_img_metas), -1)) for part in parts))
+    return [
+        InstanceData(bboxes=head.regress_by_class(*own, meta))
+        for own, meta in zip(by_image, batch_img_metas, strict=True)
+    ]
 
 
 def _at_points(
