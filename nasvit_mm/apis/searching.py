@@ -76,6 +76,8 @@ def run_search(
         low, high: bounds beside those of the config, or instead of them: ``{'macs': 3e9}``.
         known: work dir of an earlier search by the same evaluator: what it has measured is not
             measured again, and the search begins with its front under these bounds.
+        tensorboard: log best values, front and hypervolume of each generation for TensorBoard, in
+            addition to the backends of the config's ``visualizer``.
 
     Raises:
         UsageError: a mistake in the config or the evaluator, an archive of another search, or one

@@ -82,9 +82,10 @@ def read_search(cfg: Config, path: str | Path | None = None) -> SearchPlan:
     ``evaluator`` or ``evaluators``, one or a list; ``algorithm``; ``initial``, architectures to
     begin with: a list, a supernet's checkpoint with memory banks, or the archive of another search;
     ``halving``, ``dict(share=0.25, keep=0.5)``: all candidates of a generation are measured on
-    that share of the images first, and only those that are kept on all;
-    ``seed``; ``time_limit``, the seconds that a candidate may take before it counts as hanging and
-    fails (an hour; None: no limit), on workers the building of the evaluators included.
+    that share of the images first, and only those that are kept on all; ``visualizer``, mmengine's,
+    whose backends get how the search stands after each generation; ``seed``; ``time_limit``, the
+    seconds that a candidate may take before it counts as hanging and fails (an hour; None: no
+    limit), on workers the building of the evaluators included.
 
     Args:
         path: of the config file.

@@ -119,9 +119,10 @@ def search(
             archive.flush()
             told = [place for place, r in enumerate(records[first:]) if is_measured(r)]
             if first == 0 and not told:
+                failed = [record['failed'] for record in records if 'failed' in record]
                 raise UsageError(
-                    f'all {len(records)} candidates of the first generation failed, '
-                    f'the first so: {records[0]["failed"]}; mend the evaluator, and '
+                    f'all {len(failed)} candidates of the first generation failed, '
+                    f'the first so: {failed[0]}; mend the evaluator, and '
                     'begin in another --work-dir'
                 )
             if told:

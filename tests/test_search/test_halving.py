@@ -99,6 +99,17 @@ def test_where_all_fail_none_is_recorded(tmp_path):
     assert not Archive.open(tmp_path, dict(search='halved'), resume=True).records
 
 
+def test_where_those_that_are_left_fail_the_reason_is_said(tmp_path, monkeypatch):
+    """The first candidate of all may have stopped early, and has none."""
+
+    def fail(self, arch):
+        return dict(score=float('nan'))
+
+    monkeypatch.setattr(Toy, '__call__', fail)
+    with pytest.raises(UsageError, match='all 3 candidates .*failed, the first so: score = nan'):
+        halved(tmp_path)
+
+
 def test_fronts_go_on_and_the_least_crowded_of_the_last_one():
     """Of five on a line the ends, and of the others the one with most room."""
     costs = [1.0, 2.0, 2.2, 6.0, 9.0]
