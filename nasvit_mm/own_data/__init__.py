@@ -3,7 +3,7 @@
 from nasvit_mm.own_data.choices import Choices, in_time
 from nasvit_mm.own_data.configs import METRICS, SHORT
 from nasvit_mm.own_data.detect import TASKS, find_layout
-from nasvit_mm.own_data.lay_out import lay_out_boxes
+from nasvit_mm.own_data.lay_out import lay_out_boxes, with_palette
 from nasvit_mm.own_data.make import new_task, write_configs
 from nasvit_mm.own_data.names import Colour, made_up
 from nasvit_mm.own_data.sheet import contact_sheet, mixed, with_boxes
@@ -24,5 +24,6 @@ __all__ = [
     'mixed',
     'new_task',
     'with_boxes',
+    'with_palette',
     'write_configs',
 ]

@@ -240,14 +240,18 @@ def _drawn(item: Item, reading: Reading) -> np.ndarray:
 
 def _save(pixels: np.ndarray, path: Path, colours: Sequence[Colour]) -> None:
     """Write a label map, with the colours of the classes as palette where one fits."""
-    image = Image.fromarray(pixels)
-    if pixels.dtype == np.uint8:
-        palette = bytearray(768)
-        for i, colour in enumerate(colours[:256]):
-            palette[3 * i : 3 * i + 3] = bytes(colour)
-        image = Image.frombytes('P', image.size, pixels.tobytes())
-        image.putpalette(bytes(palette))
-    image.save(path)
+    fits = pixels.dtype == np.uint8
+    (with_palette(pixels, colours) if fits else Image.fromarray(pixels)).save(path)
+
+
+def with_palette(labels: np.ndarray, colours: Sequence[Colour]) -> Image.Image:
+    """Return a label map (H, W) uint8 as an image that shows the colours of the classes."""
+    palette = bytearray(768)
+    for i, colour in enumerate(colours[:256]):
+        palette[3 * i : 3 * i + 3] = bytes(colour)
+    image = Image.frombytes('P', labels.shape[::-1], labels.tobytes())
+    image.putpalette(bytes(palette))
+    return image
 
 
 def _detection(

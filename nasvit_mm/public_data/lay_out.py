@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from nasvit_mm.errors import DataError
-from nasvit_mm.own_data import find_layout, lay_out_boxes
+from nasvit_mm.own_data import find_layout, lay_out_boxes, with_palette
 
 CAMVID_COLOURS = (
     (128, 128, 128),
@@ -47,18 +47,10 @@ def camvid(unpacked: Path, folder: Path) -> str:
             with Image.open(top / f'{split}annot' / path.name) as image:
                 labels = np.array(image).astype(np.uint8)
             labels[labels == UNLABELLED] = 255
-            _save_map(labels, folder / 'ann_dir' / split / path.name)
+            target = folder / 'ann_dir' / split / path.name
+            with_palette(labels, CAMVID_COLOURS).save(target, optimize=True)
             hashes[path.name] = hashlib.sha256(labels.tobytes()).hexdigest()
     return _digest(sorted(hashes.items()))
-
-
-def _save_map(labels: np.ndarray, path: Path) -> None:
-    image = Image.frombytes('P', labels.shape[::-1], labels.tobytes())
-    palette = bytearray(768)
-    for i, colour in enumerate(CAMVID_COLOURS):
-        palette[3 * i : 3 * i + 3] = bytes(colour)
-    image.putpalette(bytes(palette))
-    image.save(path, optimize=True)
 
 
 def bccd(unpacked: Path, folder: Path) -> str:
