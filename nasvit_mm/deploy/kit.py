@@ -14,7 +14,7 @@ import torch
 
 from nasvit_mm.dense import SearchedModel, Size
 from nasvit_mm.deploy import formats, networks, time_networks
-from nasvit_mm.deploy.exporting import missing_package
+from nasvit_mm.deploy.exporting import exported_program, missing_package
 from nasvit_mm.deploy.latency import covering
 from nasvit_mm.deploy.latency_table import (
     LatencyTable,
@@ -302,8 +302,7 @@ def write_network(
         formats.write_litert(model.eval(), (torch.zeros(*shape),), path)
         return path
     if kind not in GRAPHS:
-        with torch.no_grad():
-            formats.write_torch(torch.export.export(model.eval(), (torch.zeros(*shape),)), path)
+        formats.write_torch(exported_program(model.eval(), (torch.zeros(*shape),)), path)
         return path
     if isinstance(model, torch.nn.Module):
         model = networks.exported(model, [tuple(shape)])
