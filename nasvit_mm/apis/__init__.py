@@ -13,6 +13,7 @@ Each is what the command of its name does.  A config is a file, a mapping, or wh
 one, and stays as it is.  A mistake is a :class:`~nasvit_mm.errors.UsageError` with one sentence.
 """
 
+from nasvit_mm.apis.advising import advise
 from nasvit_mm.apis.deploying import deploy
 from nasvit_mm.apis.evaluating import evaluate
 from nasvit_mm.apis.exporting import export
@@ -27,6 +28,7 @@ from nasvit_mm.supernet import make_supernet
 __all__ = [
     'Predictor',
     'Search',
+    'advise',
     'check_model',
     'count',
     'deploy',

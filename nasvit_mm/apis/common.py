@@ -1,4 +1,4 @@
-"""What the verbs share: the config of a run, and its runner."""
+"""What the verbs share: the config of a run, its bounds, and its runner."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from nasvit_mm.config import plain_types
 from nasvit_mm.dense import check_channels, check_preprocessor
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
@@ -20,6 +21,7 @@ from nasvit_mm.runtime import (
     read_config,
     short_console,
 )
+from nasvit_mm.search import with_bounds
 
 AnyConfig = str | Path | Config | Mapping[str, Any]
 _RUNS = itertools.count()  # of this process
@@ -41,6 +43,16 @@ def run_config(
     if not cfg.get('work_dir'):
         raise UsageError('the config is of no file and has no work_dir: give work_dir')
     check_folder(cfg.work_dir, 'work dir')
+    return cfg
+
+
+def bounded(
+    cfg: Config, low: Mapping[str, float] | None, high: Mapping[str, float] | None
+) -> Config:
+    """Return a search's config with bounds beside or instead of its own."""
+    if low or high:
+        given = plain_types(cfg.get('constraints') or [])
+        cfg.constraints = with_bounds([given] if isinstance(given, dict) else given, low, high)
     return cfg
 
 

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
-from nasvit_mm.apis.common import AnyConfig, run_config
+from nasvit_mm.apis.common import AnyConfig, bounded, run_config
 from nasvit_mm.building import plain_files
-from nasvit_mm.config import plain_types
 from nasvit_mm.runtime import (
     PlainConsole,
     config_name,
@@ -37,7 +34,6 @@ from nasvit_mm.search import (
     open_archive,
     read_search,
     search,
-    with_bounds,
     write_report,
 )
 
@@ -181,13 +177,3 @@ def reconsider(
     cfg = bounded(read_config(cfg, options), low, high)
     plan = read_search(cfg, cfg.filename)
     return Known(known, plan).under(plan.problem)
-
-
-def bounded(
-    cfg: Config, low: Mapping[str, float] | None, high: Mapping[str, float] | None
-) -> Config:
-    """Return a search's config with bounds beside or instead of its own."""
-    if low or high:
-        given = plain_types(cfg.get('constraints') or [])
-        cfg.constraints = with_bounds([given] if isinstance(given, dict) else given, low, high)
-    return cfg

@@ -4,6 +4,7 @@
     nasvit-mm search CONFIG --workers 4                  # processes of this machine
     nasvit-mm search CONFIG --dask tcp://HOST:8786       # workers of a Dask cluster
     nasvit-mm search CONFIG --from DIR --high macs=3e9   # an earlier search under another budget
+    nasvit-mm search CONFIG --advise                     # which cheaper evaluation is as good
     tools/dist_search.sh CONFIG 8                        # GPUs, one candidate each at a time
 
 Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), front.json,
@@ -13,6 +14,10 @@ evaluated is evaluated again.  Then nasvit-mm export hands a candidate to traini
 --from prints the front of a search that has run under other bounds, and what part of the new range
 nobody has looked at; it evaluates nothing.  With --extend a search goes on from there in another
 --work-dir, and evaluates only candidates that are not known.
+
+--advise measures which cheaper evaluation keeps the order of candidates: fewer batches for batch
+norms, bfloat16, a share of the images; it prints what to write into the config, and searches
+nothing.
 
 A candidate that raises, exits or hangs is tried once more, then recorded as failed, and the search
 goes on.  One that ends its process (a crash, too little memory) fails in the same way on --workers,
@@ -59,6 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='with --from: go on from there; what is known is not evaluated again',
     )
+    parser.add_argument(
+        '--advise',
+        type=int,
+        nargs='?',
+        const=16,
+        metavar='N',
+        help='measure N candidates in cheaper ways, and say which keep their order (%(const)s); '
+        'no search',
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         '--workers',
@@ -98,6 +112,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = common.parse(__doc__, add_arguments, argv)
     cfg = common.load_config(args)
     low, high = dict(args.low), dict(args.high)
+    if args.advise is not None:
+        apis.advise(cfg, args.advise, skip_data_check=args.skip_data_check, low=low, high=high)
+        return
     if args.extend and not args.known:
         raise UsageError('--extend goes on from an earlier search: give its work dir, --from DIR')
     if args.known and not args.extend:

@@ -1,5 +1,6 @@
 """Searching architectures under the cost of the whole dense model."""
 
+from nasvit_mm.search.advice import Advice, compare_evaluations
 from nasvit_mm.search.algorithms import (
     ALGORITHMS,
     OPERATORS,
@@ -59,6 +60,7 @@ from nasvit_mm.search.scalars import Scalars, build_visualizer
 
 __all__ = [
     'ALGORITHMS',
+    'Advice',
     'Algorithm',
     'Archive',
     'Backend',
@@ -103,6 +105,7 @@ __all__ = [
     'check_images',
     'choose',
     'chosen_backend',
+    'compare_evaluations',
     'described',
     'export_choice',
     'export_model',

@@ -47,9 +47,8 @@ def files(tmp_path_factory) -> dict[str, str]:
 
 
 def evaluator(files: dict[str, str], **options) -> SupernetEvaluator:
-    return SupernetEvaluator(
-        get_space(SPACE), split='held_out', num_calibration=2, **files, **options
-    )
+    defaults = dict(split='held_out', num_calibration=2)
+    return SupernetEvaluator(get_space(SPACE), **{**defaults, **files, **options})
 
 
 def unseeded(files: dict[str, str]) -> dict:
@@ -101,6 +100,33 @@ def test_the_calibration_of_a_look_serves_the_whole(files, monkeypatch):
     assert again(arch) == known[0]
     assert all(map(torch.equal, statistics(again.subnet(arch)), known[1]))
     assert sum(given[2] is not None for given in calls) == 1
+
+
+@pytest.mark.parametrize('changes', [dict(num_calibration=1), dict(dtype='bfloat16')])
+def test_a_cheaper_one_is_what_its_options_say(files, changes):
+    """And leaves the one that it was made of as it is."""
+    each, arch = evaluator(files), get_space(SPACE).smallest
+    before = statistics(each.subnet(arch))
+    assert changes in list(each.cheaper())
+    other = statistics(each.with_options(**changes).subnet(arch))
+    built = statistics(evaluator(files, **changes).subnet(arch))
+    assert all(map(torch.equal, other, built))
+    assert not all(map(torch.equal, other, before))
+    assert all(map(torch.equal, statistics(each.subnet(arch)), before))
+
+
+def test_the_dtype_is_that_of_the_metric_too(files, monkeypatch):
+    each, seen = evaluator(files, dtype='bfloat16'), []
+    model = each.subnet(get_space(SPACE).smallest)
+    model.backbone.register_forward_hook(lambda *given: seen.append(given[-1][0].dtype))
+    monkeypatch.setattr(supernet, 'evaluate_metrics', lambda judge, images: {})
+    each.measure(model)
+    assert set(seen) == {torch.bfloat16}
+
+
+def test_an_unknown_dtype_is_named(files):
+    with pytest.raises(UsageError, match="evaluator.dtype = 'half'.*'bfloat16', 'float16'"):
+        evaluator(files, dtype='half')
 
 
 def test_what_its_images_hold_is_looked_at(files, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -71,6 +71,16 @@ class SubnetEvaluator:
 
         A candidate on which it raises, exits, or ends its process is recorded as failed.
         """
+        raise NotImplementedError
+
+    def cheaper(self) -> Iterator[Mapping[str, Any]]:
+        """Yield changes of the options by which an evaluation takes less time, each of one kind of
+        option: what ``nasvit-mm search --advise`` tries.  Of one kind the cheapest comes first.
+        """
+        yield from ()
+
+    def with_options(self, **changes: Any) -> SubnetEvaluator:
+        """Return the same evaluator with other options, of those that :meth:`cheaper` yields."""
         raise NotImplementedError
 
     def look(self, arch: Arch, share: float) -> dict[str, float]:

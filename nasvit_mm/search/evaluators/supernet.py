@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ from nasvit_mm.checkpoints import check_checkpoint_exists
 from nasvit_mm.config import check_architectures, plain_types
 from nasvit_mm.data import check_data, seed_everything
 from nasvit_mm.dense import inner_model, look_at_data
-from nasvit_mm.errors import UsageError, check_number
+from nasvit_mm.errors import UsageError, check_number, unknown
 from nasvit_mm.files import sha256
 from nasvit_mm.nn import batch_norms
 from nasvit_mm.registry import SUBNET_EVALUATORS
@@ -40,6 +41,7 @@ from nasvit_mm.supernet import (
 )
 
 REMEMBERED = 1024  # subnets whose batch norms are kept after a look, some 100 kB each
+DTYPES = (None, 'bfloat16', 'float16')
 CHANGES = ('dataloader', 'calibration_dataloader', 'cfg_options')  # options that change the config
 
 
@@ -63,6 +65,9 @@ class SupernetEvaluator(SubnetEvaluator):
             is exported has one.
         seed: of the augmentation of those batches.
         cfg_options: changes of the config.
+        dtype: ``'bfloat16'`` or ``'float16'``: compute in it where autocast does, norms and losses
+            in float32; None: all in float32.  ``nasvit-mm search --advise`` says whether the order
+            of candidates stays, and what is saved.
         cache: keep all batches in memory; images are then read once, and not for each candidate.
             Else only those that recalibrate a candidate, as long as they do.  (Of a classifier at
             224 pixels 1,000 images are 0.6 GB, in every process.)
@@ -87,9 +92,13 @@ class SupernetEvaluator(SubnetEvaluator):
         phase: int | None = 0,
         seed: int = 0,
         cfg_options: Mapping | None = None,
+        dtype: str | None = None,
         cache: bool = True,
     ) -> None:
         super().__init__(space)
+        if dtype not in DTYPES:
+            raise UsageError(unknown('evaluator.dtype', dtype, map(repr, DTYPES)))
+        self.dtype = dtype
         self.num_calibration = check_number(
             'evaluator.num_calibration', num_calibration, low=0, whole=True
         )
@@ -142,6 +151,29 @@ class SupernetEvaluator(SubnetEvaluator):
             **parts,
             **({'data': data} if data else {}),
         )
+
+    def cheaper(self) -> Iterator[dict[str, Any]]:
+        """Yield fewer batches for batch norms, by powers of two, and bfloat16."""
+        if batch_norms(self.model):
+            number = 1
+            while number < self.num_calibration:
+                yield dict(num_calibration=number)
+                number *= 2
+        if self.dtype is None:
+            yield dict(dtype='bfloat16')
+
+    def with_options(self, **changes: Any) -> SupernetEvaluator:
+        """Return the same evaluator with other options of :meth:`cheaper`; it shares the weights
+        and the images of the search, which neither changes.
+        """
+        other = copy(self)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        for name in ('_batches', '_loaders'):
+            kept = {k: v for k, v in getattr(self, name).items() if k != 'train_dataloader'}
+            setattr(other, name, kept)
+        other._looked_at = {}
+        return other
 
     @classmethod
     def check_images(
@@ -247,7 +279,14 @@ class SupernetEvaluator(SubnetEvaluator):
             batches = list(self._load('train_dataloader', self.num_calibration))
             self.calibration_batches = len(batches)
         seed_everything(self.seed)  # mixup
-        return calibrated(self.model, arch, batches, phase)
+        with self._autocast():
+            return calibrated(self.model, arch, batches, phase)
+
+    def _autocast(self) -> AbstractContextManager:
+        if self.dtype is None:
+            return nullcontext()
+        device = next(self.model.parameters()).device.type
+        return torch.autocast(device, getattr(torch, self.dtype))
 
     @torch.no_grad()
     def measure(self, model: nn.Module, share: float = 1.0) -> dict[str, float]:
@@ -260,7 +299,8 @@ class SupernetEvaluator(SubnetEvaluator):
         evaluator.dataset_meta = getattr(self._loaders[key][0].dataset, 'metainfo', None)
         images = 0
         for batch in batches:
-            outputs = model.val_step(batch)
+            with self._autocast():
+                outputs = model.val_step(batch)
             images += len(outputs)
             evaluator.process(data_samples=outputs, data_batch=batch)
         with _quiet():

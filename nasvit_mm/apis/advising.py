@@ -1,0 +1,58 @@
+"""``advise``: what ``nasvit-mm search --advise`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.progress import track
+
+from nasvit_mm.apis.common import AnyConfig, bounded, run_config
+from nasvit_mm.building import plain_files
+from nasvit_mm.runtime import PlainConsole
+from nasvit_mm.search import Advice, check_images, compare_evaluations, read_search
+
+
+@plain_files()
+def advise(
+    cfg: AnyConfig,
+    number: int = 16,
+    *,
+    options: Mapping[str, Any] | None = None,
+    low: Mapping[str, float] | None = None,
+    high: Mapping[str, float] | None = None,
+    skip_data_check: bool = False,
+    quiet: bool = False,
+) -> list[Advice]:
+    """Measure which cheaper evaluation keeps the order of a search's candidates; no search.
+
+    Tried are fewer batches for batch norms, bfloat16, and a share of the images, on random
+    candidates within the bounds; each is compared with the evaluation that the config asks for.
+
+    Args:
+        cfg: of the search.
+        number: of candidates.
+        options: overrides of the config by dotted key.
+        low, high: bounds beside those of the config, or instead of them: ``{'macs': 3e9}``.
+        skip_data_check: do not look at what the evaluators' images and annotations hold.
+        quiet: show nothing: no progress bar, no table.
+
+    Returns:
+        Of each evaluator what was measured, and what to write into the config.
+
+    Raises:
+        UsageError: as of :func:`run_search`; nothing is measured, or too few candidates.
+    """
+    cfg = bounded(run_config(cfg, options, None), low, high)
+    plan, console = read_search(cfg, cfg.filename), PlainConsole(quiet=quiet)
+    if not skip_data_check:
+        for spec in plan.evaluators:
+            check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
+    out = compare_evaluations(
+        plan, number, lambda archs, what: track(archs, what, console=console, disable=quiet)
+    )
+    for each in out:
+        console.print(each.table())
+        for line in each.words():
+            console.print(line, markup=False, soft_wrap=True)
+    return out

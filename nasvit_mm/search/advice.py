@@ -1,0 +1,220 @@
+"""Which cheaper evaluation keeps the order of candidates, measured with a search's own supernet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any
+
+import numpy as np
+from rich.table import Table
+
+from nasvit_mm.errors import UsageError, check_number
+from nasvit_mm.search.config import SearchPlan
+from nasvit_mm.search.evaluators import SubnetEvaluator
+from nasvit_mm.spaces import Arch
+
+SHARES = (0.125, 0.25, 0.5)  # of the images, of a look before the whole
+KEPT = 0.5  # of the candidates, after a look
+SAME_ORDER = 0.95  # Kendall's tau to the full evaluation from which on the order is the same
+GOOD_LOOK = 0.8  # of a look, which only has to tell the better half from the worse
+FEWEST = 4  # candidates; of fewer, Kendall's tau says nothing
+
+
+@dataclass
+class Way:
+    """One way to evaluate, measured on the same candidates as the others.
+
+    Attributes:
+        name: what is shown.
+        changes: of the evaluator's options.
+        share: of the images; below 1 it is a look.
+        seconds, metrics: of each candidate, in their order.
+        tau: the least of the metrics' Kendall's tau to the full evaluation.
+    """
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    share: float = 1.0
+    seconds: list[float] = field(default_factory=list)
+    metrics: list[Mapping[str, float]] = field(default_factory=list)
+    tau: float = 1.0
+
+    @property
+    def cost(self) -> float:
+        """Median seconds of a candidate."""
+        return float(np.median(self.seconds))
+
+    def compare(self, full: Way, needed: Sequence[str]) -> None:
+        from scipy.stats import kendalltau
+
+        pairs = [
+            ([m[name] for m in self.metrics], [m[name] for m in full.metrics]) for name in needed
+        ]
+        self.tau = min(float(kendalltau(*pair).statistic) for pair in pairs)
+
+    def away(self, full: Way, name: str) -> float:
+        """Return how far a metric is from the full evaluation, on average."""
+        return mean(abs(a[name] - b[name]) for a, b in zip(self.metrics, full.metrics))
+
+
+@dataclass
+class Advice:
+    """What was measured of an evaluator, and what to change in the config.
+
+    Attributes:
+        evaluator: its type.
+        needed: metrics that decide.
+        ways: all that were measured; the first is the full evaluation, as the config has it.
+        chosen: the one to take; the full one where none is better.
+        share: of the images for a look before the whole; None: no look orders well enough.
+    """
+
+    evaluator: str
+    needed: list[str]
+    ways: list[Way]
+    chosen: Way
+    share: float | None
+
+    @property
+    def full(self) -> Way:
+        return self.ways[0]
+
+    @property
+    def gain(self) -> float:
+        """Of the chosen way over the full one, in candidates an hour; looks are not counted."""
+        return self.full.cost / self.chosen.cost
+
+    def table(self) -> Table:
+        number = len(self.full.seconds)
+        table = Table(title=f'{self.evaluator}: {number} candidates, each in every way')
+        table.add_column('way')
+        for title in ('seconds', 'tau to the full', *(f'{n}, away' for n in self.needed)):
+            table.add_column(title, justify='right')
+        for way in self.ways:
+            away = [f'{way.away(self.full, name):.3g}' for name in self.needed]
+            table.add_row(way.name, f'{way.cost:.3g}', f'{way.tau:.3f}', *away)
+        return table
+
+    def words(self) -> list[str]:
+        """Return what to write into the config."""
+        if self.chosen is self.full:
+            out = [
+                f'no cheaper way keeps the order (tau of at least {SAME_ORDER}): leave the '
+                'evaluator as it is'
+            ]
+        else:
+            options = ', '.join(f'{k}={v!r}' for k, v in self.chosen.changes.items())
+            out = [
+                f'evaluator = dict(..., {options}): {self.gain:.1f} times as many candidates an '
+                f'hour, in the same order (tau {self.chosen.tau:.2f})'
+            ]
+        if self.share is not None:
+            look = next(way for way in self.ways if way.share == self.share)
+            out.append(
+                f'halving = dict(share={self.share:g}, keep={KEPT:g}): the worse half of a '
+                f'generation is left after a look (its tau to the full evaluation: {look.tau:.2f})'
+            )
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all figures, JSON types."""
+        rows = [
+            dict(
+                way=way.name,
+                changes=dict(way.changes),
+                share=way.share,
+                seconds=way.cost,
+                tau=way.tau,
+                away={name: way.away(self.full, name) for name in self.needed},
+            )
+            for way in self.ways
+        ]
+        chosen = dict(changes=dict(self.chosen.changes), gain=self.gain, share=self.share)
+        return dict(
+            evaluator=self.evaluator, number=len(self.full.seconds), ways=rows, chosen=chosen
+        )
+
+
+def compare_evaluations(
+    plan: SearchPlan, number: int, track: Callable[[Sequence[Arch], str], Iterator[Arch]]
+) -> list[Advice]:
+    """Measure random feasible candidates in full and in every cheaper way that an evaluator knows.
+
+    All ways take turns on each candidate, so that a busy minute of the machine is everyone's.
+
+    Args:
+        number: of candidates.
+        track: called with the candidates and what is done; yields them and shows progress.
+
+    Raises:
+        UsageError: nothing is measured, too few candidates, or an evaluator that knows no cheaper
+            way.
+    """
+    check_number('--advise', number, low=FEWEST, whole=True)
+    if not plan.evaluators:
+        raise UsageError('--advise: all objectives are costs, and no evaluation can be cheaper')
+    problem = plan.problem
+    archs = problem.archs(problem.sample(np.random.default_rng(0), number))
+    out = []
+    for spec in plan.evaluators:
+        evaluator = spec.build()
+        needed = [name for name in problem.needed_metrics if name in evaluator(archs[0])]
+        if needed:  # of several evaluators one may only be recorded
+            out.append(_advise(spec.type, evaluator, archs, needed, track))
+    return out
+
+
+def _advise(
+    name: str, evaluator: SubnetEvaluator, archs: Sequence[Arch], needed: list[str], track: Callable
+) -> Advice:
+    cheaper = list(evaluator.cheaper())
+    if not cheaper and not evaluator.shares:
+        raise UsageError(
+            f'--advise: the evaluator {name} knows no cheaper way: give it a method '
+            'cheaper() or look(arch, share)'
+        )
+    full = Way('as the config has it')
+    looks = [Way(f'{s:g} of the images', share=s) for s in SHARES if evaluator.shares]
+    singles = [Way(_named(changes), changes) for changes in cheaper]
+    others = [evaluator.with_options(**way.changes) for way in singles]
+    for arch in track(archs, name):
+        _timed(full, evaluator, arch)
+        for way in looks:
+            _timed(way, evaluator, arch)
+        for way, other in zip(singles, others):
+            _timed(way, other, arch)
+    for way in (*looks, *singles):
+        way.compare(full, needed)
+    ways = [full, *looks, *singles]
+    best: dict[str, Way] = {}
+    for way in singles:  # of one kind of option the cheapest comes first
+        if way.tau >= SAME_ORDER and way.cost < full.cost:
+            best.setdefault(*way.changes, way)
+    chosen = min(best.values(), key=lambda way: way.cost, default=full)
+    if len(best) > 1:
+        changes = {k: v for way in best.values() for k, v in way.changes.items()}
+        both, other = Way(_named(changes), changes), evaluator.with_options(**changes)
+        for arch in track(archs, f'{name}, {both.name}'):
+            _timed(both, other, arch)
+        both.compare(full, needed)
+        ways.append(both)
+        if both.tau >= SAME_ORDER and both.cost < chosen.cost:
+            chosen = both
+    share = next((way.share for way in looks if way.tau >= GOOD_LOOK), None)
+    return Advice(name, needed, ways, chosen, share)
+
+
+def _named(changes: Mapping[str, Any]) -> str:
+    return ', '.join(f'{key}={value}' for key, value in changes.items())
+
+
+def _timed(way: Way, evaluator: SubnetEvaluator, arch: Arch) -> None:
+    began = time.perf_counter()
+    if way.share < 1:
+        way.metrics.append(evaluator.look(arch, way.share))
+    else:
+        way.metrics.append(evaluator(arch))
+    way.seconds.append(time.perf_counter() - began)

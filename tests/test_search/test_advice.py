@@ -1,0 +1,124 @@
+"""Which cheaper evaluation keeps the order: measured on the same candidates, and said."""
+
+from __future__ import annotations
+
+from copy import copy
+from types import SimpleNamespace
+
+import pytest
+
+from nasvit_mm.errors import UsageError
+from nasvit_mm.registry import SUBNET_EVALUATORS
+from nasvit_mm.search import SubnetEvaluator, advice, compare_evaluations
+from tests.test_search.common import problem, spec
+from tests.test_search.toy import Toy
+
+
+class Clock:
+    """Time that only evaluations take."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+ALL = (1, 2, 'half', 'share 0.125', 'share 0.25', 'share 0.5')
+
+
+@SUBNET_EVALUATORS.register_module(force=True)
+class Costly(SubnetEvaluator):
+    """Takes a second a batch and four for the images; ``rough`` are shares of images, numbers of
+    batches and dtypes by which the order is another one.
+    """
+
+    shares = True
+
+    def __init__(self, space, rough=(), slow=()) -> None:
+        super().__init__(space)
+        self.rough, self.slow, self.batches, self.dtype = rough, slow, 4, None
+
+    def cheaper(self):
+        yield from (dict(batches=1), dict(batches=2), dict(dtype='half'))
+
+    def with_options(self, **changes):
+        other = copy(self)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        return other
+
+    def __call__(self, arch):
+        return self.look(arch, 1)
+
+    def look(self, arch, share):
+        CLOCK.now += (self.batches + 4 * share) * (0.5 if self.dtype else 1)
+        CLOCK.now += 9 if self.dtype in self.slow else 0
+        wrong = {f'share {share:g}', self.batches, self.dtype} & set(self.rough)
+        score = float(self.space.genes(arch).sum()) + 0.01 * self.space.genes(arch)[0]
+        return dict(score=-score if wrong else score)
+
+
+def found(rough=(), slow=(), number: int = 6):
+    plan = SimpleNamespace(
+        problem=problem(), evaluators=[spec(dict(type='Costly', rough=rough, slow=slow))]
+    )
+    return compare_evaluations(plan, number, lambda archs, what: archs)[0]
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch) -> None:
+    monkeypatch.setattr(advice, 'time', CLOCK)
+
+
+@pytest.mark.parametrize(
+    ('rough', 'slow', 'changes', 'gain', 'share'),
+    [
+        ((), (), dict(batches=1, dtype='half'), 8 / 2.5, 0.125),
+        ((1,), (), dict(batches=2, dtype='half'), 8 / 3, 0.125),
+        (('half', 'share 0.125'), (), dict(batches=1), 8 / 5, 0.25),
+        (ALL, (), {}, 1, None),
+        ((), ('half',), dict(batches=1), 8 / 5, 0.125),  # half is no faster
+    ],
+)
+def test_the_cheapest_that_keeps_the_order_is_chosen(rough, slow, changes, gain, share):
+    advised = found(rough, slow)
+    assert advised.chosen.changes == changes
+    assert advised.gain == pytest.approx(gain)
+    assert advised.share == share
+
+
+def test_what_to_write_is_said():
+    evaluator, halving = found().words()
+    assert evaluator.startswith("evaluator = dict(..., batches=1, dtype='half'): 3.2 times")
+    assert halving.startswith('halving = dict(share=0.125, keep=0.5): ')
+    assert found(ALL).words() == [
+        'no cheaper way keeps the order (tau of at least 0.95): leave the evaluator as it is'
+    ]
+
+
+def test_all_ways_are_in_the_table_and_in_json():
+    advised = found()
+    ways = ['as the config has it', *(f'{s:g} of the images' for s in advice.SHARES)]
+    ways += ['batches=1', 'batches=2', 'dtype=half', 'batches=1, dtype=half']
+    assert list(advised.table().columns[0].cells) == ways
+    rows = advised.to_dict()['ways']
+    assert [row['way'] for row in rows] == ways
+    assert [row['seconds'] for row in rows] == [8, 4.5, 5, 6, 5, 6, 4, 2.5]
+
+
+@pytest.mark.parametrize(
+    ('number', 'evaluators', 'said'),
+    [
+        (3, [dict(type='Costly')], '--advise = 3'),
+        (6, [], 'all objectives are costs'),
+        (6, [dict(type='Blind')], 'Blind knows no cheaper way'),
+    ],
+)
+def test_a_mistake_is_named(number, evaluators, said):
+    SUBNET_EVALUATORS.register_module(
+        'Blind', force=True, module=type('Blind', (Toy,), dict(shares=False))
+    )
+    plan = SimpleNamespace(problem=problem(), evaluators=[*map(spec, evaluators)])
+    with pytest.raises(UsageError, match=said):
+        compare_evaluations(plan, number, lambda archs, what: archs)
