@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +17,11 @@ from nasvit_mm.building import building, read_file
 from nasvit_mm.checkpoints import Network, lay_network_in, member_of, read_network, save_weights
 from nasvit_mm.config import parsed_config
 from nasvit_mm.dense import build_model, elastic_backbone, inner_model
-from nasvit_mm.errors import UsageError, shown_value
+from nasvit_mm.errors import ArchitectureError, UsageError, shown_value
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS
-from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.spaces import SCALE, TAPS, Arch, Space, get_space
+from nasvit_mm.spaces.geometry import WHOLE
 from nasvit_mm.supernet.validation import check_phase
 
 CONFIG = 'config.py'  # of an export's folder
@@ -68,9 +70,10 @@ def make_supernet(
     """
     space = get_space(space)
     found = read_network(network, space, arch, phase)
+    cfg, note = _config(network, found), ''
+    found = _with_task(found, cfg, space)
     member = member_of(space, found)
     options = {} if sharing is None else _sharing(space, sharing)
-    cfg, note = _config(network, found), ''
     if cfg is not None and inner_model(cfg).get('backbone') is not None:
         cfg, model, note = _around_supernet(cfg, found, space, options)
     else:
@@ -129,6 +132,9 @@ def begin_with(model: nn.Module, init: Any) -> None:
     phase = options.get('phase', 0)
     check_phase(backbone, phase)
     found = read_network(network, backbone.space, options.get('arch'), phase)
+    cfg = _config(network, found)
+    found = _with_task(found, cfg, backbone.space)
+    _warn_of_scale(found, cfg, backbone)
     print_log(lay_into(model, found, phase, options.get('order', True)), logger='current')
 
 
@@ -139,6 +145,42 @@ def _config(network: str | Path, found: Network) -> Config | None:
         return read_file(beside)
     text = found.meta.get('cfg')
     return parsed_config(text) if isinstance(text, str) else None
+
+
+def _with_task(network: Network, cfg: Config | None, space: Space) -> Network:
+    """Return a network whose architecture has the scale and the width of taps, where they are
+    genes, as its own config has them.
+
+    Raises:
+        UsageError: the space does not offer these values.
+    """
+    part = None if cfg is None else inner_model(cfg).get('backbone')
+    if part is None or network.arch is None:
+        return network
+    own = {SCALE: part.get('input_scale', WHOLE), TAPS: part.get('out_width')}
+    own = {name: value for name, value in own.items() if value is not None and space.has(name)}
+    try:
+        return (
+            network._replace(arch=space.arch({**network.arch.to_dict(), **own})) if own else network
+        )
+    except ArchitectureError as error:
+        raise UsageError(f'{network.given} is no member of the space: {error}') from error
+
+
+def _warn_of_scale(network: Network, cfg: Config | None, backbone: ElasticBackbone) -> None:
+    """Say where a network computed at another scale of the images than the supernet will."""
+    part = None if cfg is None else inner_model(cfg).get('backbone')
+    if part is None or backbone.space.has(SCALE):
+        return
+    theirs, ours = part.get('input_scale', WHOLE), backbone.input_scale
+    if theirs != ours:
+        print_log(
+            f'init: {network.given} computes at {theirs} % of the size of the images, the supernet '
+            f'at {ours} %: its outputs are others there. Give the backbone input_scale={theirs}, '
+            f'or space.task the choice: dict(scale=[{min(theirs, ours)}, {max(theirs, ours)}])',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _plain_supernet(network: Network, space: Space, options: dict) -> nn.Module:

@@ -15,7 +15,7 @@ from nasvit_mm.checkpoints import save_weights
 from nasvit_mm.errors import UsageError
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS
-from nasvit_mm.supernet import load_supernet
+from nasvit_mm.supernet import from_network, load_supernet
 from tests.families import NETWORKS, randomised
 from tests.test_supernet.tasks import model_config
 
@@ -95,6 +95,38 @@ def test_init_in_a_supernets_config(task, tmp_path):
     net.init_weights()
     net.set_arch(alone.backbone.space.largest, phase=1)
     assert same(net.model, alone)
+
+
+def in_a_supernet(file, **backbone):
+    cfg = model_config('nasvit', 'segmentation')
+    cfg['backbone'].update(backbone)
+    sampler = dict(type='single_path')
+    net = MODELS.build(
+        dict(type='nasvit_mm.Supernet', model=cfg, sampler=sampler, init=str(file))
+    ).eval()
+    net.init_weights()
+    return net
+
+
+def test_a_network_of_another_scale_is_told_of(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(from_network, 'print_log', lambda text, **_: said.append(text))
+    file = trained(tmp_path, 'nasvit', 'segmentation', input_scale=50)[2]
+    in_a_supernet(file, input_scale=50)
+    assert not any('of the size of the images' in text for text in said)
+    in_a_supernet(file)
+    assert 'at 50 % of the size of the images, the supernet at 100 %' in ' '.join(said)
+
+
+def test_where_the_scale_is_a_gene_the_network_has_its_own(tmp_path):
+    alone, of, file = trained(tmp_path, 'nasvit', 'segmentation', input_scale=50)
+    space = get_space(dict(of.to_dict(), task=dict(scale=[50, 100])))
+    net = in_a_supernet(file, space=space.to_dict())
+    arch = {**alone.backbone.arch.to_dict(), 'scale': 50}
+    net.set_arch(arch)
+    assert same(net.model, alone)
+    with pytest.raises(UsageError, match='net.pth is no member of the space: .*scale = 50'):
+        make_supernet(file, get_space(dict(of.to_dict(), task=dict(scale=[75, 100]))))
 
 
 def test_an_exports_folder(tmp_path):
