@@ -2,23 +2,27 @@
 
     python benchmarks/surrogate.py [--seeds 5] [--noise 0.1]
 
-The landscapes are made up, not measured: a metric over NASViT's genes with diminishing gains, pairs
-of genes that go together or against one another, and noise of a tenth of a point, as an evaluation
-has it; MACs are exact.  What counts is the hypervolume of the metric without noise, as a share of
-that of NSGA-II after 1,000 evaluations.
+Landscapes 0 to 2 are made up, not measured: a metric over NASViT's genes with diminishing gains,
+pairs of genes that go together or against one another.  Those with a name are fitted to archives of
+real searches (benchmarks/landscapes).  Noise of a tenth of a point is added, as an evaluation has
+it; MACs are exact.  What counts is the hypervolume of the metric without noise, as a share of that
+of NSGA-II after 1,000 evaluations.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from statistics import mean, stdev
 
 import numpy as np
+from landscapes import fit
 
 from nasvit_mm import get_space
 from nasvit_mm.search import Problem, build_algorithm
 
+Metric = Callable[[np.ndarray], np.ndarray]
 LANDSCAPES, EVALUATIONS, FEWER = 3, 1000, (100, 150, 250)
 BASELINE = dict(type='nsga2', population=64, generations=16)
 PREDICTORS = ('gp', 'boosting', 'mlp')
@@ -37,6 +41,28 @@ def landscape(space, seed: int) -> Callable[[np.ndarray], np.ndarray]:
         return 30 + 20 * np.tanh(2 * gain / weight.sum())
 
     return metric
+
+
+def made_up() -> Iterator[tuple[str, Problem, Metric]]:
+    space = get_space(dict(space='nasvit', restrict=dict(resolution=[64])))
+    problem = Problem(space, ['metric', 'macs'])
+    for number in range(LANDSCAPES):
+        yield str(number), problem, landscape(space, number)
+
+
+def measured() -> Iterator[tuple[str, Problem, Metric]]:
+    """Yield the landscapes that benchmarks/landscapes/fit.py made of archives."""
+    for path in sorted(fit.HERE.glob('*.json')):
+        found = json.loads(path.read_text())
+        space = get_space(found['space'])
+        weights, genes = np.array(found['weights']), found['genes']
+
+        def metric(
+            given: np.ndarray, space=space, genes=genes, weights=weights, start=found['intercept']
+        ) -> np.ndarray:
+            return start + fit.terms(fit.scaled(space, given)[:, genes]) @ weights
+
+        yield path.stem, Problem(space, ['metric', 'macs']), metric
 
 
 def run(problem: Problem, metric: Callable, options: dict, seed: int, noise: float, n: int):
@@ -58,15 +84,13 @@ def main() -> None:
     parser.add_argument('--seeds', type=int, default=5)
     parser.add_argument('--noise', type=float, default=0.1)
     args = parser.parse_args()
-    space = get_space(dict(space='nasvit', restrict=dict(resolution=[64])))
-    problem = Problem(space, ['metric', 'macs'])
     columns = [('nsga2', n) for n in (FEWER[-1], EVALUATIONS)]
     columns += [(name, n) for name in PREDICTORS for n in FEWER]
     print('| landscape | ' + ' | '.join(f'{name}, {n}' for name, n in columns) + ' |')
     print('|---|' + '---|' * len(columns), flush=True)
-    for number in range(LANDSCAPES):
-        metric, shares = landscape(space, number), {column: [] for column in columns}
-        genes = space.sample_genes(0, 4000)
+    for number, problem, metric in (*made_up(), *measured()):
+        shares = {column: [] for column in columns}
+        genes = problem.space.sample_genes(0, 4000)
         worst = np.stack([-metric(genes), problem.costs(genes)['macs'] / 1e8], 1).max(0)
         volume = HV(ref_point=worst)
         for seed in range(args.seeds):

@@ -1,0 +1,75 @@
+"""Fit an analytic landscape to the archive of a search, for benchmarks/surrogate.py.
+
+    python benchmarks/landscapes/fit.py work_dirs/found NAME 'what was searched, and by what'
+
+A metric of genes, scaled to 0 to 1: linear, squared and pairwise terms, by ridge regression, whose
+strength is chosen by leaving one candidate out.  The coefficients are written to NAME.json beside
+this script, with what share of the metric's variance they explain of candidates that were left out
+(ten parts).  They are another family of functions than any predictor of the search.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from nasvit_mm import get_space
+from nasvit_mm.search import Search
+
+HERE = Path(__file__).resolve().parent
+DIGITS = 5
+
+
+def terms(x: np.ndarray) -> np.ndarray:
+    """Return x and all products of two of its columns, (n, d) -> (n, d + d (d + 1) / 2)."""
+    first, second = np.triu_indices(x.shape[1])
+    return np.concatenate([x, x[:, first] * x[:, second]], 1)
+
+
+def scaled(space, genes: np.ndarray) -> np.ndarray:
+    return genes / np.maximum([len(c) - 1 for c in space.choices], 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('folder', help="a search's work dir")
+    parser.add_argument('name')
+    parser.add_argument('source', help='a sentence that says what was measured')
+    args = parser.parse_args()
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import cross_val_score
+
+    found = Search.load(args.folder)
+    space = get_space(found.identity['space'])
+    records = [r for r in found.records if r['metrics']]
+    if not records:
+        raise SystemExit(f'error: {args.folder}: no candidate was measured there')
+    name = next(iter(records[0]['metrics']))
+    x = scaled(space, np.stack([space.genes(space.arch(r['arch'])) for r in records]))
+    y = np.array([r['metrics'][name] for r in records])
+    moving = np.ptp(x, 0) > 0  # genes with one choice, or that the task does not have
+    ridge = RidgeCV(np.geomspace(1e-3, 1e3, 19))
+    explained = cross_val_score(ridge, terms(x[:, moving]), y, cv=10, scoring='r2').mean()
+    ridge.fit(terms(x[:, moving]), y)
+    out = dict(
+        source=args.source,
+        space=found.identity['space'],
+        metric=name,
+        candidates=len(records),
+        explained=round(float(explained), 3),
+        noise=round(float(np.std(y - ridge.predict(terms(x[:, moving])))), 4),
+        genes=np.flatnonzero(moving).tolist(),
+        intercept=round(float(ridge.intercept_), DIGITS),
+        weights=[round(float(w), DIGITS) for w in ridge.coef_],
+    )
+    (HERE / f'{args.name}.json').write_text(json.dumps(out) + '\n')
+    print(f'{name} of {len(records)} candidates: {100 * explained:.0f} % of the variance explained')
+
+
+if __name__ == '__main__':
+    main()
