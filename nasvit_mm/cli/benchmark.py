@@ -11,7 +11,7 @@ For any segmentor and detector of this project, of mmseg and of mmdet; of a dete
 say, before boxes are chosen.  Both run the same network on the same image, and their logits are
 compared.  On a GPU PyTorch only.
 
-    nasvit-mm benchmark configs/search/nasvit_ade20k_5g.py --build-table latency.json
+    nasvit-mm benchmark configs/search/nasvit_ade20k_5g_search.py --build-table latency.json
     nasvit-mm benchmark CONFIG --build-table FILE --runtime openvino --precision int8 --threads 4
 
 measures, once on this device, the blocks of a whole search space by PyTorch inside the task's
