@@ -83,8 +83,7 @@ def run_auto(wish: Wish, work_dir: str | Path, say: Callable[[Any], Any] = print
     choices = _choices(work)
     if by_latency:
         chain.run(_table_step(wish, work))
-    cfg = read_file(work / 'task' / 'search.py')
-    read_search(cfg, cfg.filename)  # a budget that no network meets is refused before training
+    _check_budget(work, wish)
     journey = _journey(wish, work, choices)
     for step in journey.steps():
         chain.run(step)
@@ -127,6 +126,20 @@ def _prepare(work: Path, wish: Wish, say: Callable[[Any], Any]) -> None:
     write_text(work / PLAN, json.dumps(plan, indent=1) + '\n')
 
 
+def _check_budget(work: Path, wish: Wish) -> None:
+    """Check, before anything is trained, that networks meet the budget.
+
+    Raises:
+        UsageError: names the range that they reach.
+    """
+    cfg = read_file(work / 'task' / 'search.py')
+    try:
+        read_search(cfg, cfg.filename)
+    except UsageError as error:
+        (cost,) = wish.high
+        raise UsageError(f'{error}. Give another --{cost}, in the same work dir') from error
+
+
 def _choices(work: Path) -> Choices:
     content = json.loads((work / PLAN).read_text(encoding='utf-8'))['choices']
     return Choices(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
@@ -146,7 +159,8 @@ def _check_wish(wish: Wish) -> None:
 
 
 def _check_work_dir(work: Path, wish: Wish) -> None:
-    """Check that a work dir is new, or of the same wish.
+    """Check that a work dir is new, or of the same wish, or that nothing was trained in it yet: its
+    plan is then made anew.
 
     Raises:
         UsageError: names what differs.
@@ -160,7 +174,9 @@ def _check_work_dir(work: Path, wish: Wish) -> None:
         for name, value in now.items()
         if before.get(name) != value
     ]
-    if differing:
+    if differing and not (work / 'supernet').exists():
+        (work / PLAN).unlink()
+    elif differing:
         raise UsageError(
             f'{shown_path(work)} is of another run ({"; ".join(differing)}): give another '
             '--work-dir, or the options of then'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
@@ -107,6 +108,7 @@ def test_wishes_that_cannot_be_met(tmp_path: Path, changes: dict, message: str) 
 def test_a_work_dir_of_another_wish(tmp_path: Path) -> None:
     before = dict(wish=json.loads(json.dumps(run.asdict(wish(tmp_path)))))
     drawn.write(tmp_path / 'work/auto.json', json.dumps(before))
+    (tmp_path / 'work/supernet').mkdir()
     with pytest.raises(UsageError, match=r'high was .*1000000000.0}, is .*--work-dir'):
         run_auto(wish(tmp_path, high={'macs': 2e9}), tmp_path / 'work')
 
@@ -115,10 +117,15 @@ def test_a_budget_that_no_network_meets(tmp_path: Path, monkeypatch: pytest.Monk
     """It is refused before anything is trained."""
     monkeypatch.setattr('nasvit_mm.own_data.make.check', lambda *_: None)
     monkeypatch.setattr(run, 'measure_step', lambda _: StepTime(1.0, 0.1))
-    asked = wish(drawn.folders(tmp_path / 'data'), high={'macs': 1e6})
-    with pytest.raises(UsageError, match='macs at most 1e.06: the space reaches from 1.9'):
-        run_auto(asked, tmp_path / 'work', say=str)
-    assert not (tmp_path / 'work/supernet').exists()
+    data, work = drawn.folders(tmp_path / 'data'), tmp_path / 'work'
+    with pytest.raises(UsageError, match='macs at most 1e.06: the space reaches from 1.9.*--macs'):
+        run_auto(wish(data, high={'macs': 1e6}), work, say=str)
+    assert not (work / 'supernet').exists()
+
+    monkeypatch.setattr('nasvit_mm.auto.chain.call', lambda *_: sys.exit(2))
+    with pytest.raises(SystemExit):  # in the training of another budget, in the same work dir
+        run_auto(wish(data, high={'macs': 3e7}), work, say=str)
+    assert Config.fromfile(work / 'task/search.py').constraints[0].high == 3e7
 
 
 @pytest.mark.parametrize('high', [{'macs': 1e9}, {'latency': 20.0}], ids=['macs', 'latency'])
