@@ -79,7 +79,8 @@ def coco_files(files: Sequence[Path], root: Path | None, images: Path | None = N
     """
     found, problems, where = Found('COCO', '', {}), Problems(), {}
     for path in files:
-        split = split_of(path.stem) or split_of(path.parent.name) or ''
+        inside = path.parent.name if path.parent != root else ''  # the user's folder says nothing
+        split = split_of(path.stem) or split_of(inside) or ''
         if split in found.splits:
             raise DataError(
                 f'{where[split]} and {path} are both of {split or "one undivided set"}: name one, '
