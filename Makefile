@@ -1,5 +1,5 @@
 # make env    the tested versions into $(VENV); no compiler needed, some minutes of download
-# make demo   the short tour, tools/demo.py, on built-in images and a CPU
+# make demo   the short tour, tools/demo.py, on built-in images and a CPU, to a page
 # make test   the tests, quick ones first; make test PYTEST_ARGS='tests/test_compat -x'
 # make nightly   what `make test` leaves out: products of options, inductor, learning
 # make docs   the pages of docs/ as a site, work_dirs/site/index.html

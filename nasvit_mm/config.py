@@ -31,14 +31,17 @@ def find_config(path: str | Path) -> Path:
     Args:
         path: a file; or the name of one of this project's, from anywhere:
             ``configs/seg/nasvit_ade20k.py``, ``seg/nasvit_ade20k.py`` or
-            ``nasvit_mm::seg/nasvit_ade20k.py``.  Returned as it is where there is none.
+            ``nasvit_mm::seg/nasvit_ade20k.py``; ``supernet/nasvit_ade20k.py`` is
+            ``supernet/nasvit_ade20k_supernet.py``.  Returned as it is where there is none.
     """
     given = Path(path)
     if given.exists():
         return given
     name = Path(str(path).removeprefix('nasvit_mm::'))
     inside = PACKAGED / (name.relative_to('configs') if name.parts[:1] == ('configs',) else name)
-    return inside if inside.is_file() else given
+    # No two configs have one name, for mim: those of supernets and searches end in their folder's.
+    ended = inside.with_stem(f'{inside.stem}_{inside.parent.name}')
+    return next((file for file in (inside, ended) if file.is_file()), given)
 
 
 def plain_types(x: Any) -> Any:

@@ -188,7 +188,7 @@ def test_no_config(given: Any) -> None:
 @pytest.mark.parametrize('verb', [apis.train, lambda cfg: apis.evaluate(cfg, CONFIG)])
 def test_a_search_is_no_model(verb: Any) -> None:
     with pytest.raises(UsageError, match='is the config of a search, .* its task is'):
-        verb(ROOT / 'configs/search/nasvit_ade20k_5g.py')
+        verb(ROOT / 'configs/search/nasvit_ade20k_5g_search.py')
 
 
 def test_export_without_weights(found: apis.Search, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize(
-    'path', ['seg/nasvit_ade20k', 'det/vitas_coco_mask', 'supernet/elasticvit_in1k']
+    'path', ['seg/nasvit_ade20k', 'det/vitas_coco_mask', 'supernet/elasticvit_in1k_supernet']
 )
 def test_a_dumped_config_is_read_as_data(path):
     cfg = Config.fromfile(ROOT / f'configs/{path}.py')

@@ -223,7 +223,7 @@ CASES['supernet'] = training('nasvit_supernet', 'patches')
 
 @case
 def search(rng: random.Random, home: Path) -> tuple[str, Callable[[], Any]]:
-    cfg = Config.fromfile(ROOT / 'configs/search/nasvit_ade20k_5g.py').to_dict()
+    cfg = Config.fromfile(ROOT / 'configs/search/nasvit_ade20k_5g_search.py').to_dict()
     cfg['task'] = str(ROOT / 'configs/demo/nasvit_demo.py')
     what = mutate(rng, cfg)
     return what, lambda: read_search(Config(cfg), None)

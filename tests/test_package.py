@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,17 @@ def test_what_is_written_of_the_configs_is_current(path: Path) -> None:
 def test_a_config_is_found_from_anywhere(name, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_config(name).resolve() == ROOT / 'configs' / CONFIG
+
+
+def test_no_two_configs_have_one_name() -> None:
+    """mim looks for the name alone, in all folders, and refuses one that is there twice."""
+    names = Counter(path.name for path in (ROOT / 'configs').rglob('*.py'))
+    assert [name for name, number in names.items() if number > 1] == []
+
+
+def test_a_supernet_is_found_by_the_name_of_its_task() -> None:
+    assert find_config('supernet/nasvit_ade20k.py').stem == 'nasvit_ade20k_supernet'
+    assert find_config('supernet/no_such.py') == Path('supernet/no_such.py')
 
 
 def test_a_file_of_the_user_comes_first(tmp_path, monkeypatch) -> None:
@@ -86,7 +98,7 @@ def test_the_wheel_is_enough(tmp_path) -> None:
     assert (site / 'nasvit_mm/py.typed').is_file() and not (inside / 'tools').is_symlink()
     found = python(empty, '-m', 'nasvit_mm.cli', 'flops', CONFIG, path=site)
     assert '1.21' in found
-    # As mim runs it.
-    train = inside / 'tools/train.py', inside / 'configs' / CONFIG, '--help'
-    help_ = python(empty, *train, path=site)
+    # As mim runs it: by the only file of that name in the package.
+    (config,) = (site / 'nasvit_mm').rglob(Path(CONFIG).name)
+    help_ = python(empty, inside / 'tools/train.py', config, '--help', path=site)
     assert '--resume' in help_

@@ -4,11 +4,11 @@
     python benchmarks/dense/run.py project     # one stage
     python benchmarks/dense/run.py --report    # docs/dense.json, docs/dense.png, the table
 
-Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid.py by either conflict
-rule; `search`, by configs/search/nasvit_camvid_miou.py, in the one whose largest subnet is better
-on val; `alone`, the smallest and the best candidate in each fifth of the range of multiply-adds,
-trained alone from the same weights as the supernet (slices of the classification supernet, see
-below), by the same schedule, for as many iterations (started twice, it shares them among both
+Stages: `project` and `sum`, the supernet of configs/supernet/nasvit_camvid_supernet.py by either
+conflict rule; `search`, by configs/search/nasvit_camvid_miou.py, in the one whose largest subnet is
+better on val; `alone`, the smallest and the best candidate in each fifth of the range of multiply-
+adds, trained alone from the same weights as the supernet (slices of the classification supernet,
+see below), by the same schedule, for as many iterations (started twice, it shares them among both
 processes).  Hours are of one core, where OMP_NUM_THREADS=1.
 
 --report keeps what docs/dense.json has of runs that are not there any more.
@@ -44,7 +44,8 @@ from _runs import (  # noqa: E402
 )
 
 ITERATIONS, GENERATIONS, PARTS, WORKERS = 400, 5, 5, 2
-CONFIG, SEARCH = 'configs/supernet/nasvit_camvid.py', 'configs/search/nasvit_camvid_miou.py'
+CONFIG = 'configs/supernet/nasvit_camvid_supernet.py'
+SEARCH = 'configs/search/nasvit_camvid_miou.py'
 FEATURES = 'work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'
 RULES = ('project', 'sum')
 STAGES = (*RULES, 'search', 'alone')

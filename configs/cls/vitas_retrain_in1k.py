@@ -12,7 +12,7 @@ model.space.space=vitas_twins for another space.  Begin from a supernet's weight
 load_from=subnet.pth, as tools/export_subnet.py or extract_subnet writes it.
 """
 
-_base_ = '../supernet/vitas_in1k.py'
+_base_ = '../supernet/vitas_in1k_supernet.py'
 num_classes = 1000
 model = dict(
     _delete_=True,

@@ -7,7 +7,7 @@ is the supernet's on pictures held out of ImageNet's training set.
 
     python tools/search.py configs/search/elasticvit_cityscapes_8g.py
 
-Needs the supernet of configs/supernet/elasticvit_in1k.py.
+Needs the supernet of configs/supernet/elasticvit_in1k_supernet.py.
 """
 
 # A dense model has no resolution of its own: left free, it would cost nothing.
@@ -18,11 +18,11 @@ objectives = [dict(metric='accuracy/top1', goal='max'), dict(metric='macs', goal
 constraints = [dict(metric='macs', low=6e9, high=8e9)]
 evaluator = dict(
     type='SupernetEvaluator',
-    config='configs/supernet/elasticvit_in1k.py',
-    checkpoint='work_dirs/elasticvit_in1k/iter_1017480.pth',
+    config='configs/supernet/elasticvit_in1k_supernet.py',
+    checkpoint='work_dirs/elasticvit_in1k_supernet/iter_1017480.pth',
     split='held_out',
     num_calibration=32,
 )
-initial = 'work_dirs/elasticvit_in1k/iter_1017480.pth'
+initial = 'work_dirs/elasticvit_in1k_supernet/iter_1017480.pth'
 algorithm = dict(type='elasticvit', population=512, generations=20, keep=256)
 seed = 0

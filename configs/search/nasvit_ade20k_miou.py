@@ -9,18 +9,18 @@ reach from 3.04 to 8.07 G.  All held-out pictures are kept in memory
 
     python tools/search.py configs/search/nasvit_ade20k_miou.py
 
-Needs the supernet of configs/supernet/nasvit_ade20k.py.
+Needs the supernet of configs/supernet/nasvit_ade20k_supernet.py.
 """
 
 space = dict(space='nasvit', restrict=dict(resolution=[224]))
-task = '../supernet/nasvit_ade20k.py'
+task = '../supernet/nasvit_ade20k_supernet.py'
 input_size = (512, 512)
 objectives = [dict(metric='mIoU', goal='max'), dict(metric='macs', goal='min')]
 constraints = [dict(metric='macs', high=5e9)]
 evaluator = dict(
     type='SupernetEvaluator',
-    config='configs/supernet/nasvit_ade20k.py',
-    checkpoint='work_dirs/nasvit_ade20k/iter_160000.pth',
+    config='configs/supernet/nasvit_ade20k_supernet.py',
+    checkpoint='work_dirs/nasvit_ade20k_supernet/iter_160000.pth',
     split='held_out',
     calibration_dataloader=dict(batch_size=16),
     num_calibration=16,

@@ -6,17 +6,17 @@ range; models of the space reach from 1.13 to 4.24 G.
 
     python tools/search.py configs/search/nasvit_camvid_miou.py
 
-Needs the supernet of configs/supernet/nasvit_camvid.py.
+Needs the supernet of configs/supernet/nasvit_camvid_supernet.py.
 """
 
 space = dict(space='nasvit', restrict=dict(resolution=[64]))
-task = '../supernet/nasvit_camvid.py'
+task = '../supernet/nasvit_camvid_supernet.py'
 input_size = (360, 480)
 objectives = [dict(metric='mIoU', goal='max'), dict(metric='macs', goal='min')]
 evaluator = dict(
     type='SupernetEvaluator',
-    config='configs/supernet/nasvit_camvid.py',
-    checkpoint='work_dirs/nasvit_camvid/iter_2000.pth',
+    config='configs/supernet/nasvit_camvid_supernet.py',
+    checkpoint='work_dirs/nasvit_camvid_supernet/iter_2000.pth',
     num_calibration=16,
 )
 algorithm = dict(type='nsga2', population=16, generations=8)

@@ -8,7 +8,7 @@ it.
         --precision int8 --threads 1 --build-table work_dirs/nasvit_camvid_openvino_int8.json
     python tools/search.py configs/search/nasvit_camvid_openvino_int8.py
 
-The supernet is that of configs/supernet/nasvit_camvid.py.
+The supernet is that of configs/supernet/nasvit_camvid_supernet.py.
 """
 
 _base_ = './nasvit_camvid_miou.py'

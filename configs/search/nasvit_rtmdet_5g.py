@@ -7,18 +7,18 @@ Models of the space reach from 3.76 to 10.07 G.
 
     python tools/search.py configs/search/nasvit_rtmdet_5g.py
 
-Needs the supernet of configs/supernet/nasvit_rtmdet_coco.py.
+Needs the supernet of configs/supernet/nasvit_rtmdet_coco_supernet.py.
 """
 
 space = dict(space='nasvit', restrict=dict(resolution=[224]))
-task = '../supernet/nasvit_rtmdet_coco.py'
+task = '../supernet/nasvit_rtmdet_coco_supernet.py'
 input_size = (640, 640)
 objectives = [dict(metric='coco/bbox_mAP', goal='max'), dict(metric='macs', goal='min')]
 constraints = [dict(metric='macs', high=5e9)]
 evaluator = dict(
     type='SupernetEvaluator',
-    config='configs/supernet/nasvit_rtmdet_coco.py',
-    checkpoint='work_dirs/nasvit_rtmdet_coco/epoch_300.pth',
+    config='configs/supernet/nasvit_rtmdet_coco_supernet.py',
+    checkpoint='work_dirs/nasvit_rtmdet_coco_supernet/epoch_300.pth',
     split='held_out',
     dataloader=dict(dataset=dict(every=100)),
     num_calibration=16,

@@ -7,18 +7,18 @@ used, about 1,170 pictures, read again for each candidate.  Models of the space 
 
     python tools/search.py configs/search/vitas_coco_map.py
 
-Needs the supernet of configs/supernet/vitas_coco.py.
+Needs the supernet of configs/supernet/vitas_coco_supernet.py.
 """
 
 space = 'vitas_twins'
-task = '../supernet/vitas_coco.py'
+task = '../supernet/vitas_coco_supernet.py'
 input_size = (800, 1344)
 objectives = [dict(metric='coco/bbox_mAP', goal='max'), dict(metric='macs', goal='min')]
 constraints = [dict(metric='macs', high=250e9)]
 evaluator = dict(
     type='SupernetEvaluator',
-    config='configs/supernet/vitas_coco.py',
-    checkpoint='work_dirs/vitas_coco/epoch_12.pth',
+    config='configs/supernet/vitas_coco_supernet.py',
+    checkpoint='work_dirs/vitas_coco_supernet/epoch_12.pth',
     split='held_out',
     dataloader=dict(dataset=dict(every=100)),
     num_calibration=0,

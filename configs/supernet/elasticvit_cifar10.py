@@ -1,13 +1,13 @@
 """ElasticViT's supernet on CIFAR-10: 32 pixels, minutes on a CPU.
 
-The same config as elasticvit_in1k.py, restricted to one small resolution and the two smallest
-depths of each stage, with levels for it and without teachers.
+The same config as elasticvit_in1k_supernet.py, restricted to one small resolution and the two
+smallest depths of each stage, with levels for it and without teachers.
 data/cifar10/{train,val}/<class>/*.jpg
 
     python tools/train.py configs/supernet/elasticvit_cifar10.py
 """
 
-_base_ = './elasticvit_in1k.py'
+_base_ = './elasticvit_in1k_supernet.py'
 num_classes = 10
 # The paper's smallest networks of the levels up to 400 M and above, at 32 pixels.
 smallest_400 = dict(

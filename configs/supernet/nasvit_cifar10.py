@@ -1,13 +1,13 @@
 """NASViT's supernet on CIFAR-10: 32 pixels, minutes on a CPU.
 
-The same config as nasvit_in1k.py, restricted to one small resolution and the two smallest depths
-of each stage, without teachers.
+The same config as nasvit_in1k_supernet.py, restricted to one small resolution and the two smallest
+depths of each stage, without teachers.
 data/cifar10/{train,val}/<class>/*.jpg
 
     python tools/train.py configs/supernet/nasvit_cifar10.py
 """
 
-_base_ = './nasvit_in1k.py'
+_base_ = './nasvit_in1k_supernet.py'
 num_classes = 10
 model = dict(
     model=dict(

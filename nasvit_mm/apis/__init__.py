@@ -2,7 +2,7 @@
 
     from nasvit_mm.apis import evaluate, export, run_search, train
 
-    config = 'configs/search/nasvit_ade20k_5g.py'
+    config = 'configs/search/nasvit_ade20k_5g_search.py'
     search = run_search(config, work_dir='work_dirs/found')
     search.best()                                      # the record of a candidate
     export(config, 'work_dirs/winner', work_dir='work_dirs/found', from_scratch=True)

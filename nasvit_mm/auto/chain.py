@@ -16,7 +16,9 @@ from nasvit_mm.files import write_text
 from nasvit_mm.runtime import with_starter
 
 STATE = 'steps.json'
-SHOWN = re.compile(r'Iter\(|Epoch\(|^[┃│].*|Batch norm.*|^Verdict.*')  # of what commands print
+SHOWN = re.compile(  # of what commands print
+    r'Iter\(|Epoch\(|^[┃│].*|Batch norm.*|^Verdict.*|^\d+ of \d+ candidates|^[\w ,]+: \d+ of \d+$'
+)
 # With these glibc keeps the memory of freed maps, instead of asking the system for new pages in
 # every step, a fifth of the fine-tuning's time on a CPU.
 ENVIRONMENT = {

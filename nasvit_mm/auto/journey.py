@@ -1,15 +1,34 @@
-"""The way from configs to a trained winner: supernet, search, export, fine-tuning, evaluation."""
+"""The way from configs to an artefact: supernet, search, export, fine-tuning, deployment."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.runner import find_latest_checkpoint
 
 from nasvit_mm.auto.chain import Step
+from nasvit_mm.deploy import DESCRIPTION
+
+PRECISION_FLAGS = {'fp32': (), 'int8': ('--int8',), 'bf16': ('--bf16',)}
+
+
+class Target(NamedTuple):
+    """What an artefact is for.
+
+    Attributes:
+        runtime: that runs it.
+        precision: ``'fp32'``, ``'bf16'`` or ``'int8'``.
+        size: (height, width) of its input.
+        threads: of the CPU that its latency is measured on.
+    """
+
+    runtime: str
+    precision: str
+    size: tuple[int, int]
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +60,10 @@ class Journey:
     def trained(self) -> Path:
         return self.work_dir / 'export' / 'train'
 
+    @property
+    def deployed(self) -> Path:
+        return self.work_dir / 'deployed'
+
     def steps(self) -> Iterator[Step]:
         """Yield the steps up to the fine-tuned winner."""
         work, search = self.work_dir, str(self.work_dir / 'search')
@@ -63,6 +86,18 @@ class Journey:
         yield self._step(
             'train', ('train', str(self.exported), '--resume'), self.trained / 'last_checkpoint'
         )
+
+    def deployment(self, target: Target) -> Iterator[Step]:
+        """Yield the steps from the fine-tuned winner to its artefact, which is then measured."""
+        out, exported = str(self.deployed), str(self.exported)
+        command = ('deploy', exported, str(self.checkpoint()), '--to', target.runtime)
+        command += ('--out', out, '--force', '--shape', *map(str, target.size))
+        command += PRECISION_FLAGS[target.precision]
+        yield self._step('deploy', command, self.deployed / DESCRIPTION)
+        test = self.work_dir / 'test'
+        yield self._step('test', ('test', exported, out, '--work-dir', str(test)), test)
+        command = ('benchmark', out, '--threads', str(target.threads))
+        yield self._step('benchmark', command, self.deployed / DESCRIPTION)
 
     def checkpoint(self) -> Path:
         """Return the winner's checkpoint: the best on val, where one was chosen; else the last."""

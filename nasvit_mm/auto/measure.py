@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -12,8 +16,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 
+from nasvit_mm.auto.chain import ENVIRONMENT
 from nasvit_mm.building import read_file
 from nasvit_mm.dense import build_model
+from nasvit_mm.runtime import with_starter
 
 
 class StepTime(NamedTuple):
@@ -28,8 +34,29 @@ class StepTime(NamedTuple):
     forward: float
 
 
-def measure_step(config: Path, repeats: int = 2) -> StepTime:
+def measure_step(config: Path) -> StepTime:
     """Train a supernet for some steps on its own data; its weights are thrown away.
+
+    That is done in a process of its own, set as that of the training will be: some GB of memory
+    would stay with this one for hours.
+
+    Args:
+        config: of the supernet.
+    """
+    done = subprocess.run(
+        [sys.executable, '-m', 'nasvit_mm.auto.measure', str(config)],
+        text=True,
+        capture_output=True,
+        env={**os.environ, **ENVIRONMENT, **with_starter()},
+    )
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        sys.exit(done.returncode)
+    return StepTime(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def time_step(config: Path, repeats: int = 2) -> StepTime:
+    """Do what :func:`measure_step` says, in this process.
 
     Args:
         config: of the supernet.
@@ -63,3 +90,7 @@ def _timed(call: object, device: str) -> float:
     if device == 'cuda':
         torch.cuda.synchronize()
     return time.perf_counter() - start
+
+
+if __name__ == '__main__':
+    sys.stdout.write(f'\n{json.dumps(time_step(Path(sys.argv[1])))}\n')

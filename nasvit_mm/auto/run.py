@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -12,14 +12,23 @@ from typing import Any
 
 from nasvit_mm.auto.chain import Chain, Step
 from nasvit_mm.auto.classifier import export_classifier
-from nasvit_mm.auto.journey import Journey
+from nasvit_mm.auto.journey import Journey, Target
 from nasvit_mm.auto.measure import measure_step
-from nasvit_mm.auto.page import PAGE, write_page
+from nasvit_mm.auto.page import PAGE, About, write_page
 from nasvit_mm.building import read_file
-from nasvit_mm.deploy import DESCRIPTION, get_runtime
+from nasvit_mm.deploy import get_runtime
 from nasvit_mm.errors import UsageError, check_number, shown_path
 from nasvit_mm.files import write_text
-from nasvit_mm.own_data import METRICS, SHORT, Choices, described, in_time, new_task, write_configs
+from nasvit_mm.own_data import (
+    METRICS,
+    SHEET,
+    SHORT,
+    Choices,
+    described,
+    in_time,
+    new_task,
+    write_configs,
+)
 from nasvit_mm.search import read_search
 
 PLAN = 'auto.json'
@@ -83,25 +92,37 @@ def run_auto(wish: Wish, work_dir: str | Path, say: Callable[[Any], Any] = print
     choices = _choices(work)
     if by_latency:
         chain.run(_table_step(wish, work))
-    cfg = read_file(work / 'task' / 'search.py')
-    read_search(cfg, cfg.filename)  # a budget that no network meets is refused before training
+    _check_budget(work, wish)
     journey = _journey(wish, work, choices)
+    about = About(
+        asked_for(wish),
+        choices.reasons,
+        METRICS[wish.task],
+        work / 'task' / SHEET,
+        ('# a longer training is what helps most', 'nasvit-mm auto ... --hours 12 --work-dir new'),
+    )
+    target = Target(wish.runtime, wish.precision, choices.input_size, wish.threads)
+    return finish(chain, journey, about, target)
+
+
+def finish(chain: Chain, journey: Journey, about: About, target: Target) -> Path:
+    """Train and search, deploy the winner and measure the artefact; return the page of it.
+
+    Args:
+        about: what the page says besides results.
+        target: what the artefact is for.
+    """
     for step in journey.steps():
         chain.run(step)
-    for step in _deployment(wish, work, journey, choices):
+    for step in journey.deployment(target):  # its checkpoint is there now
         chain.run(step)
-    chain.run(
-        Step(
-            'page',
-            f'writing {work / PAGE}',
-            (),
-            work / PAGE,
-            lambda: write_page(
-                work, asked_for(wish), choices.reasons, METRICS[wish.task], journey, chain.done
-            ),
-        )
-    )
-    return work / PAGE
+    page = journey.work_dir / PAGE
+
+    def write() -> None:
+        write_page(journey, about, chain.done)
+
+    chain.run(Step('page', f'writing {page}', (), page, write))
+    return page
 
 
 def _prepare(work: Path, wish: Wish, say: Callable[[Any], Any]) -> None:
@@ -127,6 +148,20 @@ def _prepare(work: Path, wish: Wish, say: Callable[[Any], Any]) -> None:
     write_text(work / PLAN, json.dumps(plan, indent=1) + '\n')
 
 
+def _check_budget(work: Path, wish: Wish) -> None:
+    """Check, before anything is trained, that networks meet the budget.
+
+    Raises:
+        UsageError: names the range that they reach.
+    """
+    cfg = read_file(work / 'task' / 'search.py')
+    try:
+        read_search(cfg, cfg.filename)
+    except UsageError as error:
+        (cost,) = wish.high
+        raise UsageError(f'{error}. Give another --{cost}, in the same work dir') from error
+
+
 def _choices(work: Path) -> Choices:
     content = json.loads((work / PLAN).read_text(encoding='utf-8'))['choices']
     return Choices(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
@@ -146,7 +181,8 @@ def _check_wish(wish: Wish) -> None:
 
 
 def _check_work_dir(work: Path, wish: Wish) -> None:
-    """Check that a work dir is new, or of the same wish.
+    """Check that a work dir is new, or of the same wish, or that nothing was trained in it yet: its
+    plan is then made anew.
 
     Raises:
         UsageError: names what differs.
@@ -160,7 +196,9 @@ def _check_work_dir(work: Path, wish: Wish) -> None:
         for name, value in now.items()
         if before.get(name) != value
     ]
-    if differing:
+    if differing and not (work / 'supernet').exists():
+        (work / PLAN).unlink()
+    elif differing:
         raise UsageError(
             f'{shown_path(work)} is of another run ({"; ".join(differing)}): give another '
             '--work-dir, or the options of then'
@@ -221,22 +259,10 @@ def _journey(wish: Wish, work: Path, choices: Choices) -> Journey:
             search=f'searching {number} candidates of at most {wish.high[cost] / factor:g} {unit}',
             export='exporting the best of the front',
             train=f'fine-tuning it, {lengths[1]}',
+            deploy=f'writing it for {wish.runtime}, {wish.precision}',
+            test=f"that artefact's {SHORT[wish.task]} on test",
+            benchmark=f"that artefact's latency, {wish.threads} threads",
         ),
         dict(supernet=('--pretrained', wish.pretrained) if wish.pretrained else ()),
         export,
     )
-
-
-def _deployment(wish: Wish, work: Path, journey: Journey, choices: Choices) -> Iterator[Step]:
-    out, exported = str(work / 'deployed'), str(journey.exported)
-    weights = str(journey.checkpoint())
-    command = ('deploy', exported, weights, '--to', wish.runtime, '--out', out, '--force')
-    command += ('--shape', *map(str, choices.input_size))
-    command += {'int8': ('--int8',), 'bf16': ('--bf16',)}.get(wish.precision, ())
-    title = f'writing it for {wish.runtime}, {wish.precision}'
-    yield Step('deploy', title, command, work / 'deployed' / DESCRIPTION)
-    command = ('test', exported, out, '--work-dir', str(work / 'test'))
-    yield Step('test', f"that artefact's {SHORT[wish.task]} on test", command, work / 'test')
-    command = ('benchmark', out, '--threads', str(wish.threads))
-    title = f"that artefact's latency, {wish.threads} threads"
-    yield Step('benchmark', title, command, work / 'deployed' / DESCRIPTION)

@@ -11,7 +11,7 @@ For any segmentor and detector of this project, of mmseg and of mmdet; of a dete
 say, before boxes are chosen.  Both run the same network on the same image, and their logits are
 compared.  On a GPU PyTorch only.
 
-    nasvit-mm benchmark configs/search/nasvit_ade20k_5g.py --build-table latency.json
+    nasvit-mm benchmark configs/search/nasvit_ade20k_5g_search.py --build-table latency.json
     nasvit-mm benchmark CONFIG --build-table FILE --runtime openvino --precision int8 --threads 4
 
 measures, once on this device, the blocks of a whole search space by PyTorch inside the task's
@@ -32,6 +32,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,6 +89,7 @@ OF_CONFIGS = (
     'read_times',
     'cfg_options',
 )  # flags
+EVERY = 15  # seconds between two lines of progress where there is no terminal
 UNSEEN = 30  # networks to check a latency table by
 IN_TORCH = 64  # networks that a table by PyTorch is built from
 
@@ -402,10 +405,14 @@ def _measured(
     args: argparse.Namespace, task: SearchedModel, size: tuple[int, int], bar: Progress
 ) -> LatencyTable | None:
     """Measure a table, or write a kit and return None."""
-    shown = bar.add_task('networks')
+    shown, due = bar.add_task('networks'), time.monotonic() + EVERY
 
     def show(done: int, of: int) -> None:
+        nonlocal due
         bar.update(shown, completed=done, total=of)
+        if not bar.console.is_terminal and time.monotonic() >= due:
+            print(f'networks: {done} of {of}', file=sys.stderr, flush=True)
+            due = time.monotonic() + EVERY
 
     runtime, precision = args.runtime or 'torch', args.precision or 'fp32'
     if args.write_kit:

@@ -1,12 +1,13 @@
-"""Go the whole way on built-in images: supernet, search, export, fine-tuning, mIoU, overlays.
+"""Go the whole way on built-in images, as nasvit-mm auto goes it on yours: from supernet to a page.
 
     nasvit-mm demo [--quick]
 
 Draws two small data sets, trains a NASViT supernet on single objects (configs/demo/
 nasvit_supernet.py), searches a backbone under a budget for the whole segmentation model
-(nasvit_search.py), exports it, fine-tunes it on scenes in ADE20K's layout (nasvit_demo.py),
-evaluates it beside a baseline that never looks at the image, and saves overlays.  No download, no
-GPU; some minutes on two cores.  A demo that was stopped resumes where it was.
+(nasvit_search.py), exports it, fine-tunes it on scenes in ADE20K's layout (nasvit_demo.py), writes
+it for a runtime, evaluates that artefact beside a baseline that never looks at the image, saves
+overlays, and ends with the page of nasvit-mm auto.  No download, no GPU; some minutes on two cores.
+A demo that was stopped resumes where it was.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.runner import find_latest_checkpoint
 from PIL import Image
 
-from nasvit_mm.auto import Chain, Journey, Step
+from nasvit_mm.auto import About, Chain, Journey, Target, default_runtime, finish
 from nasvit_mm.building import read_file
 from nasvit_mm.cli import common
 from nasvit_mm.config import find_config
@@ -37,6 +38,7 @@ ROOT = CHECKOUT if (CHECKOUT / 'configs').is_dir() else Path.cwd()
 CONFIGS = Path('configs/demo')
 UNLABELLED = 0  # in ADE20K's annotations; other values are class index + 1
 NUM_VALUES = 151
+IGNORED = 255  # among class indices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     supernet = read_file(find_config(CONFIGS / 'nasvit_supernet.py'))
     search = read_file(find_config(CONFIGS / 'nasvit_search.py'))
     data, patches = ROOT / task.data_root, ROOT / supernet.data_root
-    chain = Chain(work_dir, ROOT, 6)
+    chain = Chain(work_dir, ROOT, 9)
     chain.begin(f'demo data in {data.parent}')
     for written, what in (
         (write_patches(patches), 'scenes for patches'),
@@ -80,6 +82,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     iterations = task.train_cfg.max_iters // part
     limit, (height, width) = search.constraints[0].high / 1e9, search.input_size
     checkpoint = work_dir / 'supernet' / f'iter_{steps}.pth'
+    predictions = work_dir / 'test/predictions'
+    target = Target(default_runtime(), 'fp32', search.input_size, len(os.sched_getaffinity(0)))
     given = (
         '--cfg-options',
         f'evaluator.checkpoint={checkpoint}',
@@ -98,29 +102,35 @@ def main(argv: Sequence[str] | None = None) -> None:
             export='exporting the best of the front',
             train=f'fine-tuning it for segmentation, {iterations} iterations of '
             f'{task.train_dataloader.batch_size} images',
+            deploy=f'writing it for {target.runtime}',
+            test='evaluating that artefact',
+            benchmark=f"that artefact's latency, {target.threads} threads",
         ),
         dict(
             supernet=length(supernet, steps),
             search=given,
             export=given,
             train=length(task, iterations),
+            test=('--out', str(predictions)),
         ),
     )
-    for step in journey.steps():
-        chain.run(step)
+    sheet, meta = work_dir / 'data.png', ade20k_meta()
+    draw_data(data, meta, sheet)
+    about = About(
+        dict(task='seg', data='built-in images', macs=f'at most {limit:.2f} GMACs'),
+        [f'all is as {CONFIGS} says, for minutes of a CPU{": a quarter of it" * args.quick}'],
+        'mIoU',
+        sheet,
+        ('# the same with images of yours', 'nasvit-mm auto DIR --task seg --macs 2G --hours 3'),
+    )
+    page = finish(chain, journey, about, target)
 
-    checkpoint = find_latest_checkpoint(str(journey.trained))
-    predictions = work_dir / 'predictions'
-    command = ('test', str(journey.exported), checkpoint, '--work-dir', str(work_dir / 'test'))
-    command += ('--out', str(predictions))
-    title = f'evaluating {checkpoint}, drawing overlays'
-    chain.run(Step('test', title, command, predictions))
     truth = read_maps(data / 'annotations/validation')
     predicted = read_maps(predictions)
     prior = label_prior(read_maps(data / 'annotations/training').values())
     ious = class_ious(truth, predicted)
     floor = np.nanmean(class_ious(truth, dict.fromkeys(truth, prior)))
-    overlays, meta = work_dir / 'overlays', ade20k_meta()
+    overlays = work_dir / 'overlays'
     for name in sorted(truth)[: args.images]:
         image = Image.open(data / 'images/validation' / f'{name}.jpg')
         draw_overlay(image, truth[name], predicted[name], meta, overlays / f'{name}.png')
@@ -135,9 +145,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     print('(drawn images: these figures say nothing about ADE20K)')
     print(
-        f'\nthe search   {work_dir / "search/report.html"}\nthe model    '
+        f'\nall in one   {page}\nthe search   {work_dir / "search/report.html"}\nthe model    '
         f'{work_dir / "export/README.md"}\noverlays     {overlays}\nlabel maps   {predictions}\n'
-        f'checkpoint   {checkpoint}\nlogs         {work_dir}\n{time.time() - start:.0f} s in all'
+        f'checkpoint   {journey.checkpoint()}\nlogs         {work_dir}\n'
+        f'{time.time() - start:.0f} s in all'
     )
 
 
@@ -180,6 +191,25 @@ def ade20k_meta() -> dict:
     return ADE20KDataset.METAINFO
 
 
+def draw_data(data: Path, meta: dict, path: Path, number: int = 8) -> None:
+    """Save some training images with their labels, over a legend of the classes in them."""
+    places, shown = [], set()
+    for file in sorted((data / 'annotations/training').glob('*.png'))[:number]:
+        with Image.open(data / 'images/training' / f'{file.stem}.jpg') as opened:
+            pixels = np.array(opened.convert('RGB'))
+        labels = labels_of(np.array(Image.open(file)))
+        places.append((file.stem, Image.fromarray(mixed(pixels, labels, meta['palette']))))
+        shown |= set(np.unique(labels[labels != IGNORED]).tolist())
+    legend = {meta['classes'][i]: meta['palette'][i] for i in sorted(shown)}
+    with replacing(path) as draft:
+        contact_sheet(places, legend).save(draft, format='PNG')
+
+
+def labels_of(values: np.ndarray) -> np.ndarray:
+    """Return class indices of annotation values."""
+    return np.where(values == UNLABELLED, IGNORED, values.astype(np.int64) - 1)
+
+
 def draw_overlay(
     image: Image.Image,
     truth: np.ndarray,
@@ -192,8 +222,7 @@ def draw_overlay(
     pixels = np.array(image.convert('RGB'))
     panels = {'image': pixels}
     for title, values in (('annotation', truth), ('prediction', predicted)):
-        labels = np.where(values == UNLABELLED, 255, values.astype(np.int64) - 1)
-        panels[title] = mixed(pixels, labels, meta['palette'], share=0.6)
+        panels[title] = mixed(pixels, labels_of(values), meta['palette'], share=0.6)
     size = image.width * scale, image.height * scale
     places = [
         (title, Image.fromarray(panel).resize(size, Image.Resampling.NEAREST))

@@ -1,6 +1,6 @@
 """Hand a searched backbone over to training: weights, architecture, config, model card.
 
-    nasvit-mm export configs/search/nasvit_ade20k_5g.py   # the best of the front
+    nasvit-mm export configs/search/nasvit_ade20k_5g_search.py   # the best of the front
     nasvit-mm export CONFIG --candidate 117 --out work_dirs/chosen
     nasvit-mm export CONFIG --arch nasvit_min --checkpoint supernet.pth
 

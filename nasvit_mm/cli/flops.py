@@ -2,7 +2,7 @@
 
     nasvit-mm flops configs/seg/nasvit_ade20k.py [--shape 512 512] [--json]
     nasvit-mm flops configs/det/nasvit_coco.py               # at its 800 x 1344
-    nasvit-mm flops configs/supernet/nasvit_ade20k.py --arch smallest
+    nasvit-mm flops configs/supernet/nasvit_ade20k_supernet.py --arch smallest
 
 For any segmentor and detector of this project, of mmseg and of mmdet.  Attention is counted.  The
 figures are MACs (multiply-adds), what papers call FLOPs; torch's own counter prints twice that.

@@ -1,6 +1,6 @@
 """Search architectures for a task, under the cost of the whole dense model.
 
-    nasvit-mm search configs/search/nasvit_ade20k_5g.py [--work-dir DIR] [--resume]
+    nasvit-mm search configs/search/nasvit_ade20k_5g_search.py [--work-dir DIR] [--resume]
     nasvit-mm search CONFIG --workers 4                  # processes of this machine
     nasvit-mm search CONFIG --dask tcp://HOST:8786       # workers of a Dask cluster
     nasvit-mm search CONFIG --from DIR --high macs=3e9   # an earlier search under another budget

@@ -195,8 +195,9 @@ def _check_images(one: CocoSet, content: Content, split: str, problems: Problems
                 f'{path} (orientation {header.orientation}, read as {size_text(read)}; in the '
                 f'JSON, image {shown(image.get("id"))}: {size_text(said)})',
                 'If the boxes are of the images as stored, set color_type='
-                "'color_ignore_orientation' in LoadImageFromFile of all pipelines; if of the "
-                'turned images, write those upright: mogrify -auto-orient FILES.',
+                "'color_ignore_orientation' in LoadImageFromFile of all pipelines, or delete the "
+                'orientation: exiftool -Orientation= FILES; if of the turned images, write those '
+                'upright: mogrify -auto-orient FILES.',
             )
         elif read != said == read[::-1]:
             problems.add(

@@ -202,8 +202,9 @@ def _check_sizes(
             f'{image} (orientation {of_image.orientation}, read as {size_text(read)}; its mask '
             f'{mask}: {size_text(of_mask.stored)})',
             "If the masks are of the images as stored, set color_type='color_ignore_orientation' "
-            'in LoadImageFromFile of all pipelines; if of the turned images, write those upright: '
-            'mogrify -auto-orient FILES.',
+            'in LoadImageFromFile of all pipelines, or delete the orientation: exiftool '
+            '-Orientation= FILES; if of the turned images, write those upright: mogrify '
+            '-auto-orient FILES.',
         )
     else:
         problems.add(

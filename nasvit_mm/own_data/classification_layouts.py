@@ -1,4 +1,4 @@
-"""The layouts in which images of classes lie: a folder a class, divided or not."""
+"""The layouts in which images of classes lie: a folder a class, divided or not, or each divided."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from nasvit_mm.own_data.found import (
 
 
 def class_folders(root: Path) -> Found | None:
-    """Read CLASS/*.jpg, or SPLIT/CLASS/*.jpg.
+    """Read CLASS/*.jpg, SPLIT/CLASS/*.jpg or CLASS/SPLIT/*.jpg.
 
     Raises:
         DataError: a split lacks a class that another one has.
     """
     inside = [(split, folder) for split, folder in by_split(root) if _classes(folder)]
+    divided = [] if inside else _divided(root)
     found = Found('class folders', '', {})
-    for split, folder in inside or [('', root)]:
-        names = _classes(folder)
-        for name in [n for n, images in names.items() if not images]:
-            found.notes.append(f'{folder / name} holds no image: the class is left out')
+    for split, names in divided or [(s, _classes(f)) for s, f in inside or [('', root)]]:
+        for folder in [f for f, images in names.items() if not images]:
+            found.notes.append(f'{folder} holds no image: the class is left out')
         items = [
-            Item(folder / name / image, name, flat(f'{name}/{image}'))
-            for name, images in names.items()
+            Item(folder / image, name, flat(f'{name}/{image}'))
+            for folder, images in names.items()
+            for name in [folder.parent.name if divided else folder.name]
             for image in images
         ]
         if not items:
@@ -51,13 +52,26 @@ def class_folders(root: Path) -> Found | None:
     if len(found.classes) < 2:
         return None
     where = '{' + ','.join(folder.name for _, folder in inside) + '}/' if inside else ''
-    found.saw = f'{where}CLASS/ with {len(found.classes)} classes'
+    after = '{' + ','.join(found.splits) + '}/' if divided else ''
+    found.saw = f'{where}CLASS/{after} with {len(found.classes)} classes'
     return found
 
 
-def _classes(folder: Path) -> dict[str, list[str]]:
+def _classes(folder: Path) -> dict[Path, list[str]]:
     """Return the images of each class of a folder."""
-    return {inside.name: images_below(inside) for inside in folders_in(folder)}
+    return {inside: images_below(inside) for inside in folders_in(folder)}
+
+
+def _divided(root: Path) -> list[tuple[str, dict[Path, list[str]]]]:
+    """Return the images of CLASS/SPLIT/ by split; none where a class has images elsewhere too."""
+    out: dict[str, dict[Path, list[str]]] = {}
+    for folder in folders_in(root):
+        inside = list(by_split(folder))
+        for split, within in inside:
+            out.setdefault(split, {})[within] = images_below(within)
+        if len(images_below(folder)) > sum(len(out[split][within]) for split, within in inside):
+            return []
+    return list(out.items())
 
 
 LAYOUTS: dict[str, Callable[[Path], Found | None]] = {'folders': class_folders}

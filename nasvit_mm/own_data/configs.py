@@ -56,7 +56,7 @@ def _values(laid: LaidOut, choices: Choices, places: Places, title: str) -> dict
     per_epoch = steps_of(laid.to_learn, choices.batch)
     last = f'epoch_{epochs[0]}.pth' if task == 'det' else f'iter_{steps[0]}.pth'
     cost = next(iter(choices.high), 'macs')
-    bounds = ', '.join(f'dict(metric={n!r}, high={v:g})' for n, v in choices.high.items())
+    bounds = ', '.join(f'dict(metric={n!r}, high={v:.15g})' for n, v in choices.high.items())
     own = (
         'Within the bounds below.'
         if bounds

@@ -16,8 +16,10 @@ from nasvit_mm.own_data.found import (
     Found,
     Item,
     by_split,
+    composed,
     flat,
     images_below,
+    on_disk,
     shown_names,
     split_of,
 )
@@ -77,7 +79,8 @@ def coco_files(files: Sequence[Path], root: Path | None, images: Path | None = N
     """
     found, problems, where = Found('COCO', '', {}), Problems(), {}
     for path in files:
-        split = split_of(path.stem) or split_of(path.parent.name) or ''
+        inside = path.parent.name if path.parent != root else ''  # the user's folder says nothing
+        split = split_of(path.stem) or split_of(inside) or ''
         if split in found.splits:
             raise DataError(
                 f'{where[split]} and {path} are both of {split or "one undivided set"}: name one, '
@@ -128,7 +131,7 @@ def _coco_items(
     folder = images or _images_of(path, content, root, split)
     return [
         Item(
-            folder / image['file_name'],
+            on_disk(folder, image['file_name']),
             Boxes((int(image['width']), int(image['height'])), tuple(objects[image['id']])),
             flat(image['file_name']),
         )
@@ -152,7 +155,7 @@ def _images_of(path: Path, content: Mapping[str, Any], root: Path | None, split:
         if top.is_dir():
             looked += [folder for s, folder in by_split(top) if s == split]
     for folder in looked:
-        if (folder / first).is_file():
+        if on_disk(folder, first).is_file():
             return folder
     tried = shown_names(dict.fromkeys(map(str, looked)))
     raise DataError(
@@ -193,7 +196,7 @@ def _xml_items(folder: Path, images: Path, notes: list[str]) -> list[Item]:
     problems, out = Problems(), []
     there = {flat(name): name for name in images_below(images)}
     for path in sorted(folder.glob('*.xml')):
-        name = there.pop(path.stem, None)
+        name = there.pop(composed(path.stem), None)
         if name is None:
             problems.add(
                 f'annotations without an image in {images}',
@@ -203,7 +206,7 @@ def _xml_items(folder: Path, images: Path, notes: list[str]) -> list[Item]:
             continue
         boxes = _read_xml(path, images / name, problems)
         if boxes is not None:
-            out.append(Item(images / name, boxes, path.stem))
+            out.append(Item(images / name, boxes, composed(path.stem)))
     problems.raise_if_any()
     notes += problems.warnings
     if there:

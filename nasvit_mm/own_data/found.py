@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +85,21 @@ def folders_in(folder: Path) -> list[Path]:
 
 def flat(name: str) -> str:
     """Return a relative path as one name without suffix: ``a/b.jpg`` -> ``a__b``."""
-    return os.path.splitext(name)[0].replace(os.sep, '__')
+    return composed(os.path.splitext(name)[0]).replace(os.sep, '__')
+
+
+def composed(name: str) -> str:
+    """Return a name whose accents are part of their letter: an archive made on a Mac has them as
+    characters of their own, so that names look alike and are not.
+    """
+    return unicodedata.normalize('NFC', name)
+
+
+def on_disk(folder: Path, name: str) -> Path:
+    """Return the file of a name in a folder, also where it has its accents in the other form."""
+    forms = (folder / unicodedata.normalize(form, name) for form in ('NFC', 'NFD'))
+    there = folder / name
+    return there if there.is_file() else next(filter(Path.is_file, forms), there)
 
 
 def shown_names(names: Iterable[str], most: int = 8) -> str:

@@ -90,6 +90,9 @@ def read_masks(
         seen = seen if seen.looked == len(items) else _look(items)
         return _of_colours(seen, names, colours)
     reading = _of_numbers(seen, names, colours)
+    if reading.table is None and IGNORED in seen.values and len(reading.classes) <= IGNORED:
+        share = seen.values[IGNORED] / sum(seen.values.values())
+        reading.words += f'; {IGNORED} ({share:.2%} of the pixels looked at) is ignored'
     if reading.table is None and seen.spread:  # a label map has one channel
         reading.table = _rows(seen, {v: v for v in sorted(seen.values)}, reading.classes)
     return reading

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -152,4 +155,7 @@ def check(folder: Path, kept: Path) -> None:
         DataError: what is wrong, with files and remedies.
     """
     cfg = read_file(folder / 'task.py')
-    look_at_data(cfg, {split: split for split in ROLES}, kept)
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        # What mmseg says of its losses and packages, and pycocotools of each file that it reads.
+        warnings.filterwarnings('ignore', module='mmseg')
+        look_at_data(cfg, {split: split for split in ROLES}, kept)

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from nasvit_mm.errors import DataError, shown_path
-from nasvit_mm.own_data.found import Item, flat, images_below, shown_names
+from nasvit_mm.own_data.found import Item, composed, flat, images_below, shown_names
 
 MOST_LEFT = 0.5  # of the images, without a mask: then the folders are not of one data set
+
+
+class Words(NamedTuple):
+    """With their separators, what names of a folder begin and end with, ``img_`` and ``_mask``."""
+
+    first: str = ''
+    last: str = ''
 
 
 def pair(images: Path, masks: Path, notes: list[str], some: bool = False) -> list[Item]:
     """Return the images of a folder with the masks of another one (which may be the same).
 
-    Names are compared without suffix; where they are not equal, the word after the last underscore
-    may differ, the same for all: ``0001.jpg`` and ``0001_mask.png``, ``7_sat.jpg`` and
-    ``7_mask.png``.
+    Names are compared without suffix; where they are not equal, the first or the last word may
+    differ, the same for all: ``0001.jpg`` and ``0001_mask.png``, ``7_sat.jpg`` and ``7_mask.png``,
+    ``img_3.jpg`` and ``mask_3.png``.
 
     Args:
         notes: takes a line on images and masks that are left over.
@@ -36,12 +47,13 @@ def pair(images: Path, masks: Path, notes: list[str], some: bool = False) -> lis
     of_images, of_masks = (_stems(folder, there[folder]) for folder in (images, masks))
     if images == masks:
         of_images, of_masks, ending = _beside(of_images)
+        words = Words(), Words('', ending)
     else:
-        ending = _ending(list(of_images), list(of_masks))
-    mask_of = {_key(stem, ending[1]): name for stem, name in of_masks.items()}
+        words = _words(list(of_images), list(of_masks))
+    mask_of = {_key(stem, words[1]): name for stem, name in of_masks.items()}
     out, without = [], []
     for stem, name in of_images.items():
-        mask = mask_of.pop(_key(stem, ending[0]), None)
+        mask = mask_of.pop(_key(stem, words[0]), None)
         if mask is None:
             without.append(name)
         else:
@@ -74,7 +86,7 @@ def _stems(folder: Path, names: Sequence[str]) -> dict[str, str]:
     """
     out: dict[str, str] = {}
     for name in names:
-        stem = str(Path(name).with_suffix(''))
+        stem = composed(str(Path(name).with_suffix('')))
         if stem in out:
             raise DataError(
                 f'{shown_path(folder)} holds {out[stem]} and {name}: which of them is meant? '
@@ -84,22 +96,30 @@ def _stems(folder: Path, names: Sequence[str]) -> dict[str, str]:
     return out
 
 
-def _ending(images: Sequence[str], masks: Sequence[str]) -> tuple[str, str]:
-    """Return the last words, of images and of masks, without which most names are equal."""
-    candidates = {('', '')}
-    words = [Counter(map(_last_word, stems)) for stems in (images, masks)]
+def _words(images: Sequence[str], masks: Sequence[str]) -> tuple[Words, Words]:
+    """Return the words, of images and of masks, without which most names are equal."""
     common = [
-        {word for word, n in each.items() if n > len(stems) / 2 and word} | {''}
-        for each, stems in zip(words, (images, masks))
+        [Words(*pair) for pair in product(_common(_first_word, stems), _common(_last_word, stems))]
+        for stems in (images, masks)
     ]
-    candidates |= {(a, b) for a in common[0] for b in common[1]}
-    masks = set(masks)
 
-    def matches(ending: tuple[str, str]) -> tuple[int, int]:
-        keys = {_key(stem, ending[1]) for stem in masks}
-        return sum(_key(stem, ending[0]) in keys for stem in images), -len(''.join(ending))
+    def matches(words: tuple[Words, Words]) -> tuple[int, int]:
+        keys = {_key(stem, words[1]) for stem in masks}
+        left_out = sum(len(word) for each in words for word in each)
+        return sum(_key(stem, words[0]) in keys for stem in images), -left_out
 
-    return max(sorted(candidates), key=matches)
+    return max(sorted(product(*common)), key=matches)
+
+
+def _common(word_of: Callable[[str], str], stems: Sequence[str]) -> list[str]:
+    """Return '' and the word that more than half of the names have there."""
+    ((word, number),) = Counter(map(word_of, stems)).most_common(1)
+    return [''] if not word or number <= len(stems) / 2 else ['', word]
+
+
+def _first_word(stem: str) -> str:
+    found = re.match(r'[^_.-]+[_.-]', os.path.basename(stem))
+    return found[0] if found else ''
 
 
 def _last_word(stem: str) -> str:
@@ -107,11 +127,12 @@ def _last_word(stem: str) -> str:
     return stem[cut:] if cut > 0 else ''
 
 
-def _key(stem: str, ending: str) -> str:
-    return stem.removesuffix(ending) if ending else stem
+def _key(stem: str, words: Words) -> str:
+    folder, name = os.path.split(stem)
+    return os.path.join(folder, name.removeprefix(words.first).removesuffix(words.last))
 
 
-def _beside(stems: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], tuple[str, str]]:
+def _beside(stems: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], str]:
     """Divide a folder of images and masks: masks have one more word at their end."""
     found = Counter(
         word
@@ -119,7 +140,7 @@ def _beside(stems: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], t
         if word and bare.removesuffix(word) in stems
     )
     if not found:
-        return dict(stems), {}, ('', '')
+        return dict(stems), {}, ''
     word = found.most_common(1)[0][0]
     masks = {s: n for s, n in stems.items() if s.endswith(word) and s.removesuffix(word) in stems}
-    return {s: n for s, n in stems.items() if s not in masks}, masks, ('', word)
+    return {s: n for s, n in stems.items() if s not in masks}, masks, word

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from nasvit_mm.errors import DataError, UsageError
 from nasvit_mm.own_data.found import (
+    IMAGES,
     Found,
     Item,
     by_split,
+    composed,
     flat,
     folders_in,
     images_below,
@@ -105,8 +107,8 @@ def listed(folder: Path, items: dict[str, Item], notes: list[str]) -> dict[str, 
     for file in sorted(folder.glob('*.txt')) if folder.is_dir() else ():
         if file.stem not in ('train', 'val', 'test'):
             continue  # trainval, and a list for each class
-        names = [line.split()[0] for line in file.read_text('utf-8').splitlines() if line.strip()]
-        names = [flat(n) if n.lower().endswith(('.jpg', '.png', '.jpeg')) else n for n in names]
+        lines = [line.strip() for line in file.read_text('utf-8').splitlines()]
+        names = [_listed_name(line, items) for line in lines if line]
         there = [items[name] for name in names if name in items]
         if names and not there:
             raise DataError(f'{file} names {names[0]}, and no image with a label is called so')
@@ -124,6 +126,15 @@ def listed(folder: Path, items: dict[str, Item], notes: list[str]) -> dict[str, 
         if there:
             splits[file.stem] = there
     return splits
+
+
+def _listed_name(line: str, items: Mapping[str, Item]) -> str:
+    """Return the name in a line of a list: all of it, or its first word (``000 1``, or a pair)."""
+    whole, first = (
+        flat(text) if text.lower().endswith(IMAGES) else composed(text)
+        for text in (line, line.split()[0])
+    )
+    return whole if whole in items else first
 
 
 def ade20k(root: Path) -> Found | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter
 from importlib import import_module
 from pathlib import Path
@@ -15,16 +16,19 @@ from nasvit_mm.auto import Wish, run, run_auto
 from nasvit_mm.auto.measure import StepTime
 from nasvit_mm.cli import COMMANDS
 from nasvit_mm.cli.auto import macs, main, milliseconds
+from nasvit_mm.deploy import build_latency_table, latency
 from nasvit_mm.errors import UsageError
 from nasvit_mm.own_data import Choices, in_time
 from nasvit_mm.own_data.found import Item
 from nasvit_mm.own_data.lay_out import LaidOut
+from nasvit_mm.search import read_task
+from tests.test_deploy.test_latency import Device
 from tests.test_own_data import drawn
 
 
 def wish(data: Path, **changes: object) -> Wish:
     given = dict(task='seg', high={'macs': 1e9}, runtime='torch', precision='fp32', hours=0.001)
-    return Wish(str(data), **dict(given, threads=1, reading={}, **changes))
+    return Wish(str(data), **{**given, 'threads': 1, 'reading': {}, **changes})
 
 
 def laid(number: int) -> LaidOut:
@@ -107,6 +111,7 @@ def test_wishes_that_cannot_be_met(tmp_path: Path, changes: dict, message: str) 
 def test_a_work_dir_of_another_wish(tmp_path: Path) -> None:
     before = dict(wish=json.loads(json.dumps(run.asdict(wish(tmp_path)))))
     drawn.write(tmp_path / 'work/auto.json', json.dumps(before))
+    (tmp_path / 'work/supernet').mkdir()
     with pytest.raises(UsageError, match=r'high was .*1000000000.0}, is .*--work-dir'):
         run_auto(wish(tmp_path, high={'macs': 2e9}), tmp_path / 'work')
 
@@ -115,10 +120,37 @@ def test_a_budget_that_no_network_meets(tmp_path: Path, monkeypatch: pytest.Monk
     """It is refused before anything is trained."""
     monkeypatch.setattr('nasvit_mm.own_data.make.check', lambda *_: None)
     monkeypatch.setattr(run, 'measure_step', lambda _: StepTime(1.0, 0.1))
-    asked = wish(drawn.folders(tmp_path / 'data'), high={'macs': 1e6})
-    with pytest.raises(UsageError, match='macs at most 1e.06: the space reaches from 1.9'):
-        run_auto(asked, tmp_path / 'work', say=str)
-    assert not (tmp_path / 'work/supernet').exists()
+    data, work = drawn.folders(tmp_path / 'data'), tmp_path / 'work'
+    with pytest.raises(UsageError, match='macs at most 1e.06: the space reaches from 1.9.*--macs'):
+        run_auto(wish(data, high={'macs': 1e6}), work, say=str)
+    assert not (work / 'supernet').exists()
+
+    monkeypatch.setattr('nasvit_mm.auto.chain.call', lambda *_: sys.exit(2))
+    with pytest.raises(SystemExit):  # in the training of another budget, in the same work dir
+        run_auto(wish(data, high={'macs': 3e7}), work, say=str)
+    assert Config.fromfile(work / 'task/search.py').constraints[0].high == 3e7
+
+
+def test_a_latency_that_no_network_meets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the table that the step before has made."""
+
+    def call(command: tuple[str, ...], folder: Path) -> None:
+        parser = argparse.ArgumentParser()
+        import_module(COMMANDS[command[0]][0]).add_arguments(parser)
+        args = parser.parse_args(command[1:])
+        search = Config.fromfile(Path(args.config[0]).with_name('search.py'))
+        task, size = read_task(search, search.filename)
+        build_latency_table(task, size, networks=1, unseen=0).save(args.build_table)
+
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    monkeypatch.setattr('nasvit_mm.own_data.make.check', lambda *_: None)
+    monkeypatch.setattr(run, 'measure_step', lambda _: StepTime(1.0, 0.1))
+    monkeypatch.setattr('nasvit_mm.auto.chain.call', call)
+    work = tmp_path / 'work'
+    asked = wish(drawn.folders(tmp_path / 'data'), high={'latency': 1.0}, runtime='onnx')
+    with pytest.raises(UsageError, match='latency at most 1: the space reaches from .* --latency'):
+        run_auto(asked, work, say=str)
+    assert not (work / 'supernet').exists()
 
 
 @pytest.mark.parametrize('high', [{'macs': 1e9}, {'latency': 20.0}], ids=['macs', 'latency'])
@@ -155,16 +187,25 @@ def test_the_commands_are_ones_that_there_are(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    'task, draw',
+    'task, draw, changes',
     [
-        ('seg', drawn.folders),
-        pytest.param('det', drawn.coco, marks=pytest.mark.nightly),
-        pytest.param('cls', drawn.classes, marks=pytest.mark.nightly),
+        ('seg', drawn.folders, {}),
+        pytest.param('det', drawn.coco, {}, marks=pytest.mark.nightly),
+        pytest.param('cls', drawn.classes, {}, marks=pytest.mark.nightly),
+        pytest.param(
+            'seg',
+            drawn.folders,
+            dict(high={'latency': 1e3}, runtime='openvino'),
+            marks=pytest.mark.nightly,
+        ),
     ],
+    ids=['seg', 'det', 'cls', 'latency'],
 )
-def test_the_whole_way(tmp_path: Path, task: str, draw, capsys: pytest.CaptureFixture) -> None:
+def test_the_whole_way(
+    tmp_path: Path, task: str, draw, changes: dict, capsys: pytest.CaptureFixture
+) -> None:
     """And once more, when all of it stands."""
-    asked = wish(draw(tmp_path / 'data', number=12), task=task)
+    asked = wish(draw(tmp_path / 'data', number=12), task=task, **changes)
     page = run_auto(asked, tmp_path / 'work')
     text = page.read_text()
     measured = json.loads((tmp_path / 'work/deployed/deploy.json').read_text())['measured']
@@ -172,5 +213,5 @@ def test_the_whole_way(tmp_path: Path, task: str, draw, capsys: pytest.CaptureFi
     assert text.count('data:image/png') == 3 and 'What to do next' in text
     capsys.readouterr()
     assert run_auto(asked, tmp_path / 'work') == page
-    out = capsys.readouterr().out
-    assert out.count('there already') == 9 and 'nasvit-mm train' not in out
+    out, steps = capsys.readouterr().out, 9 + ('latency' in asked.high)
+    assert out.count('there already') == steps and 'nasvit-mm train' not in out

@@ -59,6 +59,19 @@ def test_a_failed_step_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert Chain(tmp_path, tmp_path, 3).done == {}
 
 
+@pytest.mark.parametrize(
+    'line',
+    [
+        '12 of 40 candidates, generation 2 of 5, best mIoU 31.2, 0:01:10 left',
+        'networks: 12 of 150',
+        'checking the train data, image and mask: 319 of 367',
+        '11/29 17:38:10 - mmengine - INFO - Iter(train) [ 25/155]  lr: 1.8e-03  loss: 0.9',
+    ],
+)
+def test_progress_of_a_command_is_shown(line: str) -> None:
+    assert chain.SHOWN.search(line) and not chain.SHOWN.search(f'# {line[:9]}')
+
+
 @pytest.mark.slow
 def test_a_command_that_fails_shows_its_error(tmp_path: Path, capfd) -> None:
     with pytest.raises(SystemExit) as stop:

@@ -49,7 +49,7 @@ def test_names_of_weights_that_have_to_be_fetched() -> None:
         ('det/vitas_coco.py', 117266, {}, True),
         ('seg/nasvit_camvid.py', 367, {}, False),
         ('cls/nasvit_in1k.py', 1281167, {}, False),
-        ('supernet/nasvit_ade20k.py', 20210, {}, False),
+        ('supernet/nasvit_ade20k_supernet.py', 20210, {}, False),
         ('seg/nasvit_ade20k.py', 20210, dict(load_from='some.pth'), False),
         ('seg/nasvit_ade20k.py', 20210, {'model.backbone.init_cfg.type': 'Pretrained'}, False),
     ],

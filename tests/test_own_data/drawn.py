@@ -145,3 +145,11 @@ def classes(root: Path, number: int = 8) -> Path:
     for name, image, _, _ in scenes(number):
         save(root / ('cat', 'dog')[int(name) % 2] / f'{name}.jpg', image)
     return root
+
+
+def divided_classes(root: Path) -> Path:
+    """Each class with its own train/ and val/."""
+    for name, image, _, _ in scenes(8):
+        split = 'train' if int(name) < 6 else 'val'
+        save(root / ('cat', 'dog')[int(name) % 2] / split / f'{name}.jpg', image)
+    return root

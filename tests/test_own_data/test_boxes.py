@@ -55,6 +55,15 @@ def test_annotations_without_their_image(tmp_path: Path) -> None:
         find_layout(data, 'det')
 
 
+def test_accents_in_the_other_form_than_in_the_json(tmp_path: Path) -> None:
+    data = drawn.coco(tmp_path)
+    (data / 'images/000.jpg').rename(data / 'images/ro\u0308t.jpg')
+    text = (data / 'boxes.json').read_text('utf-8')
+    drawn.write(data / 'boxes.json', text.replace('000.jpg', 'r\u00f6t.jpg'))
+    items = find_layout(data, 'det').splits['']
+    assert all(item.image.is_file() for item in items)
+
+
 def test_a_box_of_no_size_is_left_out_and_said(tmp_path: Path) -> None:
     found = find_layout(drawn.yolo(tmp_path, '0 {cx} {cy} 0 {h}'), 'det')
     assert sum('is empty and left out' in line for line in found.notes) == 6

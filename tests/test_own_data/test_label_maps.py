@@ -36,6 +36,7 @@ def test_numbers_are_taken_as_they_are(tmp_path: Path) -> None:
 def test_255_is_ignored_not_counted(tmp_path: Path) -> None:
     reading, _ = reading_of(drawn.folders(tmp_path, np.array([0, 1, 255], np.uint8)))
     assert reading.classes == ('class_0', 'class_1') and reading.table is None
+    assert '255 (5.47% of the pixels looked at) is ignored' in reading.words
 
 
 def test_0_and_255_are_two_classes(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ KNOWN = [
     (drawn.voc_xml, 'det', 'Pascal VOC', {'': 6}),
     (drawn.yolo, 'det', 'YOLO', {'train': 4, 'val': 2}),
     (drawn.classes, 'cls', 'class folders', {'': 8}),
+    (drawn.divided_classes, 'cls', 'class folders', {'train': 6, 'val': 2}),
 ]
 
 
@@ -47,6 +48,32 @@ def test_each_image_has_its_own_mask(tmp_path: Path) -> None:
     (items,) = find_layout(tmp_path, 'seg').splits.values()
     pairs = [(i.image.stem.removesuffix('_sat'), i.label.stem.removesuffix('_mask')) for i in items]
     assert pairs == [('a_1', 'a_1'), ('a_2', 'a_2'), ('a_3', 'a_3')]
+
+
+@pytest.mark.parametrize(
+    'image, mask',
+    [
+        ('img_{}', 'mask_{}'),
+        ('image-{}', '{}_seg'),
+        ('Gr\u00f6\u00dfe {}', 'Gro\u0308\u00dfe {}'),  # of an archive that a Mac has made
+    ],
+    ids=['first words', 'first and last word', 'accents in two forms'],
+)
+def test_names_that_differ_alike(tmp_path: Path, image: str, mask: str) -> None:
+    for i in range(4):
+        save(tmp_path / f'images/{image.format(i)}.jpg', scene(i)[0])
+        save(tmp_path / f'masks/{mask.format(i)}.png', scene(i)[1])
+    (items,) = find_layout(tmp_path, 'seg').splits.values()
+    assert [i.image.stem for i in items] == [image.format(i) for i in range(4)]
+    assert [i.label.stem for i in items] == [mask.format(i) for i in range(4)]
+
+
+def test_a_list_of_names_with_spaces(tmp_path: Path) -> None:
+    data = drawn.voc(tmp_path)
+    for path in [*data.glob('*/004.*')]:
+        path.rename(path.with_stem('my scene 4'))
+    write(data / 'ImageSets/Segmentation/val.txt', 'my scene 4\n005 1\n')
+    assert [i.name for i in find_layout(data, 'seg').splits['val']] == ['my scene 4', '005']
 
 
 def test_folders_of_any_name_are_named(tmp_path: Path) -> None:

@@ -99,13 +99,13 @@ def test_a_key_in_the_wrong_place(key: str, value: object, said: str) -> None:
 
 @pytest.mark.parametrize('key', ['model.backbone.arch', 'model', 'train_cfg.max_iters'])
 def test_a_key_of_a_model_for_a_search(key: str) -> None:
-    cfg = read_config(ROOT / 'configs/search/nasvit_ade20k_5g.py', {key: 'x'})
+    cfg = read_config(ROOT / 'configs/search/nasvit_ade20k_5g_search.py', {key: 'x'})
     with pytest.raises(UsageError, match=rf'evaluator\.cfg_options\.{key.partition(".")[0]}'):
         read_search(cfg)
 
 
 def test_configs_of_another_kind() -> None:
-    search = read_config(ROOT / 'configs/search/nasvit_ade20k_5g.py')
+    search = read_config(ROOT / 'configs/search/nasvit_ade20k_5g_search.py')
     with pytest.raises(UsageError, match='is the config of a search, which nasvit-mm search'):
         check_has_model(search)
     with pytest.raises(UsageError, match='has no train_dataloader and no train_cfg'):

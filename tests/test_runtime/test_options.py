@@ -10,7 +10,9 @@ from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import enable_amp, loaders_without_workers, set_steps_per_epoch
 from tests.commands import ROOT
 
-SUPERNETS = [f'configs/supernet/{name}_in1k.py' for name in ('nasvit', 'elasticvit', 'vitas')]
+SUPERNETS = [
+    f'configs/supernet/{name}_in1k_supernet.py' for name in ('nasvit', 'elasticvit', 'vitas')
+]
 
 
 @pytest.mark.parametrize('name', SUPERNETS)

@@ -190,6 +190,6 @@ def test_the_moments_of_a_config_that_was_changed_before() -> None:
 
 
 def test_the_first_epoch_of_the_projection_moves_too() -> None:
-    path = ROOT / 'configs/supernet/nasvit_in1k.py'
+    path = ROOT / 'configs/supernet/nasvit_in1k_supernet.py'
     cfg = read_config(path, {'train_cfg.max_iters': 100 * 2502}, fit=True)  # of 400 epochs
     assert cfg.model.conflict.start_epoch == 25

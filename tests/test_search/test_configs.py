@@ -157,7 +157,7 @@ def test_a_config_of_no_task():
 
 
 def test_there_are_configs():
-    assert 'configs/search/nasvit_ade20k_5g.py' in CONFIGS
+    assert 'configs/search/nasvit_ade20k_5g_search.py' in CONFIGS
     assert all(Path(ROOT, name).is_file() for name in CONFIGS)
 
 

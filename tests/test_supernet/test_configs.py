@@ -29,10 +29,10 @@ CONFIGS = [name for name in ALL if name not in DENSE]
 
 
 def test_there_are_configs():
-    families = 'nasvit', 'elasticvit', 'vitas', 'vitas_twins'
-    assert {f'supernet/{name}_in1k.py' for name in families} <= set(CONFIGS)
+    in1k = ('nasvit_in1k_supernet', 'elasticvit_in1k_supernet', 'vitas_in1k_supernet')
+    assert {f'supernet/{name}.py' for name in (*in1k, 'vitas_twins_in1k')} <= set(CONFIGS)
     assert {
-        f'supernet/{name}.py'
+        f'supernet/{name}_supernet.py'
         for name in ('nasvit_ade20k', 'nasvit_cityscapes', 'nasvit_camvid', 'vitas_coco')
     } <= set(DENSE)
 
@@ -104,7 +104,7 @@ def test_config(name):
 
 def test_decay_of_elasticvit():
     """What the released code decays, by the number of tensors and of weights."""
-    cfg = Config.fromfile(ROOT / 'configs/supernet/elasticvit_in1k.py')
+    cfg = Config.fromfile(ROOT / 'configs/supernet/elasticvit_in1k_supernet.py')
     cfg.model.teachers, cfg.model.distill = None, {}
     cfg.model.sampler.levels = [500e6]
     model = MODELS.build(cfg.model)
@@ -119,7 +119,7 @@ def test_decay_of_elasticvit():
     [
         # Learning rates of the released code by epoch, for 512 pictures a step.
         (
-            'elasticvit_in1k',
+            'elasticvit_in1k_supernet',
             1.5,
             {
                 0: 1e-6,
@@ -134,7 +134,7 @@ def test_decay_of_elasticvit():
             },
         ),
         (
-            'nasvit_in1k',
+            'nasvit_in1k_supernet',
             1.0,
             {0: 5e-7, 5: 2.99886e-4, 100: 2.56801e-4, 200: 1.525e-4, 399: 5.0045e-6},
         ),
@@ -189,7 +189,7 @@ WEAK = {
     ('name', 'batch', 'epochs', 'recipe'),
     [
         (
-            'supernet/nasvit_in1k',
+            'supernet/nasvit_in1k_supernet',
             512,
             400,
             {
@@ -205,7 +205,7 @@ WEAK = {
             },
         ),
         (
-            'supernet/elasticvit_in1k',
+            'supernet/elasticvit_in1k_supernet',
             768,
             610,
             {
@@ -219,7 +219,7 @@ WEAK = {
             },
         ),
         (
-            'supernet/vitas_in1k',
+            'supernet/vitas_in1k_supernet',
             1024,
             300,
             {
@@ -256,7 +256,7 @@ def test_recipe(name, batch, epochs, recipe):
     assert cfg.steps_per_epoch == pytest.approx(1_281_167 / batch, abs=1)
 
 
-@pytest.mark.parametrize('name', ['supernet/vitas_in1k', 'cls/vitas_retrain_in1k'])
+@pytest.mark.parametrize('name', ['supernet/vitas_in1k_supernet', 'cls/vitas_retrain_in1k'])
 def test_decay_of_vitas(name):
     """Matrices, class token and positions decay; norms and biases do not."""
     cfg = Config.fromfile(ROOT / f'configs/{name}.py')

@@ -170,7 +170,7 @@ RUNS = (
     ),
     Run(
         'flops',
-        'configs/supernet/nasvit_ade20k.py --shape 64 --arch smallest --json --debug '
+        'configs/supernet/nasvit_ade20k_supernet.py --shape 64 --arch smallest --json --debug '
         '--cfg-options model.model.decode_head.channels=32',
         r'"total_macs": \d',
     ),

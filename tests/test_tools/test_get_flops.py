@@ -47,7 +47,7 @@ def test_another_architecture() -> None:
 
     for config, arch in (
         ('configs/seg/nasvit_ade20k.py', 'nasvit_min'),
-        ('configs/supernet/nasvit_ade20k.py', 'smallest'),
+        ('configs/supernet/nasvit_ade20k_supernet.py', 'smallest'),
     ):
         found = report('get_flops', config, '--arch', arch, '--shape', '96', '128')
         task, _ = read_task(Config.fromfile(ROOT / config))
@@ -55,7 +55,7 @@ def test_another_architecture() -> None:
         assert (found['total_macs'], found['total_params']) == (total.macs[0], total.params[0])
     run = start('get_flops', 'configs/seg/nasvit_ade20k.py', '--arch', 'nasvit_a9')
     assert '--arch: ' in (line := error_line(run.returncode, run.stderr)) and 'nasvit_a9' in line
-    run = start('get_flops', 'configs/supernet/nasvit_in1k.py')
+    run = start('get_flops', 'configs/supernet/nasvit_in1k_supernet.py')
     assert 'is of a nasvit_mm.ImageClassifier' in error_line(run.returncode, run.stderr)
 
 
@@ -160,7 +160,7 @@ def test_arguments_that_do_not_go(arguments: list[str], message: str) -> None:
 
 @pytest.mark.parametrize('tool', ['get_flops', 'benchmark'])
 def test_a_search_is_no_model(tool: str) -> None:
-    run = start(tool, 'configs/search/nasvit_ade20k_5g.py')
+    run = start(tool, 'configs/search/nasvit_ade20k_5g_search.py')
     line = error_line(run.returncode, run.stderr)
     assert 'is the config of a search' in line and 'its task is ../seg/nasvit_ade20k.py' in line
 

@@ -13,7 +13,7 @@ from nasvit_mm.cli.image_demo import named_images
 from nasvit_mm.errors import UsageError
 from tests.commands import CONFIG, ROOT, error_line
 
-SEARCH = 'configs/search/nasvit_ade20k_5g.py'
+SEARCH = 'configs/search/nasvit_ade20k_5g_search.py'
 
 
 @pytest.fixture

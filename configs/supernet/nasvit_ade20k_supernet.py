@@ -1,13 +1,21 @@
-"""NASViT's supernet inside a segmentor on Cityscapes: nasvit_ade20k.py says more.
+"""NASViT's supernet inside a segmentor on ADE20K: every subnet is at once a segmentation model.
 
-Model, head, data and schedule are those of configs/seg/nasvit_cityscapes.py.
+Not in any paper.  Model, head, data and schedule are those of configs/seg/nasvit_ade20k.py, the
+method that of nasvit_in1k_supernet.py: largest, smallest and two random subnets a step, gradient
+projection, distillation of the largest one's pixels.  Every output of the backbone ends in 64
+channels (`out_width`), so that one head serves all subnets.  One training picture in 20 is held
+out: by these configs/search/nasvit_ade20k_miou.py chooses, the validation set is for the final
+figure.
 
-    tools/dist_train.sh configs/supernet/nasvit_cityscapes.py 8
+The backbone begins with the supernet of nasvit_in1k_supernet.py (or the authors', converted), any
+resolution of it: a dense model has one.
+
+    tools/dist_train.sh configs/supernet/nasvit_ade20k_supernet.py 8
 
 mIoU to expect: not measured.
 """
 
-_base_ = '../seg/nasvit_cityscapes.py'
+_base_ = '../seg/nasvit_ade20k.py'
 model = dict(
     _delete_=True,
     type='nasvit_mm.Supernet',
@@ -22,7 +30,7 @@ model['model']['backbone'].update(
     space=dict(space='nasvit', restrict=dict(resolution=[224])),
     out_width=64,
     drop_path_rate=0.0,
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_in1k/iter_1000800.pth'),
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_in1k_supernet/iter_1000800.pth'),
 )
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64], dropout_ratio=0.0)
 split = dict(type='nasvit_mm.SplitDataset', every=20)

@@ -7,7 +7,7 @@ The three learn from two external teachers, the smallest from their mean; adapti
 clipping.  600 epochs of 1,668 steps of 8 x 96 pictures, and 10 at the smallest learning rate.  (The
 learning rate falls every step; in the released code every epoch.)  Not reproduced here.
 
-    tools/dist_train.sh configs/supernet/elasticvit_in1k.py 8
+    tools/dist_train.sh configs/supernet/elasticvit_in1k_supernet.py 8
 
 timm downloads the teachers' weights; from local files: --cfg-options
 model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts

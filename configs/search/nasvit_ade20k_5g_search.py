@@ -5,9 +5,9 @@ held out of ImageNet's training set, five a class as NASViT has it, with batch n
 for each candidate; nothing is trained.  (The authors' own checkpoint was trained on them too.)
 NASViT's own search is not public; this is its parent's evolution (AttentiveNAS) in its sizes.
 
-    python tools/search.py configs/search/nasvit_ade20k_5g.py
+    python tools/search.py configs/search/nasvit_ade20k_5g_search.py
 
-Needs the supernet of configs/supernet/nasvit_in1k.py (or the authors', converted).
+Needs the supernet of configs/supernet/nasvit_in1k_supernet.py (or the authors', converted).
 """
 
 # A dense model has no resolution of its own: left free, it would cost nothing.
@@ -18,8 +18,8 @@ objectives = [dict(metric='accuracy/top1', goal='max'), dict(metric='macs', goal
 constraints = [dict(metric='macs', high=5e9)]
 evaluator = dict(
     type='SupernetEvaluator',
-    config='configs/supernet/nasvit_in1k.py',
-    checkpoint='work_dirs/nasvit_in1k/iter_1000800.pth',
+    config='configs/supernet/nasvit_in1k_supernet.py',
+    checkpoint='work_dirs/nasvit_in1k_supernet/iter_1000800.pth',
     split='held_out',
     num_calibration=32,
 )

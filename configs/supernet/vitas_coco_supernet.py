@@ -7,7 +7,7 @@ One training picture in 20 is held out: by these configs/search/vitas_coco_map.p
 
 The backbone begins with the supernet of vitas_twins_in1k.py.
 
-    tools/dist_train.sh configs/supernet/vitas_coco.py 8
+    tools/dist_train.sh configs/supernet/vitas_coco_supernet.py 8
 
 mAP to expect: not measured.
 """

@@ -1,10 +1,10 @@
 """NASViT's supernet inside a segmentor on CamVid: real pictures, hours on a CPU.
 
-nasvit_ade20k.py says how it works; here one random subnet a step besides the largest and the
-smallest, a head of 64 channels, so that the largest subnet costs 3.75 times the smallest in total,
-and a search chooses by CamVid's own val, for its final figure is of test.
+nasvit_ade20k_supernet.py says how it works; here one random subnet a step besides the largest and
+the smallest, a head of 64 channels, so that the largest subnet costs 3.75 times the smallest in
+total, and a search chooses by CamVid's own val, for its final figure is of test.
 
-    python tools/train.py configs/supernet/nasvit_camvid.py
+    python tools/train.py configs/supernet/nasvit_camvid_supernet.py
 
 It begins with the supernet of nasvit_tiny-imagenet20.py; without, from scratch: --cfg-options
 model.model.backbone.init_cfg=None.

@@ -9,7 +9,7 @@ probability that `nasvit_mm.supernet.find_identity_probability` finds for a wind
 (0.49 for 0.9 to 1.0 G): model.sampler.identity=0.49.  300 epochs of 1,251 steps of 8 x 128
 pictures; 50 of each class are held out for a search.  Not reproduced here.
 
-    tools/dist_train.sh configs/supernet/vitas_in1k.py 8
+    tools/dist_train.sh configs/supernet/vitas_in1k_supernet.py 8
 """
 
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']

@@ -4,7 +4,7 @@ Backbone, neck and head of configs/det/vitas_coco.py count (the head takes 145 G
 Twins-SVT-S has 248 G there.  ViTAS's evolution: NSGA-II over the accuracy of the supernet's
 subnets and the cost.  No batch norms, so nothing is recalibrated.
 
-    python tools/search.py configs/search/vitas_coco.py
+    python tools/search.py configs/search/vitas_coco_search.py
 
 Needs the supernet of configs/supernet/vitas_twins_in1k.py.
 """

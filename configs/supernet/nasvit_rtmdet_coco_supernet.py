@@ -1,15 +1,15 @@
 """NASViT's supernet inside RTMDet on COCO: every subnet is at once a light detector.
 
 Not in any paper.  Model, head, data and schedule are those of configs/det/nasvit_rtmdet_coco.py,
-without the moving average; the method is that of nasvit_in1k.py: largest, smallest and two random
-subnets a step, gradient projection, distillation of the largest one's class scores.  The outputs of
-the backbone end in the widths of that config (`out_width`), so that one neck and head serve all
-subnets.  One training image in 20 is held out: by these configs/search/nasvit_rtmdet_5g.py
-chooses.
+without the moving average; the method is that of nasvit_in1k_supernet.py: largest, smallest and two
+random subnets a step, gradient projection, distillation of the largest one's class scores.  The
+outputs of the backbone end in the widths of that config (`out_width`), so that one neck and head
+serve all subnets.  One training image in 20 is held out: by these
+configs/search/nasvit_rtmdet_5g.py chooses.
 
-The backbone begins with the supernet of nasvit_in1k.py (or the authors', converted).
+The backbone begins with the supernet of nasvit_in1k_supernet.py (or the authors', converted).
 
-    tools/dist_train.sh configs/supernet/nasvit_rtmdet_coco.py 8
+    tools/dist_train.sh configs/supernet/nasvit_rtmdet_coco_supernet.py 8
 
 mAP to expect: not measured.
 """
@@ -28,7 +28,7 @@ model['model']['backbone'].update(
     arch='supernet',
     space=dict(space='nasvit', restrict=dict(resolution=[224])),
     out_width=[32, 64, 160],
-    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_in1k/iter_1000800.pth'),
+    init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_in1k_supernet/iter_1000800.pth'),
 )
 split = dict(type='nasvit_mm.SplitDataset', every=20)
 train_dataloader = dict(

@@ -6,7 +6,7 @@ teachers, the others from the largest; gradient projection from epoch 101 on.  4
 steps of 8 x 64 pictures.  Figures to expect, of its README after recalibration: 78.3 top-1
 (smallest), 82.8 (largest); not reproduced here.
 
-    tools/dist_train.sh configs/supernet/nasvit_in1k.py 8
+    tools/dist_train.sh configs/supernet/nasvit_in1k_supernet.py 8
 
 timm downloads the teachers' weights; from local files: --cfg-options
 model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts
