@@ -44,7 +44,7 @@ class Way:
 
     @property
     def cost(self) -> float:
-        """Median seconds of a candidate."""
+        """Return the median seconds of a candidate."""
         return float(np.median(self.seconds))
 
     def compare(self, full: Way, needed: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ class Advice:
 
     @property
     def gain(self) -> float:
-        """Of the chosen way over the full one, in candidates an hour; looks are not counted."""
+        """Return how many candidates are measured in the time of one; looks are not counted."""
         return self.full.cost / self.chosen.cost
 
     def table(self) -> Table:
