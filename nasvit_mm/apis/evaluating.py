@@ -76,6 +76,8 @@ def evaluate(
     if type_name(cfg.model) == 'Supernet':
         cfg.model.teachers = cfg.model.teacher = None  # only training asks them
     without_moving_average(cfg)
+    if out:
+        write_results(cfg, str(out))  # as the config's model has results, also of an artefact of it
     artefact = Path(weights, DESCRIPTION).is_file()
     if artefact:
         cfg.model = dict(type=f'nasvit_mm.{ArtefactModel.__name__}', folder=weights)
@@ -84,8 +86,6 @@ def evaluate(
         show_predictions(cfg, show, show_dir, wait_time)
     if tta:
         augment_tests(cfg)
-    if out:
-        write_results(cfg, str(out))
     cfg.load_from, cfg.resume = None, False
     start_processes(cfg)
 

@@ -72,7 +72,8 @@ def test_metric_by_the_runtime(precision: str, tmp_path: Path) -> None:
         options=options,
     )
     given = dict(work_dir=tmp_path / 'work', options=options, skip_data_check=True)
-    found = evaluate(config, made.folder, **given)
+    found = evaluate(config, made.folder, out=tmp_path / 'maps', **given)
+    assert len(list((tmp_path / 'maps').glob('*.png'))) == 2
     assert Artefact.load(made.folder).measured['metric'] == pytest.approx(found)
     if precision == 'fp32':
         assert found == pytest.approx(evaluate(config, trained, **given), abs=0.1)
