@@ -14,7 +14,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from nasvit_mm.nn.attention import is_exporting
+
 QUICK = 3  # columns of the widest kernel for which oneDNN has a depthwise gradient
+
+
+def learns_on_cpu(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Return whether a layer is trained on a CPU, in the type of its weights."""
+    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    own = x.device.type == 'cpu' and not torch.is_autocast_enabled('cpu')
+    return learns and own and not is_exporting()
 
 
 def depthwise_conv2d(
@@ -30,8 +39,7 @@ def depthwise_conv2d(
     Returns:
         (N, C, ceil(H / stride), ceil(W / stride)).
     """
-    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    if learns and x.device.type == 'cpu' and not torch.is_autocast_enabled('cpu'):
+    if learns_on_cpu(x, weight):
         return _DepthwiseConv2d.apply(x, weight, bias, stride)
     return F.conv2d(x, weight, bias, stride, weight.shape[-1] // 2, groups=weight.shape[0])
 
