@@ -16,6 +16,7 @@ import torch
 from _timing import parser
 from mmengine.optim import OptimWrapper
 
+from nasvit_mm.compat import keep_freed_memory
 from nasvit_mm.registry import MODELS
 from nasvit_mm.supernet import project_conflict
 
@@ -26,6 +27,7 @@ def main() -> None:
     arguments.set_defaults(rounds=5)
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
+    keep_freed_memory()  # as training does
     torch.manual_seed(0)
     data = dict(
         inputs=torch.randn(args.batch, 3, 224, 224), labels=torch.randint(0, 1000, (args.batch,))

@@ -8,6 +8,7 @@ neither torch nor mmcv before they are needed.
 from nasvit_mm.compat.amp import check_amp, half_type
 from nasvit_mm.compat.distributed import init_distributed
 from nasvit_mm.compat.install import install
+from nasvit_mm.compat.memory import keep_freed_memory
 from nasvit_mm.compat.missing import MissingOpError, build_command, has_cpu_kernel
 from nasvit_mm.compat.mmcv_ext import is_stand_in
 from nasvit_mm.compat.reachable import check_operations, missing_operations, modules_without
@@ -25,6 +26,7 @@ __all__ = [
     'init_distributed',
     'install',
     'is_stand_in',
+    'keep_freed_memory',
     'missing_operations',
     'modules_without',
     'when_loaded',

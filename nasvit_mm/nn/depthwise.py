@@ -1,17 +1,29 @@
 """Depthwise convolution with a backward pass that is quick on a CPU.
 
 oneDNN's gradient of a depthwise weight falls back to its reference kernel where the kernel is
-larger than the map, as in the last stages of any network on small images, and is slower on NCHW
-than on channels-last tensors (benchmarks/depthwise.py).
+larger than the map, as in the last stages of any network on small images; to one for full
+convolutions, six times as slow, where the kernel is wider than three; and is slower on NCHW than on
+channels-last tensors (benchmarks/depthwise.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+
+from nasvit_mm.nn.attention import is_exporting
+
+QUICK = 3  # columns of the widest kernel for which oneDNN has a depthwise gradient
+
+
+def learns_on_cpu(x: torch.Tensor, weight: torch.Tensor) -> bool:
+    """Return whether a layer is trained on a CPU, in the type of its weights."""
+    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    own = x.device.type == 'cpu' and not torch.is_autocast_enabled('cpu')
+    return learns and own and not is_exporting()
 
 
 def depthwise_conv2d(
@@ -27,8 +39,7 @@ def depthwise_conv2d(
     Returns:
         (N, C, ceil(H / stride), ceil(W / stride)).
     """
-    learns = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    if learns and x.device.type == 'cpu' and not torch.is_autocast_enabled('cpu'):
+    if learns_on_cpu(x, weight):
         return _DepthwiseConv2d.apply(x, weight, bias, stride)
     return F.conv2d(x, weight, bias, stride, weight.shape[-1] // 2, groups=weight.shape[0])
 
@@ -49,26 +60,68 @@ class _DepthwiseConv2d(torch.autograd.Function):
         grad = grad.contiguous(memory_format=torch.channels_last)
         of_x, of_weight, of_bias = ctx.needs_input_grad[:3]
         kernel = weight.shape[-1]
-        small = of_weight and min(x.shape[2:]) < kernel
-        gx, gw, _ = torch.ops.aten.convolution_backward(
-            grad,
-            x,
-            weight,
-            None,
-            [ctx.stride] * 2,
-            [kernel // 2] * 2,
-            [1, 1],
-            False,
-            [0, 0],
-            weight.shape[0],
-            [of_x, of_weight and not small, False],
-        )
-        if small:
-            gw = _weight_gradient(grad, x, weight, ctx.stride)
+        own = of_weight and (kernel > QUICK or min(x.shape[2:]) < kernel)
+        mask = (of_x, of_weight and not own)
+        gx, gw = _gradients(grad, x, weight, ctx.stride, [kernel // 2] * 2, mask)
+        if own:
+            how = _by_taps if min(x.shape[2:]) < kernel else _by_columns
+            gw = how(grad, x, weight, ctx.stride)
         return gx, gw, grad.sum((0, 2, 3)) if of_bias else None, None
 
 
-def _weight_gradient(
+def _gradients(
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    stride: int,
+    padding: Sequence[int],
+    mask: tuple[bool, bool],
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Compute the gradients of x and of the weight by torch, where ``mask`` says so."""
+    gx, gw, _ = torch.ops.aten.convolution_backward(
+        grad,
+        x,
+        weight,
+        None,
+        [stride] * 2,
+        padding,
+        [1, 1],
+        False,
+        [0, 0],
+        weight.shape[0],
+        [*mask, False],
+    )
+    return gx, gw
+
+
+def _by_columns(
+    grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, stride: int
+) -> torch.Tensor:
+    """Compute the gradient (C, 1, k, k), k > 3, as that of kernels of three columns each.
+
+    What a kernel that begins at a column meets is x moved by as many pixels.  With its zeros on
+    both sides written out, x is moved by where its memory begins to be read: a row goes on into the
+    zeros of the next.  Past the last of them only zeros of ``grad`` are met.
+    """
+    (n, channels, height, width), kernel = x.shape, weight.shape[-1]
+    out = torch.empty_like(weight)
+    part = weight.new_empty(channels, 1, kernel, QUICK)
+    wide = width + kernel - 1
+    # Zeros for the outputs that three columns have beyond those of the whole kernel.
+    grad = F.pad(grad, (0, (wide - QUICK) // stride + 1 - grad.shape[3]))
+    columns = [*range(0, kernel - QUICK, QUICK), kernel - QUICK]
+    memory = x.new_zeros((n * height * wide + columns[-1]) * channels)
+    shape = (n, channels, height, wide)
+    strides = (height * wide * channels, 1, wide * channels, channels)  # channels last
+    memory.as_strided(shape, strides)[..., kernel // 2 : kernel // 2 + width] = x
+    for first in columns:
+        moved = memory.as_strided(shape, strides, first * channels)
+        _, gw = _gradients(grad, moved, part, stride, (kernel // 2, 0), (False, True))
+        out[..., first : first + QUICK] = gw
+    return out
+
+
+def _by_taps(
     grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor, stride: int
 ) -> torch.Tensor:
     """Compute the gradient (C, 1, k, k) one kernel tap at a time.

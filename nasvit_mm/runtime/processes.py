@@ -15,7 +15,7 @@ from mmengine.model import is_model_wrapper
 from torch import nn
 from torch.distributed import destroy_process_group
 
-from nasvit_mm.compat import init_distributed
+from nasvit_mm.compat import init_distributed, keep_freed_memory
 from nasvit_mm.config import config_parts, is_own, own_kind
 from nasvit_mm.errors import UsageError
 
@@ -26,7 +26,12 @@ def is_first() -> bool:
 
 
 def start_processes(cfg: Config) -> None:
-    """Start the process group for the launcher, and adapt the config to gloo on a CPU."""
+    """Start the process group for the launcher, and adapt the config to gloo on a CPU.
+
+    On a CPU the process keeps memory that tensors gave back.
+    """
+    if get_device() == 'cpu':
+        keep_freed_memory()
     backend = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend')
     try:
         init_distributed(cfg.launcher, backend)
