@@ -136,6 +136,12 @@ def test_a_killed_run_goes_on(path: str) -> None:
     assert cfg.default_hooks.checkpoint.by_epoch == ('max_epochs' in cfg.train_cfg)
 
 
+@pytest.mark.parametrize('path', sorted((ROOT / 'configs/_base_/datasets').glob('*.py')))
+def test_workers_stay_between_epochs(path: Path) -> None:
+    loaders = {k: v for k, v in Config.fromfile(path).items() if k.endswith('_dataloader')}
+    assert loaders and all(loader.persistent_workers for loader in loaders.values() if loader)
+
+
 @pytest.mark.parametrize('path', SEGMENTATION)
 def test_builds_and_runs(path: str, results: dict[str, dict]) -> None:
     result = results[path]

@@ -18,6 +18,9 @@ model = dict(
     space=dict(space='nasvit'),
     arch='nasvit_min',
     num_classes=1000,
+    data_preprocessor=dict(  # of the calibration's images
+        type='nasvit_mm.ClassificationPreprocessor', erasing=dict(probability=0.01, mode='pixel')
+    ),
 )
 test_cfg = dict(
     type='nasvit_mm.SubnetTestLoop',

@@ -23,6 +23,7 @@ model = dict(
     drop_path_rate=0.1,
     data_preprocessor=dict(
         type='nasvit_mm.ClassificationPreprocessor',
+        erasing=dict(probability=0.25, mode='pixel'),
         # None for networks below 2.7 G, as the public code has it (then label_smoothing=0.1).
         mixup=dict(
             mixup_alpha=0.8,

@@ -26,6 +26,7 @@ model = dict(
         num_classes=num_classes,
         data_preprocessor=dict(
             type='nasvit_mm.ClassificationPreprocessor',
+            erasing=dict(probability=0.01, mode='pixel'),
             mixup=dict(
                 mixup_alpha=0.01, cutmix_alpha=0.01, label_smoothing=0.1, num_classes=num_classes
             ),

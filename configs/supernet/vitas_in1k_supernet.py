@@ -22,14 +22,16 @@ model = dict(
         num_classes=1000,
         sharing='cyclic',
         label_smoothing=0.1,
+        data_preprocessor=dict(
+            type='nasvit_mm.ClassificationPreprocessor',
+            erasing=dict(probability=0.25, mode='pixel'),
+        ),
     ),
     sampler=dict(type='single_path'),
 )
 train_dataloader = dict(
     batch_size=128,
-    dataset=dict(
-        num_per_class=-50, transform=dict(auto_augment=None, color_jitter=None, re_prob=0.25)
-    ),
+    dataset=dict(num_per_class=-50, transform=dict(auto_augment=None, color_jitter=None)),
 )
 held_out_dataloader = dict(dataset=dict(num_per_class=50))
 optim_wrapper = dict(

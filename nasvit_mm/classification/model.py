@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor, BaseModel
-from timm.data import Mixup
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD, Mixup
+from timm.data.random_erasing import RandomErasing
 
 from nasvit_mm.backbones import ClassifierForward, create_model, load_pretrained_init
 from nasvit_mm.config import plain_types
@@ -20,12 +21,16 @@ from nasvit_mm.spaces import Space, get_space
 
 @MODELS.register_module()
 class ClassificationPreprocessor(BaseDataPreprocessor):
-    """Move a batch to the device; in training mix images and labels, by timm.
+    """Move a batch to the device and normalise it; in training erase, and mix images and labels, by
+    timm.
 
     Batches are ``dict(inputs=(N, 3, H, W), labels=(N,) int64)``; mixup adds ``targets``
-    (N, classes), what the images are a mixture of.
+    (N, classes), what the images are a mixture of.  Images of bytes, a quarter of what the device
+    has to fetch, are normalised here; those of floats are already.
 
     Args:
+        mean, std: of the channels of images of bytes, for values of 0 to 1; ImageNet's.
+        erasing: arguments of ``timm.data.RandomErasing`` (probability, mode, ...); None: none.
         mixup: arguments of ``timm.data.Mixup`` (mixup_alpha, cutmix_alpha, prob, switch_prob,
             label_smoothing, num_classes, ...); None: none.
         channels_last: memory order of the images, and so of all maps; None: on a CPU, where
@@ -39,24 +44,40 @@ class ClassificationPreprocessor(BaseDataPreprocessor):
         mixup: Mapping | None = None,
         channels_last: bool | None = None,
         non_blocking: bool = True,
+        mean: Sequence[float] = IMAGENET_DEFAULT_MEAN,
+        std: Sequence[float] = IMAGENET_DEFAULT_STD,
+        erasing: Mapping | None = None,
     ) -> None:
         super().__init__(non_blocking)
         self.mixup = None if mixup is None else Mixup(**mixup)
         self.channels_last = channels_last
+        for name, values in dict(mean=mean, std=std).items():
+            channels = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)  # (3, 1, 1)
+            self.register_buffer(name, channels, persistent=False)
+        self.erasing = None if erasing is None else RandomErasing(**erasing)
 
     def forward(self, data: Mapping, training: bool = False) -> dict[str, torch.Tensor]:
         data = dict(self.cast_data(data))
         last = self.channels_last
         if data['inputs'].device.type == 'cpu' if last is None else last:
             data['inputs'] = data['inputs'].contiguous(memory_format=torch.channels_last)
+        images = data['inputs']
+        if not images.is_floating_point():
+            # The steps of torchvision's ToTensor and Normalize, so that no bit differs.
+            images = images.float().div_(255).sub_(self.mean).div_(self.std)
+        elif training and (self.erasing or self.mixup):
+            images = images.clone()  # both write in place, and the clean images are wanted too
+        if training and self.erasing is not None:
+            self.erasing.device = images.device  # of the noise
+            self.erasing(images)
         if training and self.mixup is not None:
-            if len(data['inputs']) % 2:
+            if len(images) % 2:
                 raise UsageError(
                     f'mixup takes images in pairs, got a batch of '
-                    f'{len(data["inputs"])}: give an even batch_size'
+                    f'{len(images)}: give an even batch_size'
                 )
-            # In place, and the clean images are wanted too: a copy.
-            data['inputs'], data['targets'] = self.mixup(data['inputs'].clone(), data['labels'])
+            images, data['targets'] = self.mixup(images, data['labels'])
+        data['inputs'] = images
         return data
 
 

@@ -9,6 +9,7 @@ from nasvit_mm.data.checks import (
     inner_datasets,
 )
 from nasvit_mm.data.classes import class_names
+from nasvit_mm.data.classified import ClassifiedImages
 from nasvit_mm.data.coco_files import datasets_in, reads_coco
 from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.data.contents import check_contents
@@ -32,6 +33,7 @@ from nasvit_mm.data.seeding import (
     seed_everything,
     seed_image,
 )
+from nasvit_mm.data.shards import TarShards
 from nasvit_mm.data.shared_images import SharedImages
 from nasvit_mm.data.split import SplitDataset
 from nasvit_mm.data.unlabelled import predict_unlabelled
@@ -39,6 +41,7 @@ from nasvit_mm.data.wide_labels import keep_wide_labels
 
 __all__ = [
     'FETCHED',
+    'ClassifiedImages',
     'ImageFolder',
     'ImageIndex',
     'LabelCounts',
@@ -50,6 +53,7 @@ __all__ = [
     'SeededInfiniteSampler',
     'SharedImages',
     'SplitDataset',
+    'TarShards',
     'check_categories',
     'check_coco',
     'check_contents',

@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from torch import nn
 
 from nasvit_mm.data import (
-    ImageFolder,
+    ClassifiedImages,
     NamedPipeline,
     PassCache,
     Problems,
@@ -131,7 +131,9 @@ def _look_at(
     """
     check_masks_without_images(dataset, split, problems)
     counts, found = look_at_label_maps(dataset, split, problems, cache), _head(model)
-    others = reads_coco(type(dataset)) or isinstance(dataset, ImageFolder) or _unlabelled(dataset)
+    others = (
+        reads_coco(type(dataset)) or isinstance(dataset, ClassifiedImages) or _unlabelled(dataset)
+    )
     if counts is None and not others:
         if not look_at_boxes(dataset, split, problems, cache):
             problems.warn(

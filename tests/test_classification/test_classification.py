@@ -89,6 +89,26 @@ def test_folder(folder):
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
 
 
+def test_bytes_become_the_same_images(folder):
+    options = {**TRANSFORM, 're_prob': 0.0}
+    floats = ImageFolder(str(folder), 'train', options)
+    data = ImageFolder(str(folder), 'train', dict(options, normalize=False))
+    draws = [ImageIndex(i, (0, 3, i)) for i in range(4)]
+    batch = torch.utils.data.default_collate([data[i] for i in draws])
+    assert batch['inputs'].dtype is torch.uint8
+    images = ClassificationPreprocessor()(batch, training=True)['inputs']
+    assert torch.equal(images, torch.stack([floats[i]['inputs'] for i in draws]))
+
+
+def test_erasing_in_training_only():
+    erase = ClassificationPreprocessor(erasing=dict(probability=1.0, mode='pixel'))
+    for images in (torch.zeros(2, 3, 16, 16), torch.zeros(2, 3, 16, 16, dtype=torch.uint8)):
+        clean = erase(dict(inputs=images))['inputs']
+        erased = erase(dict(inputs=images), training=True)['inputs'] != clean
+        assert erased.any() and not erased.all()
+        assert not images.any(), 'scores want the clean images'
+
+
 def test_held_out_pictures(folder):
     held, rest = (ImageFolder(str(folder), 'train', TRANSFORM, num_per_class=n) for n in (1, -1))
     assert (len(held), len(rest)) == (3, 9)
@@ -120,7 +140,9 @@ def test_colour_jitter_beside_randaugment(folder):
 
     def steps(**options) -> list[str]:
         transform = ImageFolder(folder, 'train', dict(TRANSFORM, color_jitter=0.4, **options))
-        flat = [s for t in transform.transform.transforms for s in getattr(t, 'transforms', [t])]
+        flat = [
+            s for t in transform.transform.steps.transforms for s in getattr(t, 'transforms', [t])
+        ]
         return [type(step).__name__ for step in flat]
 
     assert 'ColorJitter' not in steps()

@@ -174,8 +174,8 @@ def at(cfg: Config, key: str) -> Any:
 
 WEAK = {
     'train_dataloader.dataset.transform.auto_augment': 'rand-n1-m1-mstd0.5-inc1',
-    'train_dataloader.dataset.transform.re_prob': 0.01,
-    'train_dataloader.dataset.transform.re_mode': 'pixel',
+    'model.model.data_preprocessor.erasing.probability': 0.01,
+    'model.model.data_preprocessor.erasing.mode': 'pixel',
     'train_dataloader.dataset.transform.interpolation': 'bicubic',
     'model.model.data_preprocessor.mixup.mixup_alpha': 0.01,
     'model.model.data_preprocessor.mixup.cutmix_alpha': 0.01,
@@ -227,7 +227,7 @@ WEAK = {
                 'model.model.label_smoothing': 0.1,
                 'train_dataloader.dataset.transform.auto_augment': None,
                 'train_dataloader.dataset.transform.color_jitter': None,
-                'train_dataloader.dataset.transform.re_prob': 0.25,
+                'model.model.data_preprocessor.erasing.probability': 0.25,
                 'optim_wrapper.optimizer.lr': 1e-3,
                 'optim_wrapper.optimizer.weight_decay': 0.05,
             },
@@ -240,7 +240,7 @@ WEAK = {
                 'model.drop_path_rate': 0.1,
                 'train_dataloader.dataset.transform.auto_augment': 'rand-m9-mstd0.5-inc1',
                 'train_dataloader.dataset.transform.force_color_jitter': True,
-                'train_dataloader.dataset.transform.re_prob': 0.25,
+                'model.data_preprocessor.erasing.probability': 0.25,
                 'model.data_preprocessor.mixup.mixup_alpha': 0.8,
                 'model.data_preprocessor.mixup.cutmix_alpha': 1.0,
             },

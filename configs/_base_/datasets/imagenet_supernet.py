@@ -2,8 +2,9 @@
 
 data/imagenet/{train,val}/<class>/*.JPEG
 
-RandAugment of one operation at magnitude 1, erasing with probability 0.01: what the papers call
-simplified augmentation.  Mixup and CutMix of alpha 0.01 are in the model's preprocessor.
+RandAugment of one operation at magnitude 1: with mixup and CutMix of alpha 0.01 and erasing with
+probability 0.01, which are in the model's preprocessor, what the papers call simplified
+augmentation.  Training images come to the preprocessor as bytes, and are normalised on the device.
 
 Five pictures of each class of train are held out, for a search to choose by.
 """
@@ -13,8 +14,7 @@ transform = dict(
     is_training=True,
     auto_augment='rand-n1-m1-mstd0.5-inc1',
     interpolation='bicubic',
-    re_prob=0.01,
-    re_mode='pixel',
+    normalize=False,
 )
 train_dataloader = dict(
     batch_size=64,
