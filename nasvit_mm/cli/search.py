@@ -113,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = common.load_config(args)
     low, high = dict(args.low), dict(args.high)
     if args.advise is not None:
+        check_alone(args)
         apis.advise(cfg, args.advise, skip_data_check=args.skip_data_check, low=low, high=high)
         return
     if args.extend and not args.known:
@@ -132,6 +133,26 @@ def main(argv: Sequence[str] | None = None) -> None:
         known=args.known,
         tensorboard=args.tensorboard,
     )
+
+
+def check_alone(args: argparse.Namespace) -> None:
+    """Check that nothing is given that --advise would not follow.
+
+    Raises:
+        UsageError: names the first such flag.
+    """
+    given = dict(
+        resume=args.resume,
+        workers=args.workers != 1,
+        dask=args.dask,
+        extend=args.extend,
+        tensorboard=args.tensorboard,
+    )
+    given |= {'from': args.known, 'time-limit': args.time_limit}
+    for flag in (flag for flag, is_given in given.items() if is_given):
+        raise UsageError(
+            f'--{flag} is of a search, and --advise only measures, in this process: leave one out'
+        )
 
 
 def show(found: apis.Reconsidered, folder: str) -> None:

@@ -111,6 +111,7 @@ RUNS = (
     Run('search', '{search} --work-dir {out} --tensorboard', r'tensorboard|takes candidate', None),
     Run('search', '{search} --work-dir {out} --dask nowhere', r'--dask', 2),
     Run('search', '{search} --from {found} --low macs=1 --high params=1e9', r'the bounds leave'),
+    Run('search', '{search} --advise --workers 2', r'--workers is of a search, and --advise', 2),
     Run('search', '{search} --work-dir {out} --advise 4', r'--advise: all objectives are costs', 2),
     Run('search', '{search} --from {found} --extend --work-dir {out}', r'report\.html'),
     Run(
