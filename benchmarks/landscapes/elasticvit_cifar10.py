@@ -8,5 +8,5 @@ space = dict(
 )
 evaluator = dict(
     config='configs/supernet/elasticvit_cifar10.py',
-    checkpoint='work_dirs/elasticvit_cifar10/iter_600.pth',
+    checkpoint='work_dirs/elasticvit_cifar10/iter_3000.pth',
 )

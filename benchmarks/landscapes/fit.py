@@ -2,6 +2,9 @@
 
     python benchmarks/landscapes/fit.py work_dirs/found NAME 'what was searched, and by what'
 
+The supernets of elasticvit_cifar10.py and vitas_twins_cifar10.py here, and of surrogate_cifar, are
+those of configs/supernet with train_cfg.max_iters=3000.
+
 A metric of genes, scaled to 0 to 1: linear, squared and pairwise terms, by ridge regression, whose
 strength is chosen by leaving one candidate out.  The coefficients are written to NAME.json beside
 this script, with what share of the metric's variance they explain of candidates that were left out

@@ -16,5 +16,5 @@ space = dict(
 )
 evaluator = dict(
     config='configs/supernet/vitas_twins_cifar10.py',
-    checkpoint='work_dirs/vitas_twins_cifar10/iter_800.pth',
+    checkpoint='work_dirs/vitas_twins_cifar10/iter_3000.pth',
 )

@@ -1,7 +1,8 @@
-"""How many evaluations a predictor saves where a supernet is really evaluated: CIFAR-10.
+r"""How many evaluations a predictor saves where a supernet is really evaluated: CIFAR-10.
 
-    python tools/train.py configs/supernet/nasvit_cifar10.py       # ten minutes of a core
-    python benchmarks/surrogate_cifar/run.py --seeds 0 1 2 3 4     # two hours of a core; it resumes
+    python tools/train.py configs/supernet/nasvit_cifar10.py \
+        --cfg-options train_cfg.max_iters=3000 train_cfg.val_interval=1500  # half an hour of a core
+    python benchmarks/surrogate_cifar/run.py --seeds 0 1 2 3 4     # hours of a core; it resumes
     python benchmarks/surrogate_cifar/run.py --report              # docs/surrogate.json, the table
 
 Rows: `nsga2`, 1,024 evaluations; `surrogate`, 48 random candidates and then 16 a generation, 256 in

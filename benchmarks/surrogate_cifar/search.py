@@ -5,7 +5,7 @@ objectives = [dict(metric='accuracy/top1', goal='max'), dict(metric='macs', goal
 evaluator = dict(
     type='SupernetEvaluator',
     config='configs/supernet/nasvit_cifar10.py',
-    checkpoint='work_dirs/nasvit_cifar10/iter_600.pth',
+    checkpoint='work_dirs/nasvit_cifar10/iter_3000.pth',
     num_calibration=4,
 )
 algorithm = dict(type='nsga2', population=64, generations=16)
