@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from rich.progress import track
 
 from nasvit_mm.apis.common import AnyConfig, bounded, run_config
 from nasvit_mm.building import plain_files
+from nasvit_mm.data import with_progress
 from nasvit_mm.runtime import PlainConsole
 from nasvit_mm.search import Advice, check_images, compare_evaluations, read_search
+from nasvit_mm.spaces import Arch
+
+EVERY = 30  # seconds between two lines
 
 
 @plain_files()
@@ -48,11 +53,18 @@ def advise(
     if not skip_data_check:
         for spec in plan.evaluators:
             check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
-    out = compare_evaluations(
-        plan, number, lambda archs, what: track(archs, what, console=console, disable=quiet)
-    )
+    out = compare_evaluations(plan, number, partial(_shown, console, quiet))
     for each in out:
         console.print(each.table())
         for line in each.words():
             console.print(line, markup=False, soft_wrap=True)
     return out
+
+
+def _shown(console: PlainConsole, quiet: bool, archs: Sequence[Arch], what: str) -> Iterable[Arch]:
+    """Yield candidates under a bar; where the console is no terminal, with a line now and then."""
+    if quiet:
+        return archs
+    if console.is_terminal:
+        return track(archs, what, console=console)
+    return with_progress(archs, f'{what}, candidates', every=EVERY)
