@@ -38,6 +38,7 @@ class Step(NamedTuple):
         command: arguments of ``nasvit-mm``; of an ``action`` what its result depends on.
         result: a file or folder that it writes.
         action: is called instead of the command; None: the command runs.
+        alone: whether the result depends on the command alone, and not on earlier steps.
     """
 
     name: str
@@ -45,13 +46,15 @@ class Step(NamedTuple):
     command: tuple[str, ...]
     result: Path
     action: Callable[[], Any] | None = None
+    alone: bool = False
 
 
 class Chain:
     """Runs steps in one work dir, and knows of each what it ran and how long it took.
 
     A step is skipped if the same command has ended in this work dir before, its result is there,
-    and no earlier step has run since.  Commands that were interrupted resume by themselves.
+    and no earlier step that it depends on has run since.  Commands that were interrupted resume by
+    themselves.
 
     Args:
         work_dir: where the state is kept.
@@ -79,7 +82,8 @@ class Chain:
         """Run a step, or say that its result is there already."""
         self.begin(step.title)
         known = self.done.get(step.name, {}).get('command')
-        if known == list(step.command) and step.result.exists() and not self.stale:
+        current = step.alone or not self.stale
+        if known == list(step.command) and step.result.exists() and current:
             print(f'      there already: {step.result}', flush=True)
             return
         start = time.time()

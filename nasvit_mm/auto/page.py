@@ -19,10 +19,11 @@ from nasvit_mm.building import read_file
 from nasvit_mm.config import find_config
 from nasvit_mm.deploy import Artefact, get_runtime
 from nasvit_mm.files import write_text
-from nasvit_mm.search import Search, metrics_line
+from nasvit_mm.search import Search
 
 PAGE, TEMPLATE = 'index.html', Path(__file__).with_name('page.html')
 MIB = 2**20
+BUSY = '; other programs ran beside it: measure again, nasvit-mm benchmark'
 
 
 class About(NamedTuple):
@@ -63,10 +64,13 @@ def write_page(journey: Journey, about: About, done: Mapping[str, Mapping[str, A
         'asked for': ', '.join(f'{k} {v}' for k, v in about.wish.items()),
         f'{metric} of the artefact on test': f'{value:.4g}',
         'latency': f'{latency["median_ms"]:.1f} ms (10 to 90 %: {latency["p10_ms"]:.1f} to '
-        f'{latency["p90_ms"]:.1f}), {latency["threads"]} threads of {latency["device"]}',
+        f'{latency["p90_ms"]:.1f}), {latency["threads"]} threads of {latency["device"]}'
+        f'{BUSY * (latency["p90_ms"] > 1.5 * latency["p10_ms"])}',
         'artefact': f'{artefact.runtime} {artefact.version}, {artefact.precision}, {height} x '
         f'{width} pixels, {size:.1f} MiB',
-        'as a subnet, in the search': metrics_line({**best['metrics'], **best['costs']}),
+        'as a subnet, in the search': ', '.join(
+            f'{axis} {axis.value(best):.4g}' for axis in map(search.axis, search.names)
+        ),
         'candidates': f'{len(search.records)}, of which {len(search.front())} are on the front',
         'architecture': str(search.arch(best)),
     }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,9 @@ def draw_predictions(cfg: Config, artefact: Path, number: int = 4) -> Image.Imag
         number: of images, evenly through the set.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', module='mmseg')  # of options of this project's configs
+        dataset = DATASETS.build(cfg.test_dataloader.dataset)
     predictor = Predictor(artefact)
     classes = [str(name) for name in dataset.metainfo['classes']]
     given = dataset.metainfo.get('palette')

@@ -226,7 +226,8 @@ def _table_step(wish: Wish, work: Path) -> Step:
     command += ('--runtime', wish.runtime, '--precision', wish.precision)
     command += ('--threads', str(wish.threads))
     title = f'measuring the blocks of the space by {wish.runtime}, {wish.threads} threads'
-    return Step('latency', title, command, table)
+    # A search refuses the table of another task.
+    return Step('latency', title, command, table, alone=True)
 
 
 def _journey(wish: Wish, work: Path, choices: Choices) -> Journey:

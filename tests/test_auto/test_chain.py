@@ -43,6 +43,13 @@ def test_what_follows_a_lost_result_runs_again(tmp_path: Path, ran: list[str]) -
     assert ran == ['a', 'b', 'c', 'b', 'c']
 
 
+def test_what_depends_on_its_command_alone_stays(tmp_path: Path, ran: list[str]) -> None:
+    made = Chain(tmp_path, tmp_path, 4)
+    for name in 'aba':
+        made.run(Step(name, '', (name, str(tmp_path / name)), tmp_path / name, alone=name == 'a'))
+    assert ran == ['a', 'b']
+
+
 def test_what_follows_another_command_runs_again(tmp_path: Path, ran: list[str]) -> None:
     go(tmp_path), go(tmp_path, b=('--more',))
     assert ran == ['a', 'b', 'c', 'b', 'c']
