@@ -103,21 +103,35 @@ def _by_columns(
     both sides written out, x is moved by where its memory begins to be read: a row goes on into the
     zeros of the next.  Past the last of them only zeros of ``grad`` are met.
     """
-    (n, channels, height, width), kernel = x.shape, weight.shape[-1]
-    out = torch.empty_like(weight)
+    channels, kernel, out = x.shape[1], weight.shape[-1], torch.empty_like(weight)
     part = weight.new_empty(channels, 1, kernel, QUICK)
-    wide = width + kernel - 1
-    # Zeros for the outputs that three columns have beyond those of the whole kernel.
-    grad = F.pad(grad, (0, (wide - QUICK) // stride + 1 - grad.shape[3]))
     columns = [*range(0, kernel - QUICK, QUICK), kernel - QUICK]
-    memory = x.new_zeros((n * height * wide + columns[-1]) * channels)
-    shape = (n, channels, height, wide)
-    strides = (height * wide * channels, 1, wide * channels, channels)  # channels last
-    memory.as_strided(shape, strides)[..., kernel // 2 : kernel // 2 + width] = x
+    x = _between_zeros(x, kernel // 2, kernel // 2, columns[-1])
+    # Zeros for the outputs that three columns have beyond those of the whole kernel.
+    more = (x.shape[3] - QUICK) // stride + 1 - grad.shape[3]
+    grad = _between_zeros(grad, 0, more) if more else grad
     for first in columns:
-        moved = memory.as_strided(shape, strides, first * channels)
+        moved = x.as_strided(x.shape, x.stride(), first * channels)
         _, gw = _gradients(grad, moved, part, stride, (kernel // 2, 0), (False, True))
         out[..., first : first + QUICK] = gw
+    return out
+
+
+def _between_zeros(x: torch.Tensor, left: int, right: int, beyond: int = 0) -> torch.Tensor:
+    """Return a copy, channels last, with columns of zeros at the sides and pixels of them behind.
+
+    Args:
+        x: (N, C, H, W).
+        beyond: number of pixels behind the end of what is returned, (N, C, H, left + W + right).
+    """
+    n, channels, height, width = x.shape
+    wide = left + width + right
+    memory = x.new_empty((n * height * wide + beyond) * channels)
+    memory[n * height * wide * channels :] = 0
+    strides = (height * wide * channels, 1, wide * channels, channels)
+    out = memory.as_strided((n, channels, height, wide), strides)
+    out[..., :left], out[..., left + width :] = 0, 0
+    out[..., left : left + width] = x
     return out
 
 
