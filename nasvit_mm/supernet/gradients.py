@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import torch
 
@@ -22,9 +23,11 @@ def total_norm(gradients: Gradients) -> torch.Tensor:
     return torch.stack(torch._foreach_norm(some)).norm() if some else torch.zeros(())
 
 
-def read_numbers(numbers: Sequence[torch.Tensor]) -> list[float]:
-    """Bring scalars to the CPU with one wait for their device."""
-    return torch.stack([n.detach().float() for n in numbers]).tolist()
+def read_numbers(*groups: Iterable[torch.Tensor]) -> list[list[float]]:
+    """Bring groups of scalars and vectors to the CPU with one wait for their device."""
+    flat = [[n.detach().float().flatten() for n in group] for group in groups]
+    numbers = iter(torch.cat([n for group in flat for n in group]).tolist())
+    return [list(islice(numbers, sum(map(len, group)))) for group in flat]
 
 
 @torch.no_grad()

@@ -27,7 +27,7 @@ from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
 from nasvit_mm.supernet.from_network import begin_with
 from nasvit_mm.supernet.gradients import clip_by_weights, given, read_numbers, total_norm
-from nasvit_mm.supernet.reduce import mean_gradients, mean_numbers, take_gradients
+from nasvit_mm.supernet.reduce import MeanGradients, mean_numbers, take_gradients
 from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
 from nasvit_mm.supernet.taught import Taught
 from nasvit_mm.teacher import Learns
@@ -255,10 +255,11 @@ class Supernet(BaseModel):
         if self.taught:
             self.taught.begin(self.kind.inputs(ready))
         optim_wrapper.zero_grad()
+        parameters = list(self.model.parameters())
         largest, taken, losses = None, [], []
         for choice in self.sampler.draw(self.step, epoch):
             if largest is None and any(c.role == LARGEST for c in taken):
-                largest = take_gradients(list(self.model.parameters()))
+                largest = MeanGradients(take_gradients(parameters), parameters)
             self.set_arch(choice.arch, choice.phase)
             with context():
                 objects = self.distill.objects(choice.role)
@@ -278,7 +279,7 @@ class Supernet(BaseModel):
 
     def _combine(
         self,
-        largest: list | None,
+        largest: MeanGradients | None,
         taken: Sequence[Choice],
         losses: Sequence[torch.Tensor],
         data: Any,
@@ -297,22 +298,24 @@ class Supernet(BaseModel):
         Raises:
             NonFiniteLoss: a loss or a gradient is not finite.
         """
-        parameters, same = list(self.model.parameters()), not self.rank_draws
-        subnets = mean_gradients([p.grad for p in parameters], parameters, same)
-        for p, g in zip(parameters, subnets):
-            p.grad = g
-        norms = [total_norm(subnets)]
+        parameters = list(self.model.parameters())
+        means = [MeanGradients(take_gradients(parameters), parameters)]
         if largest is not None:
-            largest = mean_gradients(largest, parameters, same)
-            norms.append(total_norm(largest))
+            means.append(largest)
+        norms = [total_norm(mean.wait()) for mean in means]
         amp = isinstance(optim_wrapper, AmpOptimWrapper)
         if amp:  # the gradients are those of the scaled losses
             inverse = optim_wrapper.loss_scaler.scale(torch.ones_like(norms[0])).reciprocal()
             norms = [norm * inverse for norm in norms]
         more = self.taught.end() if self.taught else {}
-        numbers = read_numbers([*losses, *norms, *more.values()])
-        losses, numbers = numbers[: len(losses)], numbers[len(losses) :]
-        norms, more = numbers[: len(norms)], dict(zip(more, numbers[len(norms) :]))
+        losses, norms, values, *reached = read_numbers(
+            losses, norms, more.values(), *(mean.reached for mean in means)
+        )
+        more = dict(zip(more, values))
+        subnets, *others = [mean.settle(shares) for mean, shares in zip(means, reached)]
+        largest = others[0] if others else None
+        for p, g in zip(parameters, subnets):
+            p.grad = g
         for loss, choice in zip(losses, taken):
             self._check_finite(loss, choice, data)
         logged = self._logs(losses, taken) | more
