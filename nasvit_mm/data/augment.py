@@ -12,21 +12,19 @@ from PIL import Image
 from timm.data import create_transform
 from timm.data.transforms import RandomResizedCropAndInterpolation
 from torch import Tensor
-from torchvision.io import decode_jpeg
 from torchvision.transforms import ColorJitter, Compose, InterpolationMode
-from torchvision.transforms.v2.functional import resized_crop
+from torchvision.transforms.v2.functional import resize
 
 from nasvit_mm.errors import UsageError
 
-JPEG = b'\xff\xd8\xff'
 QUICK = (InterpolationMode.BILINEAR, InterpolationMode.BICUBIC)  # of bytes, by torch
 
 
 class PixelCrop:
-    """timm's random resized crop, of pixels instead of a Pillow image.
+    """timm's random resized crop, resized by torch.
 
     It draws what timm's draws.  torch resizes bytes as Pillow does, in a quarter of the time; of a
-    photograph some values in a thousand differ, by 1 of 255 (benchmarks/data.py).
+    photograph some values in a thousand differ, by 1 of 255.
     """
 
     def __init__(self, crop: RandomResizedCropAndInterpolation) -> None:
@@ -34,24 +32,22 @@ class PixelCrop:
         mode = crop.interpolation
         self.modes = tuple(mode) if isinstance(mode, (tuple, list)) else (mode,)
 
-    def __call__(self, pixels: Tensor) -> Image.Image:
-        """Return the crop of pixels (3, H, W) uint8."""
-        place = self.crop.get_params(pixels, self.crop.scale, self.crop.ratio)
+    def __call__(self, image: Image.Image) -> Image.Image:
+        top, left, height, width = self.crop.get_params(image, self.crop.scale, self.crop.ratio)
         mode = random.choice(self.modes) if len(self.modes) > 1 else self.modes[0]
-        found = resized_crop(pixels, *place, self.crop.size, mode, antialias=True)
-        return Image.fromarray(found.permute(1, 2, 0).contiguous().numpy())  # (H, W, 3)
+        part = np.array(image.crop((left, top, left + width, top + height)))  # (H, W, 3)
+        pixels = torch.from_numpy(part).permute(2, 0, 1)
+        found = resize(pixels, self.crop.size, mode, antialias=True)
+        return Image.fromarray(found.permute(1, 2, 0).contiguous().numpy())
 
 
 class ImageTransform:
-    """timm's transform, of what ``decode`` makes of the bytes of an image file, to a tensor.
+    """timm's transform, from an image in RGB to a tensor.
 
     Args:
         force_color_jitter: keep the colour jitter that timm drops when ``auto_augment`` is given.
         options: of ``timm.data.create_transform``.  With ``normalize=False`` the tensor is uint8,
             and the model's preprocessor normalises, and erases.
-
-    Attributes:
-        decode: takes bytes, returns a Pillow image or pixels, whichever the first step takes.
 
     Raises:
         UsageError: timm does not have such an argument, or it would have no effect with
@@ -62,15 +58,14 @@ class ImageTransform:
         if not options.get('normalize', True):
             _check_left_to_model(options)
         self.steps = _transform(force_color_jitter, options)
-        self.decode = decoded_image
         first = self.steps.transforms[0]
         if type(first) is RandomResizedCropAndInterpolation:
             crop = PixelCrop(first)
             if set(crop.modes) <= set(QUICK):
-                self.steps.transforms[0], self.decode = crop, decoded_pixels
+                self.steps.transforms[0] = crop
 
-    def __call__(self, image: Image.Image | Tensor) -> Tensor:
-        """Return the tensor (3, H, W) of a decoded image, float or uint8.
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Return the tensor (3, H, W) of an image, float or uint8.
 
         Raises:
             TypeError: the transform makes something else.
@@ -81,24 +76,12 @@ class ImageTransform:
         return inputs
 
 
-def decoded_pixels(encoded: bytes) -> Tensor:
-    """Return the pixels (3, H, W) uint8 in RGB, those that Pillow decodes.
+def decoded_image(encoded: bytes) -> Image.Image:
+    """Return the image, in RGB, of an image file's bytes.
 
     Raises:
         OSError: the bytes are no image, or not all of one.
     """
-    if encoded.startswith(JPEG):
-        try:
-            pixels = decode_jpeg(torch.frombuffer(bytearray(encoded), dtype=torch.uint8))
-        except (RuntimeError, AttributeError):  # damaged, or torchvision was built without libjpeg
-            pixels = None
-        if pixels is not None and len(pixels) in (1, 3):  # CMYK has 4
-            return pixels.expand(3, -1, -1)
-    return torch.from_numpy(np.array(decoded_image(encoded))).permute(2, 0, 1)
-
-
-def decoded_image(encoded: bytes) -> Image.Image:
-    """Return an image file's pixels as an image of Pillow, in RGB."""
     with Image.open(BytesIO(encoded)) as image:
         return image.convert('RGB')
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from nasvit_mm.data.augment import ImageTransform
+from nasvit_mm.data.augment import ImageTransform, decoded_image
 from nasvit_mm.data.seeding import ImageIndex, seed_image
 from nasvit_mm.errors import DataError, UsageError
 
@@ -47,7 +47,7 @@ class ClassifiedImages(Dataset, ABC):
         place = int(index)
         try:
             encoded, label = self.encoded(place)
-            image = self.transform.decode(encoded)
+            image = decoded_image(encoded)
         except Exception as error:  # decoders raise what they will
             what, remedy = self.where(place)
             raise DataError(f'{what} cannot be read: {error}; {remedy}') from error
