@@ -15,11 +15,11 @@ from tests.test_search.toy import Toy
 
 
 class Clock:
-    """Time that only evaluations take."""
+    """Processor time that only evaluations take."""
 
     now = 0.0
 
-    def perf_counter(self) -> float:
+    def process_time(self) -> float:
         return self.now
 
 
@@ -69,6 +69,7 @@ def found(rough=(), slow=(), number: int = 6):
 @pytest.fixture(autouse=True)
 def clock(monkeypatch) -> None:
     monkeypatch.setattr(advice, 'time', CLOCK)
+    monkeypatch.setattr(advice, 'get_device', lambda: 'cpu')
 
 
 @pytest.mark.parametrize(
