@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,11 @@ def test_no_files_need_each_other() -> None:
         for name in ends:
             del left[name]
     assert not left, f'files that import each other: {", ".join(sorted(left))}'
+
+
+def test_no_benchmark_is_called_as_a_package_is() -> None:
+    """Beside a script it would be imported instead."""
+    taken = {*packages_distributions(), *sys.stdlib_module_names}
+    names = {path.stem for path in (ROOT / 'benchmarks').iterdir() if path.suffix in ('', '.py')}
+    assert len(names) > 10
+    assert not names & taken

@@ -1,6 +1,6 @@
 """What the processes of a supernet's training send to each other, and what that costs on GPUs.
 
-    python benchmarks/distributed.py
+    python benchmarks/reductions.py
 
 Counted: reductions and bytes of a step, by 2, 4 and 8 processes on the CPU that train small
 supernets; all of them must issue the same ones, and end with the same weights.  Calculated, for the
