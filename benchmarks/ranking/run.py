@@ -169,8 +169,9 @@ def found_by(stage: str, folder: Path) -> dict[str, list[float]] | None:
     out = {}
     for split in SPLITS:
         if stage in SUPERNETS:
-            found = tested(folder / split)
-            scores = [found.get(f'subnet{i}/mIoU') for i in range(POINTS)]
+            found = tested(folder / split)  # by the files of the architectures
+            names = [f'architectures/{i}.json/mIoU' for i in range(POINTS)]
+            scores = [next((v for k, v in found.items() if k.endswith(n)), None) for n in names]
         else:
             scores = [tested(folder / str(i) / split).get('mIoU') for i in range(POINTS)]
         if None in scores:
