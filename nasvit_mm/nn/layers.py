@@ -49,6 +49,7 @@ class ElasticConv2d(nn.Conv2d):
         """
         return (
             self.kernel_size == (1, 1)
+            and not torch.compiler.is_compiling()  # the number of threads is in no graph
             and torch.get_num_threads() == 1
             and learns_on_cpu(x, weight)
             and x.dtype == torch.float32
