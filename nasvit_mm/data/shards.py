@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from mmengine.logging import print_log
@@ -153,7 +154,9 @@ def _indexed(folder: Path, shards: Sequence[Path]) -> Index:
     ]
     names = {shard.name for shard in shards}
     kept = _kept(path)
-    kept = {s: rows for s, rows in kept.items() if s in states or s.split()[0] not in names}
+    kept = {
+        s: rows for s, rows in kept.items() if s in states or s.rsplit(maxsplit=2)[0] not in names
+    }
     fresh = [place for place, state in enumerate(states) if state not in kept]
     for place in with_progress(fresh, f'reading the headers of the shards in {folder}'):
         kept[states[place]] = np.array(list(_members(shards[place])), np.int64).reshape(-1, 3)
@@ -173,7 +176,7 @@ def _kept(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, BadZipFile):
         return {}
 
 

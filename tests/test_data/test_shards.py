@@ -99,6 +99,22 @@ def test_headers_are_read_once(root, monkeypatch):
     assert shards(root).encoded(IMAGES) == (files_of(7)['a/7-0.jpg'], 0) and read == [changed]
 
 
+def test_a_damaged_index_is_made_anew(root):
+    expected = shards(root).images
+    (root / 'train' / 'index.npz').write_bytes(b'PK\x03\x04 of a zip file')
+    assert all(map(np.array_equal, expected, shards(root).images))
+
+
+def test_the_index_forgets_what_a_shard_was(root):
+    changed = root / 'train' / 'with spaces.tar'
+    write_shard(changed, files_of(7))
+    shards(root, shards='with*.tar')
+    os.utime(changed, (0, 0))
+    shards(root, shards='with*.tar')
+    with np.load(root / 'train' / 'index.npz') as index:
+        assert len(index) == 1
+
+
 def test_held_out_images(root):
     held, rest = (shards(root, num_per_class=n).images.offset for n in (2, -2))
     assert (len(held), len(rest)) == (4, 8)
