@@ -74,7 +74,7 @@ def make_supernet(
     found = _with_task(found, cfg, space)
     member = member_of(space, found)
     options = {} if sharing is None else _sharing(space, sharing)
-    if cfg is not None and inner_model(cfg).get('backbone') is not None:
+    if _backbone_part(cfg) is not None:
         cfg, model, note = _around_supernet(cfg, found, space, options)
     else:
         cfg, model = None, _plain_supernet(found, space, options)
@@ -147,6 +147,11 @@ def _config(network: str | Path, found: Network) -> Config | None:
     return parsed_config(text) if isinstance(text, str) else None
 
 
+def _backbone_part(cfg: Config | None) -> Mapping[str, Any] | None:
+    """Return the backbone in a network's config, None where there is none."""
+    return None if cfg is None else inner_model(cfg).get('backbone')
+
+
 def _with_task(network: Network, cfg: Config | None, space: Space) -> Network:
     """Return a network whose architecture has the scale and the width of taps, where they are
     genes, as its own config has them.
@@ -154,22 +159,22 @@ def _with_task(network: Network, cfg: Config | None, space: Space) -> Network:
     Raises:
         UsageError: the space does not offer these values.
     """
-    part = None if cfg is None else inner_model(cfg).get('backbone')
+    part = _backbone_part(cfg)
     if part is None or network.arch is None:
         return network
     own = {SCALE: part.get('input_scale', WHOLE), TAPS: part.get('out_width')}
     own = {name: value for name, value in own.items() if value is not None and space.has(name)}
+    if not own:
+        return network
     try:
-        return (
-            network._replace(arch=space.arch({**network.arch.to_dict(), **own})) if own else network
-        )
+        return network._replace(arch=space.arch({**network.arch.to_dict(), **own}))
     except ArchitectureError as error:
         raise UsageError(f'{network.given} is no member of the space: {error}') from error
 
 
 def _warn_of_scale(network: Network, cfg: Config | None, backbone: ElasticBackbone) -> None:
     """Say where a network computed at another scale of the images than the supernet will."""
-    part = None if cfg is None else inner_model(cfg).get('backbone')
+    part = _backbone_part(cfg)
     if part is None or backbone.space.has(SCALE):
         return
     theirs, ours = part.get('input_scale', WHOLE), backbone.input_scale
