@@ -12,7 +12,7 @@ from nasvit_mm.apis.common import AnyConfig, bounded, run_config
 from nasvit_mm.building import plain_files
 from nasvit_mm.data import with_progress
 from nasvit_mm.runtime import PlainConsole
-from nasvit_mm.search import Advice, check_images, compare_evaluations, read_search
+from nasvit_mm.search import Advice, compare_evaluations, read_search
 from nasvit_mm.spaces import Arch
 
 EVERY = 30  # seconds between two lines
@@ -52,7 +52,7 @@ def advise(
     plan, console = read_search(cfg, cfg.filename), PlainConsole(quiet=quiet)
     if not skip_data_check:
         for spec in plan.evaluators:
-            check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
+            spec.check_images(cfg.work_dir)
     out = compare_evaluations(plan, number, partial(_shown, console, quiet))
     for each in out:
         console.print(each.table())

@@ -25,7 +25,6 @@ from nasvit_mm.search import (
     Search,
     SearchBar,
     build_visualizer,
-    check_images,
     chosen_backend,
     described,
     forecast_words,
@@ -93,7 +92,7 @@ def run_search(
     # Of workers on other machines the data may be there alone.
     if not skip_data_check and dask is None and is_first():
         for spec in plan.evaluators:
-            check_images(dict(type=spec.type, **spec.options), cfg.work_dir)
+            spec.check_images(cfg.work_dir)
     with disk_errors(cfg.work_dir), chosen_backend(cfg, workers, dask, plan.time_limit) as where:
         console = PlainConsole(quiet=quiet or not is_first())  # known once the launcher has spoken
         archive = open_archive(cfg, plan, resume, where)

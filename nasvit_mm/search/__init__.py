@@ -27,7 +27,6 @@ from nasvit_mm.search.evaluators import (
     SupernetEvaluator,
     Workers,
     build_evaluator,
-    check_images,
 )
 from nasvit_mm.search.handover import (
     CONFIG,
@@ -102,7 +101,6 @@ __all__ = [
     'build_evaluator',
     'build_visualizer',
     'check_folder',
-    'check_images',
     'choose',
     'chosen_backend',
     'compare_evaluations',

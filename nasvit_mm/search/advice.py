@@ -180,16 +180,14 @@ def _advise(
     full = Way('as the config has it')
     looks = [Way(f'{s:g} of the images', share=s) for s in SHARES if evaluator.shares]
     singles = [Way(_named(changes), changes) for changes in cheaper]
-    others = [evaluator.with_options(**way.changes) for way in singles]
+    ways = [full, *looks, *singles]
+    # Copies, for no look may use what another one remembers.
+    turns = [(way, evaluator.with_options(**way.changes)) for way in ways]
     for arch in track(archs, name):
-        _timed(full, evaluator, arch)
-        for way in looks:
-            _timed(way, evaluator, arch)
-        for way, other in zip(singles, others):
+        for way, other in turns:
             _timed(way, other, arch)
     for way in (*looks, *singles):
         way.compare(full, needed)
-    ways = [full, *looks, *singles]
     best: dict[str, Way] = {}
     for way in singles:  # of one kind of option the cheapest comes first
         if way.tau >= SAME_ORDER and way.cost < full.cost:

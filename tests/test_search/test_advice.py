@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from types import SimpleNamespace
 
 import pytest
@@ -41,12 +40,6 @@ class Costly(SubnetEvaluator):
 
     def cheaper(self):
         yield from (dict(batches=1), dict(batches=2), dict(dtype='half'))
-
-    def with_options(self, **changes):
-        other = copy(self)
-        for name, value in changes.items():
-            setattr(other, name, value)
-        return other
 
     def __call__(self, arch):
         return self.look(arch, 1)

@@ -7,7 +7,6 @@ from nasvit_mm.search.evaluators.base import (
     EvaluatorSpec,
     SubnetEvaluator,
     build_evaluator,
-    check_images,
     describe_evaluator,
 )
 from nasvit_mm.search.evaluators.execute import Backend, Failed
@@ -36,6 +35,5 @@ __all__ = [
     'SupernetEvaluator',
     'Workers',
     'build_evaluator',
-    'check_images',
     'describe_evaluator',
 ]

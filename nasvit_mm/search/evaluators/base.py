@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -80,8 +81,13 @@ class SubnetEvaluator:
         yield from ()
 
     def with_options(self, **changes: Any) -> SubnetEvaluator:
-        """Return the same evaluator with other options, of those that :meth:`cheaper` yields."""
-        raise NotImplementedError
+        """Return a copy with other options, of those that :meth:`cheaper` yields; it remembers no
+        :meth:`look`.
+        """
+        other = copy(self)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        return other
 
     def look(self, arch: Arch, share: float) -> dict[str, float]:
         """Return the metrics by a share of the images, always the same ones; see :attr:`shares`."""
@@ -146,6 +152,10 @@ class EvaluatorSpec:
             UsageError: an argument that it does not have, or cannot use.
         """
         return _built(self.kind, self.type, self.options, get_space(self.space))
+
+    def check_images(self, folder: str | Path) -> None:
+        """Call :meth:`SubnetEvaluator.check_images`; the evaluator is not built."""
+        self.kind.check_images(folder, **self.options)
 
     def identity(self) -> dict[str, Any]:
         """Return what makes an archive's evaluator this one, but for the content of its files."""

@@ -6,7 +6,6 @@ import io
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
-from copy import copy
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -163,12 +162,10 @@ class SupernetEvaluator(SubnetEvaluator):
             yield dict(dtype='bfloat16')
 
     def with_options(self, **changes: Any) -> SupernetEvaluator:
-        """Return the same evaluator with other options of :meth:`cheaper`; it shares the weights
-        and the images of the search, which neither changes.
+        """See the base; the copy shares the weights and the images of the search, which neither
+        changes.
         """
-        other = copy(self)
-        for name, value in changes.items():
-            setattr(other, name, value)
+        other = super().with_options(**changes)
         for name in ('_batches', '_loaders'):
             kept = {k: v for k, v in getattr(self, name).items() if k != 'train_dataloader'}
             setattr(other, name, kept)
