@@ -93,7 +93,12 @@ def tested(folder: Path) -> dict:
 
 
 def trained_and_tested(
-    config: str | Path, checkpoint: Path, folder: Path, *options: str, work_dir: bool = True
+    config: str | Path,
+    checkpoint: Path,
+    folder: Path,
+    *options: str,
+    work_dir: bool = True,
+    test_options: Iterable[str] = (),
 ) -> dict:
     """Train and test what is not trained, or tested, yet; the metrics.
 
@@ -102,12 +107,14 @@ def trained_and_tested(
         folder: of the run; the test's results lie below it.
         options: of tools/train.py's --cfg-options.
         work_dir: train to the folder; False: to where the config says.
+        test_options: of tools/test.py's --cfg-options.
     """
     if not checkpoint.exists():
         where = ['--work-dir', folder] if work_dir else []
         tool('train', config, *where, '--resume', '--cfg-options', *options)
     if not tested(folder):
-        tool('test', config, checkpoint, '--work-dir', folder / 'test')
+        given = ['--cfg-options', *test_options] if test_options else []
+        tool('test', config, checkpoint, '--work-dir', folder / 'test', *given)
     return tested(folder)
 
 
@@ -127,6 +134,12 @@ def tested_seed(config: str, last: str, folder: Path, seed: int) -> dict:
 def candidates(folder: Path) -> list[dict]:
     """The lines of a search's archive."""
     return [json.loads(line) for line in (folder / 'archive.jsonl').read_text().splitlines()[1:]]
+
+
+def best_within(folder: Path, macs: float) -> dict | None:
+    """The candidate of a search with the best mIoU of so many MACs at most; None: there is none."""
+    found = [r for r in candidates(folder) if 'failed' not in r and r['costs']['macs'] <= macs]
+    return max(found, key=lambda r: r['metrics']['mIoU'], default=None)
 
 
 def written(path: Path) -> dict:

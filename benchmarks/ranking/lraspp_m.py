@@ -5,19 +5,5 @@ MACs at 180 x 240, by mmengine's counter:  backbone 590 M, head 32 M, total 622 
     python tools/train.py benchmarks/ranking/lraspp_m.py
 """
 
-_base_ = './alone_taught.py'
-custom_imports = dict(imports=['nasvit_mm.compat', 'benchmarks.camvid.lraspp'])
-model = dict(
-    backbone=dict(_delete_=True, type='nasvit_mm.MobileNetV3Large', width_mult=1.35),
-    decode_head=dict(
-        _delete_=True,
-        type='nasvit_mm.LRASPP',
-        in_channels=(56, 1296),
-        in_index=[0, 1],
-        channels=128,
-        num_classes=11,
-        align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-    ),
-)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))  # as in benchmarks/camvid
+_base_ = './lraspp_s.py'
+model = dict(backbone=dict(width_mult=1.35), decode_head=dict(in_channels=(56, 1296)))

@@ -24,7 +24,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _runs import (  # noqa: E402
     ROOT,
-    candidates,
+    best_within,
     claimed,
     hours,
     main,
@@ -83,7 +83,7 @@ def exported(row: str, budget: str, seed: int, folder: Path) -> None:
     """Export and fine-tune what a row has within a budget."""
     work_dir = folder.parents[1]
     if row == 'winner':
-        chosen = {f'{budget}': winner(searched(work_dir), BUDGETS[budget])['arch']}
+        chosen = {budget: winner(searched(work_dir), BUDGETS[budget])['arch']}
     else:
         chosen = {f'{budget}{i}': arch for i, arch in enumerate(drawn(BUDGETS[budget]))}
     for name, arch in chosen.items():
@@ -107,8 +107,7 @@ def winner(search: Path, budget: float) -> dict:
     """Return the best candidate of a search within a budget."""
     if not (search / 'front.json').exists():
         raise SystemExit(f'error: {search} has not ended: another process works on it')
-    records = [r for r in candidates(search) if 'failed' not in r and r['costs']['macs'] <= budget]
-    return max(records, key=lambda r: r['metrics']['mIoU'])
+    return best_within(search, budget)
 
 
 def drawn(budget: float) -> list[dict]:
@@ -136,11 +135,7 @@ def peer(row: str, budget: str, seed: int, out: Path) -> None:
     with claimed(out) as free:
         if free:
             last = out / f'iter_{length}.pth'
-            if not last.exists():
-                tool('train', config, '--work-dir', out, '--resume', '--cfg-options', *given)
-            if not tested(out):
-                given = ['--cfg-options', *more] if more else []
-                tool('test', config, last, '--work-dir', out / 'test', *given)
+            trained_and_tested(config, last, out, *given, test_options=more)
 
 
 def larger_input(budget: float, out: Path) -> list[str]:

@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _runs import (  # noqa: E402
     ROOT,
-    candidates,
+    best_within,
     main,
     seeds,
     tested,
@@ -63,7 +63,7 @@ def run(row: str, seed: int, folder: Path) -> None:
     if not (search / 'front.json').exists():
         tool('search', searched, '--work-dir', search, '--resume', *changes)
     for budget in BUDGETS:
-        best = winner(search, budget)
+        best = best_within(search, budget)
         if best is None:
             print(f'{row} seed {seed}: no candidate below {budget / 1e9:g} G', flush=True)
             continue
@@ -87,12 +87,6 @@ def of_length(steps: int) -> list[str]:
     return [f'train_cfg.max_iters={steps}', f'train_cfg.val_interval={steps}', *WARM_UP]
 
 
-def winner(search: Path, budget: float) -> dict | None:
-    """The best candidate of a search within a budget; None: there is none."""
-    records = [r for r in candidates(search) if 'failed' not in r and r['costs']['macs'] <= budget]
-    return max(records, key=lambda r: r['metrics']['mIoU'], default=None)
-
-
 def report(work_dir: Path) -> None:
     """Print the table, write docs/whole.json."""
     results = {}
@@ -102,8 +96,8 @@ def report(work_dir: Path) -> None:
             results[f'{row} {name}'] = {
                 seed: dict(
                     test=tested(folder / name)['mIoU'],
-                    search=winner(folder / 'search', budget)['metrics']['mIoU'],
-                    **{k: winner(folder / 'search', budget)[k] for k in ('arch', 'costs')},
+                    search=best_within(folder / 'search', budget)['metrics']['mIoU'],
+                    **{k: best_within(folder / 'search', budget)[k] for k in ('arch', 'costs')},
                 )
                 for seed, folder in seeds(work_dir / row).items()
                 if tested(folder / name)
