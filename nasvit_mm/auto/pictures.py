@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from nasvit_mm.deploy import Predictor
 from nasvit_mm.own_data import Colour, contact_sheet, made_up, mixed, with_boxes
+from nasvit_mm.runtime import quiet_packages
 
 WIDE = 400  # pixels of a place
 SURE = 0.3  # score from which on a box is drawn
@@ -30,8 +28,7 @@ def draw_predictions(cfg: Config, artefact: Path, number: int = 4) -> Image.Imag
         number: of images, evenly through the set.
     """
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.filterwarnings('ignore', module='mmseg')  # of options of this project's configs
+    with quiet_packages():
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
     predictor = Predictor(artefact)
     classes = [str(name) for name in dataset.metainfo['classes']]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +21,7 @@ from nasvit_mm.own_data.label_maps import read_masks
 from nasvit_mm.own_data.lay_out import LaidOut, lay_out
 from nasvit_mm.own_data.names import read_classes
 from nasvit_mm.own_data.sheet import save_sheet
+from nasvit_mm.runtime import quiet_packages
 
 ABOUT, SHEET = 'new.json', 'sheet.png'
 WRITTEN = ('data', SHEET, ABOUT, *FILES)  # what the folder holds; the rest of it is the user's
@@ -155,7 +153,5 @@ def check(folder: Path, kept: Path) -> None:
         DataError: what is wrong, with files and remedies.
     """
     cfg = read_file(folder / 'task.py')
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        # What mmseg says of its losses and packages, and pycocotools of each file that it reads.
-        warnings.filterwarnings('ignore', module='mmseg')
+    with quiet_packages():
         look_at_data(cfg, {split: split for split in ROLES}, kept)

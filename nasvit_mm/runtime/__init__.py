@@ -3,7 +3,7 @@
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.checkpoints import WholeCheckpoints, keep_checkpoints_whole, whole_files
 from nasvit_mm.runtime.config import config_name, read_config
-from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, short_console
+from nasvit_mm.runtime.console import PlainConsole, hide_debug_prints, quiet_packages, short_console
 from nasvit_mm.runtime.curves import DrawCurves
 from nasvit_mm.runtime.disk import check_folder, disk_errors
 from nasvit_mm.runtime.finite import SKIPPED, NonFiniteLoss, StopAtNaN
@@ -98,6 +98,7 @@ __all__ = [
     'loaders_without_workers',
     'pin_loaders',
     'locked',
+    'quiet_packages',
     'read_config',
     'run_length',
     'set_steps_per_epoch',

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Any
 from unittest import mock
 
@@ -37,6 +39,14 @@ def hide_debug_prints() -> None:
     To be called before they are imported; mmengine prints such messages whatever their level is.
     """
     mmengine.logging.print_log = _print_what_matters
+
+
+@contextmanager
+def quiet_packages() -> Iterator[None]:
+    """Show nothing of what mmseg says of its losses and packages, and pycocotools of each file."""
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings('ignore', module='mmseg')
+        yield
 
 
 class PlainConsole(Console):
