@@ -19,14 +19,6 @@ STATE = 'steps.json'
 SHOWN = re.compile(  # of what commands print
     r'Iter\(|Epoch\(|^[┃│].*|Batch norm.*|^Verdict.*|^\d+ of \d+ candidates|^[\w ,]+: \d+ of \d+$'
 )
-# With these glibc keeps the memory of freed maps, instead of asking the system for new pages in
-# every step, a fifth of the fine-tuning's time on a CPU.
-ENVIRONMENT = {
-    'COLUMNS': '150',
-    'MALLOC_MMAP_THRESHOLD_': str(2 * 10**9),
-    'MALLOC_TRIM_THRESHOLD_': str(4 * 10**9),
-    'MALLOC_TOP_PAD_': str(2**28),
-}
 
 
 class Step(NamedTuple):
@@ -111,7 +103,7 @@ def call(command: Sequence[str], folder: Path) -> None:
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, **ENVIRONMENT, **with_starter()},
+        env={**os.environ, 'COLUMNS': '150', **with_starter()},
     ) as process:
         for line in process.stdout:
             lines.append(line)

@@ -16,8 +16,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from torch import nn
 
-from nasvit_mm.auto.chain import ENVIRONMENT
 from nasvit_mm.building import read_file
+from nasvit_mm.compat import keep_freed_memory
 from nasvit_mm.dense import build_model
 from nasvit_mm.runtime import with_starter
 
@@ -37,8 +37,7 @@ class StepTime(NamedTuple):
 def measure_step(config: Path) -> StepTime:
     """Train a supernet for some steps on its own data; its weights are thrown away.
 
-    That is done in a process of its own, set as that of the training will be: some GB of memory
-    would stay with this one for hours.
+    That is done in a process of its own: some GB of memory would stay with this one for hours.
 
     Args:
         config: of the supernet.
@@ -47,7 +46,7 @@ def measure_step(config: Path) -> StepTime:
         [sys.executable, '-m', 'nasvit_mm.auto.measure', str(config)],
         text=True,
         capture_output=True,
-        env={**os.environ, **ENVIRONMENT, **with_starter()},
+        env={**os.environ, **with_starter()},
     )
     if done.returncode:
         sys.stderr.write(done.stderr)
@@ -67,6 +66,8 @@ def time_step(config: Path, repeats: int = 2) -> StepTime:
     cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
     model = build_model(cfg)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    if device == 'cpu':
+        keep_freed_memory()  # as a training does
     model.to(device).train()
     batch = next(iter(Runner.build_dataloader(cfg.train_dataloader, seed=0)))
     wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-6))

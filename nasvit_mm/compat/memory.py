@@ -10,11 +10,11 @@ MAPPED, TRIMMED = -4, -1
 
 
 def keep_freed_memory() -> bool:
-    """Have glibc keep memory that was freed, for the next tensors of a training step.
+    """Have glibc keep memory that was freed, for the next tensors.
 
     By default it returns every tensor of more than 32 MiB to the system, which hands out the next
-    one in pages of zeros: a tenth of a step on a CPU.  The process keeps about as much memory as it
-    needed at most.
+    one in pages of zeros: on a CPU a tenth of a training step, a twentieth of a candidate's
+    evaluation.  The process keeps about as much memory as it needed at most.
 
     Returns:
         Whether it does; not where there is another C library, or where the environment has settings

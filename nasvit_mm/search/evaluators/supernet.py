@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from nasvit_mm.building import building
 from nasvit_mm.checkpoints import check_checkpoint_exists
+from nasvit_mm.compat import keep_freed_memory
 from nasvit_mm.config import check_architectures, plain_types
 from nasvit_mm.data import check_data, seed_everything
 from nasvit_mm.dense import inner_model, look_at_data
@@ -114,6 +115,8 @@ class SupernetEvaluator(SubnetEvaluator):
             check_phase(self.model.backbone, phase)
         if torch.cuda.is_available():
             self.model.cuda()
+        else:
+            keep_freed_memory()
         self.phases = range(self.model.backbone.phases) if phase is None else (phase,)
         self.cfg, self.cache = cfg, cache
         self._batches: dict[str, list[Any]] = {}
