@@ -25,6 +25,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.checkpoint import DefaultDeviceType
 
 GPU = 'cuda'
 TORCH = '2.11'  # whose table of virtual functions is known
@@ -177,6 +178,8 @@ def fake_gpu() -> Iterator[Meter]:
         mock.patch('torch.cuda.amp.common.amp_definitely_not_available', lambda: False),
         mock.patch.object(amp_optimizer_wrapper, 'is_cuda_available', lambda: True),
         mock.patch.object(runner_amp, 'get_device', lambda: GPU),
+        # A checkpoint keeps the autocast of the accelerator where it sees no tensor.
+        mock.patch.object(DefaultDeviceType, '_default_device_type', GPU),
         mock.patch.object(torch.cuda, 'is_bf16_supported', lambda *args, **kwargs: True),
         mock.patch.object(torch.cuda, 'get_device_capability', lambda *args: (9, 0)),
         # Optimizers and limits take their quick way, as with real tensors.
