@@ -25,6 +25,9 @@ from nasvit_mm.supernet import project_conflict
 def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument('--batch', type=int, default=8)
+    arguments.add_argument(
+        '--split-batch', action='store_true', help='the subnets beside the largest part the batch'
+    )
     arguments.set_defaults(rounds=5)
     args = arguments.parse_args()
     torch.set_num_threads(args.threads)
@@ -41,6 +44,7 @@ def main() -> None:
             conflict=dict(rule='project'),
             distill=dict(sampled='largest', smallest='largest'),
             clip_grad=1.0,
+            split_batch=args.split_batch,
         )
     ).train()
     wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-4))

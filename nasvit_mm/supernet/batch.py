@@ -1,10 +1,14 @@
-"""Batches that several subnets see."""
+"""Batches that several subnets see, whole or in parts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mmengine.structures import BaseDataElement
+
+from nasvit_mm.errors import UsageError
+from nasvit_mm.supernet.samplers.base import LARGEST, Choice
 
 
 def copied(value: Any) -> Any:
@@ -29,3 +33,41 @@ def first_images(data: Any, number: int) -> Any:
     if isinstance(data, dict):
         return {k: first_images(v, number) for k, v in data.items()}
     return data[:number]
+
+
+def shared_out(choices: Iterable[Choice], number: int) -> Iterator[tuple[Choice, slice | None]]:
+    """Yield a step's subnets, and which images of the batch each sees: the largest subnet all
+    (None), the others as even parts as can be.
+
+    Args:
+        number: of images.
+
+    Raises:
+        UsageError: fewer images than parts.
+    """
+    choices = list(choices)
+    of = sum(c.role != LARGEST for c in choices)
+    if number < of:
+        raise UsageError(
+            f'split_batch=True: a batch of {number} images (of this process) cannot be parted '
+            f'among the {of} subnets beside the largest: a larger train_dataloader.batch_size, or '
+            'split_batch=False'
+        )
+    ends = iter([i * number // of for i in range(1, of + 1)] if of else ())
+    start = 0
+    for choice in choices:
+        if choice.role == LARGEST:
+            yield choice, None
+        else:
+            end = next(ends)
+            yield choice, slice(start, end)
+            start = end
+
+
+def part_of(data: Any, images: slice) -> Any:
+    """Return some images of a batch as a model's preprocessor gives it: each of its values has one
+    entry an image, or is None.
+    """
+    if isinstance(data, dict):
+        return {k: part_of(v, images) for k, v in data.items()}
+    return None if data is None else data[images]

@@ -29,6 +29,7 @@ def check_training(
     distill: Distillation,
     data: Any,
     context: Callable[[], AbstractContextManager],
+    split: bool = False,
 ) -> None:
     """Check that a model learns by its own loss, all of it, and that its answers can be compared.
 
@@ -45,10 +46,12 @@ def check_training(
         distill: what the supernet's networks learn from.
         data: a batch of the data loader.
         context: makes the context of a forward, which sets the precision.
+        split: whether subnets learn from the largest one's answers for a part of the batch.
 
     Raises:
         UsageError: the kind's loss is another than the model's, or reaches fewer of the
-            parameters; or the same of the loss by which a subnet learns from another one.
+            parameters; or the same of the loss by which a subnet learns from another one; or
+            answers are not one an image, so that they cannot be parted.
     """
     data = first_images(data, IMAGES)
 
@@ -87,8 +90,20 @@ def check_training(
             )
         _check_reached(reached - found, f'the loss that the kind {name} returns')
         if {INPLACE, MEAN} & set(distill.sources.values()):
+            if split:
+                _check_by_image(output, model)
             learnt = _learnt(run, kind, output)
             _check_reached(reached - learnt, 'what a subnet learns from another one')
+
+
+def _check_by_image(output: StepOutput, model: nn.Module) -> None:
+    """Check that a batch's answers can be parted by image."""
+    if output.objects is not None or output.shapes or any(len(z) != IMAGES for z in output.logits):
+        raise UsageError(
+            f'split_batch=True: {type(model).__name__} answers for objects of all images together, '
+            'which cannot be parted; split_batch=False, or learn from labels, distill=dict('
+            "sampled='labels', smallest='labels')"
+        )
 
 
 def _learnt(run: Callable, kind: ModelKind, output: StepOutput) -> set[str]:

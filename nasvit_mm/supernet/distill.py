@@ -36,6 +36,10 @@ class Target(NamedTuple):
     probabilities: list[torch.Tensor]
     shapes: list[Shapes]
 
+    def of(self, images: slice | None) -> Target:
+        """Return the target of some images of the batch; None: of all."""
+        return self if images is None else Target([p[images] for p in self.probabilities], [])
+
 
 class Distillation:
     """By role of a subnet, where its target comes from.
@@ -137,17 +141,21 @@ class Distillation:
         learners = {LARGEST: INPLACE, SAMPLED: MEAN}
         return learners.get(role) in self.sources.values()
 
-    def loss(self, role: str, output: StepOutput) -> torch.Tensor:
-        """Return the loss of a subnet's forward; remember what others of the step learn from."""
+    def loss(self, role: str, output: StepOutput, images: slice | None = None) -> torch.Tensor:
+        """Return the loss of a subnet's forward; remember what others of the step learn from.
+
+        Args:
+            images: of the batch that the subnet has seen; None: all.
+        """
         source = self.sources[role]
         if source == LABELS:
             loss = output.loss
         elif source == TEACHERS:
-            loss = _over(soft_cross_entropy, output, self._targets[TEACHERS])
+            loss = _over(soft_cross_entropy, output, self._targets[TEACHERS].of(images))
         else:
             if source == MEAN:
                 self._targets[MEAN] = _mean(self._sampled)
-            target = self._targets[source]
+            target = self._targets[source].of(images)
             loss = _over(adaptive_alpha_divergence, output, target)
             for shapes, right in zip(output.shapes, target.shapes):
                 loss = loss + _shape_loss(shapes, right)

@@ -21,7 +21,7 @@ from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS, SAMPLERS, registered
 from nasvit_mm.runtime import SKIPPED, NonFiniteLoss
-from nasvit_mm.supernet.batch import copied
+from nasvit_mm.supernet.batch import copied, part_of, shared_out
 from nasvit_mm.supernet.check import check_training
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
@@ -37,10 +37,10 @@ from nasvit_mm.teacher import Learns
 class Supernet(BaseModel):
     """Train the weights that all subnets of a model's backbone share.
 
-    A step: the sampler names subnets; each runs forward and backward on the same batch; the
-    largest one's gradients are kept apart, and combined with the sum of the others' by the
-    conflict rule; one optimizer step.  Everything else (``forward``, validation, prediction) is the
-    wrapped model's, with the architecture that is active.
+    A step: the sampler names subnets; each runs forward and backward on the same batch, or on a
+    part of it (`split_batch`); the largest one's gradients are kept apart, and combined with the
+    sum of the others' by the conflict rule; one optimizer step.  Everything else (``forward``,
+    validation, prediction) is the wrapped model's, with the architecture that is active.
 
     Args:
         model: config of a model with an elastic backbone built for a space.
@@ -60,6 +60,11 @@ class Supernet(BaseModel):
         rank_draws: every process draws subnets of its own; else all draw the same.
         log_cosine: every so many steps the cosine of the two gradients is computed, and logged
             where the step has a line in the log; 0: never.
+        split_batch: the largest subnet sees the whole batch, and the others of the step part it
+            among themselves; each learns from what the largest one, or a teacher, answered for its
+            own images.  A step takes less time, and batch norms and gradients of those subnets are
+            of fewer images (docs/guides/supernets.md says what that gave).  For samplers whose
+            steps begin with the largest subnet.
         data_preprocessor: of the model, where its own config has none.
         init: a network to begin with, which is laid into the supernet: a name, a checkpoint or the
             folder of an export, or ``dict(network=, arch=, phase=, order=)``; see
@@ -87,6 +92,7 @@ class Supernet(BaseModel):
         agc: float | None = None,
         rank_draws: bool = False,
         log_cosine: int = 50,
+        split_batch: bool = False,
         data_preprocessor: Mapping | None = None,
         init_cfg: Mapping | None = None,
         init: str | Mapping | None = None,
@@ -120,6 +126,12 @@ class Supernet(BaseModel):
                 )
             self.distill.check(self.sampler.roles, self.kind, built)
             _check_numbers(clip_grad, agc, log_cosine)
+            if split_batch and self.sampler.roles[0] != LARGEST:
+                raise ValueError(
+                    'split_batch=True is for samplers whose steps begin with the largest subnet '
+                    f'(sandwich, shrinking over it); those of {type(self.sampler).__name__} are '
+                    f'{", ".join(self.sampler.roles)}'
+                )
             # In a list: a module of its own would go into checkpoints and averages.
             self._teachers = []
             if self.distill.needs_teachers:
@@ -133,6 +145,7 @@ class Supernet(BaseModel):
             self._check_rank_draws()
         self.clip_grad, self.agc = clip_grad, agc
         self.rank_draws, self.log_cosine = rank_draws, log_cosine
+        self.split_batch = split_batch
         self.init = init
         self.step, self.steps_per_epoch = 0, 1 << 62  # told by SupernetState
         self.dump_dir: Path | None = None
@@ -233,7 +246,7 @@ class Supernet(BaseModel):
         self.check_optimizer(optim_wrapper)
         if not self._checked:
             context = partial(optim_wrapper.optim_context, self)
-            check_training(self.model, self.kind, self.distill, data, context)
+            check_training(self.model, self.kind, self.distill, data, context, self.split_batch)
             self._checked = True
         self.step += 1
         before = self.model.backbone.arch, self.model.backbone.phase
@@ -257,16 +270,22 @@ class Supernet(BaseModel):
         optim_wrapper.zero_grad()
         parameters = list(self.model.parameters())
         largest, taken, losses = None, [], []
-        for choice in self.sampler.draw(self.step, epoch):
+        choices = self.sampler.draw(self.step, epoch)
+        if self.split_batch:
+            drawn = shared_out(choices, len(self.kind.inputs(ready)))
+        else:
+            drawn = ((choice, None) for choice in choices)
+        for choice, images in drawn:
             if largest is None and any(c.role == LARGEST for c in taken):
                 largest = MeanGradients(take_gradients(parameters), parameters)
             self.set_arch(choice.arch, choice.phase)
             with context():
                 objects = self.distill.objects(choice.role)
-                output = self.kind.forward_on(self.model, copied(ready), objects)
-                loss = self.distill.loss(choice.role, output)
+                seen = ready if images is None else part_of(ready, images)
+                output = self.kind.forward_on(self.model, copied(seen), objects)
+                loss = self.distill.loss(choice.role, output, images)
                 if self.taught:
-                    loss = loss + self.taught.loss(choice.role, output)
+                    loss = loss + self.taught.loss(choice.role, output, images)
             optim_wrapper.backward(loss)
             taken.append(choice)
             losses.append(loss.detach())

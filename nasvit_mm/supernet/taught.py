@@ -48,11 +48,18 @@ class Taught:
         """Begin a step with its images, as the student's preprocessor gives them."""
         self._answers, self._losses = self.teacher(images), {}
 
-    def loss(self, role: str, output: StepOutput) -> torch.Tensor | float:
-        """Return the weighted sum of what a subnet learns from the teacher; 0 if it does not."""
+    def loss(
+        self, role: str, output: StepOutput, images: slice | None = None
+    ) -> torch.Tensor | float:
+        """Return the weighted sum of what a subnet learns from the teacher; 0 if it does not.
+
+        Args:
+            images: of the batch that the subnet has seen; None: all.
+        """
         if role not in self.roles:
             return 0.0
-        losses = self.teacher.losses(output, self._answers)
+        answers = self._answers if images is None else [a[images] for a in self._answers]
+        losses = self.teacher.losses(output, answers)
         for name, loss in losses.items():
             self._losses.setdefault(f'teacher_{name}', []).append(loss.detach())
         return sum(losses.values())

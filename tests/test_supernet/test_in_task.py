@@ -215,6 +215,23 @@ def test_a_detector_of_two_stages():
     assert set(sample.pred_instances.keys()) >= {'bboxes', 'labels', 'scores', 'masks'}
 
 
+@pytest.mark.slow
+def test_answers_for_objects_of_all_images_are_not_parted():
+    model = MODELS.build(
+        dict(
+            type='nasvit_mm.Supernet',
+            model=two_stages(),
+            sampler=dict(type='sandwich', num_random=1),
+            distill=dict(sampled='largest', smallest='largest'),
+            split_batch=True,
+        )
+    ).train()
+    with pytest.raises(UsageError, match='MaskRCNN answers for objects of all images together'):
+        model.train_step(
+            raw_batch(model.model, SIZE), OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))
+        )
+
+
 def test_external_teachers_are_classifiers():
     with pytest.raises(UsageError, match='classifiers, and a Segmentor is not'):
         MODELS.build(

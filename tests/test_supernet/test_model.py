@@ -122,6 +122,42 @@ def test_a_step_is_its_parts(space, rule):
         )
 
 
+def test_a_parted_batch():
+    """The largest network sees the whole batch, the others a part each, and its answers for it."""
+    options = dict(
+        sampler=dict(type='sandwich', num_random=2),
+        distill=dict(sampled='largest', smallest='largest'),
+        conflict=dict(rule='sum'),
+        split_batch=True,
+    )
+    model, twin = build('nasvit', **options), build('nasvit', **options)
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    model.train_step(batch(n=7), wrapper(model))
+
+    ready, seen = twin.model.data_preprocessor(batch(n=7), True), [slice(None)]
+    seen += [slice(0, 2), slice(2, 4), slice(4, 7)]
+    for choice, images in zip(twin.sampler.draw(1), seen, strict=True):
+        twin.set_arch(choice.arch, choice.phase)
+        logits = twin.model(ready['inputs'][images])
+        if choice.role == LARGEST:
+            target = logits.detach().softmax(1)
+            loss = torch.nn.functional.cross_entropy(logits, ready['labels'])
+        else:
+            loss = adaptive_alpha_divergence(logits, target[images])
+        loss.backward()
+    for change, p in zip(moved(model, before), twin.parameters()):
+        g = torch.zeros_like(change) if p.grad is None else p.grad
+        assert float((change - g).norm()) <= 1e-3 * float(g.norm()) + 1e-5
+
+
+def test_a_batch_that_cannot_be_parted_is_refused():
+    with pytest.raises(UsageError, match='Uniform.*sampled'):
+        build('nasvit', sampler=dict(type='uniform'), split_batch=True)
+    model = build('nasvit', sampler=dict(type='sandwich', num_random=2), split_batch=True)
+    with pytest.raises(UsageError, match='batch of 2 images.*the 3 subnets.*batch_size'):
+        model.train_step(batch(n=2), wrapper(model))
+
+
 @pytest.fixture
 def teacher(tmp_path) -> tuple[torch.nn.Module, str]:
     """A timm model, and a local file of its weights."""

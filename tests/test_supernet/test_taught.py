@@ -63,6 +63,23 @@ def test_who_learns_from_it(distill, tmp_path):
         torch.testing.assert_close(some[f'loss_{role}'], plain[f'loss_{role}'])
 
 
+def test_a_part_of_the_batch_learns_from_the_answers_for_it(tmp_path):
+    model = seeded(trained(tmp_path), split_batch=True)
+    seen, losses = [], model.taught.teacher.losses
+
+    def heard(output, answers):
+        seen.append(answers)
+        return losses(output, answers)
+
+    with mock.patch.object(model.taught.teacher, 'losses', heard):
+        logged = step(model)
+    assert float(logged['teacher_pixel']) > 0
+    whole, *parts = seen
+    assert [[len(a) for a in answers] for answers in seen] == [[n] * len(whole) for n in (2, 1, 1)]
+    for i, answers in enumerate(parts):
+        assert all(torch.equal(a, b[i : i + 1]) for a, b in zip(answers, whole))
+
+
 def test_a_teacher_is_a_mapping():
     with pytest.raises(UsageError, match=r"teacher = 'resnet', expected dict\(config=FILE"):
         seeded('resnet')
