@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -141,6 +142,12 @@ def in_time(choices: Choices, laid: LaidOut, hours: float, step: float, forward:
         if laid.task == 'det'
         else f'{counts[0]} steps of the supernet, {counts[1]} of the winner'
     )
+    passes, wanted = counts[0] / per_epoch, EPOCHS[laid.task]
+    little = (
+        f'that is little: {passes:.0f} passes of the supernet over the images, whose order of '
+        f'networks means nothing yet. --hours {math.ceil(hours * wanted / passes)} would give it '
+        f'{wanted}, --pretrained weights teach it sooner',
+    )
     reasons = (
         *choices.reasons[:-1],
         f'{length}: a step of the supernet took {step:.2f} s here, of {hours:g} h it has '
@@ -148,6 +155,7 @@ def in_time(choices: Choices, laid: LaidOut, hours: float, step: float, forward:
         f'{population * generations} candidates ({generations} generations of {population}): each '
         f'takes about {candidate:.1f} s on {len(laid.splits["val"])} images, the search has '
         f'{SHARES["search"]:.0%}',
+        *(little if passes < wanted / 2 and counts[0] < ENOUGH else ()),
     )
     return replace(
         choices,

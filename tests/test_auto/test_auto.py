@@ -69,7 +69,15 @@ def test_lengths_fit_into_the_hours() -> None:
     assert 3 * short.steps[0] + short.steps[1] + 10.5 * candidates < 3600
     assert long.steps[0] == pytest.approx(4 * short.steps[0], rel=0.01)
     assert long.population * long.generations > short.population * short.generations
-    assert '1 h' in short.reasons[-2] and '3.00 s' in short.reasons[-2]
+    said = next(line for line in short.reasons if 'of the winner' in line)
+    assert '1 h' in said and '3.00 s' in said
+
+
+def test_too_few_hours_are_told_with_the_number_that_would_do() -> None:
+    few, enough = (in_time(CHOICES, laid(400), hours, 3.0, 1.0) for hours in (0.5, 4))
+    assert few.steps[0] == 270  # 2.7 passes of 100 steps
+    assert '3 passes' in few.reasons[-1] and '--hours 4 would give it 20' in few.reasons[-1]
+    assert not any('passes' in line for line in enough.reasons)
 
 
 def test_a_tiny_set_is_not_trained_for_ever() -> None:
