@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nasvit_mm.family import FAMILIES
+from nasvit_mm.nn import attention
 from nasvit_mm.spaces import Space
 from tests.families import NETWORKS, small, tiny
 from tests.test_gpu.fake import AMP, GPU, autocast, check_gradients
@@ -57,6 +58,14 @@ def test_backward(space, mode, size, precision, meter) -> None:
     net = built(space, tiny(space), attention=mode).train().to(GPU)
     net.set_arch(net.space.largest)
     forward_and_backward(net, size, precision)
+
+
+@pytest.mark.parametrize('precision', AMP)
+def test_scores_that_are_computed_again_are_of_the_same_type(precision, meter, monkeypatch) -> None:
+    monkeypatch.setattr(attention, 'TRAINED_ELEMENTS', 1)
+    net = built('nasvit', tiny('nasvit'), attention='global').train().to(GPU)
+    net.set_arch(net.space.largest)
+    forward_and_backward(net, BEYOND, precision)
 
 
 @pytest.mark.nightly
