@@ -194,6 +194,7 @@ def test_the_commands_are_ones_that_there_are(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     'task, draw, changes',
     [
