@@ -54,7 +54,7 @@ custom_hooks = [
     dict(type='nasvit_mm.SupernetState'),
     dict(
         type='EMAHook',
-        ema_type='ExponentialMovingAverage',
+        ema_type='nasvit_mm.ExponentialMovingAverage',
         momentum=0.00015,
         update_buffers=True,
         priority='NORMAL',

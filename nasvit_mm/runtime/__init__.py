@@ -1,5 +1,6 @@
 """Additions to mmengine's training: processes, seeding, resume, options, schedules."""
 
+from nasvit_mm.runtime.average import ExponentialMovingAverage
 from nasvit_mm.runtime.buffers import ShareBuffers, share_buffers
 from nasvit_mm.runtime.checkpoints import WholeCheckpoints, keep_checkpoints_whole, whole_files
 from nasvit_mm.runtime.config import config_name, read_config
@@ -55,6 +56,7 @@ from nasvit_mm.runtime.values import warn_of_values
 
 __all__ = [
     'DrawCurves',
+    'ExponentialMovingAverage',
     'GroupedOptimWrapperConstructor',
     'NonFiniteLoss',
     'PlainConsole',

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nasvit_mm.runtime import ExponentialMovingAverage
 from nasvit_mm.supernet import project_conflict
 from nasvit_mm.supernet.conflict import sum_gradients
 from nasvit_mm.supernet.gradients import clip_by_weights, total_norm
@@ -46,3 +47,14 @@ def test_adaptive_clipping_takes_four_launches_a_tensor(meter: Meter) -> None:
     meter.clear()
     clip_by_weights(parameters, 0.1)
     assert launches(meter) <= 4 * len(SHAPES) + 20
+
+
+@pytest.mark.parametrize('update_buffers', [False, True])
+def test_a_moving_average_takes_a_few(update_buffers: bool, meter: Meter) -> None:
+    net = torch.nn.ModuleList(torch.nn.BatchNorm2d(8) for _ in range(50)).to(GPU)
+    average = ExponentialMovingAverage(net, update_buffers=update_buffers)
+    del average.steps  # a fake counter cannot say that it has begun
+    average.steps = 1
+    meter.clear()
+    average.update_parameters(net)
+    assert launches(meter) <= 20

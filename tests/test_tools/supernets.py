@@ -29,7 +29,9 @@ param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
 default_hooks = dict(checkpoint=dict(interval=2), logger=dict(interval=1))
 custom_hooks = [
     dict(type='nasvit_mm.SupernetState'),
-    dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.5, update_buffers=True)]
+    dict(
+        type='EMAHook', ema_type='nasvit_mm.ExponentialMovingAverage', momentum=0.5,
+        update_buffers=True)]
 """
 KINDS = {
     'nasvit': (
