@@ -35,33 +35,36 @@ def first_images(data: Any, number: int) -> Any:
     return data[:number]
 
 
-def shared_out(choices: Iterable[Choice], number: int) -> Iterator[tuple[Choice, slice | None]]:
+def shared_out(
+    choices: Iterable[Choice], number: int, first: bool
+) -> Iterator[tuple[Choice, slice | None]]:
     """Yield a step's subnets, and which images of the batch each sees: the largest subnet all
     (None), the others as even parts as can be.
 
+    The last batch of an epoch may have fewer images than parts; all subnets see it whole.
+
     Args:
         number: of images.
+        first: whether it is the first batch, whose size is that of nearly all.
 
     Raises:
-        UsageError: fewer images than parts.
+        UsageError: the first batch has fewer images than parts.
     """
     choices = list(choices)
     of = sum(c.role != LARGEST for c in choices)
-    if number < of:
+    if number < of and first:
         raise UsageError(
             f'split_batch=True: a batch of {number} images (of this process) cannot be parted '
             f'among the {of} subnets beside the largest: a larger train_dataloader.batch_size, or '
             'split_batch=False'
         )
-    ends = iter([i * number // of for i in range(1, of + 1)] if of else ())
-    start = 0
+    part = 0
     for choice in choices:
-        if choice.role == LARGEST:
+        if choice.role == LARGEST or number < of:
             yield choice, None
         else:
-            end = next(ends)
-            yield choice, slice(start, end)
-            start = end
+            yield choice, slice(part * number // of, (part + 1) * number // of)
+            part += 1
 
 
 def part_of(data: Any, images: slice) -> Any:

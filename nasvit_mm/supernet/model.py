@@ -112,7 +112,7 @@ class Supernet(BaseModel):
         try:
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
             self._has_seed = 'seed' in sampler
-            self._explained = self._checked = False
+            self._explained = self._checked = self._parted = False
             self._skipped = 0  # steps in a row, by the scaler of mixed precision
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
@@ -272,7 +272,8 @@ class Supernet(BaseModel):
         largest, taken, losses = None, [], []
         choices = self.sampler.draw(self.step, epoch)
         if self.split_batch:
-            drawn = shared_out(choices, len(self.kind.inputs(ready)))
+            drawn = shared_out(choices, len(self.kind.inputs(ready)), not self._parted)
+            self._parted = True
         else:
             drawn = ((choice, None) for choice in choices)
         for choice, images in drawn:

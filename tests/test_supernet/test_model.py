@@ -158,6 +158,15 @@ def test_a_batch_that_cannot_be_parted_is_refused():
         model.train_step(batch(n=2), wrapper(model))
 
 
+def test_the_last_batch_of_an_epoch_may_be_too_small_to_be_parted():
+    model = build('nasvit', sampler=dict(type='sandwich', num_random=2), split_batch=True)
+    seen, forward = [], model.model.backbone.forward
+    model.train_step(batch(n=6), wrapper(model))
+    model.model.backbone.forward = lambda x: seen.append(len(x)) or forward(x)
+    model.train_step(batch(n=2), wrapper(model))
+    assert seen == [2, 2, 2, 2]
+
+
 @pytest.fixture
 def teacher(tmp_path) -> tuple[torch.nn.Module, str]:
     """A timm model, and a local file of its weights."""
