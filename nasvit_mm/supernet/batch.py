@@ -35,9 +35,21 @@ def first_images(data: Any, number: int) -> Any:
     return data[:number]
 
 
-def shared_out(
-    choices: Iterable[Choice], number: int, first: bool
-) -> Iterator[tuple[Choice, slice | None]]:
+def check_parts(images: int, of: int) -> None:
+    """Check that a batch has an image for each of its parts.
+
+    Raises:
+        UsageError: it has fewer.
+    """
+    if images < of:
+        raise UsageError(
+            f'split_batch=True: a batch of {images} images (of this process) cannot be parted '
+            f'among the {of} subnets beside the largest: a larger train_dataloader.batch_size, or '
+            'split_batch=False'
+        )
+
+
+def shared_out(choices: Iterable[Choice], number: int) -> Iterator[tuple[Choice, slice | None]]:
     """Yield a step's subnets, and which images of the batch each sees: the largest subnet all
     (None), the others as even parts as can be.
 
@@ -45,19 +57,9 @@ def shared_out(
 
     Args:
         number: of images.
-        first: whether it is the first batch, whose size is that of nearly all.
-
-    Raises:
-        UsageError: the first batch has fewer images than parts.
     """
     choices = list(choices)
     of = sum(c.role != LARGEST for c in choices)
-    if number < of and first:
-        raise UsageError(
-            f'split_batch=True: a batch of {number} images (of this process) cannot be parted '
-            f'among the {of} subnets beside the largest: a larger train_dataloader.batch_size, or '
-            'split_batch=False'
-        )
     part = 0
     for choice in choices:
         if choice.role == LARGEST or number < of:

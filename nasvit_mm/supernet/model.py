@@ -21,7 +21,7 @@ from nasvit_mm.errors import UsageError, unknown
 from nasvit_mm.nn import frozen_statistics
 from nasvit_mm.registry import MODELS, SAMPLERS, registered
 from nasvit_mm.runtime import SKIPPED, NonFiniteLoss
-from nasvit_mm.supernet.batch import copied, part_of, shared_out
+from nasvit_mm.supernet.batch import check_parts, copied, part_of, shared_out
 from nasvit_mm.supernet.check import check_training
 from nasvit_mm.supernet.conflict import Conflict, cosine
 from nasvit_mm.supernet.distill import TEACHERS, Distillation, Teachers
@@ -112,7 +112,7 @@ class Supernet(BaseModel):
         try:
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
             self._has_seed = 'seed' in sampler
-            self._explained = self._checked = self._parted = False
+            self._explained = self._checked = False
             self._skipped = 0  # steps in a row, by the scaler of mixed precision
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
@@ -244,19 +244,21 @@ class Supernet(BaseModel):
             NonFiniteLoss: a loss or a gradient is not finite.
         """
         self.check_optimizer(optim_wrapper)
-        if not self._checked:
+        first = not self._checked
+        if first:
             context = partial(optim_wrapper.optim_context, self)
             check_training(self.model, self.kind, self.distill, data, context, self.split_batch)
             self._checked = True
         self.step += 1
         before = self.model.backbone.arch, self.model.backbone.phase
         try:
-            return self._train_step(data, optim_wrapper, (self.step - 1) // self.steps_per_epoch)
+            epoch = (self.step - 1) // self.steps_per_epoch
+            return self._train_step(data, optim_wrapper, epoch, first)
         finally:
             self.set_arch(*before)
 
     def _train_step(
-        self, data: Any, optim_wrapper: OptimWrapper, epoch: int
+        self, data: Any, optim_wrapper: OptimWrapper, epoch: int, first: bool
     ) -> dict[str, torch.Tensor]:
         context = partial(optim_wrapper.optim_context, self)
         stale = self.sampler.stale(self.step, self.steps_per_epoch)
@@ -272,8 +274,10 @@ class Supernet(BaseModel):
         largest, taken, losses = None, [], []
         choices = self.sampler.draw(self.step, epoch)
         if self.split_batch:
-            drawn = shared_out(choices, len(self.kind.inputs(ready)), not self._parted)
-            self._parted = True
+            number = len(self.kind.inputs(ready))
+            if first:
+                check_parts(number, self.sampler.most() - 1)
+            drawn = shared_out(choices, number)
         else:
             drawn = ((choice, None) for choice in choices)
         for choice, images in drawn:

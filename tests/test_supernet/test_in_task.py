@@ -192,18 +192,16 @@ def two_stages() -> ConfigDict:
     return model
 
 
+def of_two_stages(**options) -> Supernet:
+    sampler = dict(type='sandwich', num_random=1)
+    cfg = dict(type='nasvit_mm.Supernet', model=two_stages(), sampler=sampler, **options)
+    return MODELS.build(cfg).train()
+
+
 @pytest.mark.slow
 def test_a_detector_of_two_stages():
     """By its losses alone: a step moves all of its parts, and a subnet predicts."""
-    model = MODELS.build(
-        dict(
-            type='nasvit_mm.Supernet',
-            model=two_stages(),
-            sampler=dict(type='sandwich', num_random=1),
-            conflict=dict(rule='project'),
-            clip_grad=1.0,
-        )
-    ).train()
+    model = of_two_stages(conflict=dict(rule='project'), clip_grad=1.0)
     before = {k: p.detach().clone() for k, p in model.named_parameters()}
     data = raw_batch(model.model, SIZE)
     logged = model.train_step(data, OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3)))
@@ -217,15 +215,8 @@ def test_a_detector_of_two_stages():
 
 @pytest.mark.slow
 def test_answers_for_objects_of_all_images_are_not_parted():
-    model = MODELS.build(
-        dict(
-            type='nasvit_mm.Supernet',
-            model=two_stages(),
-            sampler=dict(type='sandwich', num_random=1),
-            distill=dict(sampled='largest', smallest='largest'),
-            split_batch=True,
-        )
-    ).train()
+    distill = dict(sampled='largest', smallest='largest')
+    model = of_two_stages(distill=distill, split_batch=True)
     with pytest.raises(UsageError, match='MaskRCNN answers for objects of all images together'):
         model.train_step(
             raw_batch(model.model, SIZE), OptimWrapper(torch.optim.SGD(model.parameters(), lr=1.0))

@@ -158,6 +158,14 @@ def test_a_batch_that_cannot_be_parted_is_refused():
         model.train_step(batch(n=2), wrapper(model))
 
 
+def test_a_schedule_that_frees_too_many_later_is_refused_at_once():
+    schedule = [dict(steps=9), dict(free='rest', num_random=2)]
+    sampler = dict(type='shrinking', sampler=dict(type='sandwich'), schedule=schedule)
+    model = build('nasvit', sampler=sampler, split_batch=True)
+    with pytest.raises(UsageError, match='batch of 2 images.*the 3 subnets'):
+        model.train_step(batch(n=2), wrapper(model))
+
+
 def test_the_last_batch_of_an_epoch_may_be_too_small_to_be_parted():
     model = build('nasvit', sampler=dict(type='sandwich', num_random=2), split_batch=True)
     optim = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-6))

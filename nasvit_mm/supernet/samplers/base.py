@@ -59,6 +59,10 @@ class SubnetSampler:
         """
         raise NotImplementedError
 
+    def most(self) -> int:
+        """Return how many subnets a step has at most, where that depends on no :meth:`observe`."""
+        return len(list(self.draw(1)))
+
     def observe(self, choice: Choice, score: float) -> None:
         """Take note of the score of a subnet that ``wants_score``; larger is better."""
 

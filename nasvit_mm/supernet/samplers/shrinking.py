@@ -129,6 +129,9 @@ class ShrinkingSampler(SubnetSampler):
         """Return the index of the schedule's part that a step is in; steps count from 1."""
         return int(np.searchsorted(self.begins, step - 1, side='right')) - 1
 
+    def most(self) -> int:
+        return max(inner.most() for inner in self._inner)
+
     def _at(self, step: int) -> SubnetSampler:
         self._part = self.part(step)
         inner = self._inner[self._part]
