@@ -143,11 +143,14 @@ def in_time(choices: Choices, laid: LaidOut, hours: float, step: float, forward:
         else f'{counts[0]} steps of the supernet, {counts[1]} of the winner'
     )
     passes, wanted = counts[0] / per_epoch, EPOCHS[laid.task]
-    little = (
-        f'that is little: {passes:.0f} passes of the supernet over the images, whose order of '
-        f'networks means nothing yet. --hours {math.ceil(hours * wanted / passes)} would give it '
-        f'{wanted}, --pretrained weights teach it sooner',
-    )
+    little = []
+    if passes < wanted / 2 and counts[0] < ENOUGH:
+        needed = math.ceil(wanted * per_epoch * step / SHARES['supernet'] / 3600)
+        little.append(
+            f'that is little: {passes:.0f} passes of the supernet over the images, whose order of '
+            f'networks means nothing yet. --hours {needed} would give it {wanted}, --pretrained '
+            'weights teach it sooner'
+        )
     reasons = (
         *choices.reasons[:-1],
         f'{length}: a step of the supernet took {step:.2f} s here, of {hours:g} h it has '
@@ -155,7 +158,7 @@ def in_time(choices: Choices, laid: LaidOut, hours: float, step: float, forward:
         f'{population * generations} candidates ({generations} generations of {population}): each '
         f'takes about {candidate:.1f} s on {len(laid.splits["val"])} images, the search has '
         f'{SHARES["search"]:.0%}',
-        *(little if passes < wanted / 2 and counts[0] < ENOUGH else ()),
+        *little,
     )
     return replace(
         choices,
