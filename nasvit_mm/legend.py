@@ -1,4 +1,4 @@
-"""Colours of classes, and a legend below a drawn image.  numpy and Pillow only."""
+"""Colours of classes, over an image's pixels and in a legend below.  numpy and Pillow only."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ def class_colours(palette: Any, number: int) -> list[Colour]:
     more = np.random.RandomState(42).randint(0, 255, (number, 3)).tolist()
     known = [] if palette is None or isinstance(palette, (str, Mapping)) else list(palette)
     return [tuple(map(int, colour)) for colour in [*known, *more[len(known) :]][:number]]
+
+
+def coloured(
+    pixels: np.ndarray, labels: np.ndarray, colours: Sequence[Colour], opacity: float = 0.55
+) -> np.ndarray:
+    """Return (H, W, 3) pixels, uint8, under the colours of (H, W) labels; what is no class is left
+    as it is.
+    """
+    known = labels < len(colours)
+    colour = np.array(colours, np.float32)[np.where(known, labels, 0)]
+    out = pixels + np.float32(opacity) * (colour - pixels)
+    return np.where(known[..., None], out.round(), pixels).astype(np.uint8)
 
 
 def with_legend(image: Image.Image, entries: Sequence[tuple[str, Colour]]) -> Image.Image:

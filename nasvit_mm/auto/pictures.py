@@ -12,7 +12,8 @@ from mmengine.registry import DATASETS, init_default_scope
 from PIL import Image, ImageDraw, ImageOps
 
 from nasvit_mm.deploy import Predictor
-from nasvit_mm.own_data import Colour, contact_sheet, made_up, mixed, with_boxes
+from nasvit_mm.legend import coloured
+from nasvit_mm.own_data import Colour, contact_sheet, made_up, with_boxes
 from nasvit_mm.runtime import quiet_packages
 
 WIDE = 400  # pixels of a place
@@ -76,7 +77,7 @@ def _maps(
     pixels, seen = np.array(image), set()
     out = []
     for values in (labels, found):
-        out.append(Image.fromarray(mixed(pixels, values, colours)))
+        out.append(Image.fromarray(coloured(pixels, values, colours)))
         seen |= set(np.unique(values).tolist())
     return *out, seen
 

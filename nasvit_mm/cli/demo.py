@@ -30,7 +30,8 @@ from nasvit_mm.cli import common
 from nasvit_mm.config import find_config
 from nasvit_mm.demo_data import ADE20K_INDEX, write_ade20k, write_patches
 from nasvit_mm.files import replacing
-from nasvit_mm.own_data import contact_sheet, mixed
+from nasvit_mm.legend import coloured
+from nasvit_mm.own_data import contact_sheet
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # Data and results lie in a checkout; of an installation, where the command was started.
@@ -198,7 +199,7 @@ def draw_data(data: Path, meta: dict, path: Path, number: int = 8) -> None:
         with Image.open(data / 'images/training' / f'{file.stem}.jpg') as opened:
             pixels = np.array(opened.convert('RGB'))
         labels = labels_of(np.array(Image.open(file)))
-        places.append((file.stem, Image.fromarray(mixed(pixels, labels, meta['palette']))))
+        places.append((file.stem, Image.fromarray(coloured(pixels, labels, meta['palette']))))
         shown |= set(np.unique(labels[labels != IGNORED]).tolist())
     legend = {meta['classes'][i]: meta['palette'][i] for i in sorted(shown)}
     with replacing(path) as draft:
@@ -222,7 +223,7 @@ def draw_overlay(
     pixels = np.array(image.convert('RGB'))
     panels = {'image': pixels}
     for title, values in (('annotation', truth), ('prediction', predicted)):
-        panels[title] = mixed(pixels, labels_of(values), meta['palette'], share=0.6)
+        panels[title] = coloured(pixels, labels_of(values), meta['palette'], opacity=0.6)
     size = image.width * scale, image.height * scale
     places = [
         (title, Image.fromarray(panel).resize(size, Image.Resampling.NEAREST))

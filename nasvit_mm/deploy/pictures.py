@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from nasvit_mm.legend import Colour, class_colours, with_legend
+from nasvit_mm.legend import Colour, class_colours, coloured, with_legend
 
 BEST = 5  # classes of an image
 
@@ -27,13 +27,9 @@ def draw_labels(
         opacity: of the colours, 0 to 1.
     """
     colours = class_colours(palette, len(classes))
-    known = labels < len(classes)
-    table = np.array(colours, np.float32)[np.where(known, labels, 0)]  # (H, W, 3)
-    pixels = np.asarray(image, np.float32)
-    mixed = np.where(known[..., None], pixels + opacity * (table - pixels), pixels)
-    there = np.unique(labels[known]).tolist()
-    entries = [(classes[label], colours[label]) for label in there]
-    return with_legend(Image.fromarray(mixed.round().astype(np.uint8)), entries)
+    drawn = Image.fromarray(coloured(np.asarray(image), labels, colours, opacity))
+    there = np.unique(labels[labels < len(classes)]).tolist()
+    return with_legend(drawn, [(classes[label], colours[label]) for label in there])
 
 
 def draw_objects(

@@ -6,7 +6,7 @@ from nasvit_mm.own_data.detect import TASKS, find_layout
 from nasvit_mm.own_data.lay_out import lay_out_boxes, with_palette
 from nasvit_mm.own_data.make import SHEET, new_task, write_configs
 from nasvit_mm.own_data.names import Colour, made_up
-from nasvit_mm.own_data.sheet import contact_sheet, mixed, with_boxes
+from nasvit_mm.own_data.sheet import contact_sheet, with_boxes
 from nasvit_mm.own_data.tables import described
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     'in_time',
     'lay_out_boxes',
     'made_up',
-    'mixed',
     'new_task',
     'with_boxes',
     'with_palette',

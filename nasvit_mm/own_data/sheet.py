@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from nasvit_mm.legend import with_legend
+from nasvit_mm.legend import coloured, with_legend
 from nasvit_mm.own_data.detection_layouts import Box
 from nasvit_mm.own_data.found import Item
 from nasvit_mm.own_data.label_maps import label_pixels
@@ -53,17 +53,6 @@ def _fitting(draw: ImageDraw.ImageDraw, text: str, width: int) -> str:
     return text
 
 
-def mixed(
-    pixels: np.ndarray, labels: np.ndarray, colours: Sequence[Colour], share: float = 0.55
-) -> np.ndarray:
-    """Return (H, W, 3) pixels mixed with the colours of (H, W) labels; others stay as they are."""
-    palette = np.array(colours, np.uint8)
-    known = labels < len(palette)
-    colour = palette[np.where(known, labels, 0)]
-    out = (1 - share) * pixels + share * colour
-    return np.where(known[..., None], out, pixels).astype(np.uint8)
-
-
 def with_boxes(
     image: Image.Image, boxes: Iterable[tuple[str, Sequence[float]]], colours: Mapping[str, Colour]
 ) -> Image.Image:
@@ -106,7 +95,7 @@ def _shown(laid: LaidOut, item: Item) -> Image.Image:
         with Image.open(item.label) as opened:
             labels = label_pixels(opened)
         labels = Image.fromarray(labels.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
-        small = Image.fromarray(mixed(np.array(small), np.array(labels), laid.colours))
+        small = Image.fromarray(coloured(np.array(small), np.array(labels), laid.colours))
     elif laid.task == 'det':
         boxes = [(b.category, _scaled(b, scale)) for b in item.label.boxes]
         with_boxes(small, boxes, dict(zip(laid.classes, laid.colours)))
