@@ -1,8 +1,8 @@
-"""Time of NASViT's backbones per multiply-add by size: windows, on a CPU.
+"""Time of NASViT's backbones per MAC by size: windows, on a CPU.
 
     python benchmarks/latency.py
 
-Prints, from one run, the time per multiply-add at dense sizes (windows) over that at 192.
+Prints, from one run, the time per MAC at dense sizes (windows) over that at 192.
 benchmarks/runtimes.py stands them beside other networks.
 """
 
@@ -33,7 +33,7 @@ def main() -> None:
         for size in SIZES:
             print(
                 f'{arch} backbone at {size[0]} x {size[1]}: {times[str(size)] * 1e3:.0f} ms, '
-                f'{per_mac[size]:.1f} ps per multiply-add, ratio to 192 '
+                f'{per_mac[size]:.1f} ps per MAC, ratio to 192 '
                 f'{per_mac[size] / per_mac[SIZES[0]]:.2f}'
             )
 

@@ -3,7 +3,7 @@
     python benchmarks/latency_elasticvit.py
 
 The paper's headline is S1 against EfficientNet-B0 on a phone (2.62 times faster, 0.1 points more).
-T1 at 128 stands beside networks of about its multiply-adds.  Batch 1; the networks in turn.
+T1 at 128 stands beside networks of about its MACs.  Batch 1; the networks in turn.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python benchmarks/order.py [--samples 2000]
 
-For each family, random subnets by the multiply-adds of the classifier at 224 (and at each one's own
+For each family, random subnets by the MACs of the classifier at 224 (and at each one's own
 resolution, as the papers have it) and by those of backbone, neck and head of its Cityscapes config
 at 512 x 1024.  Kendall's tau of the two, the share of pairs that the budgets order differently, and
 the pair that is furthest apart: as dear or cheaper at 224, dearer as a dense model.

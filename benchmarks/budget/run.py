@@ -10,7 +10,7 @@ configs/supernet/nasvit_tiny-imagenet20.py; `search`, backbones under 2, 3 and 5
 `final`, the accuracy of winners and random ones on val, which neither training nor search has seen;
 `alone`, eight subnets, each trained by itself (started twice, it shares them among both
 processes).  Then on CamVid, 2,000 iterations, from the supernet's weights: `smallest`, as
-configs/seg/nasvit_camvid.py trains from scratch; `winner`, of a search under the multiply-adds of
+configs/seg/nasvit_camvid.py trains from scratch; `winner`, of a search under the MACs of
 configs/seg/nasvit_camvid_mid.py; `heavier`, the smallest with a head that brings it to the
 winner's.
 
@@ -272,7 +272,7 @@ def report(work_dir: Path) -> None:
 
 
 def searched(work_dir: Path, budget: int) -> dict:
-    """What `final` found, with multiply-adds and held-out accuracy of all candidates; {} before."""
+    """What `final` found, with MACs and held-out accuracy of all candidates; {} before."""
     path = work_dir / f'final/seed0/{budget}g.json'
     if not path.exists():
         return {}
@@ -303,7 +303,7 @@ def plot(budgets: dict[str, dict], pairs: list[dict], path: Path) -> None:
             macs, score = zip(*found[kind])
             left.plot([m / 1e9 for m in macs], score, color=f'C{i}', **style)
     right.plot([p['supernet'] for p in pairs], [p['alone'] for p in pairs], 'o')
-    left.set(xlabel='multiply-adds in total at 512 x 512 (G)', ylabel='top-1, held out')
+    left.set(xlabel='MACs in total at 512 x 512 (G)', ylabel='top-1, held out')
     left.legend(frameon=False, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3)
     right.set(xlabel='top-1 in the supernet', ylabel=f'top-1 alone, {ALONE_STEPS} steps')
     for axes in (left, right):

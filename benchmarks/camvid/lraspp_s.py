@@ -1,4 +1,4 @@
-"""LR-ASPP MobileNetV3-large on CamVid with the multiply-adds of configs/seg/nasvit_camvid.py.
+"""LR-ASPP MobileNetV3-large on CamVid with the MACs of configs/seg/nasvit_camvid.py.
 
 The width is the smallest in steps of 0.05 that has at least as many.  The same data, schedule and
 optimizer; the learning rate is its own.

@@ -1,4 +1,4 @@
-"""SegFormer-B0 on CamVid, for context: twice to three times the multiply-adds of the others.
+"""SegFormer-B0 on CamVid, for context: twice to three times the MACs of the others.
 
 mmseg's backbone and head as in its own configs; the same data and schedule, the
 learning rate is 6e-4, that of its own configs times ten.

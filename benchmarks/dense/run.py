@@ -143,7 +143,7 @@ def spread(records: list[dict]) -> list[dict]:
 
 
 def rows(work_dir: Path, seed: int) -> list[dict]:
-    """A line for each subnet that was trained alone, by multiply-adds."""
+    """A line for each subnet that was trained alone, by MACs."""
     search = work_dir / f'search/seed{seed}'
     out = []
     for record in spread(candidates(search)):
@@ -176,7 +176,7 @@ def arm(folder: Path) -> dict:
 
 
 def searched(work_dir: Path, seed: int) -> dict:
-    """Rule of the supernet, multiply-adds and mIoU on val of all candidates and of the front, and
+    """Rule of the supernet, MACs and mIoU on val of all candidates and of the front, and
     the hours that the search took of a core.
     """
     folder = work_dir / f'search/seed{seed}'
@@ -287,7 +287,7 @@ def plot(results: dict[str, dict], path: Path) -> None:
                 color=f'C{i}',
                 label=rule,
             )
-    left.set(xlabel='multiply-adds in total (G)', ylabel='mIoU on val')
+    left.set(xlabel='MACs in total (G)', ylabel='mIoU on val')
     right.set(xlabel='step', ylabel='cosine of largest and other subnets')
     for axes in (left, right):
         if axes.get_legend_handles_labels()[0]:

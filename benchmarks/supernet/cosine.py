@@ -4,7 +4,7 @@
 
 Of supernets trained by uniform sampling: the gradients of 30 random subnets on the same 128
 training images, and the cosine of each pair over the weights that both reach, against the
-difference of their multiply-adds (ElasticViT, section 3.1).  Writes docs/supernet_cosine.json,
+difference of their MACs (ElasticViT, section 3.1).  Writes docs/supernet_cosine.json,
 which keeps the seeds that it has, and docs/supernet_cosine.png.
 """
 
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def similarities(folder: Path, subnets: int, seed: int) -> list[tuple[float, float]]:
-    """(difference in multiply-adds, cosine) of all pairs of some random subnets."""
+    """(difference in MACs, cosine) of all pairs of some random subnets."""
     from mmengine.config import Config
     from mmengine.runner import Runner
 
@@ -102,7 +102,7 @@ def plot(pairs: dict[str, list], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(5, 3.6), layout='constrained')
     for i, (seed, found) in enumerate(pairs.items()):
         axes.plot(*zip(*found), '.', color=f'C{i}', alpha=0.4, label=f'seed {seed}')
-    axes.set(xlabel='difference of two subnets (M multiply-adds)', ylabel='cosine of gradients')
+    axes.set(xlabel='difference of two subnets (M MACs)', ylabel='cosine of gradients')
     axes.legend(frameon=False)
     axes_style(axes)
     path.parent.mkdir(exist_ok=True)

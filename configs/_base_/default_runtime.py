@@ -1,4 +1,4 @@
-"""Runtime of every segmentation config: registry scope, checks, pictures."""
+"""Runtime of every segmentation config: registry scope, checks, images."""
 
 _base_ = 'runtime.py'
 default_scope = 'mmseg'

@@ -1,4 +1,4 @@
-"""Runtime of every detection config: registry scope, epochs, checks, pictures."""
+"""Runtime of every detection config: registry scope, epochs, checks, images."""
 
 _base_ = 'runtime.py'
 default_scope = 'mmdet'

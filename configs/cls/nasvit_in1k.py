@@ -8,7 +8,7 @@ top-1 (smallest), 82.8 (largest); their weights are not shipped, and not measure
     python tools/test.py configs/cls/nasvit_in1k.py nasvit_min.pth
 
 A subnet out of a supernet needs batch norm statistics of its own first: num_calibration training
-batches, with the training pictures in data/imagenet/train; --cfg-options
+batches, with the training images in data/imagenet/train; --cfg-options
 test_cfg.num_calibration=0 for weights that have them.
 """
 

@@ -2,7 +2,7 @@
 
 Paper: ViTAS, ECCV 2022 (arxiv.org/abs/2106.13700); the recipe is the public code's for its searched
 networks: the supernet's schedule, with RandAugment, colour jitter, drop path 0.1, and from 2.7 G
-on mixup.  300 epochs of 1,251 steps of 8 x 128 pictures.  Published top-1: 77.4 (vitas_e); not
+on mixup.  300 epochs of 1,251 steps of 8 x 128 images.  Published top-1: 77.4 (vitas_e); not
 reproduced here.
 
     tools/dist_train.sh configs/cls/vitas_retrain_in1k.py 8

@@ -1,6 +1,6 @@
 """configs/seg/nasvit_ade20k.py over the built-in demo data, small enough for a CPU.
 
-The smallest NASViT subnet from scratch, on pictures of 192 x 128 (ADE20K's: 512 on the short side);
+The smallest NASViT subnet from scratch, on images of 192 x 128 (ADE20K's: 512 on the short side);
 the rest is ADE20K's.  `make demo` draws the data, runs this and shows the result.
 
 MACs at 128 x 192:  backbone 0.12 G, head 0.12 G, total 0.24 G.

@@ -1,6 +1,6 @@
 """NASViT's supernet inside the demo's segmentor, small enough for a CPU.
 
-configs/supernet/nasvit_ade20k_supernet.py over the built-in demo data, one training picture in 5
+configs/supernet/nasvit_ade20k_supernet.py over the built-in demo data, one training image in 5
 held out. It begins with the supernet of configs/demo/nasvit_supernet.py.
 
     python tools/demo_data.py

@@ -1,7 +1,7 @@
 """RetinaNet with the smallest NASViT subnet on the built-in demo data, small enough for a CPU.
 
 The small RetinaNet of configs/det/nasvit_bccd.py with a pyramid of 64 channels, from scratch, on
-pictures of 288 x 192 in COCO's layout with people, cars, buses and boats.
+images of 288 x 192 in COCO's layout with people, cars, buses and boats.
 
 MACs at 192 x 288:  backbone 0.30 G, neck 0.05 G, head 0.22 G, total 0.56 G.
 

@@ -21,7 +21,7 @@ model = dict(
     backbone=dict(
         type='nasvit_mm.NASViT',
         arch='nasvit_like_421m',
-        norm_cfg=dict(type='SyncBN', requires_grad=True),  # of 2 pictures a GPU, too few alone
+        norm_cfg=dict(type='SyncBN', requires_grad=True),  # of 2 images a GPU, too few alone
         drop_path_rate=0.1,
     ),
     neck=dict(in_channels=[32, 32, 64, 160]),

@@ -1,6 +1,6 @@
 """A small RetinaNet with the smallest NASViT subnet on BCCD (blood cells), from scratch on a CPU.
 
-The example of your own data: 205 pictures in COCO's JSON with three classes.
+The example of your own data: 205 images in COCO's JSON with three classes.
 
 MACs at 352 x 480:  backbone 0.98 G, neck 0.31 G, head 1.36 G, total 2.65 G.
 mAP to expect: 54.0 on test (AP50 87.2; one seed), by benchmarks/bccd/run.py.

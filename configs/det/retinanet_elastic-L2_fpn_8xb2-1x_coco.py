@@ -21,7 +21,7 @@ model = dict(
         type='nasvit_mm.ElasticViT',
         arch='elastic_L2',
         out_indices=(1, 2, 3, 4),
-        norm_cfg=dict(type='SyncBN', requires_grad=True),  # of 2 pictures a GPU, too few alone
+        norm_cfg=dict(type='SyncBN', requires_grad=True),  # of 2 images a GPU, too few alone
         drop_path_rate=0.1,
     ),
     neck=dict(in_channels=[40, 128, 256, 304]),

@@ -1,9 +1,9 @@
-"""ElasticViT backbones for Cityscapes: at most 8 G multiply-adds in total at 512 x 1024.
+"""ElasticViT backbones for Cityscapes: at most 8 G MACs in total at 512 x 1024.
 
 Backbone and head of configs/seg/elasticvit_cityscapes.py count; the models of the space reach from
 2.5 to 27 G there.  ElasticViT's own evolution, whose released code does not run; it begins with the
 architectures that training's memory banks found good, those of them that fit the budget.  Accuracy
-is the supernet's on pictures held out of ImageNet's training set.
+is the supernet's on images held out of ImageNet's training set.
 
     python tools/search.py configs/search/elasticvit_cityscapes_8g.py
 

@@ -1,6 +1,6 @@
-"""NASViT backbones for ADE20K: at most 5 G multiply-adds in total at 512 x 512.
+"""NASViT backbones for ADE20K: at most 5 G MACs in total at 512 x 512.
 
-Backbone and head of configs/seg/nasvit_ade20k.py count.  Accuracy is the supernet's on pictures
+Backbone and head of configs/seg/nasvit_ade20k.py count.  Accuracy is the supernet's on images
 held out of ImageNet's training set, five a class as NASViT has it, with batch norms recalibrated
 for each candidate; nothing is trained.  (The authors' own checkpoint was trained on them too.)
 NASViT's own search is not public; this is its parent's evolution (AttentiveNAS) in its sizes.

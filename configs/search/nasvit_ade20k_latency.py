@@ -1,4 +1,4 @@
-r"""NASViT backbones for ADE20K by their latency on your device instead of their multiply-adds.
+r"""NASViT backbones for ADE20K by their latency on your device instead of their MACs.
 
     python tools/benchmark.py configs/search/nasvit_ade20k_5g_search.py \
         --build-table work_dirs/latency.json

@@ -1,10 +1,10 @@
-"""NASViT segmentors for ADE20K by their own mIoU: at most 5 G multiply-adds in total at 512 x 512.
+"""NASViT segmentors for ADE20K by their own mIoU: at most 5 G MACs in total at 512 x 512.
 
 The supernet was trained in the task, so a candidate is a whole model, and its figure is the mIoU on
-the pictures held out of training (about 1,010), batch norms recalibrated on batches as large as
+the images held out of training (about 1,010), batch norms recalibrated on batches as large as
 those of the training on 8 GPUs; nothing is trained.
 tools/export_subnet.py writes backbone, taps and head, and measures them again.  Models of the space
-reach from 3.04 to 8.07 G.  All held-out pictures are kept in memory
+reach from 3.04 to 8.07 G.  All held-out images are kept in memory
 (evaluator.cache=False: read again for each).
 
     python tools/search.py configs/search/nasvit_ade20k_miou.py

@@ -1,6 +1,6 @@
-"""NASViT segmentors for CamVid by their own mIoU and multiply-adds in total at 360 x 480.
+"""NASViT segmentors for CamVid by their own mIoU and MACs in total at 360 x 480.
 
-The supernet was trained in the task; a candidate's figure is mIoU on CamVid's val (101 pictures of
+The supernet was trained in the task; a candidate's figure is mIoU on CamVid's val (101 images of
 a drive that is in train too), test is for the final figure.  No budget: the front over the whole
 range; models of the space reach from 1.13 to 4.24 G.
 

@@ -1,4 +1,4 @@
-"""NASViT detectors for COCO by their own mAP: at most 5 G multiply-adds in total at 640 x 640.
+"""NASViT detectors for COCO by their own mAP: at most 5 G MACs in total at 640 x 640.
 
 The supernet was trained in RTMDet, so a candidate is a whole detector, and its figure is the mAP on
 images held out of training, batch norms recalibrated for each candidate; nothing is trained.  Of

@@ -1,8 +1,8 @@
-"""Twins-like ViTAS backbones for ADE20K: at most 50 G multiply-adds in total at 512 x 512.
+"""Twins-like ViTAS backbones for ADE20K: at most 50 G MACs in total at 512 x 512.
 
 Backbone, neck and head (Semantic FPN, 21 G of its own) of configs/seg/vitas_ade20k.py count; the
 models of the space reach from 21 to 125 G there, Twins-SVT-S has 38 G.  ViTAS's evolution: NSGA-II
-over accuracy and cost, accuracy on five held-out pictures of each class, the mean over both phases
+over accuracy and cost, accuracy on five held-out images of each class, the mean over both phases
 of the weight sharing.  No batch norms, so nothing is recalibrated.
 
     python tools/search.py configs/search/vitas_ade20k_50g.py

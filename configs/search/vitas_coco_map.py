@@ -1,8 +1,8 @@
-"""Twins-like ViTAS detectors for COCO by their own mAP: at most 250 G multiply-adds at 800 x 1344.
+"""Twins-like ViTAS detectors for COCO by their own mAP: at most 250 G MACs at 800 x 1344.
 
 The supernet was trained in RetinaNet, so a candidate is a whole detector, and its figure is the
-mAP on pictures held out of training; nothing is trained.  Of the 5 % that are held out a fifth is
-used, about 1,170 pictures, read again for each candidate.  Models of the space reach from 161 to
+mAP on images held out of training; nothing is trained.  Of the 5 % that are held out a fifth is
+used, about 1,170 images, read again for each candidate.  Models of the space reach from 161 to
 667 G.
 
     python tools/search.py configs/search/vitas_coco_map.py

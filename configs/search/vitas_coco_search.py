@@ -1,4 +1,4 @@
-"""Twins-like ViTAS backbones for RetinaNet on COCO: at most 250 G multiply-adds at 800 x 1344.
+"""Twins-like ViTAS backbones for RetinaNet on COCO: at most 250 G MACs at 800 x 1344.
 
 Backbone, neck and head of configs/det/vitas_coco.py count (the head takes 145 G, the neck 14 G);
 Twins-SVT-S has 248 G there.  ViTAS's evolution: NSGA-II over the accuracy of the supernet's

@@ -1,7 +1,7 @@
 """ElasticViT-S1 on Cityscapes, under 5 GMACs with its head.
 
-Paper: ElasticViT, ICCV 2023 (arxiv.org/abs/2303.09730); it has no segmentation.  Pictures are read
-at half size, 512 x 1024, for training and test; the budget is that of a whole picture.
+Paper: ElasticViT, ICCV 2023 (arxiv.org/abs/2303.09730); it has no segmentation.  Images are read
+at half size, 512 x 1024, for training and test; the budget is that of a whole image.
 
 MACs at 512 x 1024:  backbone 3.25 G, head 1.36 G, total 4.61 G; 5.44 M parameters.
 mIoU to expect: not measured.

@@ -1,4 +1,4 @@
-"""ElasticViT-S1 on CamVid, from scratch: real pictures, half an hour on a CPU.
+"""ElasticViT-S1 on CamVid, from scratch: real images, half an hour on a CPU.
 
 Paper: ElasticViT, ICCV 2023 (arxiv.org/abs/2303.09730); CamVid is not in it.
 

@@ -3,8 +3,8 @@
 Paper: NASViT, ICLR 2022 (openreview.net/forum?id=Qaw16njk6L); there 73.2 mIoU with 5 GFLOPs
 (multiply-adds), by a head that is not public, on weights that are not public as such.  This is
 mmseg's SegFormer head on strides 8 to 64 (see nasvit_ade20k.py): 0.62 G with 128 channels, 1.33 G
-with 192, which would pass 5 G.  Pictures are read at half size, 512 x 1024, for training and test;
-the budget is that of a whole picture.  The architecture is a stand-in of this project for the
+with 192, which would pass 5 G.  Images are read at half size, 512 x 1024, for training and test;
+the budget is that of a whole image.  The architecture is a stand-in of this project for the
 unpublished A1.
 
 MACs at 512 x 1024:  backbone 4.07 G, head 0.62 G, total 4.69 G; 4.81 M parameters.

@@ -3,7 +3,7 @@
 Paper: NASViT, ICLR 2022 (openreview.net/forum?id=Qaw16njk6L); a segmentation result of the largest
 subnet is not in it.  mmseg's SegFormer head on strides 4 to 64 with 256 channels, the width of
 SegFormer-B0's.  For comparison, SegFormer-B0 takes 17.76 G at this
-size.  Pictures at half size, as in nasvit_cityscapes.py.
+size.  Images at half size, as in nasvit_cityscapes.py.
 
 MACs at 512 x 1024:  backbone 13.57 G, head 11.32 G, total 24.88 G; 12.63 M parameters.
 mIoU to expect: not measured.

@@ -1,4 +1,4 @@
-"""The smallest NASViT subnet on CamVid, from scratch: real pictures, half an hour on a CPU.
+"""The smallest NASViT subnet on CamVid, from scratch: real images, half an hour on a CPU.
 
 Paper: NASViT, ICLR 2022 (openreview.net/forum?id=Qaw16njk6L); CamVid is not in it.
 

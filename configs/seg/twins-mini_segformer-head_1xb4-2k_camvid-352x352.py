@@ -1,4 +1,4 @@
-"""A small Twins pyramid of the ViTAS space on CamVid, from scratch: real pictures on a CPU.
+"""A small Twins pyramid of the ViTAS space on CamVid, from scratch: real images on a CPU.
 
 Paper: ViTAS, ECCV 2022 (arxiv.org/abs/2106.13700); CamVid is not in it.  `twins_mini` is a stand-in
 of this project, 1.14 GMACs at 224 x 224.  The learning rate is that of SegFormer-B0 in the same

@@ -1,7 +1,7 @@
 """Twins pyramid of the ViTAS space on Cityscapes with Semantic FPN.
 
 Paper: ViTAS, ECCV 2022 (arxiv.org/abs/2106.13700); see vitas_ade20k.py, whose model and recipe
-these are; Cityscapes is not in either paper's recipe.  Pictures at half size, as in
+these are; Cityscapes is not in either paper's recipe.  Images at half size, as in
 nasvit_cityscapes.py.
 
 MACs at 512 x 1024:  backbone 36.51 G, neck 26.68 G, head 15.63 G, total 78.81 G.

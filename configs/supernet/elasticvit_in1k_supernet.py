@@ -1,17 +1,17 @@
 """ElasticViT's supernet on ImageNet-1k.
 
 Paper: ElasticViT, ICCV 2023 (arxiv.org/abs/2303.09730); the recipe is the released code's.
-Complexity-aware and performance-aware sampling: three subnets of a level of multiply-adds that
+Complexity-aware and performance-aware sampling: three subnets of a level of MACs that
 walks from 100 M to 1.2 G, out of memory banks or preferred ones, and the smallest of that level.
 The three learn from two external teachers, the smallest from their mean; adaptive gradient
-clipping.  600 epochs of 1,668 steps of 8 x 96 pictures, and 10 at the smallest learning rate.  (The
+clipping.  600 epochs of 1,668 steps of 8 x 96 images, and 10 at the smallest learning rate.  (The
 learning rate falls every step; in the released code every epoch.)  Not reproduced here.
 
     tools/dist_train.sh configs/supernet/elasticvit_in1k_supernet.py 8
 
 timm downloads the teachers' weights; from local files: --cfg-options
 model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts
-steps: on other than 8 processes of 96 pictures give --cfg-options steps_per_epoch=13346 (of one)
+steps: on other than 8 processes of 96 images give --cfg-options steps_per_epoch=13346 (of one)
 and --auto-scale-lr.
 """
 
@@ -42,7 +42,7 @@ train_dataloader = dict(batch_size=96)
 undecayed = ['stem', 'stages.0.', 'stages.1.', *[f'stages.{i}.0.' for i in range(2, 6)]]
 optim_wrapper = dict(
     type='OptimWrapper',
-    # 5e-4 for 512 pictures a step.
+    # 5e-4 for 512 images a step.
     optimizer=dict(type='AdamW', lr=7.5e-4, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(
         norm_decay_mult=0.0,

@@ -3,7 +3,7 @@
 Not in any paper.  Model, head, data and schedule are those of configs/seg/nasvit_ade20k.py, the
 method that of nasvit_in1k_supernet.py: largest, smallest and two random subnets a step, gradient
 projection, distillation of the largest one's pixels.  Every output of the backbone ends in 64
-channels (`out_width`), so that one head serves all subnets.  One training picture in 20 is held
+channels (`out_width`), so that one head serves all subnets.  One training image in 20 is held
 out: by these configs/search/nasvit_ade20k_miou.py chooses, the validation set is for the final
 figure.
 

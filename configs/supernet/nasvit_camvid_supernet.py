@@ -1,4 +1,4 @@
-"""NASViT's supernet inside a segmentor on CamVid: real pictures, hours on a CPU.
+"""NASViT's supernet inside a segmentor on CamVid: real images, hours on a CPU.
 
 nasvit_ade20k_supernet.py says how it works; here one random subnet a step besides the largest and
 the smallest, a head of 64 channels, so that the largest subnet costs 3.75 times the smallest in

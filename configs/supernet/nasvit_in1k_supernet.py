@@ -3,15 +3,15 @@
 Paper: NASViT, ICLR 2022 (openreview.net/forum?id=Qaw16njk6L); the recipe is the released code's.
 Sandwich of largest, smallest and two random subnets; the largest learns from two external
 teachers, the others from the largest; gradient projection from epoch 101 on.  400 epochs of 2,502
-steps of 8 x 64 pictures.  Figures to expect, of its README after recalibration: 78.3 top-1
+steps of 8 x 64 images.  Figures to expect, of its README after recalibration: 78.3 top-1
 (smallest), 82.8 (largest); not reproduced here.
 
     tools/dist_train.sh configs/supernet/nasvit_in1k_supernet.py 8
 
 timm downloads the teachers' weights; from local files: --cfg-options
 model.teacher_weights=[A.pth,B.pth]; without teachers: model.teachers=None.  The schedule counts
-steps: on other than 8 processes of 64 pictures give --cfg-options steps_per_epoch=20018 (of one)
-and --auto-scale-lr.  Small pictures: configs/supernet/nasvit_tiny-imagenet20.py.
+steps: on other than 8 processes of 64 images give --cfg-options steps_per_epoch=20018 (of one)
+and --auto-scale-lr.  Small images: configs/supernet/nasvit_tiny-imagenet20.py.
 """
 
 _base_ = ['../_base_/classification_runtime.py', '../_base_/datasets/imagenet_supernet.py']

@@ -1,7 +1,7 @@
-"""NASViT's supernet on 20 classes of Tiny-ImageNet: real pictures, small enough for a CPU.
+"""NASViT's supernet on 20 classes of Tiny-ImageNet: real images, small enough for a CPU.
 
-The same config as nasvit_in1k_supernet.py with pictures of 64 pixels and resolutions of 48 and 64,
-without teachers.  50 of each class's 500 training pictures are held out, for a search to choose by.
+The same config as nasvit_in1k_supernet.py with images of 64 pixels and resolutions of 48 and 64,
+without teachers.  50 of each class's 500 training images are held out, for a search to choose by.
 data/tiny_imagenet20/{train,val}/<class>/*.JPEG
 
     python tools/train.py configs/supernet/nasvit_tiny-imagenet20.py

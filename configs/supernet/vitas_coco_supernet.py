@@ -3,7 +3,7 @@
 Not in any paper.  Model, head, data and schedule are those of configs/det/vitas_coco.py, the method
 that of vitas_twins_in1k.py: one path a step, cyclic sharing of channels, labels only.  Every output
 of the backbone ends in 256 channels (`out_width`), so that one neck and head serve all subnets.
-One training picture in 20 is held out: by these configs/search/vitas_coco_map.py chooses.
+One training image in 20 is held out: by these configs/search/vitas_coco_map.py chooses.
 
 The backbone begins with the supernet of vitas_twins_in1k.py.
 

@@ -5,9 +5,9 @@ public code's, the cyclic weight sharing and the identity shifting this project'
 paper's (the public code has bilateral sharing: model.model.sharing=bilateral
 model.sampler.both_phases=True, at twice the cost).  One path a step, of every depth equally often,
 so that the last slots are trained too; the public code draws each slot's identity with a
-probability that `nasvit_mm.supernet.find_identity_probability` finds for a window of multiply-adds
+probability that `nasvit_mm.supernet.find_identity_probability` finds for a window of MACs
 (0.49 for 0.9 to 1.0 G): model.sampler.identity=0.49.  300 epochs of 1,251 steps of 8 x 128
-pictures; 50 of each class are held out for a search.  Not reproduced here.
+images; 50 of each class are held out for a search.  Not reproduced here.
 
     tools/dist_train.sh configs/supernet/vitas_in1k_supernet.py 8
 """

@@ -100,5 +100,5 @@ def evaluate(
             dict(metric={k: float(v) for k, v in found.items()}, metric_of=config_name(cfg)),
         )
     if show_dir:
-        runner.logger.info(f'pictures: {Path(show_dir, "vis_data", "vis_image")}')
+        runner.logger.info(f'images: {Path(show_dir, "vis_data", "vis_image")}')
     return found

@@ -40,7 +40,7 @@ class LatencyTable:
     """Milliseconds of every block of a space in one dense model, on one device.
 
     A candidate's latency is the sum over its blocks, and what is left (stem, embeddings, neck,
-    head) is linear in the multiply-adds of these parts.  A block that was not measured is
+    head) is linear in the MACs of these parts.  A block that was not measured is
     interpolated between those that were in the same place, by a polynomial of the second degree
     in their widths.
 

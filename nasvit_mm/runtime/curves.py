@@ -1,4 +1,4 @@
-"""The losses and metrics of a training as curves, in one picture beside its checkpoints."""
+"""The losses and metrics of a training as curves, in one image beside its checkpoints."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def draw_curves(path: Path, losses: Curves, metrics: Curves) -> None:
     """Draw losses and metrics over iterations, a panel each.
 
     Raises:
-        WriteError: the picture cannot be written; an earlier one is unchanged.
+        WriteError: the image cannot be written; an earlier one is unchanged.
     """
     from matplotlib.figure import Figure  # not pyplot, whose back end is the user's
 

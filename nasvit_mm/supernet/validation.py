@@ -95,7 +95,7 @@ def over_phases(found: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
 
 
 def _seeded(batches: Iterator[Any], seed: int) -> Iterator[Any]:
-    """Mixup is a function of the place: without workers reading a picture seeds this process."""
+    """Mixup is a function of the place: without workers reading an image seeds this process."""
     for place, batch in enumerate(batches):
         seed_everything(seed, place)
         yield batch

@@ -32,7 +32,7 @@ dataset = dict(data_root=data_root, metainfo=metainfo)
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
-    batch_sampler=None,  # all pictures have one shape
+    batch_sampler=None,  # all images have one shape
     dataset=dict(
         ann_file='annotations/train.json',
         data_prefix=dict(img='images/train/'),

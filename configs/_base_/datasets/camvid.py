@@ -1,4 +1,4 @@
-"""CamVid, SegNet's 11 classes and split (train 367, val 101, test 233), pictures of 480 x 360.
+"""CamVid, SegNet's 11 classes and split (train 367, val 101, test 233), images of 480 x 360.
 
 data/camvid/img_dir/{train,val,test}/*.jpg    nasvit-mm data camvid fetches them
 data/camvid/ann_dir/{train,val,test}/*.png    0..10: the classes below in order, 255: unlabelled

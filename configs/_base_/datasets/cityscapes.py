@@ -1,4 +1,4 @@
-"""Cityscapes, 19 classes, pictures at half size: crops of 512 x 1024, tested whole at 512 x 1024.
+"""Cityscapes, 19 classes, images at half size: crops of 512 x 1024, tested whole at 512 x 1024.
 
 data/cityscapes/leftImg8bit/{train,val}/<city>/*_leftImg8bit.png
 data/cityscapes/gtFine/{train,val}/<city>/*_gtFine_labelTrainIds.png

@@ -1,6 +1,6 @@
 """COCO 2017, boxes and masks, many sizes and crops: the pipeline of the long schedules ("Swin's").
 
-The short side is one of 480 to 800, or the picture is cropped from a larger one before.
+The short side is one of 480 to 800, or the image is cropped from a larger one before.
 """
 
 _base_ = 'coco_instance.py'

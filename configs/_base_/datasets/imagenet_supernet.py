@@ -6,7 +6,7 @@ RandAugment of one operation at magnitude 1: with mixup and CutMix of alpha 0.01
 probability 0.01, which are in the model's preprocessor, what the papers call simplified
 augmentation.  Training images come to the preprocessor as bytes, and are normalised on the device.
 
-Five pictures of each class of train are held out, for a search to choose by.
+Five images of each class of train are held out, for a search to choose by.
 """
 
 transform = dict(

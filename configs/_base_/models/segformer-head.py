@@ -1,12 +1,12 @@
 """The light segmentation model: strides 8 to 64 of a backbone under SegFormer's all-MLP head.
 
 Every level through a 1x1 convolution to `channels`, brought to stride 8, joined, mixed by a 1x1
-convolution.  Stride 4 is left out: of equal multiply-adds, 128 channels at strides 4 to 32 learned
+convolution.  Stride 4 is left out: of equal MACs, 128 channels at strides 4 to 32 learned
 slower on CamVid than 224 at strides 8 to 64 (docs/benchmarks/heads.md).  A config on top names the
 backbone, its `out_channels` as the head's `in_channels`, and the number of classes.
 """
 
-# SyncBN: batches of two pictures on a GPU are too small for statistics of their own.  In one
+# SyncBN: batches of two images on a GPU are too small for statistics of their own.  In one
 # process it is plain batch norm, on a CPU too.
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 data_preprocessor = dict(

@@ -19,5 +19,5 @@ param_scheduler = [
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=16000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-# Where the batch is not 8 GPUs times 2 pictures, --auto-scale-lr scales the learning rate.
+# Where the batch is not 8 GPUs times 2 images, --auto-scale-lr scales the learning rate.
 auto_scale_lr = dict(enable=False, base_batch_size=16)

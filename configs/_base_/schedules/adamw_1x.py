@@ -1,4 +1,4 @@
-"""AdamW, 12 epochs, steps after 8 and 11: 1x, Twins' recipe for 16 pictures a batch."""
+"""AdamW, 12 epochs, steps after 8 and 11: 1x, Twins' recipe for 16 images a batch."""
 
 optim_wrapper = dict(
     type='OptimWrapper',
@@ -13,5 +13,5 @@ param_scheduler = [
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-# Where the batch is not 8 GPUs times 2 pictures, --auto-scale-lr scales the learning rate.
+# Where the batch is not 8 GPUs times 2 images, --auto-scale-lr scales the learning rate.
 auto_scale_lr = dict(enable=False, base_batch_size=16)

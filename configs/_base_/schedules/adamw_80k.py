@@ -11,5 +11,5 @@ param_scheduler = [dict(type='PolyLR', eta_min=1e-6, power=0.9, begin=0, by_epoc
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=80000, val_interval=8000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
-# Where the batch is not 8 GPUs times 4 pictures, --auto-scale-lr scales the learning rate.
+# Where the batch is not 8 GPUs times 4 images, --auto-scale-lr scales the learning rate.
 auto_scale_lr = dict(enable=False, base_batch_size=32)

@@ -1,4 +1,4 @@
-"""AdamW, 16 epochs from scratch: what a CPU does in half an hour on some hundred small pictures."""
+"""AdamW, 16 epochs from scratch: what a CPU does in half an hour on some hundred small images."""
 
 optim_wrapper = dict(
     type='OptimWrapper',
