@@ -16,7 +16,9 @@ import numpy as np
 
 from nasvit_mm.errors import UsageError, check_number, closest
 from nasvit_mm.search.evaluators.base import EvaluatorSpec
+from nasvit_mm.search.evaluators.seen import IMAGES
 from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.record.front import is_measured
 
 KEYS = ('share', 'keep')
 
@@ -27,10 +29,13 @@ class Rung(NamedTuple):
     Attributes:
         share: of the images.
         keep: share of the candidates that go on; at least one does.
+        of: what the share is of.  Looks once took batches, of which a data set may have few: an
+            archive that says nothing of this holds others, and is of another search.
     """
 
     share: float
     keep: float
+    of: str = IMAGES
 
 
 def read_rungs(given: Any, evaluators: Sequence[EvaluatorSpec]) -> tuple[Rung, ...]:
@@ -65,6 +70,8 @@ def read_rungs(given: Any, evaluators: Sequence[EvaluatorSpec]) -> tuple[Rung, .
                 f'halving: the evaluator {spec.type} measures on all images only; '
                 'leave halving out of the config'
             )
+        if rungs:
+            spec.check_shares()
     if rungs and not evaluators:
         raise UsageError('halving: all objectives are costs, which need no images; leave it out')
     return tuple(rungs)
@@ -126,12 +133,32 @@ def stop_early(
         if asked:
             measure(number, rung.share, asked)
         alive = {place for place in alive if len(looks.get(place, ())) > number}
+        seen = next((_seen(rungs, looks[place], number) for place in sorted(alive)), '')
         values = {place: {**costs[place], **looks[place][number]} for place in alive}
         behind = alive - best_places(problem, rung, values) if alive else set()
         for place in behind - set(ready):
-            said = f'behind the others after {rung.share:.0%} of the images'
+            said = f'behind the others after {rung.share:.0%} of the images{seen}'
             ready[place] = dict(metrics={}, looks=looks[place], stopped=said)
         alive -= behind
+
+
+def _seen(rungs: Sequence[Rung], looks: Sequence[Mapping[str, float]], number: int) -> str:
+    """Word how many images a look took, where the evaluator says so.
+
+    Raises:
+        UsageError: as many as the one before, of so few images.
+    """
+    now, before = (
+        [value for name, value in look.items() if name.endswith(f'/{IMAGES}')]
+        for look in (looks[number], looks[number - 1] if number else {})
+    )
+    if now and now == before:
+        both = ' and '.join(f'{rung.share:g}' for rung in rungs[number - 1 : number + 1])
+        raise UsageError(
+            f'halving: the shares {both} are both {now[0]:.0f} of the images, of which there are '
+            'so few: leave one of them out of the config'
+        )
+    return f' ({now[0]:.0f})' if now else ''
 
 
 def agreement_words(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -140,7 +167,7 @@ def agreement_words(problem: Problem, records: Sequence[Mapping[str, Any]]) -> l
     """
     from scipy.stats import kendalltau
 
-    whole = [r for r in records if r.get('looks') and r['metrics']]
+    whole = [r for r in records if r.get('looks') and is_measured(r)]
     stopped = sum('stopped' in record for record in records)
     if not stopped:
         return []

@@ -145,6 +145,55 @@ def test_an_evaluator_that_knows_no_shares_is_named():
         read_rungs(dict(share=0.5, keep=0.5), [evaluator])
 
 
+def test_an_evaluator_that_cannot_judge_a_share_says_so(monkeypatch):
+    def refuse(**options):
+        raise UsageError('its metric needs all of them')
+
+    monkeypatch.setattr(Toy, 'check_shares', refuse)
+    with pytest.raises(UsageError, match='its metric needs all of them'):
+        read_rungs(dict(share=0.5, keep=0.5), KNOWN)
+    assert read_rungs(None, KNOWN) == ()
+
+
+def counting(images: int):
+    """A look that tells how many of so few images it takes."""
+    look = Toy.look
+
+    def told(self, arch, share):
+        return look(self, arch, share) | {'val/images': float(max(1, round(share * images)))}
+
+    return told
+
+
+def test_the_number_of_images_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(Toy, 'look', counting(9))
+    records = halved(tmp_path)
+    stopped = {len(r['looks']): r['stopped'] for r in records if 'stopped' in r}
+    assert stopped == {
+        1: 'behind the others after 25% of the images (2)',
+        2: 'behind the others after 50% of the images (4)',
+    }
+
+
+def test_two_looks_at_the_same_images_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Toy, 'look', counting(2))
+    with pytest.raises(UsageError, match='shares 0.25 and 0.5 are both 1 of the images'):
+        halved(tmp_path)
+
+
+def test_looks_that_took_batches_are_of_another_search():
+    """What an archive of before says of them."""
+    (rung,) = read_rungs(dict(share=0.5, keep=0.5), KNOWN)
+    assert rung._asdict() == dict(share=0.5, keep=0.5, of='images')
+
+
+def test_one_that_fails_on_all_images_is_not_counted(whole):
+    """It may have another metric there, and has looks."""
+    failed = dict(whole[1][0], metrics=dict(other=1.0), failed='score = nan')
+    failed.pop('stopped', None)
+    assert agreement_words(problem(), [*whole[1], failed])[0].startswith('27 of 37 candidates')
+
+
 def test_how_far_the_looks_agreed(whole):
     (line,) = agreement_words(problem(), whole[1])
     assert line.startswith('27 of 36 candidates stopped early; order of the others')
