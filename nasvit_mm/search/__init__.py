@@ -39,7 +39,7 @@ from nasvit_mm.search.handover import (
     export_subnet,
     metrics_line,
 )
-from nasvit_mm.search.known import Gap, Known, Reconsidered, gaps, with_bounds
+from nasvit_mm.search.known import Gap, Known, Reconsidered, begin_with, gaps, with_bounds
 from nasvit_mm.search.loop import Progress, search
 from nasvit_mm.search.problem import SLOW, CostSource, Problem, Searched, adopted
 from nasvit_mm.search.progress import Clock, SearchBar
@@ -97,6 +97,7 @@ __all__ = [
     'SupernetEvaluator',
     'Workers',
     'adopted',
+    'begin_with',
     'build_algorithm',
     'build_evaluator',
     'build_visualizer',

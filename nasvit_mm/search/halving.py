@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from statistics import median
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from nasvit_mm.errors import UsageError, check_number, closest
 from nasvit_mm.search.evaluators.base import EvaluatorSpec
 from nasvit_mm.search.evaluators.seen import IMAGES
 from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.problem.ranking import ranked
 from nasvit_mm.search.record.front import is_measured
 
 KEYS = ('share', 'keep')
@@ -85,25 +86,10 @@ def best_places(
     Args:
         values: place -> costs, and metrics of this rung.
     """
-    from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
-    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
-
     places = sorted(values)
-    number = math.ceil(rung.keep * len(places))
-    if number >= len(places):
-        return set(places)
     scores = problem.scores([values[place] for place in places])
-    kept: list[int] = []
-    for front in NonDominatedSorting().do(scores):
-        front = np.sort(front)
-        left = number - len(kept)
-        if len(front) > left:
-            crowding = calc_crowding_distance(scores[front])
-            front = front[np.argsort(-crowding, kind='stable')][:left]
-        kept += front.tolist()
-        if len(kept) == number:
-            break
-    return {places[i] for i in kept}
+    number = math.ceil(rung.keep * len(places))
+    return {places[i] for i in ranked(scores)[:number]}
 
 
 Found = dict[str, Any]  # what a record says of an evaluation
@@ -159,6 +145,35 @@ def _seen(rungs: Sequence[Rung], looks: Sequence[Mapping[str, float]], number: i
             'so few: leave one of them out of the config'
         )
     return f' ({now[0]:.0f})' if now else ''
+
+
+def estimates(
+    records: Sequence[Mapping[str, Any]], stopped: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> list[dict[str, float]]:
+    """Return what candidates that stopped would have had by all images, about: their last look, and
+    by how much those that were left changed from such a look on (the median).
+
+    Args:
+        records: of a search so far.
+        stopped: those of them that stopped.
+        names: of metrics.
+
+    Returns:
+        Costs and metrics of each; nothing where none was measured by all images.
+    """
+    whole = [r for r in records if r.get('looks') and is_measured(r)]
+    if not whole:
+        return []
+
+    @cache
+    def change(number: int, name: str) -> float:
+        return median(r['metrics'][name] - r['looks'][number][name] for r in whole)
+
+    return [
+        record['costs'] | {name: look[-1][name] + change(len(look) - 1, name) for name in names}
+        for record in stopped
+        for look in [record['looks']]
+    ]
 
 
 def agreement_words(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[str]:
