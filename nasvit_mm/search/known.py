@@ -98,8 +98,12 @@ class Reconsidered(NamedTuple):
                 within = self.problem.within(Constraint(*part))
             except UsageError:  # between two values that the cost has
                 continue
-            rounds = islice(within.rounds(rng, number), ROUNDS)
-            draws.append(np.concatenate([self.genes[:0], *rounds])[:number])
+            rows = self.genes[:0]
+            for more in islice(within.rounds(rng, number), ROUNDS):
+                rows = np.concatenate([rows, more])
+                if len(rows) >= number:
+                    break
+            draws.append(rows[:number])
         turns = [rows[i] for i in range(number) for rows in draws if i < len(rows)]
         chosen = list({row.tobytes(): row for row in turns}.values())[:number]
         genes = np.array(chosen, np.int64).reshape(-1, self.problem.space.num_genes)

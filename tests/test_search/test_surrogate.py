@@ -9,13 +9,17 @@ import pytest
 
 from nasvit_mm import apis
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import Problem, build_algorithm
+from nasvit_mm.search import Archive, Problem, build_algorithm, search
 from nasvit_mm.search.algorithms import surrogate
 from nasvit_mm.search.algorithms.predictors import PREDICTORS, build_predictor
 from nasvit_mm.search.algorithms.surrogate import hypervolume_gain
+from nasvit_mm.search.halving import Rung
 from nasvit_mm.search.problem.ranking import ranked
 from tests.families import small
-from tests.test_search import toy  # noqa: F401 (registers the evaluator)
+from tests.test_search import (
+    common,
+    toy,  # noqa: F401 (registers the evaluator)
+)
 
 SPACE = small('nasvit')
 PROBLEM = Problem(SPACE, ['score', 'macs'])
@@ -72,6 +76,23 @@ def test_it_is_ahead_of_nsga2_by_fewer_evaluations() -> None:
     reference = np.array([1.0, np.abs(np.concatenate([few, many])[:, 1]).max()])
     few[:, 0], many[:, 0] = few[:, 0] / 50 + 1, many[:, 0] / 50 + 1
     assert hypervolume(few, reference) > hypervolume(many, reference)
+
+
+@pytest.mark.parametrize('halving', [(), (Rung(0.5, 0.5),)])
+def test_a_search_that_was_stopped_resumes_to_the_byte(halving, tmp_path) -> None:
+    """In its second generation and in its third one, with those that it estimates too."""
+
+    def run(folder, resume: bool = False) -> bytes:
+        archive = Archive.open(folder, dict(search='surrogate'), resume)
+        by = common.algorithm(common.problem(), 'surrogate')
+        search(common.problem(), by, archive, common.spec(), halving=halving)
+        return (folder / 'archive.jsonl').read_bytes()
+
+    whole = run(tmp_path)
+    for lines in (18, 30):
+        begun = whole.splitlines(keepends=True)[:lines]
+        (tmp_path / 'archive.jsonl').write_bytes(b''.join(begun))
+        assert run(tmp_path, resume=True) == whole
 
 
 def test_forecasts_are_kept_and_reported(tmp_path) -> None:

@@ -17,7 +17,7 @@ from nasvit_mm.registry import ALGORITHMS
 from nasvit_mm.search.algorithms.base import Forecast
 from nasvit_mm.search.algorithms.genetic import NSGA2, spread_directions
 from nasvit_mm.search.algorithms.operators import pairs
-from nasvit_mm.search.algorithms.predictors import build_predictor, scaled
+from nasvit_mm.search.algorithms.predictors import build_predictor, one_thread, scaled
 from nasvit_mm.search.problem.ranking import ranked
 
 DRAWS = 32  # of each candidate's metrics, by which its gain is expected
@@ -132,14 +132,33 @@ class SurrogateNSGA2(NSGA2):
         """Return the ``n`` candidates of which most is expected."""
         if n == 0:
             return self.genes[:0]
-        measured = ((self.genes, self.scores), self._known)
-        genes, scores = (np.concatenate(part) for part in zip(*measured))
+        told = {row.tobytes() for row in self.genes}  # what a search begins with is known and told
+        others = [row.tobytes() not in told for row in self._known[0]]
+        genes, scores = (
+            np.concatenate([part, known[others]])
+            for part, known in zip((self.genes, self.scores), self._known)
+        )
         x, y = (np.concatenate(part) for part in zip((genes, scores), self._estimated))
+        with one_thread():
+            return self._found(self._fitted(x, y), genes, scores, n)
+
+    def _fitted(self, genes: np.ndarray, scores: np.ndarray) -> list[Any]:
+        """Return a predictor of each measured objective that has learned these candidates."""
         models = []
         for column in self._measured:
             model = build_predictor(self.predictor, int(self.rng.integers(2**31)))
-            model.fit(self._features(x), y[:, column])
+            model.fit(self._features(genes), scores[:, column])
             models.append(model)
+        return models
+
+    def _found(
+        self, models: list[Any], genes: np.ndarray, scores: np.ndarray, n: int
+    ) -> np.ndarray:
+        """Return new candidates by predictors, random ones where these find too few.
+
+        Args:
+            genes, scores: what was measured so far.
+        """
         pool = self._evolved(models, genes, scores)
         known = {row.tobytes() for row in self._known[0]}  # what is measured brings nothing new
         pool = pool[[row.tobytes() not in known for row in pool]]
