@@ -142,7 +142,7 @@ def _seen(rungs: Sequence[Rung], looks: Sequence[Mapping[str, float]], number: i
         both = ' and '.join(f'{rung.share:g}' for rung in rungs[number - 1 : number + 1])
         raise UsageError(
             f'halving: the shares {both} are both {now[0]:.0f} of the images, of which there are '
-            'so few: leave one of them out of the config'
+            'so few: leave one of them out of the config, and begin in another --work-dir'
         )
     return f' ({now[0]:.0f})' if now else ''
 
