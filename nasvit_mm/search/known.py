@@ -53,7 +53,7 @@ class Reconsidered(NamedTuple):
 
     @property
     def genes(self) -> np.ndarray:
-        """Genes of the records, (n, num_genes)."""
+        """Return the genes of the records, (n, num_genes)."""
         space = self.problem.space
         return space.genes([space.arch(r['arch']) for r in self.records]).reshape(
             -1, space.num_genes
@@ -61,7 +61,7 @@ class Reconsidered(NamedTuple):
 
     @property
     def scores(self) -> np.ndarray:
-        """Objectives of the records, to be minimised, (n, objectives)."""
+        """Return the objectives of the records, to be minimised, (n, objectives)."""
         return self.problem.scores(map(record_values, self.records))
 
     def beginning(self, number: int, seed: int) -> list[dict[str, Any]]:

@@ -10,13 +10,11 @@ from mmengine.registry import METRICS
 
 from nasvit_mm.errors import UsageError
 
-# Of mmdet, by name, so that it need not be installed where there are no detectors.  Those judge by
-# the images of their ann_file, and take another choice of them;
-BY_IMAGE_IDS = ('CocoMetric', 'LVISMetric')
-# that one counts image by image, unless it writes its results to files.
-BY_IMAGE = 'CocoPanopticMetric'
+# Metrics of mmdet, by name, so that it need not be installed where there are no detectors.
+BY_IMAGE_IDS = ('CocoMetric', 'LVISMetric')  # by those of their ann_file, or whose ids they get
+BY_IMAGE = 'CocoPanopticMetric'  # image by image, unless it writes its results to files
 FILE = 'ann_file'
-IMAGES = 'images'  # what a look says of how many it saw, behind the name of their split
+IMAGES = 'images'  # a look tells how many it saw, as SPLIT/images
 
 
 def share_of(batches: Sequence[Sequence[int]], share: float) -> list[list[int]]:
