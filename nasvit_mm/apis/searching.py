@@ -88,7 +88,7 @@ def run_search(
     plan, earlier = read_search(cfg, cfg.filename), None
     if known is not None:
         earlier = Known(known, plan)
-        plan = begin_with(cfg, plan, earlier)
+        plan = begin_with(cfg, plan, earlier.under(plan.problem))
     # Of workers on other machines the data may be there alone.
     if not skip_data_check and dask is None and is_first():
         for spec in plan.evaluators:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,9 +54,9 @@ class Reconsidered(NamedTuple):
     def genes(self) -> np.ndarray:
         """Return the genes of the records, (n, num_genes)."""
         space = self.problem.space
-        return space.genes([space.arch(r['arch']) for r in self.records]).reshape(
-            -1, space.num_genes
-        )
+        if not self.records:
+            return np.zeros((0, space.num_genes), np.int64)
+        return space.genes([space.arch(record['arch']) for record in self.records])
 
     @property
     def scores(self) -> np.ndarray:
@@ -182,23 +181,23 @@ class Known:
         return Reconsidered(problem, records, front(problem, records), gaps(problem, records))
 
 
-def begin_with(cfg: Config, plan: SearchPlan, known: Known) -> SearchPlan:
+def begin_with(cfg: Config, plan: SearchPlan, found: Reconsidered) -> SearchPlan:
     """Return the plan of a search that goes on from an earlier one: it begins with the config's
     ``initial`` and with :meth:`Reconsidered.beginning`, and a predictor learns what was measured.
 
     Args:
-        cfg: of the search; gets ``initial``.
+        cfg: of the search; gets what makes it this one, ``initial`` and ``algorithm.known``.
         plan: as the config has it.
+        found: what the earlier search says under the plan's bounds.
     """
-    found = known.under(plan.problem)
     room = max(0, plan.algorithm.population - plan.algorithm.num_initial)
     cfg.initial = plan.identity['initial'] + found.beginning(room, plan.identity['seed'])
+    if found.records and type(plan.algorithm).learn is not Algorithm.learn:
+        said = [[record[key] for key in ('arch', 'costs', 'metrics')] for record in found.records]
+        cfg.algorithm = dict(cfg.algorithm, known=digest(said))
     plan = read_search(cfg, cfg.filename)
-    if type(plan.algorithm).learn is Algorithm.learn:  # all that it takes over is in `initial`
-        return plan
     plan.algorithm.learn(found.genes, found.scores)
-    learned = digest([[r['arch'], r['costs'], r['metrics']] for r in found.records])
-    return replace(plan, identity=dict(plan.identity, known=learned))
+    return plan
 
 
 def _key(arch: Mapping[str, Any]) -> str:

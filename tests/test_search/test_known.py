@@ -96,12 +96,12 @@ def test_a_search_goes_on_from_it(log, earlier, tmp_path) -> None:
     assert archive.read_bytes() == whole
 
 
-def plan_of(log: Path, earlier: Search, high: float | None = None, **changes) -> SearchPlan:
-    """The plan of a search that goes on from the earlier one."""
-    bounds = [dict(metric='macs', high=high)] if high else []
-    cfg = Config(dict(config(log), constraints=bounds, work_dir=str(earlier.folder), **changes))
+def plan_of(log: Path, earlier: Search, bounds: dict | None = None, **changes) -> SearchPlan:
+    """The plan of a search that goes on from the earlier one, with bounds on MACs."""
+    constraints = [dict(metric='macs', **bounds)] if bounds else []
+    cfg = Config(dict(config(log), constraints=constraints, **changes))
     plan = read_search(cfg)
-    return begin_with(cfg, plan, Known(earlier.folder, plan))
+    return begin_with(cfg, plan, Known(earlier.folder, plan).under(plan.problem))
 
 
 def genes_of(plan: SearchPlan, records: list[dict]) -> list[tuple[int, ...]]:
@@ -116,7 +116,7 @@ def test_a_front_that_is_too_long_is_spread(log, earlier) -> None:
     most = max(r['costs']['macs'] for r in earlier.records)  # the whole range is looked at, nearly
     own = small('nasvit').sample(7).to_dict()
     options = dict(type='nsga2', population=5, generations=3)
-    plan = plan_of(log, earlier, most, algorithm=options, initial=[own])
+    plan = plan_of(log, earlier, dict(high=most), algorithm=options, initial=[own])
     first, *others = plan.algorithm.ask()
     assert tuple(first) == tuple(plan.problem.space.genes([own])[0])
     front = genes_of(plan, best)
@@ -154,7 +154,7 @@ def test_a_predictor_begins_with_what_is_known(log, earlier, tmp_path) -> None:
     """Before the first candidate; and the search resumes to the byte."""
     cfg, options = config(log) | dict(algorithm=SURROGATE), dict(known=earlier.folder, quiet=True)
     found = apis.run_search(cfg, tmp_path / 'more', **options)
-    assert found.identity['known']
+    assert found.identity['algorithm']['known']
     plan = plan_of(log, earlier, algorithm=SURROGATE)
     assert len(plan.algorithm._known[0]) == len(earlier.records)
     archive = tmp_path / 'more/archive.jsonl'
@@ -162,6 +162,20 @@ def test_a_predictor_begins_with_what_is_known(log, earlier, tmp_path) -> None:
     archive.write_bytes(b''.join(whole.splitlines(keepends=True)[:15]))
     apis.run_search(cfg, tmp_path / 'more', resume=True, **options)
     assert archive.read_bytes() == whole
+    cfg['algorithm'] = dict(SURROGATE, known=found.identity['algorithm']['known'])
+    cfg['initial'] = found.identity['initial']
+    with pytest.raises(UsageError, match='goes on from an earlier one, .* --from DIR --extend'):
+        apis.run_search(cfg, tmp_path / 'more', resume=True, quiet=True)
+    assert archive.read_bytes() == whole
+
+
+def test_a_predictor_of_whose_range_nothing_is_known(log, earlier) -> None:
+    """Begins with candidates of the open range, as one that goes on from nothing."""
+    top = max(r['costs']['macs'] for r in earlier.records)
+    plan = plan_of(log, earlier, dict(low=top + 1), algorithm=SURROGATE)
+    genes = plan.algorithm.ask()
+    assert len(genes) == 12 and plan.problem.costs(genes)['macs'].min() > top
+    assert 'known' not in plan.identity['algorithm']
 
 
 def test_another_evaluator_is_refused(log, earlier) -> None:
