@@ -91,6 +91,7 @@ def samples(built: nn.Module, given: np.ndarray) -> Any:
 
 def written(folder, **changed) -> Artefact:
     """Write an artefact without a model in it."""
+    folder.mkdir(exist_ok=True)
     (folder / 'model.onnx').write_bytes(b'no model')
     given = dict(
         task='label map',

@@ -68,6 +68,21 @@ def test_what_costs_most_stays_in_float(graph):
     assert score(OpenVino(target, threads=1).run, score.images) < 90
 
 
+@pytest.mark.parametrize('number', [2, 4, 5])
+def test_a_graph_of_several_images_is_calibrated_by_as_many(graph, number, monkeypatch):
+    """The last group is filled by its last image."""
+    path = graph.with_name('several.xml')
+    model = openvino.Core().read_model(str(graph))
+    model.reshape([number, 16, 16, 3])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+    target = path.with_name('int8.xml')
+    quantise(path, target, IMAGES, OpenVino, [], batch=number)
+    given = np.resize(IMAGES, (number, 16, 16, 3))
+    found = OpenVino(target, threads=1).run(given)['scores']
+    assert found.shape[0] == number
+    assert 'FakeQuantize' in target.read_text()
+
+
 def test_a_drop_that_cannot_be_held(graph):
     class Worse(Likeness):
         calls = 0
