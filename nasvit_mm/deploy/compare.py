@@ -130,16 +130,19 @@ def _place(
     if graph.task == CLASSES:
         difference = np.abs(found['scores'] - graph(image)[0].numpy()).max()
         return int(difference <= tolerance.score), 1, 0.0, float(difference)
-    logits = graph.class_logits(image)  # (1, classes, H, W)
+    logits, difference = graph.class_logits(image), 0.0  # (1, classes, H, W)
+    near = (tolerance.logit or 0.0) * logits.abs().max()
     if graph.logits:
-        apart = np.abs(found['logits'] - logits[0].numpy())
-        same = apart <= tolerance.logit * logits.abs().max().item()
-        return int(same.sum()), same.size, 0.0, float(apart.max())
-    labels = torch.from_numpy(found['label_map'].astype(np.int64))[None]  # (1, H, W)
+        given = torch.from_numpy(found['logits'])[None]
+        labels, apart = graph.labels(given).long(), (given - logits).abs()
+        difference = float(apart.max())
+    else:
+        labels = torch.from_numpy(found['label_map'].astype(np.int64))[None]  # (1, H, W)
     exact = labels == graph.labels(logits)
-    lost = _lost(graph, logits, labels)
-    same = exact | (lost <= tolerance.logit * logits.abs().max())
-    return int(same.sum()), same.numel(), float(exact.float().mean()), 0.0
+    same = exact | (_lost(graph, logits, labels) <= near)
+    if graph.logits and tolerance.logit is not None:
+        same &= (apart <= near).all(1)
+    return int(same.sum()), same.numel(), float(exact.float().mean()), difference
 
 
 def _lost(graph: Graph, logits: Tensor, labels: Tensor) -> Tensor:

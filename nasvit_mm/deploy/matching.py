@@ -11,13 +11,14 @@ class Tolerance(NamedTuple):
     """How far apart two predictions of the same image may be.
 
     Attributes:
-        logit: of a pixel's best class over another one, of the largest logit.
+        logit: of a pixel's logits, as a share of the largest one: so near labels are equally good;
+            None: labels alone count.
         score: of a class or an object.
         pixels, share: of each edge of a box: so many pixels, and that share of its longer side.
         mask: share of a mask's numbers that are on the other side of the threshold.
     """
 
-    logit: float
+    logit: float | None
     score: float
     pixels: float
     share: float
@@ -25,7 +26,7 @@ class Tolerance(NamedTuple):
 
 
 CLOSE = Tolerance(0.001, 0.01, 0.5, 0.005, 0.02)  # by float32: rounding
-ROUGH = Tolerance(0.05, 0.2, 4.0, 0.25, 0.25)  # by less precision: the same objects
+ROUGH = Tolerance(None, 0.2, 4.0, 0.25, 0.25)  # by less precision: the same objects
 
 
 class Objects(NamedTuple):

@@ -130,16 +130,36 @@ def test_a_detector_that_sees_nothing_was_not_compared(tmp_path: Path, against: 
     assert 'sees no object in the 4 images' in remark
 
 
-def test_labels_that_are_equally_good_are_not_wrong(segmentor: Graph, against: Callable) -> None:
+def test_labels_that_are_equally_good_are_not_wrong(
+    segmentor: Graph, against: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Logits that differ by rounding alone have no order."""
-    last = segmentor.model.decode_head.conv_seg
-    same = dict(weight=torch.zeros_like(last.weight), bias=torch.ones_like(last.bias))
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in same.items():
-            patch.setattr(last, name, torch.nn.Parameter(value))
-        found = against(segmentor, spoiled(running(segmentor), 0, 'label_map', 1))
+    level = torch.ones(1, 4, *SIZE)
+    monkeypatch.setattr(Graph, 'class_logits', lambda self, given: level)
+    found = against(segmentor, spoiled(running(segmentor), 0, 'label_map', 1))
     assert found.measured['equal_labels'] == 0.75
     assert found.equal == 1
+
+
+@pytest.mark.parametrize(
+    ('change', 'fp32', 'int8'),
+    [
+        (lambda logits: logits * 1.0001, 1, 1),
+        (lambda logits: logits * 1.1, 0, 1),  # with the same labels
+        (lambda logits: logits * np.nan, 0, None),
+    ],
+)
+def test_logits_are_compared(
+    segmentor: Graph, against: Callable, change: Callable, fp32: float, int8: float | None
+) -> None:
+    graph = Graph(segmentor.model, SIZE, logits=True).eval()
+
+    def run(given: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: change(value) for name, value in running(graph)(given).items()}
+
+    assert against(graph, run).equal == pytest.approx(fp32, abs=0.01)
+    if int8 is not None:
+        assert against(graph, run, precision='int8').equal == int8
 
 
 def test_no_number_is_no_score(against: Callable) -> None:
