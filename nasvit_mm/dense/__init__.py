@@ -8,6 +8,7 @@ from nasvit_mm.dense.check_inputs import check_preprocessor
 from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.counting import check_model, count, input_size
+from nasvit_mm.dense.elastic import ElasticPart
 from nasvit_mm.dense.kinds import (
     ClassMaps,
     Detector,
@@ -31,7 +32,7 @@ from nasvit_mm.dense.kinds import (
 )
 from nasvit_mm.dense.look_at_data import look_at_data
 from nasvit_mm.dense.searched import SearchedModel, Size, searched_model
-from nasvit_mm.dense.task_genes import build_network
+from nasvit_mm.dense.task_genes import build_network, own_task, widen
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
     check_backbone_fits,
@@ -47,6 +48,7 @@ __all__ = [
     'ClassMaps',
     'Detector',
     'Drawing',
+    'ElasticPart',
     'LossesOnly',
     'ModelCost',
     'ModelKind',
@@ -83,9 +85,11 @@ __all__ = [
     'kind_of_config',
     'load_weights',
     'look_at_data',
+    'own_task',
     'standalone',
     'trace',
     'use_pretrained',
     'warn_of_nothing',
+    'widen',
     'write_results',
 ]

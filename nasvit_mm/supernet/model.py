@@ -67,7 +67,7 @@ class Supernet(BaseModel):
             steps begin with the largest subnet.
         data_preprocessor: of the model, where its own config has none.
         init: a network to begin with, which is laid into the supernet: a name, a checkpoint or the
-            folder of an export, or ``dict(network=, arch=, phase=, order=)``; see
+            folder of an export, or ``dict(network=, arch=, phase=, order=, share=)``; see
             :func:`nasvit_mm.supernet.make_supernet`.
 
     Raises:
