@@ -61,9 +61,11 @@ def warn_of_nothing(cfg: Config, number: Callable[[], int]) -> None:
     if cfg.get('load_from') or cfg.model.get('init'):
         return
     for where, part in _backbones(cfg):
-        init = part.get('init_cfg')
-        pretrained = isinstance(init, Mapping) and init.get('type') == 'Pretrained'
-        if not pretrained and issubclass(own_kind(part), ElasticBackbone) and number() >= LARGE:
+        if (
+            not _pretrained(part)
+            and issubclass(own_kind(part), ElasticBackbone)
+            and number() >= LARGE
+        ):
             print_log(
                 f'{where} begins with random weights, and {number()} training images are a set on '
                 'which all published results begin with pretrained ones: give --pretrained '
@@ -73,6 +75,17 @@ def warn_of_nothing(cfg: Config, number: Callable[[], int]) -> None:
             )
 
 
+def _pretrained(part: Mapping[str, Any]) -> list[Any]:
+    """Return the checkpoints that a part of a config begins with, which may list several ways."""
+    init = part.get('init_cfg')
+    listed = init if isinstance(init, (list, tuple)) else [init]
+    return [
+        each.get('checkpoint')
+        for each in listed
+        if isinstance(each, Mapping) and each.get('type') == 'Pretrained'
+    ]
+
+
 def check_pretrained(cfg: Config) -> None:
     """Check that the weights that parts of the model begin with are there; URLs pass.
 
@@ -80,11 +93,10 @@ def check_pretrained(cfg: Config) -> None:
         UsageError: names the key and the file; or, where a model's name stands for weights that
             have to be fetched, says from where.
     """
-    for where, part in config_parts(cfg.get('model'), 'model'):
-        init = part.get('init_cfg')
-        if not isinstance(init, Mapping) or init.get('type') != 'Pretrained':
-            continue
-        path = init.get('checkpoint')
+    found = (
+        (w, path) for w, p in config_parts(cfg.get('model'), 'model') for path in _pretrained(p)
+    )
+    for where, path in found:
         if path and path in list_models() and not Path(path).exists():
             check_available(path)
         elif path and '://' not in path and not Path(path).exists():
