@@ -32,6 +32,7 @@ from nasvit_mm.dense.kinds import (
 )
 from nasvit_mm.dense.look_at_data import look_at_data
 from nasvit_mm.dense.searched import SearchedModel, Size, searched_model
+from nasvit_mm.dense.sight import Normalisation, config_beside, sees_otherwise
 from nasvit_mm.dense.task_genes import build_network, own_task, widen
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
@@ -41,6 +42,7 @@ from nasvit_mm.dense.weights import (
     load_weights,
     use_pretrained,
     warn_of_nothing,
+    warn_of_other_input,
 )
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     'LossesOnly',
     'ModelCost',
     'ModelKind',
+    'Normalisation',
     'ScoreMaps',
     'SearchedModel',
     'Segmentor',
@@ -74,6 +77,7 @@ __all__ = [
     'count',
     'input_size',
     'searched_model',
+    'config_beside',
     'count_model',
     'definer',
     'elastic_backbone',
@@ -86,10 +90,12 @@ __all__ = [
     'load_weights',
     'look_at_data',
     'own_task',
+    'sees_otherwise',
     'standalone',
     'trace',
     'use_pretrained',
     'warn_of_nothing',
+    'warn_of_other_input',
     'widen',
     'write_results',
 ]

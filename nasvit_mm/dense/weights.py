@@ -17,6 +17,8 @@ from torch import nn
 from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.checkpoints import Checkpoint, check_available, read_checkpoint
 from nasvit_mm.config import config_parts, own_kind, parsed_config
+from nasvit_mm.dense.kinds import bare_model
+from nasvit_mm.dense.sight import sees_otherwise, told_config
 from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.runtime import unwrapped
 from nasvit_mm.spaces import list_models
@@ -73,6 +75,22 @@ def warn_of_nothing(cfg: Config, number: Callable[[], int]) -> None:
                 'current',
                 logging.WARNING,
             )
+
+
+def warn_of_other_input(model: nn.Module, cfg: Config) -> None:
+    """Say so where the weights that a backbone begins with are of a network that saw images
+    otherwise, as far as their file tells.
+
+    Args:
+        model: of the config, also in a supernet.
+    """
+    model = bare_model(model)
+    if not isinstance(getattr(model, 'backbone', None), ElasticBackbone):
+        return
+    for path in (path for _, part in _backbones(cfg) for path in _pretrained(part)):
+        theirs = told_config(path)
+        for text in sees_otherwise(model, theirs) if theirs is not None else ():
+            print_log(f'{path}, to begin with: {text}', 'current', logging.WARNING)
 
 
 def _pretrained(part: Mapping[str, Any]) -> list[Any]:

@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone, create_model
-from nasvit_mm.building import building, read_file
+from nasvit_mm.building import building
 from nasvit_mm.checkpoints import (
     Network,
     differing_fields,
@@ -23,25 +23,23 @@ from nasvit_mm.checkpoints import (
     read_network,
     save_weights,
 )
-from nasvit_mm.config import parsed_config
 from nasvit_mm.dense import (
     ElasticPart,
     build_model,
+    config_beside,
     elastic_backbone,
     inner_model,
     kind_of,
     own_task,
+    sees_otherwise,
     widen,
 )
 from nasvit_mm.errors import ArchitectureError, UsageError, check_number, shown_value
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS
-from nasvit_mm.spaces import SCALE, Arch, Space, get_space
-from nasvit_mm.spaces.geometry import WHOLE
+from nasvit_mm.spaces import Arch, Space, get_space
 from nasvit_mm.supernet.loading import load_supernet
 from nasvit_mm.supernet.validation import check_phase
-
-CONFIG = 'config.py'  # of an export's folder
 
 
 class Made(NamedTuple):
@@ -199,7 +197,8 @@ def begin_with(model: nn.Module, init: Any) -> None:
     check_phase(backbone, phase)
     _check_share(share)
     found, cfg = _read(network, backbone.space, options.get('arch'), phase)
-    _warn_of_scale(found, cfg, backbone)
+    for text in sees_otherwise(model, cfg) if cfg is not None else ():
+        print_log(f'init = {found.given}: {text}', logger='current', level=logging.WARNING)
     done = lay_into(model, found, phase, options.get('order', True), share)
     print_log(done, logger='current')
 
@@ -226,7 +225,7 @@ def _read(
         UsageError: its file says that it is of another architecture, or cannot be read.
     """
     found = read_network(network, space, arch, phase)
-    cfg = _config(network, found)
+    cfg = config_beside(network, found.meta)
     if arch is None or found.space.name != space.name:
         return _with_task(found, cfg, space), cfg
     if found.arch is None:
@@ -239,15 +238,6 @@ def _read(
             f'in {", ".join(differing)}: leave arch out'
         )
     return _with_task(found, cfg, space), cfg
-
-
-def _config(network: str | Path, found: Network) -> Config | None:
-    """Return the config that a network was trained with, None if it is not told."""
-    beside = Path(network) / CONFIG
-    if beside.is_file():
-        return read_file(beside)
-    text = found.meta.get('cfg')
-    return parsed_config(text) if isinstance(text, str) else None
 
 
 def _backbone_part(cfg: Config | None) -> Mapping[str, Any] | None:
@@ -287,22 +277,6 @@ def _with_task(
         return network._replace(arch=space.arch(network.arch.to_dict() | own))
     except ArchitectureError as error:
         raise UsageError(f'{network.given} is no member of the space: {error}') from error
-
-
-def _warn_of_scale(network: Network, cfg: Config | None, backbone: ElasticBackbone) -> None:
-    """Say where a network computed at another scale of the images than the supernet will."""
-    part = _backbone_part(cfg)
-    if part is None or backbone.space.has(SCALE):
-        return
-    theirs, ours = part.get('input_scale', WHOLE), backbone.input_scale
-    if theirs != ours:
-        print_log(
-            f'init: {network.given} computes at {theirs} % of the size of the images, the supernet '
-            f'at {ours} %: its outputs are others there. Give the backbone input_scale={theirs}, '
-            f'or space.task the choice: dict(scale=[{min(theirs, ours)}, {max(theirs, ours)}])',
-            logger='current',
-            level=logging.WARNING,
-        )
 
 
 def _plain_supernet(

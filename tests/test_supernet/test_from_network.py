@@ -126,14 +126,13 @@ def in_a_supernet(file, **backbone):
     return net
 
 
-def test_a_network_of_another_scale_is_told_of(tmp_path, monkeypatch):
-    said = []
-    monkeypatch.setattr(from_network, 'print_log', lambda text, **_: said.append(text))
-    file = trained(tmp_path, 'nasvit', 'segmentation', input_scale=50)[2]
-    in_a_supernet(file, input_scale=50)
-    assert not any('of the size of the images' in text for text in said)
+def test_a_network_that_saw_images_otherwise_is_told_of(tmp_path, warnings):
+    file = trained(tmp_path, 'nasvit', 'segmentation', input_scale=50, attention='global')[2]
+    in_a_supernet(file, input_scale=50, attention='global')
+    assert not warnings
     in_a_supernet(file)
-    assert 'at 50 % of the size of the images, the supernet at 100 %' in ' '.join(said)
+    assert 'at 50 % of the size of the images, the model at 100 %' in warnings[0]
+    assert "its attention is 'global', that of the model 'auto'" in warnings[1]
 
 
 def test_where_the_scale_is_a_gene_the_network_has_its_own(tmp_path):
