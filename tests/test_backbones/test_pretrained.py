@@ -106,3 +106,20 @@ def test_another_resolution_is_warned_of(tmp_path, monkeypatch):
     save_weights(tmp_path / 'net.pth', net.state_dict(), space, other)
     pretrained('nasvit', tmp_path / 'net.pth')
     assert f'of the resolution {other.resolution}, the model of {net.arch.resolution}' in said[0]
+
+
+def test_weights_in_a_list_of_initialisers(tmp_path):
+    """They come last, and are refused where they do not fit."""
+    model = create_model('nasvit', 'smallest', 3)
+    torch.save(model.state_dict(), tmp_path / 'net.pth')
+    ways = [
+        dict(type='Constant', layer='ElasticConv2d', val=0.5),
+        dict(type='Pretrained', checkpoint=str(tmp_path / 'net.pth')),
+    ]
+    net = FAMILIES['nasvit'].part('backbone')('smallest', out_width=8, init_cfg=ways)
+    net.init_weights()
+    assert torch.equal(net.stem.weight, model.backbone.stem.weight)
+    assert (net.taps[0].proj.weight == 0.5).all()
+    net = FAMILIES['nasvit'].part('backbone')('largest', init_cfg=ways[1:])
+    with pytest.raises(UsageError, match='net.pth does not fit'):
+        net.init_weights()
