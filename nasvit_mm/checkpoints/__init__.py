@@ -9,6 +9,7 @@ from nasvit_mm.checkpoints.network import (
     describe,
     differing_fields,
     lay_network_in,
+    left_over,
     member_of,
     read_network,
 )
@@ -40,6 +41,7 @@ __all__ = [
     'find_nan',
     'lay_in',
     'lay_network_in',
+    'left_over',
     'member_of',
     'read_checkpoint',
     'read_network',

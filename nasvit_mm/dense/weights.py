@@ -15,7 +15,7 @@ from mmengine.model import BaseTTAModel
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone
-from nasvit_mm.checkpoints import Checkpoint, check_available, read_checkpoint
+from nasvit_mm.checkpoints import Checkpoint, check_available, describe, left_over, read_checkpoint
 from nasvit_mm.config import config_parts, own_kind, parsed_config
 from nasvit_mm.dense.kinds import bare_model
 from nasvit_mm.dense.sight import sees_otherwise, told_config
@@ -180,10 +180,11 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
         if 'backbone' in key.split('.') and not key.split('backbone.')[-1].startswith(fresh)
     }
     missing, shapes = _differences(wanted, state)
-    if missing or shapes:
+    more = [] if missing or shapes else _deeper(model, state, found)
+    if missing or shapes or more:
         raise UsageError(
             f'load_from = {path} does not fit the backbone of the config, of {len(wanted)} '
-            f'entries: {_problems(missing, shapes)}. The config expects '
+            f'entries: {_problems(missing, shapes, more)}. The config expects '
             f'{_describe(_backbone(cfg))}{_trained_with(found)}. Give weights of this '
             'architecture, with keys as the model has them, or load_from=None'
         )
@@ -193,6 +194,19 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
             f'{len(model.state_dict())} of the model; give weights with keys as the model has '
             'them, or load_from=None'
         )
+
+
+def _deeper(model: nn.Module, state: Mapping[str, Any], found: Checkpoint) -> list[str]:
+    """Return the weights of a file to begin with that a deeper network has in its backbone."""
+    described, more = describe(found), []
+    for name, module in model.named_modules():
+        if not isinstance(module, ElasticBackbone):
+            continue
+        before = f'{name}.' if name else ''
+        own = {k.removeprefix(before): v for k, v in state.items() if k.startswith(before)}
+        if module.space.is_single or described is None:
+            more += [before + key for key in left_over(module, own)]
+    return more
 
 
 def _plain_state(found: Checkpoint, prefixes: str) -> dict[str, Any]:

@@ -146,14 +146,14 @@ def test_where_the_scale_is_a_gene_the_network_has_its_own(tmp_path):
         make_supernet(file, get_space(dict(of.to_dict(), task=dict(scale=[75, 100]))))
 
 
-TASK = dict(taps=[8, 16], head=[8, 16], outputs=[2, 4])
+TASK = dict(scale=[50, 100], taps=[8, 16], head=[8, 16], outputs=[2, 4])
 
 
 def with_task(heads, tmp_path):
     """A supernet with genes of the task, and a network of its smallest as an export has it."""
     cfg = task_config(heads, **TASK)
     searched = searched_model(cfg)
-    arch = searched.space.sample(1).replace(taps=8, head=8, outputs=2)
+    arch = searched.space.sample(1).replace(scale=50, taps=8, head=8, outputs=2)
     alone_cfg = searched.config(arch)
     torch.manual_seed(0)
     alone = build_model(copy.deepcopy(alone_cfg))
