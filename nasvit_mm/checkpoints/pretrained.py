@@ -27,7 +27,7 @@ from nasvit_mm.checkpoints.network import (
 )
 from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
 from nasvit_mm.engine import print_log
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.registry import WEIGHT_INITIALIZERS
 from nasvit_mm.spaces import RESOLUTION, Arch, Space, get_space, list_models
 
@@ -84,7 +84,8 @@ def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -
                 raise
             reason = str(error)
     missing, shapes = _misfits(module, state)
-    more = left_over(module, state) if module.space.is_single or _unsaid(found) else []
+    loose = not module.space.is_single and (found is None or _said(found) is not None)
+    more = [] if loose else left_over(module, state)
     if missing or shapes or more or reason:
         raise UsageError(
             f'{source} does not fit {type(module).__name__} {module.arch}'
@@ -132,9 +133,14 @@ def _as_it_is(
     return adapt_input(module, state, source)
 
 
-def _unsaid(found: Checkpoint | None) -> bool:
-    """Return whether a file does not say what it is of."""
-    return found is not None and describe(found) is None
+def _said(found: Checkpoint) -> tuple[Space, Arch | None] | None:
+    """Return what a file says that it is of; None where it says nothing, or what cannot be read
+    here, such as the file of an architecture on another machine.
+    """
+    try:
+        return describe(found)
+    except ArchitectureError:
+        return None
 
 
 def _is_another(
@@ -143,7 +149,7 @@ def _is_another(
     """Return whether a file does not hold the weights of a module as they are, but those of a
     supernet or of another network, by what it says or by what is in it.
     """
-    described, own = describe(found), module.space.largest
+    described, own = _said(found), module.space.largest
     if any(_misfits(module, state)):
         return True
     if described is None or described[1] is None:

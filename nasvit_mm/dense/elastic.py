@@ -131,7 +131,9 @@ class ElasticPart:
         self._hand_on_modes(part, task)
         return part
 
-    def lay_in(self, state: Mapping[str, torch.Tensor], arch: Any, share: float) -> list[str]:
+    def lay_in(
+        self, state: Mapping[str, torch.Tensor], arch: Any, share: float
+    ) -> tuple[set[str], set[str]]:
         """Write the weights of the stock part of an architecture here: :meth:`extracted`, the other
         way round.
 
@@ -140,18 +142,18 @@ class ElasticPart:
             share: what weights that read channels beyond its own are multiplied by.
 
         Returns:
-            The keys that the stock part has and the state has not in its shape.
+            The keys of the state that were written, and those of the stock part that were not.
         """
         task = self._task(self._leader[0].space.arch(arch))
         part, spans = self._other(task)
         wanted, mine = part.state_dict(), self._weights()
-        lacking = [k for k, v in wanted.items() if k not in state or state[k].shape != v.shape]
+        fits = {k for k, v in wanted.items() if k in state and state[k].shape == v.shape}
         # A weight that several modules share has one name of several in the spans.
-        for key in spans.keys() & (wanted.keys() - set(lacking)):
+        for key in spans.keys() & fits:
             name = self._named(key, task)
             layer = self.get_submodule(name.rpartition('.')[0])
             fill(mine[name], state[key], spans[key], layer, share)
-        return lacking
+        return fits, wanted.keys() - fits
 
     def _task(self, arch: Any) -> dict[str, int]:
         return {gene: arch[gene] for gene in self._own}

@@ -74,6 +74,8 @@ def sees_otherwise(model: nn.Module, cfg: Config) -> Iterator[str]:
         model: with a backbone of this project.
         cfg: that the network was trained with.
     """
+    if cfg.get('model') is None:
+        return
     theirs, ours = inner_model(cfg), model.backbone
     part = theirs.get('backbone') or theirs
     scale, attention = part.get('input_scale', WHOLE), part.get('attention', 'auto')

@@ -198,13 +198,13 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
 
 def _deeper(model: nn.Module, state: Mapping[str, Any], found: Checkpoint) -> list[str]:
     """Return the weights of a file to begin with that a deeper network has in its backbone."""
-    described, more = describe(found), []
+    more = []
     for name, module in model.named_modules():
         if not isinstance(module, ElasticBackbone):
             continue
         before = f'{name}.' if name else ''
         own = {k.removeprefix(before): v for k, v in state.items() if k.startswith(before)}
-        if module.space.is_single or described is None:
+        if module.space.is_single or describe(found) is None:
             more += [before + key for key in left_over(module, own)]
     return more
 

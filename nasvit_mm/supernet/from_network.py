@@ -138,9 +138,9 @@ def lay_into(
         if isinstance(part, ElasticPart):
             before = f'{name}.'
             own = {k.removeprefix(before): v for k, v in given.items() if k.startswith(before)}
-            lacking = {before + key for key in part.lay_in(own, arch, share or 0.0)}
-            fresh += sorted(lacking)
-            placed |= {before + key for key in own} - lacking
+            written, lacking = part.lay_in(own, arch, share or 0.0)
+            fresh += [before + key for key in sorted(lacking)]
+            placed |= {before + key for key in written}
             wanted = {k: v for k, v in wanted.items() if not k.startswith(before)}
     fits = {k: given[k] for k, v in wanted.items() if k in given and given[k].shape == v.shape}
     model.load_state_dict(fits, strict=False)
@@ -253,6 +253,11 @@ def _sliced(
     model = load_supernet(str(network), cfg)
     check_phase(model.backbone, phase)
     state = kind_of(model).extract(model, arch, phase).state_dict()
+    print_log(
+        f'{found.given}: {arch} is sliced out of its supernet, whose batch norm statistics fit no '
+        'subnet',
+        logger='current',
+    )
     return found._replace(arch=arch, state=state)
 
 

@@ -80,8 +80,8 @@ def test_a_deeper_network_is_refused(tmp_path):
     for module in (shallow, shallow.backbone):
         with pytest.raises(UsageError, match='bare.pth does not fit .* entries more, the first'):
             load_pretrained(module, str(tmp_path / 'bare.pth'))
-        with pytest.raises(UsageError, match='said.pth is of the architecture .*, the model of'):
-            load_pretrained(module, str(tmp_path / 'said.pth'))
+    with pytest.raises(UsageError, match='said.pth is of the architecture .*, the model of'):
+        load_pretrained(shallow.backbone, str(tmp_path / 'said.pth'))
     torch.save({f'a.{k}': v for k, v in deep.backbone.state_dict().items()}, tmp_path / 'a.pth')
     with pytest.raises(UsageError, match='a.pth does not fit .* entries more'):
         pretrained('nasvit', tmp_path / 'a.pth', init=dict(prefix='a'))
@@ -123,3 +123,13 @@ def test_weights_in_a_list_of_initialisers(tmp_path):
     net = FAMILIES['nasvit'].part('backbone')('largest', init_cfg=ways[1:])
     with pytest.raises(UsageError, match='net.pth does not fit'):
         net.init_weights()
+
+
+def test_a_file_whose_architecture_cannot_be_read_here(tmp_path):
+    """Its weights tell whether it fits, as where it says nothing."""
+    net = create_model('nasvit', 'smallest', 3)
+    text = "model = dict(backbone=dict(type='nasvit_mm.NASViT', arch='elsewhere/arch.json'))"
+    meta = dict(cfg=text)
+    torch.save(dict(state_dict=net.state_dict(), meta=meta), tmp_path / 'net.pth')
+    ours = pretrained('nasvit', tmp_path / 'net.pth')
+    assert torch.equal(ours.stem.weight, net.backbone.stem.weight)
