@@ -17,7 +17,7 @@ from nasvit_mm.search.problem.counted import counted_axis
 from nasvit_mm.search.problem.sources import LatencyCost
 from nasvit_mm.search.record.archive import NAME, read_archive
 from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
-from nasvit_mm.search.record.front import front, is_measured, record_values
+from nasvit_mm.search.record.front import front, is_measured, lost_words, record_values
 from nasvit_mm.spaces import Arch, Space, get_space
 
 SHOWN = 20  # lines of a table
@@ -135,10 +135,9 @@ class Search:
         return {o['metric']: 1 if o['goal'] == 'min' else -1 for o in self.identity['objectives']}
 
     def __repr__(self) -> str:
-        failed = sum('failed' in r for r in self.records)
         return (
             f'<Search {str(self.folder)!r}: {len(self.records)} candidates of {self.space.name}'
-            f'{f" ({failed} failed)" if failed else ""}, {len(self.front())} on the front of '
+            f'{lost_words(self.records)}, {len(self.front())} on the front of '
             f'{", ".join(self._signs)}>'
         )
 

@@ -76,6 +76,7 @@ def test_a_failed_candidate_is_counted_and_not_drawn(tmp_path):
     assert len(points(axes)[0]) == len(found.records) - 1
     assert '1 failed' in axes.get_legend().get_texts()[0].get_text()
     assert found.names == ['score', 'macs', 'backbone.params']
+    assert f'{len(found.records)} candidates of nasvit, 1 failed, ' in repr(found)
 
 
 def test_the_front_is_a_table(found):

@@ -19,7 +19,7 @@ from nasvit_mm.search.algorithms import Forecast
 from nasvit_mm.search.problem.feasible import Constraint
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
-from nasvit_mm.search.record.front import in_units
+from nasvit_mm.search.record.front import in_units, is_measured, lost_words
 
 TEMPLATE = Path(__file__).with_name('report.html')
 SHOWN = 20  # lines of the table in the terminal
@@ -56,7 +56,10 @@ def write_report(
         x=x,
         y=y,
         units={name: source.unit for name, source in problem.cost_sources.items()},
+        counted=[name for name, source in problem.cost_sources.items() if source.axis[0] != 1],
         records=list(records),
+        measured=[r['index'] for r in records if is_measured(r)],
+        lost=lost_words(records),
         front=[r['index'] for r in best],
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[_words(problem, c) for c in problem.constraints],
