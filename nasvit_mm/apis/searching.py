@@ -27,12 +27,14 @@ from nasvit_mm.search import (
     build_visualizer,
     chosen_backend,
     described,
+    export_command,
     forecast_words,
     front_table,
     last_words,
     open_archive,
     read_search,
     search,
+    write_as_run,
     write_report,
 )
 
@@ -98,6 +100,7 @@ def run_search(
         archive = open_archive(cfg, plan, resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
+        as_run = write_as_run(cfg, plan) if is_first() else None
         timed = plan.evaluators and is_first()
         clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
         scalars = None
@@ -125,9 +128,7 @@ def run_search(
         if is_first():
             forecasts = plan.algorithm.forecasts
             best, title = found.front(), f'{config_name(cfg)}: {plan.problem.space.name}'
-            export = ''
-            if cfg.filename:
-                export = f'nasvit-mm export {cfg.filename} --work-dir {cfg.work_dir}'
+            export = export_command(as_run or cfg.filename, plan, cfg.work_dir)
             written = write_report(
                 cfg.work_dir,
                 plan.problem,

@@ -7,9 +7,10 @@
     nasvit-mm search CONFIG --advise                     # which cheaper evaluation is as good
     tools/dist_search.sh CONFIG 8                        # GPUs, one candidate each at a time
 
-Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), front.json,
-front.png and report.html.  A search that was killed resumes with --resume: nothing that was
-evaluated is evaluated again.  Then nasvit-mm export hands a candidate to training.
+Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), search.json
+(the config with what else was given), front.json, front.png and report.html.  A search that was
+killed resumes with --resume: nothing that was evaluated is evaluated again.  The last line is the
+command by which nasvit-mm export hands a candidate to training.
 
 --from prints the front of a search that has run under other bounds, and what part of the new range
 nobody has looked at; it evaluates nothing.  With --extend a search goes on from there in another

@@ -35,9 +35,11 @@ from nasvit_mm.search.handover import (
     check_folder,
     choose,
     export_choice,
+    export_command,
     export_model,
     export_subnet,
     metrics_line,
+    write_as_run,
 )
 from nasvit_mm.search.known import Gap, Known, Reconsidered, gaps, with_bounds
 from nasvit_mm.search.loop import Progress, search
@@ -106,6 +108,7 @@ __all__ = [
     'compare_evaluations',
     'described',
     'export_choice',
+    'export_command',
     'export_model',
     'export_subnet',
     'forecast_words',
@@ -121,5 +124,6 @@ __all__ = [
     'record_values',
     'search',
     'with_bounds',
+    'write_as_run',
     'write_report',
 ]
