@@ -27,6 +27,7 @@ from nasvit_mm.search import (
     build_visualizer,
     chosen_backend,
     described,
+    device_words,
     export_command,
     forecast_words,
     front_table,
@@ -102,7 +103,7 @@ def run_search(
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
         as_run = write_as_run(cfg, plan) if is_first() else None
         timed = plan.evaluators and is_first()
-        clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
+        clock = Clock(cfg.work_dir, len(archive.lines), device_words(dask)) if timed else None
         scalars = None
         if cfg.get('visualizer') and is_first():
             visualizer = build_visualizer(cfg, cfg.visualizer, cfg.work_dir)

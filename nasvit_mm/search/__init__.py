@@ -56,7 +56,7 @@ from nasvit_mm.search.record import (
     write_report,
 )
 from nasvit_mm.search.result import Search
-from nasvit_mm.search.running import chosen_backend, open_archive
+from nasvit_mm.search.running import chosen_backend, device_words, open_archive
 from nasvit_mm.search.scalars import Scalars, build_visualizer
 
 __all__ = [
@@ -107,6 +107,7 @@ __all__ = [
     'chosen_backend',
     'compare_evaluations',
     'described',
+    'device_words',
     'export_choice',
     'export_command',
     'export_model',

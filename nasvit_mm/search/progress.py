@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rich.text import Text
 from nasvit_mm.search.config import SearchPlan
 from nasvit_mm.search.halving import Rung
 from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.record.archive import TIMINGS
 from nasvit_mm.search.record.front import in_units
 from nasvit_mm.search.scalars import Scalars
 from nasvit_mm.search.standing import Standing
@@ -229,17 +230,19 @@ def front_words(standing: Standing) -> str:
 
 class Clock:
     """Seconds from one evaluated candidate to the next, a line each in ``timings.jsonl``: together
-    what the search took.
+    what the search took; and when and by what each was evaluated.
 
     They are not in the archive, whose bytes are a function of the search.
 
     Args:
         folder: of the search.
         known: number of candidates that the archive had before.
+        device: what evaluates, in words.
     """
 
-    def __init__(self, folder: str | Path, known: int) -> None:
-        self.path, self.known, self.last = Path(folder, 'timings.jsonl'), known, time.perf_counter()
+    def __init__(self, folder: str | Path, known: int, device: str) -> None:
+        self.path, self.known, self.last = Path(folder, TIMINGS), known, time.perf_counter()
+        self.device = device
 
     def begin(self) -> None:
         """Leave out what came before: the algorithm's own time."""
@@ -249,7 +252,12 @@ class Clock:
         """Write a candidate's line, unless the archive had it."""
         now = time.perf_counter()
         if record['index'] >= self.known:
-            line = dict(index=record['index'], seconds=round(now - self.last, 3))
+            line = dict(
+                index=record['index'],
+                seconds=round(now - self.last, 3),
+                ended=datetime.now().isoformat(timespec='seconds'),
+                device=self.device,
+            )
             with self.path.open('a') as file:
                 file.write(json.dumps(line) + '\n')
         self.last = now

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from mmengine.config import Config
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import PlainConsole
-from nasvit_mm.search import front, front_table, write_report
+from nasvit_mm.search import Clock, described, front, front_table, write_report
 from tests.test_search.common import problem, run
 from tests.test_search.toy import Toy
 
@@ -58,6 +63,58 @@ def test_a_full_disk_leaves_the_earlier_report(written, monkeypatch):
         write_report(written, problem(), [], [], 'another', {})
     assert before == [(written / name).read_bytes() for name in names]
     assert not list(written.glob('*.part'))
+
+
+def of_task(data: dict, metrics: Sequence[str] = ('mIoU',)) -> Any:
+    """A problem, as far as it is described."""
+    model = dict(type='EncoderDecoder', decode_head=dict(type='SegformerHead'))
+    task = SimpleNamespace(cfg=Config(dict(model=model, **data)))
+    space = problem().space
+    return SimpleNamespace(space=space, task=task, input_size=(64, 96), needed_metrics=metrics)
+
+
+VAL = dict(type='ADE20KDataset', data_root='data/ade')
+MORE = dict(type='nasvit_mm.CocoFolder', ann_file='a.json')
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'words'),
+    [
+        (VAL, 'ADE20KDataset in data/ade'),
+        (dict(type='RepeatDataset', dataset=VAL), 'ADE20KDataset in data/ade'),
+        (
+            dict(type='ConcatDataset', datasets=[VAL, MORE, VAL]),
+            'ADE20KDataset in data/ade, CocoFolder',
+        ),
+    ],
+)
+def test_the_data_set_is_named(dataset, words, tmp_path):
+    task = of_task(dict(val_dataloader=dict(dataset=dataset)))
+    assert described(task, tmp_path)['data'] == words
+    task = of_task(dict(train_dataloader=dict(dataset=dataset), val_dataloader=None))
+    about = described(task, tmp_path)
+    assert about['data'] == words and about['task'] == 'EncoderDecoder with SegformerHead'
+    assert 'data' not in described(of_task({}), tmp_path)
+
+
+def test_when_and_where_it_ran_stays_true(tmp_path):
+    """Whoever resumes a search that has ended, on whatever machine, evaluates nothing."""
+    assert not {'finished', 'device', 'took'} & set(described(of_task({}), tmp_path))
+    file = tmp_path / 'timings.jsonl'
+    file.write_text('{"index": 0, "seconds": 50}\n')  # of an earlier version
+    assert described(of_task({}), tmp_path)['took'] == '0:00:50'
+    line = dict(index=1, seconds=11, ended='2021-03-04T05:06:07', device='a GPU')
+    with file.open('a') as more:
+        more.write(json.dumps(line) + '\n')
+    for index in (0, 1):
+        Clock(tmp_path, 2, 'a laptop').done(dict(index=index))
+    about = described(of_task({}), tmp_path)
+    told = {key: about[key] for key in ('device', 'finished', 'took')}
+    assert told == dict(device='a GPU', finished='2021-03-04', took='0:01:01')
+    Clock(tmp_path, 2, 'a laptop').done(dict(index=2))
+    about = described(of_task({}), tmp_path)
+    assert about['device'] == 'a GPU, a laptop'
+    assert about['finished'] == date.today().isoformat()
 
 
 def test_names_in_the_terminal_are_text(capsys, monkeypatch):

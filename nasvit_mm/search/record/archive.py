@@ -17,7 +17,8 @@ from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.search.record.identity import by_content, first_difference
 
 NAME, AHEAD = 'archive.jsonl', 'ahead.jsonl'
-AS_RUN = 'search.json'  # beside it, the config of the search
+# Beside it the config of the search, and how long its evaluations took, when and where.
+AS_RUN, TIMINGS = 'search.json', 'timings.jsonl'
 RESULT = ('metrics', 'looks', 'stopped', 'failed')  # of a record, what an evaluation gave
 FORM = {'index': int, 'generation': int, 'arch': dict, 'costs': dict, 'metrics': dict}
 AHEAD_FORM = {key: FORM[key] for key in ('index', 'arch', 'metrics')}
