@@ -243,10 +243,22 @@ def _task_config(given: Any, path: str | Path | None) -> Config | None:
         return given if given is None else _checked_task(Config(plain_types(given)))
     if not isinstance(given, str):
         raise UsageError(f'task = {given!r}, expected a config file or a mapping')
+    return _checked_task(read_file(task_file(given, path)))
+
+
+def task_file(given: str, path: str | Path | None) -> Path:
+    """Return the file of a ``task``, which is beside the search's config or where it says.
+
+    Args:
+        path: of the search's config; None: it is of no file.
+
+    Raises:
+        UsageError: there is no such file.
+    """
     beside = [Path(path).parent / given] if path else []
     for found in (*beside, find_config(given)):
         if found.is_file():
-            return _checked_task(read_file(found))
+            return found
     raise UsageError(f'task: the config {given} does not exist')
 
 

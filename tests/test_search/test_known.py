@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nasvit_mm import apis
+from nasvit_mm.cli import search as cli
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Search, with_bounds
 from tests.families import small
@@ -95,6 +96,36 @@ def test_a_search_goes_on_from_it(log, earlier, tmp_path) -> None:
 def test_another_evaluator_is_refused(log, earlier) -> None:
     with pytest.raises(UsageError, match=r'metrics of something else: evaluator\.bad'):
         apis.reconsider(config(log, bad=5), earlier.folder)
+
+
+def test_another_space_is_refused(log, earlier, tmp_path) -> None:
+    """In a sentence, not as a front of no candidates; whether it looks back or goes on."""
+    other = small('elasticvit')
+    told = r'run: none of its \d+ candidates is in the space .* of the first: .*elasticvit'
+    cfg = dict(config(log), space=other.to_dict())
+    with pytest.raises(UsageError, match=told):
+        apis.reconsider(cfg, earlier.folder)
+    with pytest.raises(UsageError, match=told):
+        apis.run_search(cfg, tmp_path / 'more', known=earlier.folder, quiet=True)
+
+
+@pytest.mark.parametrize(
+    'flags',
+    [
+        ['--resume'],
+        ['--workers', '2'],
+        ['--dask', 'tcp://x:1'],
+        ['--time-limit', '0'],
+        ['--tensorboard'],
+        ['--work-dir', 'x'],
+        ['--launcher', 'pytorch'],
+        ['--skip-data-check'],
+    ],
+)
+def test_what_is_of_a_search_is_refused_where_none_runs(flags, earlier) -> None:
+    cfg = 'configs/search/nasvit_ade20k_5g_search.py'
+    with pytest.raises(UsageError, match=f'{flags[0]} is of a search, and --from .* --extend too'):
+        cli.main([cfg, '--from', str(earlier.folder), *flags])
 
 
 def test_bounds_take_the_place_of_the_configs() -> None:
