@@ -132,13 +132,14 @@ def tested_seed(config: str, last: str, folder: Path, seed: int) -> dict:
 
 
 def candidates(folder: Path) -> list[dict]:
-    """The lines of a search's archive."""
-    return [json.loads(line) for line in (folder / 'archive.jsonl').read_text().splitlines()[1:]]
+    """The lines of a search's archive, of the candidates that were measured by all images."""
+    lines = (folder / 'archive.jsonl').read_text().splitlines()[1:]
+    return [r for r in map(json.loads, lines) if 'failed' not in r and 'stopped' not in r]
 
 
 def best_within(folder: Path, macs: float) -> dict | None:
     """The candidate of a search with the best mIoU of so many MACs at most; None: there is none."""
-    found = [r for r in candidates(folder) if 'failed' not in r and r['costs']['macs'] <= macs]
+    found = [r for r in candidates(folder) if r['costs']['macs'] <= macs]
     return max(found, key=lambda r: r['metrics']['mIoU'], default=None)
 
 

@@ -3,18 +3,18 @@
     python benchmarks/surrogate.py [--seeds 5] [--noise 0.1]
 
 Landscapes 0 to 2 are made up, not measured: a metric over NASViT's genes with diminishing gains,
-pairs of genes that go together or against one another.  Those with a name are fitted to archives of
-real searches (benchmarks/landscapes).  Noise of a tenth of a point is added, as an evaluation has
-it; MACs are exact.  What counts is the hypervolume of the metric without noise, as a share of that
-of NSGA-II after 1,000 evaluations.
+pairs of genes that go together or against one another, and noise of a tenth of a point.  Those with
+a name are fitted to archives of real searches (benchmarks/landscapes), and have the noise that the
+fit left.  MACs are exact.  What counts is the hypervolume of the metric without noise, as a share
+of that of NSGA-II after 1,000 evaluations.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from statistics import mean, stdev
+from typing import NamedTuple
 
 import numpy as np
 from landscapes import fit
@@ -43,34 +43,38 @@ def landscape(space, seed: int) -> Callable[[np.ndarray], np.ndarray]:
     return metric
 
 
-def made_up() -> Iterator[tuple[str, Problem, Metric]]:
+class Tried(NamedTuple):
+    """A landscape that searches are tried on."""
+
+    name: str
+    problem: Problem
+    metric: Metric
+    noise: float  # of an evaluation, a standard deviation
+
+
+def made_up(noise: float) -> Iterator[Tried]:
     space = get_space(dict(space='nasvit', restrict=dict(resolution=[64])))
     problem = Problem(space, ['metric', 'macs'])
     for number in range(LANDSCAPES):
-        yield str(number), problem, landscape(space, number)
+        yield Tried(str(number), problem, landscape(space, number), noise)
 
 
-def measured() -> Iterator[tuple[str, Problem, Metric]]:
+def measured() -> Iterator[Tried]:
     """Yield the landscapes that benchmarks/landscapes/fit.py made of archives."""
     for path in sorted(fit.HERE.glob('*.json')):
-        found = json.loads(path.read_text())
-        space = get_space(found['space'])
-        weights, genes = np.array(found['weights']), found['genes']
-
-        def metric(
-            given: np.ndarray, space=space, genes=genes, weights=weights, start=found['intercept']
-        ) -> np.ndarray:
-            return start + fit.terms(fit.scaled(space, given)[:, genes]) @ weights
-
-        yield path.stem, Problem(space, ['metric', 'macs']), metric
+        found, metric = fit.landscape(path)
+        problem = Problem(get_space(found['space']), ['metric', 'macs'])
+        name = f'{path.stem} ({100 * found["explained"]:.0f} % explained)'
+        yield Tried(name, problem, metric, found['noise'])
 
 
-def run(problem: Problem, metric: Callable, options: dict, seed: int, noise: float, n: int):
+def run(on: Tried, options: dict, seed: int, n: int) -> np.ndarray:
     """Return metric and cost of the first n candidates of an algorithm, (n, 2), to be minimised."""
-    algorithm, rng, found = build_algorithm(options, problem, seed), np.random.default_rng(seed), []
+    algorithm, rng = build_algorithm(options, on.problem, seed), np.random.default_rng(seed)
+    found = []
     while sum(map(len, found)) < n and len(genes := algorithm.ask()):
-        truth, macs = metric(genes), problem.costs(genes)['macs'] / 1e8
-        algorithm.tell(genes, np.stack([-truth - rng.normal(0, noise, len(genes)), macs], 1))
+        truth, macs = on.metric(genes), on.problem.costs(genes)['macs'] / 1e8
+        algorithm.tell(genes, np.stack([-truth - rng.normal(0, on.noise, len(genes)), macs], 1))
         found.append(np.stack([-truth, macs], 1))
     return np.concatenate(found)[:n]
 
@@ -82,34 +86,32 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--seeds', type=int, default=5)
-    parser.add_argument('--noise', type=float, default=0.1)
+    parser.add_argument('--noise', type=float, default=0.1, help='of the landscapes made up')
     args = parser.parse_args()
     columns = [('nsga2', n) for n in (FEWER[-1], EVALUATIONS)]
     columns += [(name, n) for name in PREDICTORS for n in FEWER]
     print('| landscape | ' + ' | '.join(f'{name}, {n}' for name, n in columns) + ' |')
     print('|---|' + '---|' * len(columns), flush=True)
-    for number, problem, metric in (*made_up(), *measured()):
+    for on in (*made_up(args.noise), *measured()):
         shares = {column: [] for column in columns}
-        genes = problem.space.sample_genes(0, 4000)
-        worst = np.stack([-metric(genes), problem.costs(genes)['macs'] / 1e8], 1).max(0)
+        genes = on.problem.space.sample_genes(0, 4000)
+        worst = np.stack([-on.metric(genes), on.problem.costs(genes)['macs'] / 1e8], 1).max(0)
         volume = HV(ref_point=worst)
         for seed in range(args.seeds):
-            whole = run(problem, metric, BASELINE, seed, args.noise, EVALUATIONS)
+            whole = run(on, BASELINE, seed, EVALUATIONS)
             full = volume(whole)
             for _, n in columns[:2]:
                 shares['nsga2', n].append(100 * volume(whole[:n]) / full)
             for name in PREDICTORS:
                 options = dict(type='surrogate', predictor=name, population=48, batch=16)
-                found = run(
-                    problem, metric, dict(options, generations=99), seed, args.noise, FEWER[-1]
-                )
+                found = run(on, dict(options, generations=99), seed, FEWER[-1])
                 for n in FEWER:
                     shares[name, n].append(100 * volume(found[:n]) / full)
         cells = (
             f'{mean(v):.1f} ± {stdev(v):.1f}' if args.seeds > 1 else f'{v[0]:.1f}'
             for v in shares.values()
         )
-        print(f'| {number} | ' + ' | '.join(cells) + ' |', flush=True)
+        print(f'| {on.name} | ' + ' | '.join(cells) + ' |', flush=True)
 
 
 if __name__ == '__main__':

@@ -5,16 +5,20 @@
 The supernets of elasticvit_cifar10.py and vitas_twins_cifar10.py here, and of surrogate_cifar, are
 those of configs/supernet with train_cfg.max_iters=3000.
 
-A metric of genes, scaled to 0 to 1: linear, squared and pairwise terms, by ridge regression, whose
-strength is chosen by leaving one candidate out.  The coefficients are written to NAME.json beside
-this script, with what share of the metric's variance they explain of candidates that were left out
-(ten parts).  They are another family of functions than any predictor of the search.
+The first objective that was measured (a minimised one with the other sign, so that more is better)
+as a function of genes, scaled to 0 to 1: linear, squared and pairwise terms, by ridge regression,
+whose strength is chosen by leaving one candidate out.  The coefficients are written to NAME.json
+beside this script, with what share of the metric's variance they explain of candidates that were
+left out (ten parts), the standard deviation that they leave as its noise, and its range, beyond
+which nothing is known of it.  They are another family of functions than any predictor of the
+search.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +40,30 @@ def scaled(space, genes: np.ndarray) -> np.ndarray:
     return genes / np.maximum([len(c) - 1 for c in space.choices], 1)
 
 
+def measured(found: Search) -> tuple[dict, list[dict]]:
+    """Return the first objective that an evaluator measured, and the records that have it."""
+    records = [r for r in found.records if 'failed' not in r and 'stopped' not in r]
+    for objective in found.identity['objectives']:
+        having = [r for r in records if objective['metric'] in r['metrics']]
+        if having:
+            return objective, having
+    raise SystemExit(f'error: {found.folder}: no candidate was measured there')
+
+
+def landscape(path: Path) -> tuple[dict, Callable[[np.ndarray], np.ndarray]]:
+    """Return what main() wrote to a file, and the metric of genes that it describes."""
+    found = json.loads(path.read_text())
+    if 'range' not in found:
+        raise SystemExit(f'error: {path} is of an earlier fit.py and has no range: fit it again')
+    space, weights = get_space(found['space']), np.array(found['weights'])
+
+    def metric(genes: np.ndarray) -> np.ndarray:
+        fitted = terms(scaled(space, genes)[:, found['genes']]) @ weights
+        return np.clip(found['intercept'] + fitted, *found['range'])
+
+    return found, metric
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -49,12 +77,10 @@ def main() -> None:
 
     found = Search.load(args.folder)
     space = get_space(found.identity['space'])
-    records = [r for r in found.records if r['metrics']]
-    if not records:
-        raise SystemExit(f'error: {args.folder}: no candidate was measured there')
-    name = next(iter(records[0]['metrics']))
+    objective, records = measured(found)
     x = scaled(space, np.stack([space.genes(space.arch(r['arch'])) for r in records]))
-    y = np.array([r['metrics'][name] for r in records])
+    y = np.array([r['metrics'][objective['metric']] for r in records])
+    y *= 1 if objective['goal'] == 'max' else -1
     moving = np.ptp(x, 0) > 0  # genes with one choice, or that the task does not have
     ridge = RidgeCV(np.geomspace(1e-3, 1e3, 19))
     explained = cross_val_score(ridge, terms(x[:, moving]), y, cv=10, scoring='r2').mean()
@@ -62,16 +88,18 @@ def main() -> None:
     out = dict(
         source=args.source,
         space=found.identity['space'],
-        metric=name,
+        metric=objective['metric'],
         candidates=len(records),
         explained=round(float(explained), 3),
         noise=round(float(np.std(y - ridge.predict(terms(x[:, moving])))), 4),
+        range=[round(float(v), DIGITS) for v in (y.min(), y.max())],
         genes=np.flatnonzero(moving).tolist(),
         intercept=round(float(ridge.intercept_), DIGITS),
         weights=[round(float(w), DIGITS) for w in ridge.coef_],
     )
     (HERE / f'{args.name}.json').write_text(json.dumps(out) + '\n')
-    print(f'{name} of {len(records)} candidates: {100 * explained:.0f} % of the variance explained')
+    share = f'{100 * explained:.0f} % of the variance explained'
+    print(f'{out["metric"]} of {len(records)} candidates: {share}')
 
 
 if __name__ == '__main__':

@@ -6,7 +6,8 @@ there from 1.13 to 4.24 G.  A candidate's mIoU is on CamVid's val at the size of
 
     python tools/search.py configs/search/nasvit_camvid_whole_miou.py
 
-Needs the supernet of configs/supernet/nasvit_camvid_whole.py.
+Needs the supernet of configs/supernet/nasvit_camvid_whole.py, and scikit-learn for the predictor
+by which candidates are chosen.
 """
 
 _base_ = './nasvit_camvid_miou.py'
@@ -16,4 +17,4 @@ evaluator = dict(
     config='configs/supernet/nasvit_camvid_whole.py',
     checkpoint='work_dirs/nasvit_camvid_whole/iter_2000.pth',
 )
-algorithm = dict(population=24)
+algorithm = dict(_delete_=True, type='surrogate', generations=10)  # 192 candidates

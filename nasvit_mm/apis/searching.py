@@ -26,6 +26,7 @@ from nasvit_mm.search import (
     Search,
     SearchBar,
     SearchPlan,
+    begin_with,
     build_visualizer,
     chosen_backend,
     described,
@@ -75,7 +76,8 @@ def run_search(
         quiet: show nothing: no progress bar, no table of the front.
         low, high: bounds beside those of the config, or instead of them: ``{'macs': 3e9}``.
         known: work dir of an earlier search by the same evaluator: what it has measured is not
-            measured again, and the search begins with its front under these bounds.
+            measured again, and the search begins with the config's ``initial``, its front under
+            these bounds, and candidates of the ranges that nobody has looked at.
         tensorboard: log best values, front and hypervolume of each generation for TensorBoard, in
             addition to the backends of the config's ``visualizer``.
 
@@ -90,10 +92,8 @@ def run_search(
         enable_tensorboard(cfg)
     plan, earlier = read_search(cfg, cfg.filename), None
     if known is not None:
-        earlier, found = _earlier(known, plan)
-        best = found.front[: plan.algorithm.population]
-        cfg.initial = [record['arch'] for record in best]
-        plan = read_search(cfg, cfg.filename)
+        earlier, _ = _earlier(known, plan)
+        plan = begin_with(cfg, plan, earlier)
     # Of workers on other machines the data may be there alone.
     if not skip_data_check and dask is None and is_first():
         for spec in plan.evaluators:

@@ -41,7 +41,7 @@ from nasvit_mm.search.handover import (
     metrics_line,
     write_as_run,
 )
-from nasvit_mm.search.known import Gap, Known, Reconsidered, gaps, with_bounds
+from nasvit_mm.search.known import Gap, Known, Reconsidered, begin_with, gaps, with_bounds
 from nasvit_mm.search.loop import Progress, search
 from nasvit_mm.search.problem import SLOW, CostSource, Problem, Searched, adopted
 from nasvit_mm.search.progress import Clock, SearchBar
@@ -99,6 +99,7 @@ __all__ = [
     'SupernetEvaluator',
     'Workers',
     'adopted',
+    'begin_with',
     'build_algorithm',
     'build_evaluator',
     'build_visualizer',

@@ -22,6 +22,8 @@ KEPT = 0.5  # of the candidates, after a look
 SAME_ORDER = 0.95  # Kendall's tau to the full evaluation from which on the order is the same
 GOOD_LOOK = 0.8  # of a look, which only has to tell the better half from the worse
 FEWEST = 4  # candidates; of fewer, Kendall's tau says nothing
+RESAMPLES = 1000  # of the candidates, by which a tau is known to within
+WITHIN = (5, 95)  # percent of these
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Way:
         share: of the images; below 1 it is a look.
         seconds, metrics: of each candidate, in their order; on a CPU seconds of processor time.
         tau: the least of the metrics' Kendall's tau to the full evaluation.
+        interval: of the tau, by candidates drawn anew out of these (bootstrap).
     """
 
     name: str
@@ -42,23 +45,45 @@ class Way:
     seconds: list[float] = field(default_factory=list)
     metrics: list[Mapping[str, float]] = field(default_factory=list)
     tau: float = 1.0
+    interval: tuple[float, float] = (1.0, 1.0)
 
     @property
     def cost(self) -> float:
         """Return the median seconds of a candidate."""
         return float(np.median(self.seconds))
 
-    def compare(self, full: Way, needed: Sequence[str]) -> None:
-        from scipy.stats import kendalltau
+    @property
+    def shown_tau(self) -> str:
+        return '{:.2f} ({:.2f} to {:.2f})'.format(self.tau, *self.interval)
 
-        pairs = [
-            ([m[name] for m in self.metrics], [m[name] for m in full.metrics]) for name in needed
-        ]
-        self.tau = min(float(kendalltau(*pair).statistic) for pair in pairs)
+    def compare(self, full: Way, needed: Sequence[str]) -> None:
+        """Compare the order of candidates with that of the full evaluation."""
+        n = len(self.metrics)
+        draws = np.random.default_rng(0).integers(0, n, (RESAMPLES, n))
+        rows = np.concatenate([np.arange(n)[None], draws])  # (1 + draws, n), first as measured
+        pairs = rows[..., None], rows[..., None, :]
+        orders = [[_order(way.metrics, name)[pairs] for way in (self, full)] for name in needed]
+        taus = np.min([_taus(*both) for both in orders], 0)  # (1 + draws,)
+        self.tau = float(taus[0])
+        known = taus[1:][np.isfinite(taus[1:])]  # where all draws are one candidate is no order
+        self.interval = tuple(np.percentile(known, WITHIN).tolist()) if len(known) else (-1.0, 1.0)
 
     def away(self, full: Way, name: str) -> float:
         """Return how far a metric is from the full evaluation, on average."""
         return mean(abs(a[name] - b[name]) for a, b in zip(self.metrics, full.metrics))
+
+
+def _order(metrics: Sequence[Mapping[str, float]], name: str) -> np.ndarray:
+    """Return -1, 0 or 1 for each pair of candidates, (n, n)."""
+    values = np.array([m[name] for m in metrics], float)
+    return np.sign(values[:, None] - values)
+
+
+def _taus(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return Kendall's tau-b of orders (..., n, n), NaN where one of them has ties alone."""
+    both = np.sqrt((first**2).sum((-2, -1)) * (second**2).sum((-2, -1)))
+    with np.errstate(invalid='ignore'):
+        return (first * second).sum((-2, -1)) / both
 
 
 @dataclass
@@ -71,6 +96,7 @@ class Advice:
         ways: all that were measured; the first is the full evaluation, as the config has it.
         chosen: the one to take; the full one where none is better.
         share: of the images for a look before the whole; None: no look orders well enough.
+        refused: why a look was not tried, if one was not.
     """
 
     evaluator: str
@@ -78,6 +104,7 @@ class Advice:
     ways: list[Way]
     chosen: Way
     share: float | None
+    refused: str | None = None
 
     @property
     def full(self) -> Way:
@@ -96,7 +123,7 @@ class Advice:
             table.add_column(title, justify='right')
         for way in self.ways:
             away = [f'{way.away(self.full, name):.3g}' for name in self.needed]
-            table.add_row(way.name, f'{way.cost:.3g}', f'{way.tau:.3f}', *away)
+            table.add_row(way.name, f'{way.cost:.3g}', way.shown_tau, *away)
         return table
 
     def words(self) -> list[str]:
@@ -110,14 +137,16 @@ class Advice:
             options = ', '.join(f'{k}={v!r}' for k, v in self.chosen.changes.items())
             out = [
                 f'evaluator = dict(..., {options}): {self.gain:.1f} times as many candidates an '
-                f'hour, in the same order (tau {self.chosen.tau:.2f})'
+                f'hour, in the same order (tau {self.chosen.shown_tau})'
             ]
         if self.share is not None:
             look = next(way for way in self.ways if way.share == self.share)
             out.append(
                 f'halving = dict(share={self.share:g}, keep={KEPT:g}): the worse half of a '
-                f'generation is left after a look (its tau to the full evaluation: {look.tau:.2f})'
+                f'generation is left after a look (its tau to the full: {look.shown_tau})'
             )
+        if self.refused is not None:
+            out.append(f'not tried: {self.refused}')
         return out
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,6 +158,7 @@ class Advice:
                 share=way.share,
                 seconds=way.cost,
                 tau=way.tau,
+                interval=list(way.interval),
                 away={name: way.away(self.full, name) for name in self.needed},
             )
             for way in self.ways
@@ -177,8 +207,14 @@ def _advise(
             f'--advise: the evaluator {name} knows no cheaper way: give it a method '
             'cheaper() or look(arch, share)'
         )
-    full = Way('as the config has it')
-    looks = [Way(f'{s:g} of the images', share=s) for s in SHARES if evaluator.shares]
+    full, looks, refused = Way('as the config has it'), [], None
+    for share in SHARES if evaluator.shares else ():
+        try:
+            evaluator.with_options().look(archs[0], share)
+        except UsageError as error:
+            refused = str(error)
+        else:
+            looks.append(Way(f'{share:g} of the images', share=share))
     singles = [Way(_named(changes), changes) for changes in cheaper]
     ways = [full, *looks, *singles]
     # Copies, for no look may use what another one remembers.
@@ -188,13 +224,14 @@ def _advise(
             _timed(way, other, arch)
     for way in (*looks, *singles):
         way.compare(full, needed)
-    best: dict[str, Way] = {}
-    for way in singles:  # of one kind of option the cheapest comes first
-        if way.tau >= SAME_ORDER and way.cost < full.cost:
-            best.setdefault(*way.changes, way)
-    chosen = min(best.values(), key=lambda way: way.cost, default=full)
+    kinds: dict[tuple[str, ...], list[Way]] = {}
+    for way in singles:
+        kinds.setdefault(tuple(sorted(way.changes)), []).append(way)
+    kept = [_cheapest(ways, SAME_ORDER) for ways in kinds.values()]
+    best = [way for way in kept if way is not None and way.cost < full.cost]
+    chosen = min(best, key=lambda way: way.cost, default=full)
     if len(best) > 1:
-        changes = {k: v for way in best.values() for k, v in way.changes.items()}
+        changes = {k: v for way in best for k, v in way.changes.items()}
         both, other = Way(_named(changes), changes), evaluator.with_options(**changes)
         for arch in track(archs, f'{name}, {both.name}'):
             _timed(both, other, arch)
@@ -202,8 +239,20 @@ def _advise(
         ways.append(both)
         if both.tau >= SAME_ORDER and both.cost < chosen.cost:
             chosen = both
-    share = next((way.share for way in looks if way.tau >= GOOD_LOOK), None)
-    return Advice(name, needed, ways, chosen, share)
+    look = _cheapest(looks, GOOD_LOOK)
+    return Advice(name, needed, ways, chosen, look and look.share, refused)
+
+
+def _cheapest(ways: Sequence[Way], least: float) -> Way | None:
+    """Return the cheapest way of a kind, the cheapest of which comes first, whose tau is enough and
+    that of all dearer ones too: else it has been lucky.
+    """
+    found = None
+    for way in reversed(ways):
+        if not way.tau >= least:
+            break
+        found = way
+    return found
 
 
 def _named(changes: Mapping[str, Any]) -> str:

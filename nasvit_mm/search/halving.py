@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from statistics import median
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from nasvit_mm.errors import UsageError, check_number, closest
 from nasvit_mm.search.evaluators.base import EvaluatorSpec
+from nasvit_mm.search.evaluators.seen import IMAGES
 from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.problem.ranking import ranked
+from nasvit_mm.search.record.front import is_measured
 
 KEYS = ('share', 'keep')
 
@@ -27,10 +30,13 @@ class Rung(NamedTuple):
     Attributes:
         share: of the images.
         keep: share of the candidates that go on; at least one does.
+        of: what the share is of.  Looks once took batches, of which a data set may have few: an
+            archive that says nothing of this holds others, and is of another search.
     """
 
     share: float
     keep: float
+    of: str = IMAGES
 
 
 def read_rungs(given: Any, evaluators: Sequence[EvaluatorSpec]) -> tuple[Rung, ...]:
@@ -65,6 +71,8 @@ def read_rungs(given: Any, evaluators: Sequence[EvaluatorSpec]) -> tuple[Rung, .
                 f'halving: the evaluator {spec.type} measures on all images only; '
                 'leave halving out of the config'
             )
+        if rungs:
+            spec.check_shares()
     if rungs and not evaluators:
         raise UsageError('halving: all objectives are costs, which need no images; leave it out')
     return tuple(rungs)
@@ -78,25 +86,10 @@ def best_places(
     Args:
         values: place -> costs, and metrics of this rung.
     """
-    from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
-    from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
-
     places = sorted(values)
-    number = math.ceil(rung.keep * len(places))
-    if number >= len(places):
-        return set(places)
     scores = problem.scores([values[place] for place in places])
-    kept: list[int] = []
-    for front in NonDominatedSorting().do(scores):
-        front = np.sort(front)
-        left = number - len(kept)
-        if len(front) > left:
-            crowding = calc_crowding_distance(scores[front])
-            front = front[np.argsort(-crowding, kind='stable')][:left]
-        kept += front.tolist()
-        if len(kept) == number:
-            break
-    return {places[i] for i in kept}
+    number = math.ceil(rung.keep * len(places))
+    return {places[i] for i in ranked(scores)[:number]}
 
 
 Found = dict[str, Any]  # what a record says of an evaluation
@@ -126,12 +119,61 @@ def stop_early(
         if asked:
             measure(number, rung.share, asked)
         alive = {place for place in alive if len(looks.get(place, ())) > number}
+        seen = next((_seen(rungs, looks[place], number) for place in sorted(alive)), '')
         values = {place: {**costs[place], **looks[place][number]} for place in alive}
         behind = alive - best_places(problem, rung, values) if alive else set()
         for place in behind - set(ready):
-            said = f'behind the others after {rung.share:.0%} of the images'
+            said = f'behind the others after {rung.share:.0%} of the images{seen}'
             ready[place] = dict(metrics={}, looks=looks[place], stopped=said)
         alive -= behind
+
+
+def _seen(rungs: Sequence[Rung], looks: Sequence[Mapping[str, float]], number: int) -> str:
+    """Word how many images a look took, where the evaluator says so.
+
+    Raises:
+        UsageError: as many as the one before, of so few images.
+    """
+    now, before = (
+        [value for name, value in look.items() if name.endswith(f'/{IMAGES}')]
+        for look in (looks[number], looks[number - 1] if number else {})
+    )
+    if now and now == before:
+        both = ' and '.join(f'{rung.share:g}' for rung in rungs[number - 1 : number + 1])
+        raise UsageError(
+            f'halving: the shares {both} are both {now[0]:.0f} of the images, of which there are '
+            'so few: leave one of them out of the config, and begin in another --work-dir'
+        )
+    return f' ({now[0]:.0f})' if now else ''
+
+
+def estimates(
+    records: Sequence[Mapping[str, Any]], stopped: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> list[dict[str, float]]:
+    """Return what candidates that stopped would have had by all images, about: their last look, and
+    by how much those that were left changed from such a look on (the median).
+
+    Args:
+        records: of a search so far.
+        stopped: those of them that stopped.
+        names: of metrics.
+
+    Returns:
+        Costs and metrics of each; nothing where none was measured by all images.
+    """
+    whole = [r for r in records if r.get('looks') and is_measured(r)]
+    if not whole:
+        return []
+
+    @cache
+    def change(number: int, name: str) -> float:
+        return median(r['metrics'][name] - r['looks'][number][name] for r in whole)
+
+    return [
+        record['costs'] | {name: look[-1][name] + change(len(look) - 1, name) for name in names}
+        for record in stopped
+        for look in [record['looks']]
+    ]
 
 
 def agreement_words(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -140,7 +182,7 @@ def agreement_words(problem: Problem, records: Sequence[Mapping[str, Any]]) -> l
     """
     from scipy.stats import kendalltau
 
-    whole = [r for r in records if r.get('looks') and r['metrics']]
+    whole = [r for r in records if r.get('looks') and is_measured(r)]
     stopped = sum('stopped' in record for record in records)
     if not stopped:
         return []

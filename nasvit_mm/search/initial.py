@@ -14,8 +14,10 @@ from nasvit_mm.config import plain_types
 from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.problem.idle_genes import adopted
-from nasvit_mm.search.record.archive import NAME, read_archive
-from nasvit_mm.search.record.front import is_measured
+from nasvit_mm.search.problem.ranking import ranked
+from nasvit_mm.search.record.archive import NAME
+from nasvit_mm.search.record.front import is_measured, record_values
+from nasvit_mm.search.result import Search
 from nasvit_mm.spaces import RESOLUTION, Arch, Space
 
 
@@ -24,7 +26,7 @@ def read_initial(given: Any, space: Space, idle: frozenset[str]) -> list[Arch]:
 
     Args:
         given: a list of architectures, a supernet's checkpoint with memory banks, or the
-            ``archive.jsonl`` of another search; None: no architecture.
+            ``archive.jsonl`` of another search, whose front comes first; None: no architecture.
         idle: labels of genes that the task's model does not have, see :func:`adopted`.
 
     Raises:
@@ -66,12 +68,17 @@ def warn_of_initial(given: int, algorithm: Algorithm) -> None:
 
 
 def _of_archive(path: str) -> list[Mapping[str, Any]]:
+    """Return the architectures of another search by its own objectives: its front, whose ends and
+    most open parts come first, then the next front, and so on.
+    """
     if not Path(path).is_file():
         raise UsageError(f'initial: the archive {path} does not exist')
-    found = [record['arch'] for record in read_archive(path) if is_measured(record)]
+    search = Search.load(Path(path).parent)
+    found = [record for record in search.records if is_measured(record)]
     if not found:
         raise UsageError(f'initial: the archive {path} holds no candidate that was evaluated')
-    return found
+    order = ranked(search.scores(map(record_values, found)))
+    return [found[place]['arch'] for place in order]
 
 
 def _of_memory_banks(path: str) -> list[Mapping[str, Any]]:

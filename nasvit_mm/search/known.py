@@ -5,22 +5,32 @@ open.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from mmengine.config import Config
+from mmengine.logging import print_log
 
 from nasvit_mm.errors import ArchitectureError, UsageError, shown_path
-from nasvit_mm.search.config import CONTENT_KEY, SearchPlan
+from nasvit_mm.files import digest
+from nasvit_mm.search.algorithms import Algorithm
+from nasvit_mm.search.config import CONTENT_KEY, SearchPlan, read_search
+from nasvit_mm.search.problem.feasible import Constraint
 from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.problem.ranking import ranked
 from nasvit_mm.search.record.archive import NAME
-from nasvit_mm.search.record.front import front, is_measured
+from nasvit_mm.search.record.front import front, is_measured, record_values
 from nasvit_mm.search.record.identity import by_content, first_difference
 from nasvit_mm.search.result import Search
 
 MEASURED_BY = ('evaluator', CONTENT_KEY)  # of an identity: what metrics depend on
 PARTS = 10  # of a range of costs; one without a candidate is open
+ROUNDS = 20  # of draws in a part; of few candidates within all constraints it has none to show
 
 
 class Gap(NamedTuple):
@@ -40,6 +50,64 @@ class Reconsidered(NamedTuple):
     records: list[dict[str, Any]]
     front: list[dict[str, Any]]
     gaps: list[Gap]
+
+    @property
+    def genes(self) -> np.ndarray:
+        """Return the genes of the records, (n, num_genes)."""
+        space = self.problem.space
+        return space.genes([space.arch(r['arch']) for r in self.records]).reshape(
+            -1, space.num_genes
+        )
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Return the objectives of the records, to be minimised, (n, objectives)."""
+        return self.problem.scores(map(record_values, self.records))
+
+    def beginning(self, number: int, seed: int) -> list[dict[str, Any]]:
+        """Return architectures for a search under these bounds to begin with.
+
+        The front, of a long one its ends and most open parts; and random candidates of the parts
+        that nobody has looked at, as many of each, if there are any: half of all, or more where the
+        front is short.
+
+        Args:
+            number: how many at most.
+            seed: of the random ones.
+        """
+        order = ranked(self.problem.scores(map(record_values, self.front)))
+        best = [self.front[place]['arch'] for place in order]
+        room = number - min(len(best), number // 2 if self.gaps else number)
+        unseen = self._unseen(room, seed)
+        taken = number - len(unseen)
+        if taken < len(best):
+            print_log(
+                f'{taken} of {len(best)} candidates of the earlier front begin this search, spread '
+                'over it; a larger algorithm.population takes more',
+                'current',
+                logging.WARNING,
+            )
+        return [*best[:taken], *unseen]
+
+    def _unseen(self, number: int, seed: int) -> list[dict[str, Any]]:
+        """Return random candidates of the open parts, one of each in turn."""
+        parts = [part for gap in self.gaps for part in _divided(self.problem, gap)]
+        rng, draws = np.random.default_rng(seed), []
+        for part in parts if number else ():
+            try:
+                within = self.problem.within(Constraint(*part))
+            except UsageError:  # between two values that the cost has
+                continue
+            rows = self.genes[:0]
+            for more in islice(within.rounds(rng, number), ROUNDS):
+                rows = np.concatenate([rows, more])
+                if len(rows) >= number:
+                    break
+            draws.append(rows[:number])
+        turns = [rows[i] for i in range(number) for rows in draws if i < len(rows)]
+        chosen = list({row.tobytes(): row for row in turns}.values())[:number]
+        genes = np.array(chosen, np.int64).reshape(-1, self.problem.space.num_genes)
+        return [arch.to_dict() for arch in self.problem.archs(genes)]
 
     def words(self) -> list[str]:
         """Return a line for each cost: the range under the bounds, and what is open of it."""
@@ -114,6 +182,25 @@ class Known:
         return Reconsidered(problem, records, front(problem, records), gaps(problem, records))
 
 
+def begin_with(cfg: Config, plan: SearchPlan, known: Known) -> SearchPlan:
+    """Return the plan of a search that goes on from an earlier one: it begins with the config's
+    ``initial`` and with :meth:`Reconsidered.beginning`, and a predictor learns what was measured.
+
+    Args:
+        cfg: of the search; gets ``initial``.
+        plan: as the config has it.
+    """
+    found = known.under(plan.problem)
+    room = max(0, plan.algorithm.population - plan.algorithm.num_initial)
+    cfg.initial = plan.identity['initial'] + found.beginning(room, plan.identity['seed'])
+    plan = read_search(cfg, cfg.filename)
+    if type(plan.algorithm).learn is Algorithm.learn:  # all that it takes over is in `initial`
+        return plan
+    plan.algorithm.learn(found.genes, found.scores)
+    learned = digest([[r['arch'], r['costs'], r['metrics']] for r in found.records])
+    return replace(plan, identity=dict(plan.identity, known=learned))
+
+
 def _key(arch: Mapping[str, Any]) -> str:
     return json.dumps(arch, sort_keys=True)
 
@@ -141,6 +228,14 @@ def gaps(problem: Problem, records: Sequence[Mapping[str, Any]]) -> list[Gap]:
             elif not full and begin is None:
                 begin = i
     return out
+
+
+def _divided(problem: Problem, gap: Gap) -> list[Gap]:
+    """Return the parts that a gap was joined of."""
+    low, high = bounds(problem, gap.metric)
+    number = max(1, round((gap.high - gap.low) * PARTS / (high - low))) if high > low else 1
+    edges = np.linspace(gap.low, gap.high, number + 1).tolist()
+    return [Gap(gap.metric, *pair) for pair in zip(edges, edges[1:])]
 
 
 def open_words(problem: Problem, name: str, gaps: Sequence[Gap]) -> str:

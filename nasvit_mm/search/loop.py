@@ -14,7 +14,7 @@ from nasvit_mm.search.algorithms import Algorithm
 from nasvit_mm.search.evaluators.base import EvaluatorSpec, of_share
 from nasvit_mm.search.evaluators.execute import Backend, Failed, Specs
 from nasvit_mm.search.evaluators.in_process import InProcess
-from nasvit_mm.search.halving import Looks, Rung, stop_early
+from nasvit_mm.search.halving import Looks, Rung, estimates, stop_early
 from nasvit_mm.search.known import Known
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.archive import Archive
@@ -89,7 +89,8 @@ def search(
         Records of all candidates: index, generation, arch, costs, metrics; of one that could not
         be measured, or is without a finite metric for an objective, also ``failed``, the reason;
         of one that stopped early ``stopped``, and no metrics.  Neither is a parent of others, nor
-        asked again.  With ``halving`` also ``looks``, the metrics of each.
+        asked again; a predictor learns an estimate of the latter.  With ``halving`` also ``looks``,
+        the metrics of each.
 
     Raises:
         UsageError: an objective that no evaluator has a metric of, a metric that is called like
@@ -134,6 +135,10 @@ def search(
             if told:
                 values = [record_values(records[first + place]) for place in told]
                 algorithm.tell(genes[told], problem.scores(values))
+            stopped = [place for place, r in enumerate(records[first:]) if 'stopped' in r]
+            names, behind = problem.needed_metrics, [records[first + place] for place in stopped]
+            if values := estimates(records, behind, names):
+                algorithm.learn(genes[stopped], problem.scores(values), measured=False)
     finally:
         archive.close()
     return records

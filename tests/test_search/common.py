@@ -38,6 +38,8 @@ def algorithm(of: Problem, name: str = 'nsga2', seed: int = 0, **options) -> Alg
     sizes = dict(population=12, generations=3)
     if name in ('nasvit', 'elasticvit'):
         sizes.update(mutations=6, crossovers=6)
+    if name == 'surrogate':
+        sizes.update(batch=12, inner_population=40, inner_generations=4)
     return build_algorithm(dict(sizes, type=name, **options), of, seed)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import SUBNET_EVALUATORS
@@ -73,6 +75,9 @@ def clock(monkeypatch) -> None:
         (('half', 'share 0.125'), (), dict(batches=1), 8 / 5, 0.25),
         (ALL, (), {}, 1, None),
         ((), ('half',), dict(batches=1), 8 / 5, 0.125),  # half is no faster
+        # What is cheaper than a way that fails has been lucky.
+        ((2,), (), dict(dtype='half'), 2, 0.125),
+        (('share 0.25',), (), dict(batches=1, dtype='half'), 8 / 2.5, 0.5),
     ],
 )
 def test_the_cheapest_that_keeps_the_order_is_chosen(rough, slow, changes, gain, share):
@@ -80,6 +85,49 @@ def test_the_cheapest_that_keeps_the_order_is_chosen(rough, slow, changes, gain,
     assert advised.chosen.changes == changes
     assert advised.gain == pytest.approx(gain)
     assert advised.share == share
+
+
+def test_a_kind_may_have_several_options(monkeypatch):
+    """All of a kind's changes are of the same options, which are told apart by their names."""
+
+    def cheaper(self):
+        yield from (dict(batches=1, dtype='half'), dict(batches=2, dtype='half'), dict(batches=3))
+
+    monkeypatch.setattr(Costly, 'cheaper', cheaper)
+    assert found().chosen.changes == dict(batches=1, dtype='half')
+    assert found(rough=(2,)).chosen.changes == dict(batches=3)
+
+
+def test_how_far_a_tau_is_known():
+    """As scipy has it, and an interval around it that more candidates make smaller."""
+    rng, spans = np.random.default_rng(0), []
+    for number in (8, 64):
+        values = rng.normal(size=number).round(1)  # with ties
+        noisy = (values + rng.normal(size=number)).round(1)
+        full, way = (advice.Way('', metrics=[dict(m=v) for v in of]) for of in (values, noisy))
+        way.compare(full, ['m'])
+        assert way.tau == pytest.approx(kendalltau(values, noisy).statistic)
+        low, high = way.interval
+        assert low < way.tau < high
+        spans.append(high - low)
+    assert spans[1] < spans[0] / 2
+    same = advice.Way('', metrics=[dict(m=1.0)] * 8)
+    same.compare(full=advice.Way('', metrics=[dict(m=1.0)] * 8), needed=['m'])
+    assert same.interval == (-1, 1) and not same.tau >= 0
+
+
+def test_a_look_that_cannot_be_had_is_left_out(monkeypatch):
+    look = Costly.look
+
+    def few(self, arch, share):
+        if share < 0.2:
+            raise UsageError('there are so few images')
+        return look(self, arch, share)
+
+    monkeypatch.setattr(Costly, 'look', few)
+    advised = found()
+    assert advised.share == 0.25 and 0.125 not in [way.share for way in advised.ways]
+    assert advised.words()[-1] == 'not tried: there are so few images'
 
 
 def test_what_to_write_is_said():

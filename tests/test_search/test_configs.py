@@ -15,11 +15,11 @@ from nasvit_mm import get_space
 from nasvit_mm.dense import SearchedModel, inner_model, standalone
 from nasvit_mm.deploy import build_latency_table, latency
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import read_search, read_task
+from nasvit_mm.search import front, read_search, read_task
 from nasvit_mm.search.problem import idle_genes as members
 from tests.commands import ROOT
 from tests.test_deploy.test_latency import Device
-from tests.test_search.common import run
+from tests.test_search.common import problem, run
 
 CONFIGS = sorted(
     str(path.relative_to(ROOT))
@@ -89,8 +89,11 @@ def test_mistakes(changes, message):
 
 
 def test_an_archive_begins_another_search(tmp_path):
-    """Its last line may be on its way, and what failed is not worth a beginning."""
-    records = run(tmp_path)
+    """With its front, the ends of that first, though a later generation found it; its last line may
+    be on its way, and what failed is not worth a beginning.
+    """
+    of = problem()
+    records = run(tmp_path, identity=dict(objectives=[o._asdict() for o in of.objectives]))
     path = tmp_path / 'archive.jsonl'
     lines = path.read_text().splitlines()
     lines[1] = json.dumps(dict(records[0], metrics={}, failed='score = nan'))
@@ -106,8 +109,16 @@ def test_an_archive_begins_another_search(tmp_path):
         )
     )
     space = plan.problem.space
-    begun = space.genes([space.arch(r['arch']) for r in records[1:-1]])
-    assert (plan.algorithm.ask()[: len(begun)] == begun).all()
+    best = front(of, records[1:-1])
+    assert {r['generation'] for r in best} != {0}
+
+    def genes(of_records: list[dict]) -> list[tuple[int, ...]]:
+        return [tuple(row) for row in space.genes([space.arch(r['arch']) for r in of_records])]
+
+    asked = [tuple(row) for row in plan.algorithm.ask()]
+    assert set(asked[: len(records) - 2]) == set(genes(records[1:-1]))
+    assert set(asked[: len(best)]) == set(genes(best))
+    assert set(asked[:2]) == set(genes([best[0], best[-1]]))
 
 
 CLIPPED = dict(
@@ -294,9 +305,15 @@ def test_initial_architectures_take_over_the_resolution(tmp_path):
     """Of an archive over the whole space; none of another space, and it says so."""
     whole = get_space('nasvit')
     lines = [
-        {},
+        dict(objectives=[dict(metric='macs', goal='min')]),
         *(
-            dict(index=i, generation=0, arch=whole.sample(i).to_dict(), metrics={}, costs={})
+            dict(
+                index=i,
+                generation=0,
+                arch=whole.sample(i).to_dict(),
+                metrics={},
+                costs=dict(macs=i),
+            )
             for i in range(3)
         ),
     ]

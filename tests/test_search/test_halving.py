@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import Archive, Workers, front, search
-from nasvit_mm.search.halving import Rung, agreement_words, best_places, read_rungs
+from nasvit_mm.search import Algorithm, Archive, Workers, front, search
+from nasvit_mm.search.halving import Rung, agreement_words, best_places, estimates, read_rungs
 from tests.test_search.common import TOY, algorithm, problem, spec
 from tests.test_search.test_archive import bytes_of, calls
 from tests.test_search.toy import Toy
@@ -19,11 +19,13 @@ from tests.test_search.toy import Toy
 RUNGS = (Rung(0.25, 0.5), Rung(0.5, 0.5))  # 12 candidates, 6, 3
 
 
-def halved(folder: Path, resume: bool = False, backend=None, **options) -> list[dict]:
+def halved(
+    folder: Path, resume: bool = False, backend=None, by: Algorithm | None = None, **options
+) -> list[dict]:
     archive = Archive.open(folder, dict(search='halved'), resume)
     evaluator = spec(dict(TOY, **options))
     of = problem()
-    return search(of, algorithm(of), archive, evaluator, backend, halving=RUNGS)
+    return search(of, by or algorithm(of), archive, evaluator, backend, halving=RUNGS)
 
 
 @pytest.fixture(scope='module')
@@ -143,6 +145,82 @@ def test_an_evaluator_that_knows_no_shares_is_named():
     evaluator = SimpleNamespace(type='Mine', kind=SimpleNamespace(shares=False))
     with pytest.raises(UsageError, match='evaluator Mine measures on all images only'):
         read_rungs(dict(share=0.5, keep=0.5), [evaluator])
+
+
+def test_an_evaluator_that_cannot_judge_a_share_says_so(monkeypatch):
+    def refuse(**options):
+        raise UsageError('its metric needs all of them')
+
+    monkeypatch.setattr(Toy, 'check_shares', refuse)
+    with pytest.raises(UsageError, match='its metric needs all of them'):
+        read_rungs(dict(share=0.5, keep=0.5), KNOWN)
+    assert read_rungs(None, KNOWN) == ()
+
+
+def counting(images: int):
+    """A look that tells how many of so few images it takes."""
+    look = Toy.look
+
+    def told(self, arch, share):
+        return look(self, arch, share) | {'val/images': float(max(1, round(share * images)))}
+
+    return told
+
+
+def test_the_number_of_images_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr(Toy, 'look', counting(9))
+    records = halved(tmp_path)
+    stopped = {len(r['looks']): r['stopped'] for r in records if 'stopped' in r}
+    assert stopped == {
+        1: 'behind the others after 25% of the images (2)',
+        2: 'behind the others after 50% of the images (4)',
+    }
+
+
+def test_two_looks_at_the_same_images_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(Toy, 'look', counting(2))
+    with pytest.raises(UsageError, match='shares 0.25 and 0.5 are both 1 of the images'):
+        halved(tmp_path)
+
+
+def test_looks_that_took_batches_are_of_another_search():
+    """What an archive of before says of them."""
+    (rung,) = read_rungs(dict(share=0.5, keep=0.5), KNOWN)
+    assert rung._asdict() == dict(share=0.5, keep=0.5, of='images')
+
+
+def test_one_that_fails_on_all_images_is_not_counted(whole):
+    """It may have another metric there, and has looks."""
+    failed = dict(whole[1][0], metrics=dict(other=1.0), failed='score = nan')
+    failed.pop('stopped', None)
+    assert agreement_words(problem(), [*whole[1], failed])[0].startswith('27 of 37 candidates')
+
+
+def test_what_a_candidate_that_stopped_would_have_had():
+    """Its last look, and how much those that were left changed from that look on."""
+
+    def record(looks: list[float], score: float | None = None) -> dict:
+        found = dict(costs=dict(macs=7.0), looks=[dict(score=s) for s in looks], metrics={})
+        if score is None:
+            return found | dict(stopped='behind')
+        return found | dict(metrics=dict(score=score))
+
+    whole = [record([5.0, 6.0], 7.0), record([8.0, 6.0], 9.0), record([1.0, 5.0], 6.5)]
+    stopped = [record([2.0]), record([3.0, 2.5])]
+    failed = dict(record([0.0, 0.0], 50.0), failed='score = nan')
+    found = estimates([*whole, *stopped, failed], stopped, ['score'])
+    assert found == [dict(macs=7.0, score=4.0), dict(macs=7.0, score=4.0)]
+    assert estimates(stopped, stopped, ['score']) == []
+
+
+def test_a_predictor_learns_of_those_that_stop(tmp_path):
+    """Of each once; they are no parents."""
+    by = algorithm(problem(), 'surrogate')
+    records = halved(tmp_path, by=by)
+    genes, scores = by._estimated
+    stopped = [problem().space.arch(r['arch']) for r in records if 'stopped' in r]
+    assert (genes == problem().space.genes(stopped)).all() and len(scores) == 27
+    assert len(by.genes) == 9
 
 
 def test_how_far_the_looks_agreed(whole):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mmengine.config import Config
 
 from nasvit_mm import apis
 from nasvit_mm.cli import search as cli
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import Search, with_bounds
+from nasvit_mm.search import Known, Search, begin_with, read_search, with_bounds
+from nasvit_mm.search.config import SearchPlan
+from nasvit_mm.search.known import bounds
 from tests.families import small
 from tests.test_search import toy  # noqa: F401 (registers the evaluator)
 
@@ -90,6 +94,74 @@ def test_a_search_goes_on_from_it(log, earlier, tmp_path) -> None:
     whole = archive.read_bytes()
     archive.write_bytes(b''.join(whole.splitlines(keepends=True)[:15]))
     apis.run_search(config(log), tmp_path / 'more', resume=True, **options)
+    assert archive.read_bytes() == whole
+
+
+def plan_of(log: Path, earlier: Search, high: float | None = None, **changes) -> SearchPlan:
+    """The plan of a search that goes on from the earlier one."""
+    bounds = [dict(metric='macs', high=high)] if high else []
+    cfg = Config(dict(config(log), constraints=bounds, work_dir=str(earlier.folder), **changes))
+    plan = read_search(cfg)
+    return begin_with(cfg, plan, Known(earlier.folder, plan))
+
+
+def genes_of(plan: SearchPlan, records: list[dict]) -> list[tuple[int, ...]]:
+    space = plan.problem.space
+    return [tuple(row) for row in space.genes([space.arch(r['arch']) for r in records])]
+
+
+def test_a_front_that_is_too_long_is_spread(log, earlier) -> None:
+    """Not cut to one end; and the user's own architectures begin, too."""
+    best = earlier.front()
+    assert len(best) > 6
+    most = max(r['costs']['macs'] for r in earlier.records)  # the whole range is looked at, nearly
+    own = small('nasvit').sample(7).to_dict()
+    options = dict(type='nsga2', population=5, generations=3)
+    plan = plan_of(log, earlier, most, algorithm=options, initial=[own])
+    first, *others = plan.algorithm.ask()
+    assert tuple(first) == tuple(plan.problem.space.genes([own])[0])
+    front = genes_of(plan, best)
+    begun = [tuple(row) for row in others if tuple(row) in front]
+    assert len(begun) >= 2 and {front[0], front[-1]} <= set(begun)
+
+
+def test_the_first_generation_looks_where_nobody_has(log, earlier) -> None:
+    """At most half of it is the earlier front; the others are one of each open part in turn."""
+    macs = sorted(r['costs']['macs'] for r in earlier.records)
+    plan = plan_of(log, earlier)
+    low, high = bounds(plan.problem, 'macs')
+    edges = np.linspace(low, high, 11)
+    empty = [not any(a <= m < b for m in macs) for a, b in zip(edges, edges[1:])]
+    asked = plan.algorithm.ask()
+    known = genes_of(plan, earlier.records)
+    new = asked[[tuple(row) not in known for row in asked]]
+    parts = np.searchsorted(edges, plan.problem.costs(new)['macs'], side='right') - 1
+    assert any(empty) and len(new) >= 6
+    assert {empty[min(part, 9)] for part in parts} == {True}
+    assert len(set(parts)) == min(sum(empty), len(new))
+
+
+SURROGATE = dict(
+    type='surrogate',
+    population=12,
+    batch=4,
+    generations=3,
+    inner_population=20,
+    inner_generations=2,
+)
+
+
+def test_a_predictor_begins_with_what_is_known(log, earlier, tmp_path) -> None:
+    """Before the first candidate; and the search resumes to the byte."""
+    cfg, options = config(log) | dict(algorithm=SURROGATE), dict(known=earlier.folder, quiet=True)
+    found = apis.run_search(cfg, tmp_path / 'more', **options)
+    assert found.identity['known']
+    plan = plan_of(log, earlier, algorithm=SURROGATE)
+    assert len(plan.algorithm._known[0]) == len(earlier.records)
+    archive = tmp_path / 'more/archive.jsonl'
+    whole = archive.read_bytes()
+    archive.write_bytes(b''.join(whole.splitlines(keepends=True)[:15]))
+    apis.run_search(cfg, tmp_path / 'more', resume=True, **options)
     assert archive.read_bytes() == whole
 
 

@@ -89,6 +89,26 @@ def test_a_look_takes_a_share_of_the_images(files, cache, monkeypatch):
     assert seen[6:] == seen[1:6:2]
 
 
+def test_whether_a_share_can_be_judged_is_checked_before(files, monkeypatch):
+    """By the metrics of the split, in their config's scope; files elsewhere are told later."""
+    found = []
+    monkeypatch.setattr(supernet, 'check_metrics', lambda *given: found.append(given))
+    changes = {'held_out_evaluator.iou_metrics': ['mFscore']}
+    SupernetEvaluator.check_shares(**files, split='held_out', seed=1, cfg_options=changes)
+    ((metric, scope),) = found
+    assert (metric.type, metric.iou_metrics, scope) == ('IoUMetric', ['mFscore'], 'mmseg')
+    SupernetEvaluator.check_shares(**dict(files, checkpoint='elsewhere.pth', config=None))
+    assert len(found) == 1
+
+
+def test_a_look_that_cannot_be_judged_fails(files):
+    """Wherever it is: the process that reads the config may not have the supernet's."""
+    each = evaluator(files)
+    each.cfg.held_out_evaluator = dict(type='mmdet.CrowdHumanMetric', ann_file='a.odgt')
+    with pytest.raises(UsageError, match='CrowdHumanMetric judges by all images'):
+        each.look(each.space.smallest, 0.5)
+
+
 def test_the_calibration_of_a_look_serves_the_whole(files, monkeypatch):
     each, arch, calls = evaluator(files), get_space(SPACE).smallest, []
     known = each(arch), statistics(each.subnet(arch))

@@ -146,6 +146,16 @@ class Algorithm:
         self.genes = np.concatenate([self.genes, genes])
         self.scores = np.concatenate([self.scores, scores])
 
+    def learn(self, genes: np.ndarray, scores: np.ndarray, measured: bool = True) -> None:
+        """Learn of candidates besides those that were asked for; of use to predictors alone.
+
+        Args:
+            genes: not asked for, of an earlier search under these constraints; or asked for and
+                stopped early.
+            scores: as of :meth:`tell`.
+            measured: whether by all images; False: estimated.
+        """
+
     def _first(self) -> np.ndarray:
         found = self._new(self._initial, self.population)
         return np.concatenate([found, self._random(self.population - len(found))])

@@ -186,12 +186,19 @@ class NSGA3(PymooAlgorithm):
                 )
             return directions
         if given is None:
-            parts = 1
-            while comb(parts + objectives, objectives - 1) <= self.population:
-                parts += 1
-        else:
-            parts = check_number('algorithm.ref_dirs', given, low=1, whole=True)
+            return spread_directions(objectives, self.population)
+        parts = check_number('algorithm.ref_dirs', given, low=1, whole=True)
         return get_reference_directions('das-dennis', objectives, n_partitions=parts)
+
+
+def spread_directions(objectives: int, most: int) -> np.ndarray:
+    """Return as many of Das and Dennis's reference directions as there may be, (n, objectives)."""
+    from pymoo.util.ref_dirs import get_reference_directions
+
+    parts = 1
+    while comb(parts + objectives, objectives - 1) <= most:
+        parts += 1
+    return get_reference_directions('das-dennis', objectives, n_partitions=parts)
 
 
 @ALGORITHMS.register_module(name='unsga3')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -119,6 +120,15 @@ def build_predictor(name: str, seed: int) -> Any:
         raise UsageError(
             f'algorithm surrogate: {error}: pip install "nasvit_mm[search]"'
         ) from error
+
+
+def one_thread() -> AbstractContextManager:
+    """Return a context in which fits and predictions are those of one thread: with another number
+    sums are of another order, and a search would not resume to the same candidates.
+    """
+    from threadpoolctl import threadpool_limits  # of scikit-learn
+
+    return threadpool_limits(1)
 
 
 def scaled(genes: np.ndarray, choices: Sequence[Sequence[Any]]) -> np.ndarray:

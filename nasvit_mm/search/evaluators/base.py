@@ -77,6 +77,17 @@ class SubnetEvaluator:
             DataError: something is wrong with them.
         """
 
+    @classmethod
+    def check_shares(cls, **options: Any) -> None:
+        """Check that :meth:`look` can be right, before any candidate; see :attr:`shares`.
+
+        Args:
+            options: of the evaluator, without the space; it is not built.
+
+        Raises:
+            UsageError: a share of the images cannot be judged.
+        """
+
     def __call__(self, arch: Arch) -> dict[str, float]:
         """Return metrics by name; NaN, or left out, where the candidate has none.
 
@@ -166,6 +177,10 @@ class EvaluatorSpec:
     def check_images(self, folder: str | Path) -> None:
         """Call :meth:`SubnetEvaluator.check_images`; the evaluator is not built."""
         self.kind.check_images(folder, **self.options)
+
+    def check_shares(self) -> None:
+        """Call :meth:`SubnetEvaluator.check_shares`; the evaluator is not built."""
+        self.kind.check_shares(**self.options)
 
     def identity(self) -> dict[str, Any]:
         """Return what makes an archive's evaluator this one, but for the content of its files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,7 @@ from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.runtime import check_overrides, evaluate_metrics
 from nasvit_mm.search.evaluators.base import SubnetEvaluator
 from nasvit_mm.search.evaluators.data_files import data_digest
+from nasvit_mm.search.evaluators.seen import IMAGES, check_metrics, judge_by_seen, share_of
 from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.supernet import (
     calibrated,
@@ -69,8 +70,9 @@ class SupernetEvaluator(SubnetEvaluator):
             in float32; None: all in float32.  ``nasvit-mm search --advise`` says whether the order
             of candidates stays, and what is saved.
         cache: keep all batches in memory; images are then read once, and not for each candidate.
-            Else only those that recalibrate a candidate, as long as they do.  (Of a classifier at
-            224 pixels 1,000 images are 0.6 GB, in every process.)
+            Those of a look are kept beside them.  Else only those that recalibrate a candidate, as
+            long as they do.  (Of a classifier at 224 pixels 1,000 images are 0.6 GB, in every
+            process.)
 
     Raises:
         UsageError: a file that is not there, a checkpoint of another model, a supernet that does
@@ -119,7 +121,7 @@ class SupernetEvaluator(SubnetEvaluator):
             keep_freed_memory()
         self.phases = range(self.model.backbone.phases) if phase is None else (phase,)
         self.cfg, self.cache = cfg, cache
-        self._batches: dict[str, list[Any]] = {}
+        self._batches: dict[tuple[str, float], list[Any]] = {}  # of a loader, and of a share of it
         self._loaders: dict[str, tuple[DataLoader, list[list[int]]]] = {}
         self._looked_at: dict[tuple[Arch, int], list[dict[str, torch.Tensor]]] = {}
         self.calibration_batches = 0  # of the last subnet: at most num_calibration
@@ -169,9 +171,9 @@ class SupernetEvaluator(SubnetEvaluator):
         changes.
         """
         other = super().with_options(**changes)
-        for name in ('_batches', '_loaders'):
-            kept = {k: v for k, v in getattr(self, name).items() if k != 'train_dataloader'}
-            setattr(other, name, kept)
+        judged = f'{self.split}_dataloader'
+        other._batches = {k: v for k, v in self._batches.items() if k[0] == judged}
+        other._loaders = {k: v for k, v in self._loaders.items() if k == judged}
         other._looked_at = {}
         return other
 
@@ -192,6 +194,18 @@ class SupernetEvaluator(SubnetEvaluator):
         except (UsageError, OSError):
             return  # not on this machine, or said where it is read; a whole archive needs nothing
         look_at_data(cfg, {'train': 'train', 'val': split}, folder)
+
+    @classmethod
+    def check_shares(
+        cls, checkpoint: str, config: str | None = None, split: str | None = None, **options: Any
+    ) -> None:
+        """See the base; every metric of the split has to judge by what it is given."""
+        changes = {k: v for k, v in options.items() if k in CHANGES}
+        try:
+            cfg, split = _supernet_config(checkpoint, config, split, **changes)
+        except (UsageError, OSError):
+            return  # not on this machine, or said where it is read
+        check_metrics(cfg[f'{split}_evaluator'], cfg.get('default_scope'))
 
     def _check_space(self) -> None:
         theirs = self.model.backbone.space
@@ -221,31 +235,34 @@ class SupernetEvaluator(SubnetEvaluator):
 
         Args:
             limit: batches at most, the first ones.
-            share: of the batches, taken evenly.
+            share: of the images, see :func:`share_of`.
         """
-        if key in self._batches:
-            return evenly(self._batches[key], share)
+        if (key, share) in self._batches:
+            return self._batches[key, share]
         if key not in self._loaders:
             seed_everything(self.seed)
             loader = Runner.build_dataloader(self.cfg[key], seed=self.seed)
             self._loaders[key] = loader, list(islice(iter(loader.batch_sampler), limit))
         loader, places = self._loaders[key]
+        if share < 1:
+            places = share_of(places, share)
         seed_everything(self.seed)  # augmentation that no SeedTransforms seeds
+        batches = (loader.collate_fn([loader.dataset[i] for i in some]) for some in places)
         if self.cache:
-            batches = (loader.collate_fn([loader.dataset[i] for i in some]) for some in places)
-            self._batches[key] = list(batches)
-            return evenly(self._batches[key], share)
-        places = evenly(places, share)
-        return (loader.collate_fn([loader.dataset[i] for i in some]) for some in places)
+            batches = self._batches[key, share] = list(batches)
+        return batches
 
     def __call__(self, arch: Arch) -> dict[str, float]:
         return self.look(arch, 1.0)
 
     def look(self, arch: Arch, share: float) -> dict[str, float]:
-        """See the base; the images are batches taken evenly from all.
+        """See the base; how many images it was is told as ``<split>/images``.
 
-        The statistics of batch norms are kept for the look at more images that may follow.
+        The statistics of batch norms are kept for the look at more images that may follow in this
+        process; another process recalibrates anew, to the same.
         """
+        if share < 1:
+            check_metrics(self.cfg[f'{self.split}_evaluator'], self.cfg.get('default_scope'))
         found = {}
         for phase in self.phases:
             model = self.subnet(arch, phase)
@@ -291,7 +308,7 @@ class SupernetEvaluator(SubnetEvaluator):
     @torch.no_grad()
     def measure(self, model: nn.Module, share: float = 1.0) -> dict[str, float]:
         """Return the metrics of any model of the task on the images of the search, or on a share of
-        them.
+        them; these images alone count, whatever else an annotation file has.
         """
         key = f'{self.split}_dataloader'
         batches, metrics = self._load(key, share=share), self.cfg[f'{self.split}_evaluator']
@@ -303,16 +320,10 @@ class SupernetEvaluator(SubnetEvaluator):
                 outputs = model.val_step(batch)
             images += len(outputs)
             evaluator.process(data_samples=outputs, data_batch=batch)
+        judge_by_seen(evaluator.metrics)
         with _quiet():
-            return evaluate_metrics(evaluator, images)
-
-
-def evenly(batches: Sequence[Any], share: float) -> Sequence[Any]:
-    """Return a share of a list, at least one, taken evenly from all of it."""
-    if share == 1:
-        return batches
-    number = max(1, round(share * len(batches)))
-    return [batches[(2 * i + 1) * len(batches) // (2 * number)] for i in range(number)]
+            found = evaluate_metrics(evaluator, images)
+        return found | ({f'{self.split}/{IMAGES}': images} if share < 1 else {})
 
 
 def _supernet_config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,6 +132,18 @@ class Problem:
         if found.low is not None and found.high is not None and found.low > found.high:
             raise UsageError(f'constraint {found}: the lower bound is the larger one')
         return found
+
+    def within(self, *constraints: Constraint) -> Problem:
+        """Return the same problem with further constraints, on costs that it names.
+
+        Raises:
+            UsageError: the space does not reach one of them.
+        """
+        other = copy(self)
+        other.constraints = [*self.constraints, *constraints]
+        other._feasible = Feasible(self._costs, other.constraints)
+        other._feasible.check_reachable()
+        return other
 
     # ------------------------------------------------------------------ costs and candidates
     @property
