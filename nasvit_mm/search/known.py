@@ -25,7 +25,7 @@ from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.problem.ranking import ranked
 from nasvit_mm.search.record.archive import NAME
 from nasvit_mm.search.record.front import front, is_measured, record_values
-from nasvit_mm.search.record.identity import by_content, first_difference
+from nasvit_mm.search.record.identity import KNOWN_KEY, by_content, first_difference
 from nasvit_mm.search.result import Search
 
 MEASURED_BY = ('evaluator', CONTENT_KEY)  # of an identity: what metrics depend on
@@ -198,7 +198,7 @@ def begin_with(cfg: Config, plan: SearchPlan, known: Known) -> SearchPlan:
         return plan
     plan.algorithm.learn(found.genes, found.scores)
     learned = digest([[r['arch'], r['costs'], r['metrics']] for r in found.records])
-    return replace(plan, identity=dict(plan.identity, known=learned))
+    return replace(plan, identity=dict(plan.identity, **{KNOWN_KEY: learned}))
 
 
 def _key(arch: Mapping[str, Any]) -> str:

@@ -22,7 +22,12 @@ objectives = ['backbone.macs', dict(metric='backbone.params', goal='max')]
 algorithm = dict(type='random', population=6, generations=1)
 """
 BOUND = ['--high', 'backbone.macs=3.5e7']
-BOUND = ['--high', 'backbone.macs=3.5e7']
+PREDICTED = """
+custom_imports = dict(imports=['tests.test_search.toy'])
+objectives = [dict(metric='score'), 'backbone.macs']
+evaluator = dict(type='Toy')
+algorithm = dict(type='surrogate', population=6, batch=2, generations=2)
+"""
 
 
 @pytest.fixture
@@ -75,6 +80,14 @@ def test_the_printed_command_of_an_extended_search(config, capsys) -> None:
     assert list(more.glob('export_*/config.py'))
     with pytest.raises(UsageError, match=r'constraints, initial, seed differ .* or the config of'):
         export.main([str(config), '--work-dir', str(more), '--from-scratch'])
+
+
+def test_one_whose_predictor_knew_more(config, capsys) -> None:
+    config.write_text(CONFIG + PREDICTED)
+    first = searched(config, 'first')
+    more = searched(config, 'more', '--from', str(first), '--extend', *BOUND)
+    export.main(printed(capsys))
+    assert list(more.glob('export_*/config.py'))
 
 
 def test_a_search_of_a_mapping_can_be_exported_too(config, tmp_path, capsys) -> None:
