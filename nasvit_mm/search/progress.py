@@ -48,6 +48,7 @@ class SearchBar:
         self.standing = Standing(plan.problem)
         self.bar = _BarAndTable(plan.problem, self.standing, console)
         self.total, self.timing = plan.algorithm.generations, TimeLeft(plan.halving)
+        self.children = plan.algorithm.children
         self.clock, self.scalars, self.every = clock, scalars, every
         self.generation, self.looking, self.said = 0, '', set()
         self.task = self.bar.add_task('search', total=None, left='')
@@ -67,11 +68,12 @@ class SearchBar:
             self.scalars.close()
 
     def begin(self, generation: int, size: int) -> None:
-        """Guess from a generation's size how many candidates there will be."""
+        """Say how many candidates there will be, at most."""
         if generation:
             self._end_generation()
         self.generation = generation
-        self.bar.update(self.task, total=self.standing.number + size * (self.total - generation))
+        later = self.children * (self.total - generation - 1)
+        self.bar.update(self.task, total=self.standing.number + size + later)
         self.timing.begin()
         self._show()
         if self.clock:

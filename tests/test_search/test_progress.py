@@ -22,19 +22,19 @@ from nasvit_mm.spaces import get_space
 from tests.test_search.common import algorithm, problem, spec
 
 
-def searched(generations: int = 2, halving: tuple[Rung, ...] = ()) -> Any:
+def searched(generations: int = 2, halving: tuple[Rung, ...] = (), children: int = 12) -> Any:
     """What a bar knows of a search."""
     problem = Problem(get_space('nasvit'), ['macs', 'params'], input_size=64)
-    algorithm = SimpleNamespace(generations=generations)
+    algorithm = SimpleNamespace(generations=generations, children=children)
     return SimpleNamespace(problem=problem, algorithm=algorithm, halving=halving)
 
 
 def told(console: Console, every: float, **listeners: Any) -> SearchBar:
-    """Tell of two generations of four candidates, of which one fails."""
-    plan = searched()
+    """Tell of two generations of four and three candidates, of which one fails."""
+    plan = searched(children=3)
     with SearchBar(plan, console, every=every, **listeners) as bar:
         for generation, costs in enumerate([((5, 2), (4, 4), (2, 5), (6, 6)), ((1, 3), (3, 1))]):
-            bar.begin(generation, 4)
+            bar.begin(generation, 4 - generation)
             for macs, params in costs:
                 index = bar.standing.number
                 costs = dict(macs=float(macs), params=float(params))
@@ -51,7 +51,7 @@ def test_lines_instead_of_a_bar(every: float, lines: int) -> None:
     assert len(said) == lines
     if lines:
         assert said[3].startswith(
-            '4 of 8 candidates, generation 1 of 2, best macs 2, best params 2, 3 on the front, '
+            '4 of 7 candidates, generation 1 of 2, best macs 2, best params 2, 3 on the front, '
         )
         assert '1 failed, best macs 1, best params 1, 2 on the front' in said[-1]
         assert said[-1].endswith(' left not known yet')  # as if all had been in the archive

@@ -118,6 +118,11 @@ class Algorithm:
         """Number of feasible architectures that were given to begin with."""
         return len(self._initial)
 
+    @property
+    def children(self) -> int:
+        """How many candidates a generation after the first has, at most."""
+        return self.population
+
     # ------------------------------------------------------------------ the interface
     def ask(self) -> np.ndarray:
         """Return the candidates of the next generation, (n, num_genes), none asked for before.

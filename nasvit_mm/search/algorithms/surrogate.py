@@ -125,6 +125,10 @@ class SurrogateNSGA2(NSGA2):
         found = self._new(self._initial, self.population)
         return np.concatenate([found, self._proposed(self.population - len(found))])
 
+    @property
+    def children(self) -> int:
+        return self.batch
+
     def _next(self) -> np.ndarray:
         return self._proposed(self.batch)
 
