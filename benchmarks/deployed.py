@@ -6,8 +6,8 @@
     python benchmarks/deployed.py --report
 
 Every network of either front is quantised and judged as the first search does it, and all are timed
-in one run, in turn.  --report prints docs/deployed.json: the fronts, and what of each remains where
-both are put together.
+in one run, in turn; what stands in both, once.  --report prints docs/deployed.json: the fronts, and
+what of each remains where both are put together.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mmengine.config import Config
 
 from nasvit_mm.deploy import time_artefacts
 from nasvit_mm.search import Search, build_evaluator, read_search
+from nasvit_mm.spaces import Arch
 
 JSON = ROOT / 'docs/deployed.json'
 FRONTS = ('by the artefact', 'by MACs')
@@ -46,29 +47,26 @@ def main() -> None:
 
 
 def measured(config: str, searches: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
-    """Return every network of the fronts: whose it is, what was said of it, what is measured."""
+    """Return every network of the fronts: whose it is, what they said of it, what is measured."""
     plan = read_search(Config.fromfile(config), config)
-    evaluator, rows = (
-        build_evaluator(
-            dict(type=plan.evaluators[0].type, **plan.evaluators[0].options), plan.problem.space
-        ),
-        [],
-    )
+    (spec,) = plan.evaluators
+    evaluator = build_evaluator(dict(type=spec.type, **spec.options), plan.problem.space)
+    rows: dict[Arch, dict[str, Any]] = {}
+    for front, search in zip(FRONTS, searches, strict=True):
+        for record in Search.load(search).front():
+            arch = plan.problem.space.arch(record['arch'])
+            said = dict(record['costs'], **record['metrics'])
+            rows.setdefault(arch, dict(arch=str(arch), said={}))['said'][front] = said
     with tempfile.TemporaryDirectory() as folder:
-        for front, search in zip(FRONTS, searches, strict=True):
-            for record in Search.load(search).front():
-                arch = plan.problem.space.arch(record['arch'])
-                place = Path(folder, str(len(rows)))
-                place.mkdir()
-                metrics = evaluator.judge(evaluator.write(evaluator.subnet(arch), place))
-                said = dict(record['costs'], **record['metrics'])
-                rows.append(dict(front=front, arch=str(arch), said=said, **metrics))
-                print(rows[-1], flush=True)
-        print('timing', flush=True)
         folders = [Path(folder, str(i)) for i in range(len(rows))]
-        for row, timed in zip(rows, time_artefacts(folders, rounds, threads), strict=True):
+        for place, (arch, row) in zip(folders, rows.items()):
+            place.mkdir()
+            row.update(evaluator.judge(evaluator.write(evaluator.subnet(arch), place)))
+            print(row, flush=True)
+        print('timing', flush=True)
+        for row, timed in zip(rows.values(), time_artefacts(folders, rounds, threads), strict=True):
             row['ms'] = timed['median_ms']
-    return rows
+    return list(rows.values())
 
 
 def remaining(rows: list[dict[str, Any]], metric: str) -> list[bool]:
@@ -84,11 +82,12 @@ def show(rows: list[dict[str, Any]]) -> None:
     print('|---|---|---|---|')
     kept = remaining(rows, metric)
     for row, keeps in sorted(zip(rows, kept), key=lambda pair: pair[0]['ms']):
-        said = ', '.join(f'{name} {value:.4g}' for name, value in row['said'].items())
-        bold = '**' if keeps else ''
-        print(f'| {row["front"]} | {bold}{row[metric]:.2f}{bold} | {row["ms"]:.1f} ms | {said} |')
+        said = {name: value for each in row['said'].values() for name, value in each.items()}
+        words = ', '.join(f'{name} {value:.4g}' for name, value in said.items())
+        fronts, bold = ' and '.join(row['said']), '**' if keeps else ''
+        print(f'| {fronts} | {bold}{row[metric]:.2f}{bold} | {row["ms"]:.1f} ms | {words} |')
     for front in FRONTS:
-        own = [keeps for row, keeps in zip(rows, kept) if row['front'] == front]
+        own = [keeps for row, keeps in zip(rows, kept) if front in row['said']]
         print(f'{front}: {sum(own)} of {len(own)} remain where both fronts are one (bold)')
 
 

@@ -31,8 +31,12 @@ yourself, from the link and under the licence below, and give the file as it is:
 - for a supernet's config, a network of its space, which is laid into it
   ([a network becomes a supernet](guides/make_supernet.md)).
 
-Anything else is refused with what the file holds and what was expected. In a config the same stands
-as `init_cfg=dict(type='Pretrained', checkpoint=...)` of the backbone, and from Python
+Anything else is refused with what the file holds and what was expected: a network that differs in
+depth alone, too, or one that the file calls another. Stages beyond the last output of the backbone
+may be in the file. Loaded, with a warning, are a network of another resolution, and one that saw
+images otherwise than the model will, as far as its file tells: at another `input_scale`, by another
+`attention`, or normalised by another `mean`, `std` or order of channels. In a config the same
+stands as `init_cfg=dict(type='Pretrained', checkpoint=...)` of the backbone, and from Python
 
 <!-- not run: downloads -->
 

@@ -10,6 +10,7 @@ import linecache
 import re
 from collections.abc import Iterator, Mapping, Sized
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -22,11 +23,12 @@ from mmengine.fileio.handlers import PickleHandler, yaml_handler
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import OPTIMIZERS, VISBACKENDS, Registry
 from mmengine.runner import BaseLoop
+from mmengine.utils import import_modules_from_strings
 from yaml import SafeLoader
 from yaml.constructor import ConstructorError
 
 from nasvit_mm.arguments import drops_the_rest, misfit, parameters_of
-from nasvit_mm.config import config_parts
+from nasvit_mm.config import config_parts, custom_imports
 from nasvit_mm.errors import SURE, UsageError, closest, first_line, shown_value
 from nasvit_mm.files import FULL
 
@@ -123,6 +125,25 @@ def _what_is_read(error: Exception, path: str | Path) -> str:
     if isinstance(error, ImportError):
         return _what_is_imported(error)
     return _words(error)
+
+
+def import_custom_modules(cfg: Config) -> None:
+    """Import what ``custom_imports`` names; of a file mmengine does so, but not of options given
+    beside it.
+
+    Raises:
+        UsageError: no list of modules, or one whose import fails.
+    """
+    modules = custom_imports(cfg)
+    if modules and cfg.custom_imports.get('allow_failed_imports'):
+        import_modules_from_strings(modules, allow_failed_imports=True)
+        return
+    for name in modules:
+        try:
+            import_module(name)
+        except Exception as error:  # a module may raise anything
+            words = _what_is_imported(error) if isinstance(error, ImportError) else _words(error)
+            raise UsageError(f'custom_imports: {words}') from error
 
 
 def _what_is_imported(error: ImportError) -> str:

@@ -96,6 +96,38 @@ def test_a_run_is_made_longer(
     assert list(rates) == [3, 4, 5, 6] and rates[3] == 1e-3 > rates[4] > rates[5] > 1e-4
 
 
+def test_training_of_a_large_set_from_nothing_is_warned_of(
+    task: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr('mmengine.runner.Runner.train', lambda runner: None)
+    for number, warned in ((5, False), (4, True)):  # there are four images
+        monkeypatch.setattr('nasvit_mm.dense.weights.LARGE', number)
+        folder = tmp_path / str(number)
+        apis.train(ROOT / CONFIG, work_dir=folder, options=task, fit_schedule=True)
+        said = ' '.join(path.read_text() for path in folder.rglob('*.log'))
+        assert ('model.backbone begins with random weights, and 4 training' in said) is warned
+
+
+def test_fine_tuning_with_a_teacher(task: dict[str, Any], tmp_path: Path) -> None:
+    """A config and a checkpoint beside the model; what is saved is the model alone."""
+    from nasvit_mm.dense import build_model
+
+    model = build_model(Config.fromfile(ROOT / CONFIG))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'teacher.pth')
+    options = task | {
+        'train_cfg.max_iters': 1,
+        'train_cfg.val_interval': 2,
+        'default_hooks.logger.interval': 1,
+        'teacher.config': str(ROOT / CONFIG),
+        'teacher.checkpoint': str(tmp_path / 'teacher.pth'),
+    }
+    apis.train(ROOT / CONFIG, work_dir=tmp_path, options=options, fit_schedule=True)
+    said = ' '.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert re.search(r'Iter\(train\) \[1/1\].*teacher\.loss_pixel: .*teacher\.loss_channel: ', said)
+    saved = torch.load(tmp_path / 'iter_1.pth', weights_only=False)['state_dict']
+    assert saved.keys() == model.state_dict().keys()
+
+
 @pytest.fixture(scope='module')
 def found(tmp_path_factory: pytest.TempPathFactory) -> apis.Search:
     return apis.run_search(SEARCH, tmp_path_factory.mktemp('search') / 'run', quiet=True)

@@ -36,7 +36,7 @@ from nasvit_mm.data.coco_json import check_coco, read_coco
 from nasvit_mm.demo_data import write_ade20k, write_coco
 from nasvit_mm.dense import SearchedModel
 from nasvit_mm.deploy import Artefact, LatencyTable, build_latency_table, latency, record
-from nasvit_mm.deploy.predictor import fitted
+from nasvit_mm.deploy.predictor import ready_for
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Archive, Search, read_search
 from tests.commands import ROOT
@@ -404,7 +404,7 @@ def artefacts(rng: random.Random, home: Path) -> tuple[str, Callable[[], Any]]:
 
     def run() -> None:
         found = Artefact.load(folder)
-        fitted(Image.new('RGB', (8, 6)), found.size, found.fit, found.fill)
+        ready_for(found, Image.new('RGB', (8, 6)))
         record(found, dict(metric=dict(mIoU=1.0)))
 
     return what, run

@@ -1,8 +1,9 @@
-"""The benchmark of ranking: its configs are read, and its architectures lie as it says."""
+"""The proofs of ranking: their configs are read, and their architectures lie as they say."""
 
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,21 +12,35 @@ import pytest
 import nasvit_mm
 from nasvit_mm.runtime import read_config
 
-FOLDER = Path(nasvit_mm.__file__).resolve().parents[1] / 'benchmarks/ranking'
-RUN = runpy.run_path(str(FOLDER / 'run.py'))
+BENCHMARKS = Path(nasvit_mm.__file__).resolve().parents[1] / 'benchmarks'
+sys.path.insert(0, str(BENCHMARKS))
+STUDIES = {
+    name: runpy.run_path(str(BENCHMARKS / name))['STUDY']
+    for name in ('ranking/run.py', 'bccd/ranking.py')
+}
+CONFIGS = [
+    (study, stage, config)
+    for study, each in STUDIES.items()
+    for stage, config in {'teacher': each.teacher, **each.supernets, **each.alone}.items()
+]
 
 
-@pytest.mark.parametrize('name', [*RUN['SUPERNETS'].values(), *RUN['ALONE'].values(), 'teacher.py'])
-def test_configs(name: str) -> None:
-    cfg = read_config(FOLDER / name)
-    length = RUN['TEACHER_ITERATIONS'] if name == 'teacher.py' else RUN['ITERATIONS']
-    assert cfg.train_cfg.max_iters == length
-    assert ('taught' in name) == bool(cfg.get('teacher') or cfg.model.get('teacher'))
-    assert ('shrunk' in name) == (cfg.model.get('sampler', {}).get('type') == 'shrinking')
+@pytest.mark.parametrize(('study', 'stage', 'config'), CONFIGS)
+def test_configs(study: str, stage: str, config: str) -> None:
+    study = STUDIES[study]
+    cfg = read_config(study.configs / config)
+    unit, length = (study.teacher_last if stage == 'teacher' else study.last)[:-4].split('_')
+    assert cfg.train_cfg[dict(iter='max_iters', epoch='max_epochs')[unit]] == int(length)
+    assert ('taught' in stage) == bool(cfg.get('teacher') or cfg.model.get('teacher'))
+    assert ('shrunk' in stage) == (cfg.model.get('sampler', {}).get('type') == 'shrinking')
+    assert ('levels' in stage) == (cfg.model.get('sampler', {}).get('type') == 'levels')
 
 
-def test_architectures_are_equal_ratios_apart() -> None:
-    macs = np.array([macs for macs, _ in RUN['architectures']()])
+@pytest.mark.parametrize(
+    ('name', 'points', 'range_'), [('ranking/run.py', 8, 3.5), ('bccd/ranking.py', 4, 2.4)]
+)
+def test_architectures_are_equal_ratios_apart(name: str, points: int, range_: float) -> None:
+    macs = np.array([macs for macs, _ in STUDIES[name].architectures])
     ratios = macs[1:] / macs[:-1]
-    assert len(macs) == 8 and macs[-1] / macs[0] > 3.5
-    assert ratios.min() > 1.15 and ratios.max() < 1.25
+    assert len(macs) == points and macs[-1] / macs[0] > range_
+    assert ratios.max() / ratios.min() < 1.1

@@ -3,9 +3,9 @@
     python benchmarks/camvid/deploy.py nasvit_min --seeds 0   # of the last checkpoint of that run
     python benchmarks/camvid/deploy.py --report               # the table of what has run
 
-Artefacts lie in work_dirs/camvid/ROW/seedN/deployed/CHECKPOINT/NAME; what is there is not made
-again.  --report times all artefacts of a row in one process, in turn, and writes
-docs/camvid_deploy.json, which keeps what it has of rows that are not there any more.
+Artefacts lie in work_dirs/camvid/ROW/seedN/deployed/CHECKPOINT/NAME; what is there of the same
+weights is not made again.  --report times all artefacts of a row in one process, in turn, and
+writes docs/camvid_deploy.json, which keeps what it has of rows that are not there any more.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _runs import ROOT, main, seeds, tested, tool, written  # noqa: E402
 from run import ROWS, SIZE  # noqa: E402
+
+sys.path.insert(0, str(ROOT))
+from nasvit_mm.files import sha256  # noqa: E402
 
 TARGETS = {  # name -> arguments of tools/deploy.py
     'torch': ['--to', 'torch'],
@@ -37,22 +40,26 @@ def last(folder: Path) -> Path:
     return found[-1]
 
 
-def described(folder: Path) -> dict:
-    """What an artefact says of itself; {} before it is there."""
-    return written(folder / 'deploy.json')
+def described(folder: Path, checkpoint: Path | None = None) -> dict:
+    """What an artefact says of itself; {} before it is there, or where it is of other weights."""
+    found = written(folder / 'deploy.json')
+    other = checkpoint and found and found['origin']['weights_sha256'] != sha256(checkpoint)
+    return {} if other else found
 
 
 def run(row: str, seed: int, folder: Path) -> None:
     """Test the checkpoint, and make and test what is not there yet of its artefacts."""
     checkpoint = last(folder)
     here = folder / 'deployed' / checkpoint.stem
-    if not tested(here):
+    stale = any(described(here / t) and not described(here / t, checkpoint) for t in TARGETS)
+    if stale or not tested(here):
         tool('test', ROWS[row], checkpoint, '--work-dir', here / 'test')
     print(f'{row} seed {seed}, {checkpoint.stem}: {tested(here)["mIoU"]:.2f} mIoU by PyTorch')
     for name, arguments in TARGETS.items():
         out = here / name
-        if not described(out):
-            tool('deploy', ROWS[row], checkpoint, *arguments, '--shape', *SIZE, '--out', out)
+        if not described(out, checkpoint):
+            given = [*arguments, '--shape', *SIZE, '--out', out, '--force']
+            tool('deploy', ROWS[row], checkpoint, *given)
         if 'metric' not in described(out)['measured']:
             tool('test', ROWS[row], out, '--work-dir', here / 'by_artefact')
         print(f'  {name}: {described(out)["measured"]["metric"]["mIoU"]:.2f}', flush=True)
@@ -60,7 +67,6 @@ def run(row: str, seed: int, folder: Path) -> None:
 
 def report(work_dir: Path) -> None:
     """Print the table, write docs/camvid_deploy.json."""
-    sys.path.insert(0, str(ROOT))
     from nasvit_mm.deploy import time_artefacts
 
     kept = written(JSON)

@@ -36,7 +36,7 @@ from _runs import (  # noqa: E402
     with_spread,
     written,
 )
-from run import ITERATIONS, SIZE, WORK_DIR, teacher  # noqa: E402
+from run import ITERATIONS, SIZE, STUDY, WORK_DIR  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 JSON = ROOT / 'docs/winners.json'
@@ -61,7 +61,7 @@ def run(row: str, seed: int, folder: Path) -> None:
 def options(seed: int, work_dir: Path, iterations: int) -> list[str]:
     """Options of every training: its seed, length and teacher."""
     length = [f'train_cfg.max_iters={iterations}', f'train_cfg.val_interval={iterations}']
-    return [f'randomness.seed={seed}', f'teacher.checkpoint={teacher(work_dir)}', *length]
+    return [f'randomness.seed={seed}', f'teacher.checkpoint={STUDY.taught_by(work_dir)}', *length]
 
 
 # ---------------------------------------------------------------------- searched and random ones

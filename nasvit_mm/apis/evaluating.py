@@ -13,6 +13,7 @@ from nasvit_mm.config import type_name
 from nasvit_mm.data import check_contents, check_data, predict_unlabelled
 from nasvit_mm.dense import load_weights, write_results
 from nasvit_mm.deploy import DESCRIPTION, Artefact, ArtefactModel, record
+from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import (
     augment_tests,
     check_folder,
@@ -64,6 +65,12 @@ def evaluate(
     """
     cfg, weights = run_config(cfg, options, work_dir), str(weights)
     check_has_model(cfg)
+    artefact = Path(weights, DESCRIPTION).is_file()
+    if artefact and tta and 'label_map' in Artefact.load(weights).outputs:
+        raise UsageError(
+            '--tta adds up the logits of several forms of an image, and the artefact gives label '
+            'maps: leave --tta out, or give the checkpoint'
+        )
     if not Path(weights).is_dir():
         check_checkpoint_exists(weights)
     if out:
@@ -78,7 +85,6 @@ def evaluate(
     without_moving_average(cfg)
     if out:
         write_results(cfg, str(out))  # as the config's model has results, also of an artefact of it
-    artefact = Path(weights, DESCRIPTION).is_file()
     if artefact:
         cfg.model = dict(type=f'nasvit_mm.{ArtefactModel.__name__}', folder=weights)
         cfg.data_preprocessor = None  # the graph has it

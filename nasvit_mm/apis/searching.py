@@ -8,6 +8,7 @@ from typing import Any
 
 from nasvit_mm.apis.common import AnyConfig, bounded, run_config
 from nasvit_mm.building import plain_files
+from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.runtime import (
     PlainConsole,
     config_name,
@@ -24,16 +25,20 @@ from nasvit_mm.search import (
     Scalars,
     Search,
     SearchBar,
+    SearchPlan,
     begin_with,
     build_visualizer,
     chosen_backend,
     described,
+    device_words,
+    export_command,
     forecast_words,
     front_table,
     last_words,
     open_archive,
     read_search,
     search,
+    write_as_run,
     write_report,
 )
 
@@ -87,8 +92,8 @@ def run_search(
         enable_tensorboard(cfg)
     plan, earlier = read_search(cfg, cfg.filename), None
     if known is not None:
-        earlier = Known(known, plan)
-        plan = begin_with(cfg, plan, earlier.under(plan.problem))
+        earlier, _ = _earlier(known, plan)
+        plan = begin_with(cfg, plan, earlier)
     # Of workers on other machines the data may be there alone.
     if not skip_data_check and dask is None and is_first():
         for spec in plan.evaluators:
@@ -98,8 +103,9 @@ def run_search(
         archive = open_archive(cfg, plan, resume, where)
         if archive.lines:
             console.print(f'{len(archive.lines)} candidates are in {archive.path} already')
+        as_run = write_as_run(cfg, plan) if is_first() else None
         timed = plan.evaluators and is_first()
-        clock = Clock(cfg.work_dir, len(archive.lines)) if timed else None
+        clock = Clock(cfg.work_dir, len(archive.lines), device_words(dask)) if timed else None
         scalars = None
         if cfg.get('visualizer') and is_first():
             visualizer = build_visualizer(cfg, cfg.visualizer, cfg.work_dir)
@@ -125,9 +131,7 @@ def run_search(
         if is_first():
             forecasts = plan.algorithm.forecasts
             best, title = found.front(), f'{config_name(cfg)}: {plan.problem.space.name}'
-            export = ''
-            if cfg.filename:
-                export = f'nasvit-mm export {cfg.filename} --work-dir {cfg.work_dir}'
+            export = export_command(as_run or cfg.filename, plan, cfg.work_dir)
             written = write_report(
                 cfg.work_dir,
                 plan.problem,
@@ -174,5 +178,27 @@ def reconsider(
         UsageError: as of :func:`run_search`.
     """
     cfg = bounded(read_config(cfg, options), low, high)
-    plan = read_search(cfg, cfg.filename)
-    return Known(known, plan).under(plan.problem)
+    return _earlier(known, read_search(cfg, cfg.filename))[1]
+
+
+def _earlier(folder: str | Path, plan: SearchPlan) -> tuple[Known, Reconsidered]:
+    """Return what an earlier search measured, and what it says under the bounds of a plan.
+
+    Raises:
+        UsageError: it cannot be used, see :class:`Known`, or none of its candidates is in the space
+            that is searched now.
+    """
+    known, problem = Known(folder, plan), plan.problem
+    found, records = known.under(problem), known.search.records
+    own, refused = problem.task.own_task if problem.task else {}, []
+    for record in () if found.records else records:
+        try:
+            problem.space.arch(own | record['arch'])
+        except ArchitectureError as error:
+            refused.append(error)
+    if records and len(refused) == len(records):
+        raise UsageError(
+            f'{folder}: none of its {len(records)} candidates is in the space that is searched '
+            f'now; of the first: {refused[0]}; give the config of that search, or another folder'
+        )
+    return known, found

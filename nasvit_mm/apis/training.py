@@ -21,6 +21,7 @@ from nasvit_mm.dense import (
     check_pretrained,
     use_pretrained,
     warn_of_nothing,
+    warn_of_other_input,
 )
 from nasvit_mm.runtime import (
     DrawCurves,
@@ -152,5 +153,6 @@ def train(
             check_backbone_fits(runner.model, cfg.load_from, cfg)
         else:
             warn_of_nothing(cfg, lambda: len(runner.train_dataloader.dataset))
+            warn_of_other_input(runner.model, cfg)
         runner.train()
     return runner

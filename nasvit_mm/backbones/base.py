@@ -442,21 +442,30 @@ def image_channels(model: nn.Module) -> int:
 
 
 def load_pretrained_init(module: BaseModule) -> bool:
-    """Load what a module's ``init_cfg=dict(type='Pretrained', ...)`` names, once.
+    """Load what a module's ``init_cfg=dict(type='Pretrained', ...)`` names, once; of a list of
+    initialisers after the others.
 
     mmengine's own initialiser only warns about weights that do not fit.
 
     Returns:
-        Whether its ``init_cfg`` is one.
+        Whether its ``init_cfg`` is one, or has one.
 
     Raises:
         UsageError: the weights do not fit.
     """
-    cfg = module.init_cfg
-    if not isinstance(cfg, Mapping) or cfg.get('type') != 'Pretrained':
+    given = module.init_cfg
+    ways = given if isinstance(given, (list, tuple)) else [given]
+    named = [one for one in ways if isinstance(one, Mapping) and one.get('type') == 'Pretrained']
+    if not named:
         return False
     if not module._is_init:
-        WEIGHT_INITIALIZERS.build(dict(cfg, type='nasvit_mm.PretrainedBackbone'))(module)
+        others = [one for one in ways if one not in named]
+        if others:
+            module.init_cfg = others
+            BaseModule.init_weights(module)
+            module.init_cfg = given
+        for cfg in named:
+            WEIGHT_INITIALIZERS.build(dict(cfg, type='nasvit_mm.PretrainedBackbone'))(module)
         module._is_init = True
     return True
 

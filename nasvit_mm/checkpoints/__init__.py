@@ -2,12 +2,14 @@
 
 from nasvit_mm.checkpoints.convert import convert_official
 from nasvit_mm.checkpoints.extract import extract_state, extract_subnet
-from nasvit_mm.checkpoints.lay_in import lay_in
+from nasvit_mm.checkpoints.lay_in import fill, lay_in
 from nasvit_mm.checkpoints.network import (
     Network,
     check_available,
     describe,
+    differing_fields,
     lay_network_in,
+    left_over,
     member_of,
     read_network,
 )
@@ -31,12 +33,15 @@ __all__ = [
     'check_checkpoint_exists',
     'convert_official',
     'describe',
+    'differing_fields',
     'extract_state',
     'extract_subnet',
+    'fill',
     'find_damage',
     'find_nan',
     'lay_in',
     'lay_network_in',
+    'left_over',
     'member_of',
     'read_checkpoint',
     'read_network',

@@ -64,7 +64,7 @@ def lay_in(
     tensors = dict(supernet.state_dict(keep_vars=True))
     for key in tensors.keys() & state.keys():
         layer = layers[key.rpartition('.')[0]]
-        _fill(tensors[key], state[key], spans.get(key, ()), layer, share)
+        fill(tensors[key], state[key], spans.get(key, ()), layer, share)
     for name, module in supernet.named_modules():
         if isinstance(module, ElasticChoice):
             _imitate_chosen(name, module, state)
@@ -102,10 +102,19 @@ def _pass_on(name: str, block: MBConv, state: dict, spans: dict[str, Spans]) -> 
     state[key], spans[key] = torch.eye(width)[:, :, None, None], (cout, cin)
 
 
-def _fill(
+@torch.no_grad()
+def fill(
     tensor: torch.Tensor, value: torch.Tensor, spans: Spans, layer: nn.Module, share: float
 ) -> None:
-    """Write a weight of the member, and what is beyond it."""
+    """Write a weight of the member, and what is beyond it.
+
+    Args:
+        tensor: of the supernet.
+        value: the member's.
+        spans: what the member takes of it.
+        layer: that the weight is of.
+        share: see :func:`lay_in`.
+    """
     convolution = isinstance(layer, nn.modules.conv._ConvNd)
     for axis, span in enumerate(spans):
         size = tensor.shape[axis]

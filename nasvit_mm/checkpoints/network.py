@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from nasvit_mm.checkpoints.input_channels import adapt_input
 from nasvit_mm.checkpoints.lay_in import adopt_rules, lay_in
 from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
 from nasvit_mm.config import config_parts, own_kind, parsed_values
+from nasvit_mm.engine import print_log
 from nasvit_mm.errors import ArchitectureError, UsageError, shown_path
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.spaces import Arch, Space, find_model, get_space, how_to_get, list_models, weights_of
@@ -123,15 +125,67 @@ def describe(found: Checkpoint) -> tuple[Space, Arch | None] | None:
         model = parsed_values(meta['cfg']).get('model')
     except (KeyError, TypeError, UsageError):
         return None
-    for _, part in config_parts(model, 'model'):
+    for where, part in config_parts(model, 'model'):
         kind = own_kind(part)
-        if hasattr(kind, 'read_space'):
+        if hasattr(kind, 'read_space') and '.teacher.' not in where:
             space = kind.read_space(part.get('arch'), part.get('space'))
             return (get_space(space.name), space.largest) if space.is_single else (space, None)
     return None
 
 
-def lay_network_in(module: Elastic, network: Network, phase: int = 0, order: bool = True) -> str:
+def differing_fields(one: Arch, other: Arch) -> list[str]:
+    """Return the names of the fields in which two architectures of a space are two networks.
+
+    Genes of the task are no part of it, nor what ViTAS's slots without a block are filled with.
+    """
+    space = get_space(one.space)
+    names = [f.name for f in space.fields if one[f.name] != other[f.name]]
+    try:
+        same = len({space.canonical(_own(space, arch)) for arch in (one, other)}) == 1
+    except ArchitectureError:  # of a restriction, which may have resolutions of its own
+        same = False
+    return [] if same else names
+
+
+def _own(space: Space, arch: Arch) -> Arch:
+    """Return an architecture without genes of the task."""
+    return Arch(space.name, {f.name: arch[f.name] for f in space.fields})
+
+
+def left_over(module: Elastic, state: Mapping[str, Any]) -> list[str]:
+    """Return the weights of a state that belong to no network of a module's architecture: the
+    blocks of a deeper one.
+
+    Those of stages beyond the last output of a backbone are not among them.
+
+    Args:
+        module: a backbone or a classifier.
+        state: weights under its names.
+    """
+    backbone = getattr(module, 'backbone', module)
+    before = '' if backbone is module else 'backbone.'
+    known, new = module.state_dict().keys(), tuple(before + n for n in backbone.new_weights)
+    found = [
+        key
+        for key, value in state.items()
+        if torch.is_tensor(value) and key not in known and key.startswith(before)
+    ]
+    found = [key for key in found if not key.startswith(new)]
+    if not found:
+        return []
+    options = backbone.options | dict(out_indices=(len(backbone.strides) - 1,), out_width=None)
+    with torch.device('meta'):
+        whole = type(backbone)('supernet', backbone.space.without_task, **options).state_dict()
+    return [key for key in found if key.removeprefix(before) not in whole]
+
+
+def lay_network_in(
+    module: Elastic,
+    network: Network,
+    phase: int = 0,
+    order: bool = True,
+    share: float | None = None,
+) -> str:
     """Lay a network into a supernet that contains it, see :func:`lay_in`.
 
     Args:
@@ -141,6 +195,7 @@ def lay_network_in(module: Elastic, network: Network, phase: int = 0, order: boo
         phase: of the weight sharing.
         order: permute hidden channels first, the most important ones to the front; the function
             stays.
+        share: see :func:`lay_in`.
 
     Returns:
         What was done, in a sentence.
@@ -169,14 +224,40 @@ def lay_network_in(module: Elastic, network: Network, phase: int = 0, order: boo
             f'{network.given} does not fit its architecture {arch}: {len(missing)} of '
             f'{len(wanted)} entries are missing or have another shape, the first: {missing[0]}'
         )
+    more = left_over(alone, state)
+    if more:
+        raise UsageError(
+            f'{network.given} does not fit its architecture {arch}: it has {len(more)} entries '
+            f'more, the first: {more[0]}; name the architecture that its weights are of'
+        )
+    _warn_of_spared(network, state, wanted, spared)
     alone.load_state_dict(given, strict=False)
     if order:
         for part in alone.modules():
             if hasattr(part, 'order_hidden'):
                 part.order_hidden()
         given = {k: v for k, v in alone.state_dict().items() if k in given}
-    lay_in(module, given, arch, phase)
+    lay_in(module, given, arch, phase, share)
     return f'{network.given} is in the supernet as {arch}'
+
+
+def _warn_of_spared(
+    network: Network, state: Mapping[str, Any], wanted: Mapping[str, Any], spared: tuple[str, ...]
+) -> None:
+    """Say which of a network's weights are not laid in, having another shape."""
+    wrong = [
+        f'{key} is {tuple(state[key].shape)} there, {tuple(value.shape)} in the supernet'
+        for key, value in wanted.items()
+        if key.startswith(spared) and key in state and state[key].shape != value.shape
+    ]
+    if wrong:
+        print_log(
+            f'{len(wrong)} tensors of {network.given} are not laid in, having another shape: '
+            f'{wrong[0]}. Give the backbone the out_width of the network, or the classifier its '
+            'classes; taps of other widths are a choice of the space, space.task, taps=[...]',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def member_of(space: Space, network: Network) -> Arch:

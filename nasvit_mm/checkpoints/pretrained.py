@@ -6,6 +6,7 @@ a supernet to be takes a network of its space.  What does not fit is refused.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,19 @@ from torch import nn
 from nasvit_mm.backbones import ElasticBackbone
 from nasvit_mm.checkpoints.extract import extract_state
 from nasvit_mm.checkpoints.input_channels import adapt_input
-from nasvit_mm.checkpoints.network import Network, lay_network_in, read_network
-from nasvit_mm.checkpoints.reading import read_checkpoint
+from nasvit_mm.checkpoints.network import (
+    Network,
+    describe,
+    differing_fields,
+    lay_network_in,
+    left_over,
+    read_network,
+)
+from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
 from nasvit_mm.engine import print_log
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.registry import WEIGHT_INITIALIZERS
-from nasvit_mm.spaces import Arch, Space, get_space, list_models
+from nasvit_mm.spaces import RESOLUTION, Arch, Space, get_space, list_models
 
 PREFIXES = ('backbone.', 'model.backbone.')  # a model's backbone, a supernet's backbone
 
@@ -53,14 +61,18 @@ def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -
     """Load weights into a backbone or a classifier; see :class:`PretrainedBackbone`.
 
     Parts that are new in a dense model (the taps, and ViTAS's pyramid), and a classifier of another
-    number of classes, may be absent; everything else must be present in the right shape.
+    number of classes, may be absent; everything else must be present in the right shape.  Stages
+    beyond the last output of a backbone are left out.
 
     Raises:
-        UsageError: keys are missing or have another shape; the message says what the file holds and
-            what the model expects.
+        UsageError: keys are missing or have another shape, there are more blocks in the file, or it
+            says that it is of another architecture; the message says what the file holds and what
+            the model expects.
     """
-    state, how, reason = _as_it_is(module, source, prefix), '', ''
-    if state is None or (prefix is None and any(_misfits(module, state))):
+    found = _file(source)
+    state = None if found is None else _as_it_is(module, found, source, prefix)
+    how = reason = ''
+    if state is None or (prefix is None and _is_another(module, found, state, source)):
         try:
             network = _network_for(module, source)
             if network.arch is not None and not module.space.is_single:
@@ -72,7 +84,9 @@ def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -
                 raise
             reason = str(error)
     missing, shapes = _misfits(module, state)
-    if missing or shapes:
+    loose = not module.space.is_single and (found is None or _said(found) is not None)
+    more = [] if loose else left_over(module, state)
+    if missing or shapes or more or reason:
         raise UsageError(
             f'{source} does not fit {type(module).__name__} {module.arch}'
             + (f' under the prefix {prefix!r}' if prefix else '')
@@ -83,6 +97,7 @@ def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -
                 else ''
             )
             + (f'; {len(shapes)} have another shape: {"; ".join(shapes[:3])}' if shapes else '')
+            + (f'; the file has {len(more)} entries more, the first: {more[:3]}' if more else '')
             + (f'. {reason}' if reason else '')
             + '. Expected the weights of exactly this architecture, or of a supernet that has it'
         )
@@ -98,17 +113,61 @@ def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -
     )
 
 
-def _as_it_is(module: nn.Module, source: str, prefix: str | None) -> dict[str, Any] | None:
-    """Return a file's weights without a prefix; None if the source is a name or a folder."""
+def _file(source: str) -> Checkpoint | None:
+    """Read a file; None if the source is a name or a folder."""
     if source in list_models() and not Path(source).exists() or Path(source).is_dir():
         return None
-    state = read_checkpoint(source).state
+    return read_checkpoint(source)
+
+
+def _as_it_is(
+    module: nn.Module, found: Checkpoint, source: str, prefix: str | None
+) -> dict[str, Any]:
+    """Return a file's weights without a prefix."""
+    state = found.state
     if prefix is None and isinstance(module, ElasticBackbone):
         prefix = next((p for p in PREFIXES if any(k.startswith(p) for k in state)), None)
     if prefix:
         prefix = prefix.rstrip('.') + '.'
         state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
     return adapt_input(module, state, source)
+
+
+def _said(found: Checkpoint) -> tuple[Space, Arch | None] | None:
+    """Return what a file says that it is of; None where it says nothing, or what cannot be read
+    here, such as the file of an architecture on another machine.
+    """
+    try:
+        return describe(found)
+    except ArchitectureError:
+        return None
+
+
+def _is_another(
+    module: nn.Module, found: Checkpoint, state: Mapping[str, Any], source: str
+) -> bool:
+    """Return whether a file does not hold the weights of a module as they are, but those of a
+    supernet or of another network, by what it says or by what is in it.
+    """
+    described, own = _said(found), module.space.largest
+    if any(_misfits(module, state)):
+        return True
+    if described is None or described[1] is None:
+        return bool(left_over(module, state)) and (described is None or module.space.is_single)
+    space, arch = described
+    if space.name != own.space:
+        return True
+    differing = differing_fields(arch, own)
+    resolution = space.role(RESOLUTION)
+    if resolution is None or differing != [resolution.name]:
+        return bool(differing)
+    print_log(
+        f'{source} is of the {resolution.name} {arch[resolution.name]}, the model of '
+        f'{own[resolution.name]}: weights that depend on it are those of the file',
+        logger='current',
+        level=logging.WARNING,
+    )
+    return False
 
 
 def _misfits(module: nn.Module, state: Mapping[str, Any]) -> tuple[list[str], list[str]]:

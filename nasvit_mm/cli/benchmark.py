@@ -87,6 +87,7 @@ OF_CONFIGS = (
     'precision',
     'write_kit',
     'read_times',
+    'networks',
     'cfg_options',
 )  # flags
 EVERY = 15  # seconds between two lines of progress where there is no terminal
@@ -100,14 +101,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--checkpoint', help='weights; speed does not depend on them')
     common.add_shape(parser)
-    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument('--batch-size', type=int, help="images at once (1, or an artefact's own)")
     parser.add_argument(
         '--backends',
         nargs='+',
         choices=BACKENDS,
         help='what to run (pytorch and, on a CPU, onnxruntime)',
     )
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument(
+        '--device',
+        help="cpu, cuda:0 (what there is); of artefacts as the runtime names it: OpenVINO's GPU, "
+        "onnxruntime's TensorrtExecutionProvider (cpu)",
+    )
     parser.add_argument('--threads', type=int, help='CPU threads (torch decides)')
     parser.add_argument('--rounds', type=int, default=20, help='timed calls (%(default)s)')
     parser.add_argument('--channels-last', action='store_true', help="PyTorch's memory format")
@@ -201,7 +206,8 @@ def time_folders(args: argparse.Namespace) -> None:
                 'runtime: leave it out'
             )
     check_threads(args)
-    timed = time_artefacts(args.config, args.rounds, args.threads)
+    device = args.device or 'cpu'
+    timed = time_artefacts(args.config, args.rounds, args.threads, device, args.batch_size)
     out = Table(title=f'{timed[0]["device"]}, {timed[0]["threads"]} threads, {args.rounds} rounds')
     for column in ('artefact', 'runtime', 'input', 'median', '10 to 90 %', 'ratio'):
         out.add_column(column, justify='left' if column in ('artefact', 'runtime') else 'right')
@@ -212,7 +218,7 @@ def time_folders(args: argparse.Namespace) -> None:
         out.add_row(
             printable(str(artefact.folder)),
             f'{artefact.runtime} {artefact.precision}',
-            f'{artefact.batch or 1} x {height} x {width}',
+            f'{row["batch"]} x {height} x {width}',
             f'{row["median_ms"]:.1f} ms',
             f'{row["p10_ms"]:.1f} to {row["p90_ms"]:.1f} ms',
             f'{row["ratio"]:.2f}',
@@ -250,11 +256,14 @@ def check(args: argparse.Namespace) -> None:
     Raises:
         UsageError: names the flag.
     """
+    check_threads(args)
+    torch_runs = not args.write_kit and args.runtime in (None, 'torch')
+    args.batch_size = args.batch_size or 1
+    args.device = args.device or ('cuda' if torch_runs and torch.cuda.is_available() else 'cpu')
     common.check_device(args.device)
     on_gpu = args.device.startswith('cuda')
     if args.half and not on_gpu:
         raise UsageError('--half needs a GPU')
-    check_threads(args)
     if args.onnx:
         check_writable(args.onnx, '--onnx')
     if args.build_table or args.write_kit:

@@ -60,8 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--max-drop',
         type=float,
         metavar='X',
-        help='of the metric (mIoU 1.0, mAP 0.01) on as many validation images: operations stay in '
-        'float, those whose int8 form costs most first, until int8 loses no more',
+        help='of the metric (mIoU 1.0, mAP 0.01, top-1 1.0) on as many validation images: '
+        'operations stay in float, those whose int8 form costs most first, until int8 loses no '
+        'more',
     )
     parser.add_argument(
         '--batch', type=int, default=1, metavar='N', help='images at once; 0: any (%(default)s)'
@@ -96,5 +97,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     for name, value in done.measured.items():
         print(f'{name.replace("_", " ")}: {value:.6g}')
+    if drop := done.origin.get('max_drop'):
+        print(
+            f'{drop["metric"]} of {drop["validation_images"]} validation images: '
+            f'{drop["float"]:.4g} in float, {drop["int8"]:.4g} in int8'
+        )
     print('\n'.join(str(done.folder / name) for name in (*done.files, 'deploy.json', 'README.md')))
     print(f'Now: nasvit-mm test {args.config} {done.folder}')

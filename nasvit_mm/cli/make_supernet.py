@@ -5,7 +5,8 @@
     nasvit-mm make-supernet ckpt_360.pth --space nasvit --arch nasvit_min
 
 NETWORK is a name whose weights timm has (nasvit_mm.list_models(pretrained=True)), a checkpoint of
-training or conversion, the folder of an export, or the authors' file.  With its architecture active
+training or conversion, the folder of an export, the authors' file, or a checkpoint of a supernet,
+out of which --arch is sliced.  With its architecture active
 the supernet computes what the network computes; larger architectures start close to it.  Training
 takes the file as init_cfg=dict(type='Pretrained', checkpoint=FILE) of the backbone, or as
 load_from; a supernet's config does all of it by itself by model.init = NETWORK.
@@ -40,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--keep-order', action='store_true', help='do not sort hidden channels by importance'
     )
+    parser.add_argument(
+        '--share',
+        type=float,
+        help="factor of the weights that read channels beyond the network's (0 where widths share "
+        'the first channels, else 1)',
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -54,5 +61,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         phase=args.phase,
         order=not args.keep_order,
         sharing=args.sharing,
+        share=args.share,
     )
     print(f'{made.note}\n{out}: the supernet of {space}')

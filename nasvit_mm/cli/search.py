@@ -7,9 +7,10 @@
     nasvit-mm search CONFIG --advise                     # which cheaper evaluation is as good
     tools/dist_search.sh CONFIG 8                        # GPUs, one candidate each at a time
 
-Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), front.json,
-front.png and report.html.  A search that was killed resumes with --resume: nothing that was
-evaluated is evaluated again.  Then nasvit-mm export hands a candidate to training.
+Writes to the work dir archive.jsonl (every candidate), timings.jsonl (what each took), search.json
+(the config with what else was given), front.json, front.png and report.html.  A search that was
+killed resumes with --resume: nothing that was evaluated is evaluated again.  The last line is the
+command by which nasvit-mm export hands a candidate to training.
 
 --from prints the front of a search that has run under other bounds, and what part of the new range
 nobody has looked at; it evaluates nothing.  With --extend a search goes on from there in another
@@ -27,7 +28,7 @@ goes on.  One that ends its process (a crash, too little memory) fails in the sa
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nasvit_mm import apis
 from nasvit_mm.cli import common
@@ -113,12 +114,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     cfg = common.load_config(args)
     low, high = dict(args.low), dict(args.high)
     if args.advise is not None:
-        check_alone(args)
+        allowed = ('work-dir', 'skip-data-check')
+        check_alone(args, 'and --advise only measures, in this process: leave one out', allowed)
         apis.advise(cfg, args.advise, skip_data_check=args.skip_data_check, low=low, high=high)
         return
     if args.extend and not args.known:
         raise UsageError('--extend goes on from an earlier search: give its work dir, --from DIR')
     if args.known and not args.extend:
+        said = 'and --from evaluates nothing: leave it out, or give --extend too'
+        check_alone(args, said, ['from'])
         show(apis.reconsider(cfg, args.known, low=low, high=high), args.known)
         return
     apis.run_search(
@@ -135,24 +139,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def check_alone(args: argparse.Namespace) -> None:
-    """Check that nothing is given that --advise would not follow.
+def check_alone(args: argparse.Namespace, said: str, allowed: Collection[str]) -> None:
+    """Check that no flag of a search is given where there is none.
+
+    Args:
+        said: what there is instead, for the message.
+        allowed: flags that have a meaning all the same.
 
     Raises:
-        UsageError: names the first such flag.
+        UsageError: names the first flag that would not be followed.
     """
-    given = dict(
-        resume=args.resume,
-        workers=args.workers != 1,
-        dask=args.dask,
-        extend=args.extend,
-        tensorboard=args.tensorboard,
-    )
-    given |= {'from': args.known, 'time-limit': args.time_limit}
-    for flag in (flag for flag, is_given in given.items() if is_given):
-        raise UsageError(
-            f'--{flag} is of a search, and --advise only measures, in this process: leave one out'
-        )
+    given = {
+        'resume': args.resume,
+        'workers': args.workers != 1,
+        'dask': args.dask,
+        'extend': args.extend,
+        'tensorboard': args.tensorboard,
+        'from': args.known,
+        'time-limit': args.time_limit is not None,
+        'work-dir': args.work_dir,
+        'skip-data-check': args.skip_data_check,
+        'launcher': args.launcher != 'none',
+    }
+    for flag in (flag for flag, is_given in given.items() if is_given and flag not in allowed):
+        raise UsageError(f'--{flag} is of a search, {said}')
 
 
 def show(found: apis.Reconsidered, folder: str) -> None:

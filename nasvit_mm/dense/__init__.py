@@ -8,6 +8,7 @@ from nasvit_mm.dense.check_inputs import check_preprocessor
 from nasvit_mm.dense.config import inner_model, standalone
 from nasvit_mm.dense.cost import ModelCost, count_model
 from nasvit_mm.dense.counting import check_model, count, input_size
+from nasvit_mm.dense.elastic import ElasticPart
 from nasvit_mm.dense.kinds import (
     ClassMaps,
     Detector,
@@ -31,7 +32,8 @@ from nasvit_mm.dense.kinds import (
 )
 from nasvit_mm.dense.look_at_data import look_at_data
 from nasvit_mm.dense.searched import SearchedModel, Size, searched_model
-from nasvit_mm.dense.task_genes import build_network
+from nasvit_mm.dense.sight import Normalisation, config_beside, sees_otherwise
+from nasvit_mm.dense.task_genes import build_network, own_task, widen
 from nasvit_mm.dense.trace import trace
 from nasvit_mm.dense.weights import (
     check_backbone_fits,
@@ -40,6 +42,7 @@ from nasvit_mm.dense.weights import (
     load_weights,
     use_pretrained,
     warn_of_nothing,
+    warn_of_other_input,
 )
 
 __all__ = [
@@ -47,9 +50,11 @@ __all__ = [
     'ClassMaps',
     'Detector',
     'Drawing',
+    'ElasticPart',
     'LossesOnly',
     'ModelCost',
     'ModelKind',
+    'Normalisation',
     'ScoreMaps',
     'SearchedModel',
     'Segmentor',
@@ -72,6 +77,7 @@ __all__ = [
     'count',
     'input_size',
     'searched_model',
+    'config_beside',
     'count_model',
     'definer',
     'elastic_backbone',
@@ -83,9 +89,13 @@ __all__ = [
     'kind_of_config',
     'load_weights',
     'look_at_data',
+    'own_task',
+    'sees_otherwise',
     'standalone',
     'trace',
     'use_pretrained',
     'warn_of_nothing',
+    'warn_of_other_input',
+    'widen',
     'write_results',
 ]

@@ -18,6 +18,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 from torch.func import functional_call
 
+from nasvit_mm.checkpoints import fill
 from nasvit_mm.errors import UsageError, first_line
 from nasvit_mm.nn import AxisSpan, Span, joined, take
 from nasvit_mm.spaces import HEAD, OUTPUTS, TAPS
@@ -129,6 +130,30 @@ class ElasticPart:
         part.to(device=weight.device, dtype=weight.dtype)
         self._hand_on_modes(part, task)
         return part
+
+    def lay_in(
+        self, state: Mapping[str, torch.Tensor], arch: Any, share: float
+    ) -> tuple[set[str], set[str]]:
+        """Write the weights of the stock part of an architecture here: :meth:`extracted`, the other
+        way round.
+
+        Args:
+            state: its weights; those of another shape stay out.
+            share: what weights that read channels beyond its own are multiplied by.
+
+        Returns:
+            The keys of the state that were written, and those of the stock part that were not.
+        """
+        task = self._task(self._leader[0].space.arch(arch))
+        part, spans = self._other(task)
+        wanted, mine = part.state_dict(), self._weights()
+        fits = {k for k, v in wanted.items() if k in state and state[k].shape == v.shape}
+        # A weight that several modules share has one name of several in the spans.
+        for key in spans.keys() & fits:
+            name = self._named(key, task)
+            layer = self.get_submodule(name.rpartition('.')[0])
+            fill(mine[name], state[key], spans[key], layer, share)
+        return fits, wanted.keys() - fits
 
     def _task(self, arch: Any) -> dict[str, int]:
         return {gene: arch[gene] for gene in self._own}

@@ -6,10 +6,13 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import nn
 
+from nasvit_mm.arguments import parameters_of
 from nasvit_mm.config import type_name
+from nasvit_mm.dense.channels import fit_channels
 from nasvit_mm.dense.elastic import FORMS, Form, elastic_type, last_maps
 from nasvit_mm.dense.kinds import kind_of_config
 from nasvit_mm.errors import UsageError
@@ -169,14 +172,21 @@ def _named(part: Any) -> str:
 
 
 # ---------------------------------------------------------------------- choosing
-def own_task(model: Mapping[str, Any], space: Space) -> dict[str, int]:
-    """Return the values that a model's config has of the genes of the task of a space."""
+def own_task(model: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Return the values that a model's config has of the genes of the task of a space; None of one
+    that it does not say.
+    """
     head, backbone = model.get(_head(model)) or {}, model['backbone']
-    out = {SCALE: backbone.get('input_scale', WHOLE), TAPS: backbone.get('out_width')}
+    widths = _listed(backbone.get('out_width'))
+    taps = widths[0] if len(set(widths)) == 1 else widths
+    out = {SCALE: backbone.get('input_scale', WHOLE), TAPS: taps}
     if type_name(head) in FORMS:
         out[HEAD] = head.get(FORMS[type_name(head)].width)
         out[OUTPUTS] = len(_listed(head.get('in_index')))
-    return {field.name: out[field.name] for field in space.task}
+    built = _space(model)
+    if built is not None and built.is_single:  # its architecture may name some
+        out |= built.split(built.largest)[1]
+    return {field.name: out.get(field.name) for field in space.task}
 
 
 def set_task(model: Any, task: Mapping[str, int]) -> None:
@@ -193,3 +203,52 @@ def set_task(model: Any, task: Mapping[str, int]) -> None:
         head[FORMS[type_name(head)].width] = task[HEAD]
     if OUTPUTS in task:
         last_maps(head, task[OUTPUTS])
+
+
+def widen(cfg: Config, space: Space) -> None:
+    """Have the model of a config, which may be of one architecture, be a model of all choices of
+    the genes of the task of a space: its options become the largest, as :func:`check_task` wants
+    them.
+
+    Args:
+        cfg: its backbone is of the space.
+
+    Raises:
+        UsageError: the head takes other maps than the last ones.
+    """
+    model, task = cfg.model, space.split(space.largest)[1]
+    backbone, head = model.backbone, model.get(_head(model)) or {}
+    if type_name(head) not in FORMS:  # as `check_task` says
+        task = {gene: value for gene, value in task.items() if gene not in (HEAD, OUTPUTS)}
+    if SCALE in task:
+        backbone.pop('input_scale', None)
+    if OUTPUTS in task:
+        _take_more(head, task.pop(OUTPUTS), backbone)
+    if TAPS in task and backbone.get('out_width') is None:
+        task.pop(TAPS)  # the head takes the widths of the network
+    set_task(model, task)
+    if TAPS in task:
+        fit_channels(cfg, [task[TAPS]] * len(_indices(backbone)))
+
+
+def _take_more(head: Any, number: int, backbone: Mapping[str, Any]) -> None:
+    """Have the options of a head that takes the last maps say that it takes more of them."""
+    indices, index = _indices(backbone), _listed(head.get('in_index'))
+    most = list(range(len(indices)))
+    if index != most[-len(index) :] or number > len(most):
+        raise UsageError(
+            f'outputs in space.task: the head takes the maps {head.get("in_index")} of '
+            f'{len(most)}, expected the last ones: leave outputs out of space.task'
+        )
+    more = most[len(most) - number : len(most) - len(index)]
+    strides = registered(MODELS, type_name(backbone)).strides
+    head.in_index = [*more, *index]
+    head.in_channels = [head.in_channels[0]] * len(more) + list(head.in_channels)
+    if head.get('feature_strides'):
+        head.feature_strides = [*(strides[indices[i]] for i in more), *head.feature_strides]
+
+
+def _indices(backbone: Mapping[str, Any]) -> Sequence[int]:
+    """Return the indices of a backbone's outputs."""
+    default = parameters_of(registered(MODELS, type_name(backbone)))['out_indices'].default
+    return backbone.get('out_indices', default)

@@ -15,8 +15,10 @@ from mmengine.model import BaseTTAModel
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone
-from nasvit_mm.checkpoints import Checkpoint, check_available, read_checkpoint
+from nasvit_mm.checkpoints import Checkpoint, check_available, describe, left_over, read_checkpoint
 from nasvit_mm.config import config_parts, own_kind, parsed_config
+from nasvit_mm.dense.kinds import bare_model
+from nasvit_mm.dense.sight import sees_otherwise, told_config
 from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.runtime import unwrapped
 from nasvit_mm.spaces import list_models
@@ -61,9 +63,11 @@ def warn_of_nothing(cfg: Config, number: Callable[[], int]) -> None:
     if cfg.get('load_from') or cfg.model.get('init'):
         return
     for where, part in _backbones(cfg):
-        init = part.get('init_cfg')
-        pretrained = isinstance(init, Mapping) and init.get('type') == 'Pretrained'
-        if not pretrained and issubclass(own_kind(part), ElasticBackbone) and number() >= LARGE:
+        if (
+            not _pretrained(part)
+            and issubclass(own_kind(part), ElasticBackbone)
+            and number() >= LARGE
+        ):
             print_log(
                 f'{where} begins with random weights, and {number()} training images are a set on '
                 'which all published results begin with pretrained ones: give --pretrained '
@@ -73,6 +77,33 @@ def warn_of_nothing(cfg: Config, number: Callable[[], int]) -> None:
             )
 
 
+def warn_of_other_input(model: nn.Module, cfg: Config) -> None:
+    """Say so where the weights that a backbone begins with are of a network that saw images
+    otherwise, as far as their file tells.
+
+    Args:
+        model: of the config, also in a supernet.
+    """
+    model = bare_model(model)
+    if not isinstance(getattr(model, 'backbone', None), ElasticBackbone):
+        return
+    for path in (path for _, part in _backbones(cfg) for path in _pretrained(part)):
+        theirs = told_config(path)
+        for text in sees_otherwise(model, theirs) if theirs is not None else ():
+            print_log(f'{path}, to begin with: {text}', 'current', logging.WARNING)
+
+
+def _pretrained(part: Mapping[str, Any]) -> list[Any]:
+    """Return the checkpoints that a part of a config begins with, which may list several ways."""
+    init = part.get('init_cfg')
+    listed = init if isinstance(init, (list, tuple)) else [init]
+    return [
+        each.get('checkpoint')
+        for each in listed
+        if isinstance(each, Mapping) and each.get('type') == 'Pretrained'
+    ]
+
+
 def check_pretrained(cfg: Config) -> None:
     """Check that the weights that parts of the model begin with are there; URLs pass.
 
@@ -80,11 +111,10 @@ def check_pretrained(cfg: Config) -> None:
         UsageError: names the key and the file; or, where a model's name stands for weights that
             have to be fetched, says from where.
     """
-    for where, part in config_parts(cfg.get('model'), 'model'):
-        init = part.get('init_cfg')
-        if not isinstance(init, Mapping) or init.get('type') != 'Pretrained':
-            continue
-        path = init.get('checkpoint')
+    found = (
+        (w, path) for w, p in config_parts(cfg.get('model'), 'model') for path in _pretrained(p)
+    )
+    for where, path in found:
         if path and path in list_models() and not Path(path).exists():
             check_available(path)
         elif path and '://' not in path and not Path(path).exists():
@@ -150,10 +180,11 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
         if 'backbone' in key.split('.') and not key.split('backbone.')[-1].startswith(fresh)
     }
     missing, shapes = _differences(wanted, state)
-    if missing or shapes:
+    more = [] if missing or shapes else _deeper(model, state, found)
+    if missing or shapes or more:
         raise UsageError(
             f'load_from = {path} does not fit the backbone of the config, of {len(wanted)} '
-            f'entries: {_problems(missing, shapes)}. The config expects '
+            f'entries: {_problems(missing, shapes, more)}. The config expects '
             f'{_describe(_backbone(cfg))}{_trained_with(found)}. Give weights of this '
             'architecture, with keys as the model has them, or load_from=None'
         )
@@ -163,6 +194,19 @@ def check_backbone_fits(model: nn.Module, path: str, cfg: Config) -> None:
             f'{len(model.state_dict())} of the model; give weights with keys as the model has '
             'them, or load_from=None'
         )
+
+
+def _deeper(model: nn.Module, state: Mapping[str, Any], found: Checkpoint) -> list[str]:
+    """Return the weights of a file to begin with that a deeper network has in its backbone."""
+    more = []
+    for name, module in model.named_modules():
+        if not isinstance(module, ElasticBackbone):
+            continue
+        before = f'{name}.' if name else ''
+        own = {k.removeprefix(before): v for k, v in state.items() if k.startswith(before)}
+        if module.space.is_single or describe(found) is None:
+            more += [before + key for key in left_over(module, own)]
+    return more
 
 
 def _plain_state(found: Checkpoint, prefixes: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nasvit_mm.deploy.benchmark import BACKENDS, benchmark_model
     from nasvit_mm.deploy.exporting import missing_package
     from nasvit_mm.deploy.graph import Graph
+    from nasvit_mm.deploy.images import calibration_images, fit_of
     from nasvit_mm.deploy.kit import (
         FITTED,
         KITS,
@@ -24,14 +25,7 @@ if TYPE_CHECKING:
     )
     from nasvit_mm.deploy.latency import build_latency_table
     from nasvit_mm.deploy.latency_table import LatencyTable
-    from nasvit_mm.deploy.make import (
-        calibration_images,
-        check_target,
-        filling,
-        fit_of,
-        make_artefact,
-        write_artefact,
-    )
+    from nasvit_mm.deploy.make import check_target, filling, make_artefact, write_artefact
     from nasvit_mm.deploy.measure import PeakMemory, device_name, measure_seconds
     from nasvit_mm.deploy.model import ArtefactModel
     from nasvit_mm.deploy.onnx import Logits, export_onnx
@@ -59,12 +53,12 @@ _HOME = {
     'benchmark_model': 'benchmark',
     'build_latency_table': 'latency',
     'build_runtime_table': 'kit',
-    'calibration_images': 'make',
+    'calibration_images': 'images',
     'check_target': 'make',
     'device_name': 'measure',
     'export_onnx': 'onnx',
     'filling': 'make',
-    'fit_of': 'make',
+    'fit_of': 'images',
     'get_runtime': 'runtimes',
     'make_artefact': 'make',
     'measure_seconds': 'measure',

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
 from nasvit_mm.files import sha256, write_text
@@ -20,11 +20,25 @@ DESCRIPTION, CARD = 'deploy.json', 'README.md'
 FORMAT = 1  # of the description
 LABEL_MAP, BOXES, CLASSES = 'label map', 'boxes', 'classes'
 TASKS = (LABEL_MAP, BOXES, CLASSES)
-STRETCH, PAD = 'stretch', 'pad'  # how an image is brought to the input's size
+STRETCH, PAD, CROP = 'stretch', 'pad', 'crop'  # how an image is brought to the input's size
 PRECISIONS = ('fp32', 'bf16', 'int8')
 MOST = 2**31  # values of an input
+SMALLEST_SHARE = 0.01  # of an image that is looked at
 MULTIPLE = 32  # of height and width where they are free: strides of networks divide it
 BOX, IMAGE = 'box', 'image'  # what a mask covers
+
+
+class Fit(NamedTuple):
+    """How an image is brought to the size of an input.
+
+    Attributes:
+        how: ``'stretch'``; ``'pad'``, which keeps its shape and fills right and below; or, of
+            classifiers, ``'crop'``, which keeps its shape and takes the middle.
+        share: of ``'crop'``: the side of the input over the short side of the resized image.
+    """
+
+    how: str
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -44,14 +58,14 @@ class Artefact:
             they cover, the threshold above which a pixel belongs to the object, and the size of
             the network's input: see :func:`nasvit_mm.deploy.pasting.pasted`.
         mean, std: what the graph subtracts and divides by, RGB, of values of 0 to 255.
-        fit: how images are brought to the input's size: ``'stretch'``, or ``'pad'``, which keeps
-            their shape and fills right and below.
+        fit, share: how images are brought to the input's size, see :class:`Fit`.
         fill: RGB colour of the filling.
         classes: names, in the order of the labels.
         palette: RGB colour of each class, or empty.
         files: name -> first digits of the SHA-256 of what it holds; the first is the model.
         origin: config, weights and their digest, calibration, versions.
         measured: metric and latency of these very files, as they become known.
+        remarks: sentences that who uses it has to know.
     """
 
     folder: Path
@@ -70,6 +84,8 @@ class Artefact:
     files: dict[str, str]
     origin: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, Any] = field(default_factory=dict)
+    share: float = 1.0
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -158,7 +174,8 @@ class Artefact:
             raise ValueError(f'the weights of {model} are not among the files')
         fits = dict(
             task=self.task in TASKS,
-            fit=self.fit in (STRETCH, PAD),
+            fit=self.fit in (STRETCH, PAD) or (self.fit == CROP and self.task == CLASSES),
+            share=isinstance(self.share, (int, float)) and SMALLEST_SHARE <= self.share <= 1,
             precision=self.precision in PRECISIONS,
             runtime=isinstance(self.runtime, str),
             fill=len(self.fill) == 3 and all(value in range(256) for value in self.fill),
@@ -169,6 +186,8 @@ class Artefact:
             ),
             origin=isinstance(self.origin, Mapping),
             measured=isinstance(self.measured, Mapping),
+            remarks=isinstance(self.remarks, list)
+            and all(isinstance(r, str) for r in self.remarks),
         )
         for name in [name for name, right in fits.items() if not right]:
             raise ValueError(f'{name} {shown_value(getattr(self, name))}')

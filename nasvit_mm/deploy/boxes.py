@@ -24,6 +24,7 @@ from torchvision.ops import nms
 from nasvit_mm.dense import image_meta
 from nasvit_mm.deploy.exporting import reason
 from nasvit_mm.deploy.masks import mask_form, masks_replaced
+from nasvit_mm.deploy.matching import CLOSE, Objects, matched
 from nasvit_mm.deploy.pasting import pasted
 from nasvit_mm.deploy.regions import regions_replaced
 from nasvit_mm.errors import UsageError
@@ -31,7 +32,7 @@ from nasvit_mm.errors import UsageError
 NO_LIMIT = 1000  # candidates of a level where the config sets no limit
 OF_REGIONS = 5000  # candidates of a second stage, all regions and classes (as MMDeploy has it)
 ENOUGH = 100  # boxes of an image, as COCO's metric takes them at most
-TOLERANCE = 0.01  # of scores: candidates that are equally good may come in another order
+HELD = 0.9  # share of boxes: where candidates are equally good, NMS may keep another
 MASK_TOLERANCE = 0.01  # share of pixels
 
 
@@ -81,6 +82,7 @@ def check_held(model: nn.Module, images: Tensor, size: tuple[int, int]) -> None:
                 f'{refused}its choice of boxes has no form of a fixed number ({reason(error)})'
             ) from error
     form, padded = mask_form(model), tuple(images.shape[2:])
+    same, of = 0, 0
     for index, own in enumerate(wanted):
         if lost := {*own.keys()} & ({'mask_scores'} if form else {'mask_scores', 'masks'}):
             raise UsageError(
@@ -92,6 +94,14 @@ def check_held(model: nn.Module, images: Tensor, size: tuple[int, int]) -> None:
             raise UsageError(
                 f'{refused}with a fixed number of boxes it gives other scores than without'
             )
+        most = int((scores > 0).sum())
+        surest = own.scores.argsort(descending=True)[: max(most, ENOUGH)]
+        both, either = matched(
+            Objects(*(values.numpy() for values in (boxes, scores, labels))),
+            Objects(*(own[key][surest].numpy() for key in ('bboxes', 'scores', 'labels'))),
+            CLOSE,
+        )
+        same, of = same + both, of + either
         if form is not None:
             drawn = pasted(
                 masks[0][scores > 0].numpy(),
@@ -103,6 +113,11 @@ def check_held(model: nn.Module, images: Tensor, size: tuple[int, int]) -> None:
             counted = own.masks[:, : size[0], : size[1]].sum(0).numpy()
             if (counted != drawn.sum(0)).mean() > MASK_TOLERANCE:
                 raise UsageError(f'{refused}its masks are not drawn as those of {form.covers}s are')
+    if same < HELD * of:
+        raise UsageError(
+            f'{refused}with a fixed number of boxes {of - same} of {of} boxes or labels are others '
+            'than without'
+        )
 
 
 def _same_scores(found: Tensor, wanted: Tensor) -> bool:
@@ -113,8 +128,8 @@ def _same_scores(found: Tensor, wanted: Tensor) -> bool:
     found, wanted = (x[x > 0].sort(descending=True).values for x in (found, wanted))
     number = min(len(found), len(wanted))
     rest = [found[number:], *([] if number >= ENOUGH else [wanted[number:]])]
-    return torch.allclose(found[:number], wanted[:number], atol=TOLERANCE, rtol=0) and not any(
-        (left > TOLERANCE).any() for left in rest
+    return torch.allclose(found[:number], wanted[:number], atol=CLOSE.score, rtol=0) and not any(
+        (left > CLOSE.score).any() for left in rest
     )
 
 

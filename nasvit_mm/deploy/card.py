@@ -1,28 +1,34 @@
-"""The card of an artefact, as Markdown.  Standard library only."""
+"""The card of an artefact, as Markdown.  Needs neither torch nor OpenMMLab."""
 
 from __future__ import annotations
 
 from nasvit_mm.deploy.artefact import BOXES, DESCRIPTION, LABEL_MAP, MULTIPLE, Artefact
+from nasvit_mm.deploy.runtimes import get_runtime
 
-EXAMPLES = {
-    LABEL_MAP: ['labels = predictor(sys.argv[1])  # (height, width) of the image', 'print(labels)'],
-    BOXES: [
+EXAMPLES = {  # by what is predicted, that which has more to say first
+    'masks': (
+        'boxes, scores, labels, masks = predictor(sys.argv[1])  # masks: (objects, height, width)',
+        'for box, score, label, mask in zip(boxes, scores, labels, masks):',
+        '    print(predictor.classes[label], score, box, mask.sum())',
+    ),
+    'boxes': (
         'boxes, scores, labels = predictor(sys.argv[1])  # boxes: x1, y1, x2, y2 in pixels',
         'for box, score, label in zip(boxes, scores, labels):',
         '    print(predictor.classes[label], score, box)',
-    ],
+    ),
+    'logits': (
+        "logits = predictor(sys.argv[1])  # (classes, height, width) at the input's size",
+        'print(logits.shape, logits.argmax(0))',
+    ),
+    'label_map': (
+        'labels = predictor(sys.argv[1])  # (height, width) of the image',
+        'print(labels)',
+    ),
+    'scores': (
+        'scores = predictor(sys.argv[1])  # (classes,)',
+        'print(scores.argmax(), scores.max())',
+    ),
 }
-CLASSIFIER = [
-    'scores = predictor(sys.argv[1])  # (classes,)',
-    'print(scores.argmax(), scores.max())',
-]
-
-
-MASKS = [
-    'boxes, scores, labels, masks = predictor(sys.argv[1])  # masks: (objects, height, width)',
-    'for box, score, label, mask in zip(boxes, scores, labels, masks):',
-    '    print(predictor.classes[label], score, box, mask.sum())',
-]
 
 
 def card_text(artefact: Artefact) -> str:
@@ -32,12 +38,19 @@ def card_text(artefact: Artefact) -> str:
         if artefact.dynamic
         else '{} x {} pixels'.format(*artefact.size)
     )
+    needed = [get_runtime(artefact.runtime).distribution]
+    if needed == ['torch'] and artefact.task == BOXES:
+        needed.append('torchvision')  # which has non-maximum suppression
+    files = ' with '.join(f'`{name}` (sha256 {digest})' for name, digest in artefact.files.items())
+    remarks = [f'- {remark}' for remark in artefact.remarks]
+    if remarks:
+        remarks = ['## To know', '', *remarks, '']
     kinds = {LABEL_MAP: 'segmentor', BOXES: 'detector'}
     lines = [
         f'# A {kinds.get(artefact.task, "classifier")} for {artefact.runtime}, '
         f'{artefact.precision}',
         '',
-        f'`{artefact.model_file.name}` (sha256 {artefact.digest}) takes {artefact.batch or "any"} '
+        f'{files} takes {artefact.batch or "any"} '
         f'RGB image{"" if artefact.batch == 1 else "s"} of {size}, uint8, '
         'height x width x colour; normalisation is in it.',
         '',
@@ -56,10 +69,15 @@ def card_text(artefact: Artefact) -> str:
         '',
         'from nasvit_mm import Predictor',
         '',
-        "predictor = Predictor('.')  # this folder; needs numpy, Pillow and the runtime",
-        *(MASKS if 'masks' in artefact.outputs else EXAMPLES.get(artefact.task, CLASSIFIER)),
+        "predictor = Predictor('.')  # this folder",
+        *next((EXAMPLES[name] for name in EXAMPLES if name in artefact.outputs), ()),
         '```',
         '',
+        f'It needs numpy, Pillow and {" and ".join(needed)}; this installs no more:',
+        '',
+        f'    pip install --no-deps nasvit_mm && pip install numpy pillow {" ".join(needed)}',
+        '',
+        *remarks,
         '## Measured of this very file',
         '',
         *(f'- {name}: {_shown(value)}' for name, value in artefact.measured.items()),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -120,6 +122,38 @@ class Quantised(NamedTuple):
     metrics: tuple[float, float] | None = None
 
 
+def import_nncf() -> ModuleType:
+    """Import NNCF.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        with quiet(progress=True), without_telemetry():
+            return importlib.import_module('nncf')
+    except ImportError as error:
+        raise UsageError(
+            f'--int8 needs nncf, which cannot be imported ({error}): pip install '
+            '"nasvit_mm[deploy]"'
+        ) from error
+
+
+def import_litert_torch() -> ModuleType:
+    """Import what writes for LiteRT.
+
+    Raises:
+        UsageError: it is not installed.
+    """
+    try:
+        with quiet(progress=True):
+            return importlib.import_module('litert_torch')
+    except ImportError as error:
+        raise UsageError(
+            f'writing for litert needs litert-torch, which cannot be imported ({error}): pip '
+            f'install "nasvit_mm[{LiteRt.extra}]"'
+        ) from error
+
+
 def quantise(
     path: Path,
     target: Path,
@@ -128,6 +162,7 @@ def quantise(
     ignored: list[str],
     correct: bool = True,
     control: Control | None = None,
+    batch: int = 1,
 ) -> Quantised:
     """Write an int8 form of an ONNX or OpenVINO file, by NNCF's post-training quantisation.
 
@@ -136,28 +171,24 @@ def quantise(
         ignored: names of the graph's operations that stay in float.
         correct: correct biases, where NNCF can.
         control: leave in float, one after the other, what costs most, until no more is lost.
+        batch: images that the graph takes at once; the last ones are repeated to fill it.
 
     Raises:
         UsageError: NNCF is missing, cannot quantise the graph, or not within the drop.
     """
-    try:
-        with quiet(progress=True), without_telemetry():
-            import nncf
-    except ImportError as error:
-        raise UsageError(
-            f'--int8 needs nncf, which cannot be imported ({error}): pip install '
-            '"nasvit_mm[deploy]"'
-        ) from error
+    nncf = import_nncf()
+    places = np.arange(-(-len(images) // batch) * batch).clip(max=len(images) - 1)
+    batches = images[places].reshape(-1, batch, *images.shape[1:])  # (m, batch, H, W, 3)
     for corrected in (True, False) if correct else (False,):
         options = dict(
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
-            subset_size=len(images),
+            subset_size=len(batches),
         )
         advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not corrected)
         read, write, item = _file_of(runtime)
         alone = runtime.others_cores() if runtime is OpenVino else nullcontext()
-        data = nncf.Dataset([item(image[None]) for image in images])
+        data = nncf.Dataset([item(given) for given in batches])
         try:
             with quiet(progress=True), alone:
                 if control is None:
@@ -201,6 +232,7 @@ def _controlled(
     from nncf.quantization.algorithms.accuracy_control import algorithm
 
     score, reports = control.score, []
+    float_ = score(runtime.of_model(model), score.images)
 
     def validate(prepared: Any, items: Iterable[Any]) -> tuple[float, None]:
         return score(runtime.of_model(prepared), [int(item) for item in items]), None
@@ -224,7 +256,7 @@ def _controlled(
             **options,
         )
     kept = sorted({node.node_name for report in reports for node in report.reverted_operations})
-    float_, int8 = (score(runtime.of_model(each), score.images) for each in (model, found))
+    int8 = score(runtime.of_model(found), score.images)
     if float_ - int8 > control.max_drop:
         raise UsageError(
             f'--max-drop {control.max_drop:g}: {score.metric} of {len(score.images)} validation '
@@ -240,14 +272,7 @@ def write_litert(network: nn.Module, images: tuple[torch.Tensor, ...], path: Pat
     Raises:
         UsageError: the converter is missing, or does not hold what the network does.
     """
-    try:
-        with quiet(progress=True):
-            import litert_torch
-    except ImportError as error:
-        raise UsageError(
-            f'writing for litert needs litert-torch, which cannot be imported ({error}): pip '
-            f'install "nasvit_mm[{LiteRt.extra}]"'
-        ) from error
+    litert_torch = import_litert_torch()
     try:
         with quiet(progress=True), torch.no_grad(), system_errors(path):
             litert_torch.convert(network, images).export(str(path))

@@ -98,6 +98,21 @@ class Graph(nn.Module):
         return tuple(-(-side // divisor) * divisor for side in self.size)
 
     @property
+    def remarks(self) -> list[str]:
+        """Return what the graph does unlike the model itself, in sentences."""
+        cfg = getattr(self.model, 'test_cfg', None) or {}
+        if self.task != LABEL_MAP or cfg.get('mode') != 'slide':
+            return []
+        crop = cfg['crop_size']
+        if not self.dynamic and all(side <= most for side, most in zip(self.size, crop)):
+            return []  # one window, the image
+        return [
+            f"the model's test_cfg.mode = 'slide' predicts windows of {crop[0]} x {crop[1]}, and "
+            'the artefact whole images: its metric may be another than that of the checkpoint; '
+            'nasvit-mm test CONFIG DIR measures it'
+        ]
+
+    @property
     def output_names(self) -> list[str]:
         if self.task == BOXES:
             return ['boxes', 'scores', 'labels', *(['masks'] if self.masks else [])]
@@ -119,19 +134,26 @@ class Graph(nn.Module):
         return x
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, ...]:
-        x = self.normalised(images)
         if self.task == BOXES:
-            return detections(self.model, x, self.size)
-        run = self.kind.prediction_fn(self.model, tuple(x.shape[2:]))
+            return detections(self.model, self.normalised(images), self.size)
         if self.task == CLASSES:
-            return run(self.model, x).softmax(1)
-        scores = run(self.model, x)[..., : images.shape[1], : images.shape[2]]
-        if self.logits:
-            return scores
-        if scores.shape[1] == 1:  # one channel is a sigmoid's
+            return self._predict(self.normalised(images)).softmax(1)
+        logits = self.class_logits(images)
+        return logits if self.logits else self.labels(logits)
+
+    def class_logits(self, images: Tensor) -> Tensor:
+        """Return a segmentor's logits, (N, classes, H, W) at the size of the images."""
+        return self._predict(self.normalised(images))[..., : images.shape[1], : images.shape[2]]
+
+    def labels(self, logits: Tensor) -> Tensor:
+        """Return the label map (N, H, W) of logits."""
+        if logits.shape[1] == 1:  # one channel is a sigmoid's
             head = self.model.decode_head
-            return (scores[:, 0].sigmoid() > head.threshold).to(torch.uint8)
-        return scores.argmax(1).to(torch.uint8 if scores.shape[1] <= 256 else torch.int32)
+            return (logits[:, 0].sigmoid() > head.threshold).to(torch.uint8)
+        return logits.argmax(1).to(torch.uint8 if logits.shape[1] <= 256 else torch.int32)
+
+    def _predict(self, x: Tensor) -> Tensor:
+        return self.kind.prediction_fn(self.model, tuple(x.shape[2:]))(self.model, x)
 
 
 class Normalisation(NamedTuple):

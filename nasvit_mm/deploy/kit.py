@@ -25,7 +25,7 @@ from nasvit_mm.deploy.latency_table import (
     rest_parts,
 )
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, get_runtime
-from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
+from nasvit_mm.errors import UsageError, check_number, first_line, shown_path, shown_value
 from nasvit_mm.files import write_text
 from nasvit_mm.spaces import Arch
 
@@ -177,15 +177,14 @@ def read_times(path: str | Path, task: SearchedModel, size: Size) -> LatencyTabl
     path, again = Path(path), 'the time_networks.py of a kit writes one'
     try:
         found = json.loads(path.read_text(encoding='utf-8'))
-        kit, times = found['kit'], found['times']
-        lacking = [name for name in kit['networks'] if not times.get(name)]
-        about = kit['about']
+        _check_times(found)
+        about = found['kit']['about']
+    except UsageError as error:
+        raise UsageError(f'{shown_path(path)} {error}: {again}') from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f'{shown_path(path)} holds no times of a kit ({first_line(error)}): {again}'
         ) from error
-    if lacking:
-        raise UsageError(f'{shown_path(path)} has no time of {lacking[0]}: {again}')
     for key, value in about_task(task, size).items():
         if about.get(key) != value:
             raise UsageError(
@@ -193,6 +192,33 @@ def read_times(path: str | Path, task: SearchedModel, size: Size) -> LatencyTabl
                 f'{shown_value(value)}; write a kit for this task'
             )
     return table_of_times(task, found)
+
+
+def _check_times(found: Mapping[str, Any]) -> None:
+    """Check what the script of a kit wrote.
+
+    Raises:
+        UsageError: names the network and what is wrong with its times; others of what is missing.
+    """
+    networks, times = found['kit']['networks'], found['times']
+    for name, network in networks.items():
+        given, wanted = times.get(name), 2 if network['twice'] else 1
+        if not given:
+            raise UsageError(f'has no time of {name}')
+        if not isinstance(given, list) or len(given) != wanted:
+            raise UsageError(
+                f'says times[{name!r}] = {shown_value(given)}, expected {wanted} in a list'
+            )
+        try:
+            for value in given:
+                check_number(f'times[{name!r}]', value, above=0)
+        except UsageError as error:
+            raise UsageError(f'says {error}') from error
+    for kind in ('block', 'arch'):
+        if not any(kind in network for network in networks.values()):
+            raise UsageError(f'has no {dict(block="block", arch="whole network")[kind]}')
+    _ = [found[key] for key in ('device', 'threads', 'version')]
+    _ = [found['kit'][key] for key in ('runtime', 'precision')]
 
 
 def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTable:

@@ -33,6 +33,7 @@ FREE_OF_BACKBONE = {'arch', 'space', 'drop_path_rate', 'frozen_stages', 'norm_ev
 # What a table is expected to reach: Kendall tau of two measurements, and of itself with their mean;
 # its mean relative error.
 REPEATED, PREDICTED, ERROR = 0.95, 0.9, 0.05
+FEWEST = 5  # unseen networks that tell: by chance one order of these in 120 is right
 BLOCK = re.compile(r'[^(]+\([^=(),]+=-?\d+(, [^=(),]+=-?\d+)*\)')  # a key of the table
 
 
@@ -97,13 +98,19 @@ class LatencyTable:
         if not self.check:
             return ''
         tau, error = self.check['kendall_tau'], self.check['mean_error']
-        if self.check.get('repeat_tau', 1) < REPEATED:
+        if self.check.get('networks', FEWEST) < FEWEST:
+            return (
+                f'{self.check["networks"]} networks that it has not seen are too few to tell '
+                f'whether it predicts this device, expected at least {FEWEST}: measure the whole '
+                'networks of so small a space, or build the table of a larger one'
+            )
+        if not self.check.get('repeat_tau', 1) >= REPEATED:  # NaN too, where all take one time
             return (
                 f'two measurements of the same networks agree by tau {self.check["repeat_tau"]:.2f}'
                 f' only, expected {REPEATED}: this machine is too busy: do not search with it; '
                 'build it again while nothing else runs, or with more --rounds'
             )
-        if tau < PREDICTED or error > ERROR:
+        if not (tau >= PREDICTED and error <= ERROR):
             return (
                 f'it predicts this device by tau {tau:.2f} and {error:.1%}, expected {PREDICTED} '
                 f'and at most {ERROR:.0%}: do not search with it; build it again with more '

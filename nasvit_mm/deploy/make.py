@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,27 +13,26 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.logging import print_log
 
-from nasvit_mm.config import type_name
 from nasvit_mm.data import class_names
 from nasvit_mm.dense import build_model, load_weights
 from nasvit_mm.deploy import formats
-from nasvit_mm.deploy.artefact import BOXES, CARD, DESCRIPTION, PAD, STRETCH, Artefact
+from nasvit_mm.deploy.artefact import BOXES, CARD, DESCRIPTION, Artefact, Fit
 from nasvit_mm.deploy.boxes import check_held
+from nasvit_mm.deploy.compare import compared, verdict
 from nasvit_mm.deploy.exporting import missing_package
 from nasvit_mm.deploy.graph import Graph
-from nasvit_mm.deploy.predictor import fitted, open_artefact, read_image
+from nasvit_mm.deploy.images import COMPARED, calibration_images, fit_of, spread
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, Torch, get_runtime
 from nasvit_mm.deploy.score import Score
 from nasvit_mm.deploy.timing import record
-from nasvit_mm.errors import UsageError, check_number
+from nasvit_mm.errors import UsageError, check_number, first_line
 from nasvit_mm.files import replacing_folder, sha256
 from nasvit_mm.version import __version__
 
-COMPARED = 4  # images by which an artefact is compared with the model it is made of
 WRITABLE = (OnnxRuntime, OpenVino, LiteRt, Torch)
-SUFFIXES = ('.bin', *(runtime.suffix for runtime in WRITABLE))
+FILES = (DESCRIPTION, CARD, 'model.bin', *(f'model{kind.suffix}' for kind in WRITABLE))
 
 
 def make_artefact(
@@ -74,7 +74,8 @@ def make_artefact(
 
     Raises:
         UsageError: the model has no such form, the runtime or its converter is not installed or
-            does not run the precision, or the folder holds something else.
+            does not run the precision, the artefact in float32 is another function than the model,
+            or the folder holds something else.
     """
     runtime, int8 = get_runtime(to), precision == 'int8'
     check_target(runtime, precision, batch, dynamic, num_calibration, to)
@@ -90,8 +91,9 @@ def make_artefact(
     meta = _meta(cfg, found)
     fit, fill = fit_of(cfg, graph.task), filling(graph)
     images = calibration_images(cfg, size, fit, fill, num_calibration if int8 else COMPARED, int8)
+    shown = images[spread(len(images), COMPARED)]
     if graph.task == BOXES:
-        check_held(model, graph.normalised(torch.from_numpy(images[:COMPARED])), graph.size)
+        check_held(model, graph.normalised(torch.from_numpy(shown)), graph.size)
     origin = dict(
         config=name,
         weights=str(weights),
@@ -99,14 +101,13 @@ def make_artefact(
         nasvit_mm=__version__,
         torch=torch.__version__,
     )
-    names = [DESCRIPTION, CARD, *(f'model{suffix}' for suffix in SUFFIXES)]
     control = None
     if max_drop is not None:
 
         def control(artefact: Artefact) -> formats.Control:
             return formats.Control(Score(cfg, artefact, len(images)), max_drop)
 
-    with replacing_folder(out, names, lambda: check_out(out, force)) as draft:
+    with replacing_folder(out, FILES, lambda: check_out(out, force)) as draft:
         artefact = write_artefact(
             graph,
             draft,
@@ -120,7 +121,12 @@ def make_artefact(
             keep_float=keep_float,
             control=control,
         )
-        artefact = record(artefact, compared(artefact, graph, images[:COMPARED]))
+        comparison = compared(artefact, graph, shown)
+        others = [kind.name for kind in WRITABLE if kind not in (runtime, LiteRt)]
+        remarks = [*artefact.remarks, *verdict(artefact, comparison, others)]
+        artefact = record(dataclasses.replace(artefact, remarks=remarks), comparison.measured)
+    for remark in artefact.remarks:
+        print_log(remark, 'current', logging.WARNING)
     return dataclasses.replace(artefact, folder=out)
 
 
@@ -130,7 +136,7 @@ def write_artefact(
     runtime: type[Session],
     precision: str,
     batch: int | None,
-    fit: str,
+    fit: Fit,
     images: np.ndarray,
     origin: Mapping[str, Any],
     meta: Mapping[str, Any],
@@ -142,7 +148,7 @@ def write_artefact(
     """Write the files of a graph into a folder; return what describes them, which is not written.
 
     Args:
-        fit: how images come to the graph's size, see :class:`Artefact`.
+        fit: how images come to the graph's size.
         images: by which int8 ranges are chosen, uint8 (n, H, W, 3) of the graph's size.
         origin: what is known of the model.
         meta: ``classes`` and ``palette``, where they are known.
@@ -171,8 +177,10 @@ def write_artefact(
         outputs=_outputs(graph, batch),
         mean=mean,
         std=std,
-        fit=fit,
+        fit=fit.how,
+        share=fit.share,
         fill=filling(graph),
+        remarks=graph.remarks,
         classes=classes,
         palette=[list(map(int, colour)) for colour in meta.get('palette') or ()],
         files={},
@@ -181,7 +189,7 @@ def write_artefact(
     quantise = None
     if precision == 'int8':
         limit = control and control(artefact)
-        quantise = partial(_quantised, images, runtime, keep_float, correct, limit)
+        quantise = partial(_quantised, images, runtime, keep_float, correct, limit, batch or 1)
     files, notes = _write(graph, runtime, batch, folder, about, quantise)
     return dataclasses.replace(
         artefact, files={path.name: sha256(path) for path in files}, origin={**origin, **notes}
@@ -221,6 +229,10 @@ def check_target(
         raise UsageError('--batch: litert takes one image at once: --batch 1')
     if runtime is LiteRt and dynamic:
         raise UsageError('--dynamic: litert takes images of one size: --shape H W')
+    if runtime is LiteRt:
+        formats.import_litert_torch()
+    if precision == 'int8':
+        formats.import_nncf()
 
 
 def check_out(out: Path, force: bool) -> None:
@@ -231,93 +243,18 @@ def check_out(out: Path, force: bool) -> None:
     """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
+    kind = 'an artefact'
     try:
         Artefact.load(out)
-    except UsageError:
-        raise UsageError(f'--out {out} holds something else than an artefact: give another') from (
-            None
-        )
+    except UsageError as error:
+        names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+        if DESCRIPTION not in names or not names <= {*FILES}:
+            raise UsageError(
+                f'--out {out} holds something else than an artefact: give another'
+            ) from None
+        kind = f'an artefact that cannot be read ({first_line(error)})'
     if not force:
-        raise UsageError(f'--out {out} holds an artefact: --force writes over it')
-
-
-def fit_of(cfg: Config, task: str) -> str:
-    """Return how images come to the input's size: as the test pipeline resizes them."""
-    steps = cfg.get('test_pipeline') or ()
-    ratio = any(type_name(step) == 'Resize' and step.get('keep_ratio') for step in steps)
-    return PAD if task == BOXES and ratio else STRETCH
-
-
-def calibration_images(
-    cfg: Config,
-    size: tuple[int, int],
-    fit: str,
-    fill: Sequence[int],
-    number: int,
-    needed: bool = True,
-) -> np.ndarray:
-    """Return training images at the input's size, uint8 (n, H, W, 3), spread over the set.
-
-    Args:
-        fit, fill: how images come to the size, see :class:`Artefact`.
-        needed: False: where there is no training set a few images of noise serve.
-
-    Raises:
-        UsageError: they are needed, and the config's training set is not there.
-    """
-    files = training_files(cfg)
-    if not files and needed:
-        raise UsageError(
-            '--int8 chooses its ranges by training images, and the train_dataloader of the config '
-            'names none that are there: --cfg-options train_dataloader.dataset.data_root=DIR'
-        )
-    if not files:
-        shape = (min(number, COMPARED), *size, 3)
-        return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    chosen = files[:: max(1, len(files) // number)][:number]
-    return np.stack([fitted(read_image(path), size, fit, fill)[0] for path in chosen])
-
-
-def training_files(cfg: Config) -> list[str]:
-    """Return the image files of a config's training set; none where it is not there."""
-    dataset = (cfg.get('train_dataloader') or {}).get('dataset')
-    if dataset is None:
-        return []
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    try:
-        built = DATASETS.build(dataset)
-    except (OSError, UsageError):
-        return []
-    if hasattr(built, 'samples'):
-        return [path for path, _ in built.samples]
-    if hasattr(built, 'get_data_info'):
-        return [built.get_data_info(i)['img_path'] for i in range(len(built))]
-    return []
-
-
-def compared(artefact: Artefact, graph: Graph, images: np.ndarray) -> dict[str, Any]:
-    """Return how an artefact's outputs stand to those of the model, by PyTorch in float32.
-
-    Of a label map the share of equal labels; else the largest difference of scores.
-    """
-    session = open_artefact(artefact)
-    batch = artefact.batch or len(images)
-    equal, difference = [], 0.0
-    for start in range(0, len(images) - len(images) % batch, batch):
-        given = images[start : start + batch]
-        found = session.run(given)
-        with torch.inference_mode():
-            wanted = graph(torch.from_numpy(given))
-        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
-        wanted = dict(zip(graph.output_names, (value.numpy() for value in wanted)))
-        if 'label_map' in wanted:
-            equal.append(float((found['label_map'] == wanted['label_map']).mean()))
-        else:
-            name = 'logits' if 'logits' in wanted else 'scores'
-            difference = max(difference, float(np.abs(found[name] - wanted[name]).max()))
-    if equal:
-        return dict(equal_labels=float(np.mean(equal)), compared_images=len(images))
-    return dict(largest_difference=difference, compared_images=len(images))
+        raise UsageError(f'--out {out} holds {kind}: --force writes over it')
 
 
 # ---------------------------------------------------------------------- pieces
@@ -367,11 +304,14 @@ def _quantised(
     keep_float: Sequence[str],
     correct: bool,
     control: formats.Control | None,
+    batch: int,
     path: Path,
     target: Path,
 ) -> dict[str, Any]:
     """Quantise a file; return what is to be said of it."""
-    done = formats.quantise(path, target, images, runtime, list(keep_float), correct, control)
+    done = formats.quantise(
+        path, target, images, runtime, list(keep_float), correct, control, batch
+    )
     notes = dict(
         calibration_images=len(images),
         bias_correction='by NNCF' if done.corrected else 'none: NNCF cannot here',

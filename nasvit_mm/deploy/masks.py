@@ -1,7 +1,7 @@
 """The masks of an instance segmentor, as small as its network makes them.
 
 A graph gives (N, M, h, w) float32 in the network's own resolution: of its boxes (Mask R-CNN: 28 x
-28 of each) or of the whole input (RTMDet-Ins, CondInst: an eighth of it).  In pixels of the input
+28 of each) or of the whole input (RTMDet-Ins: an eighth of it).  In pixels of the input
 they would be a hundred maps of the size of the image, a hundred megabytes where it is large; and
 mmdet draws them in pixels of the image in its file, which a graph does not know.  Who runs the
 graph draws those that it wants: :mod:`nasvit_mm.deploy.pasting`.

@@ -11,9 +11,9 @@ from mmengine.model import BaseDataPreprocessor, BaseModel
 from PIL import Image
 from torch import Tensor
 
-from nasvit_mm.deploy.artefact import BOXES, CLASSES, Artefact
+from nasvit_mm.deploy.artefact import BOXES, CLASSES, STRETCH, Artefact, Fit
 from nasvit_mm.deploy.graph import IMAGENET_MEAN, IMAGENET_STD
-from nasvit_mm.deploy.predictor import in_image, open_artefact, ready_for, resized_labels
+from nasvit_mm.deploy.predictor import fitted, in_image, open_artefact, ready_for, resized_labels
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import MODELS
 
@@ -73,7 +73,10 @@ class ArtefactModel(BaseModel):
 
     def _run(self, image: Image.Image) -> tuple[dict[str, np.ndarray], Any, Any]:
         about = self.artefact
-        ready, scale = ready_for(about, image)
+        if about.task == CLASSES:  # the pipeline has cropped it
+            ready, scale = fitted(image, about.size, Fit(STRETCH), about.fill)
+        else:
+            ready, scale = ready_for(about, image)
         found = self.run(np.repeat(ready[None], about.batch or 1, 0))
         return {name: value[0] for name, value in found.items()}, image.size, scale
 

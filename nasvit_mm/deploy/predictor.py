@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
-from nasvit_mm.deploy.artefact import BOXES, LABEL_MAP, MULTIPLE, PAD, STRETCH, Artefact
+from nasvit_mm.deploy.artefact import BOXES, CROP, LABEL_MAP, MULTIPLE, PAD, STRETCH, Artefact, Fit
 from nasvit_mm.deploy.pasting import pasted
 from nasvit_mm.deploy.pictures import draw_classes, draw_labels, draw_objects
-from nasvit_mm.deploy.runtimes import Session, get_runtime
+from nasvit_mm.deploy.runtimes import RUNTIMES, Session, get_runtime
 from nasvit_mm.errors import DataError, UsageError, first_line, printable
 
 
@@ -52,12 +53,19 @@ def open_artefact(
     Args:
         threads: of the CPU; None: all that this process may use.
         device: as the runtime names it.
-        runtime: another that runs the same file, as ``'torch-compile'`` does ``'torch'``'s.
+        runtime: another that runs the same file, as ``'torch-compile'`` does ``'torch'``'s; None:
+            the artefact's own.
 
     Raises:
         UsageError: the runtime is not installed, or cannot load the file.
     """
     kind = get_runtime(runtime or artefact.runtime)
+    if kind.suffix != artefact.model_file.suffix:
+        names = (name for name, k in RUNTIMES.items() if k.suffix == artefact.model_file.suffix)
+        raise UsageError(
+            f'runtime = {kind.name!r} does not run {artefact.model_file.name}; allowed: '
+            f'{", ".join(names)}'
+        )
     session = kind(artefact.model_file, threads, artefact.precision, device)
     session.names = list(artefact.outputs)
     return session
@@ -76,6 +84,7 @@ class Predictor:
         folder: the artefact.
         threads: of the CPU; None: all that this process may use.
         device: as the runtime names it.
+        runtime: another that runs the same file: ``'torch-compile'`` of a ``'torch'`` artefact.
 
     Attributes:
         artefact: what its ``deploy.json`` says.
@@ -85,9 +94,15 @@ class Predictor:
         UsageError: no artefact, or its runtime is missing.
     """
 
-    def __init__(self, folder: str | Path, threads: int | None = None, device: str = 'cpu') -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        threads: int | None = None,
+        device: str = 'cpu',
+        runtime: str | None = None,
+    ) -> None:
         self.artefact = Artefact.load(folder)
-        self.session = open_artefact(self.artefact, threads, device)
+        self.session = open_artefact(self.artefact, threads, device, runtime)
 
     @property
     def classes(self) -> list[str]:
@@ -161,23 +176,26 @@ def ready_for(artefact: Artefact, image: Image.Image) -> tuple[np.ndarray, tuple
     """Bring an image to the size that an artefact takes, or to the nearest: see :func:`fitted`."""
     if artefact.dynamic:
         size = (max(1, round(side / MULTIPLE)) * MULTIPLE for side in (image.height, image.width))
-        return fitted(image, tuple(size), STRETCH, artefact.fill)
-    return fitted(image, artefact.size, artefact.fit, artefact.fill)
+        return fitted(image, tuple(size), Fit(STRETCH), artefact.fill)
+    return fitted(image, artefact.size, Fit(artefact.fit, artefact.share), artefact.fill)
 
 
 def fitted(
-    image: Image.Image, size: tuple[int, int], fit: str, fill: Sequence[int]
+    image: Image.Image, size: tuple[int, int], fit: Fit, fill: Sequence[int]
 ) -> tuple[np.ndarray, tuple[float, float]]:
     """Bring an image to the size of an input, (height, width).
 
     Args:
-        fit, fill: of an :class:`Artefact`.
+        fit: how.
+        fill: of an :class:`Artefact`.
 
     Returns:
         uint8 (H, W, 3), and the factors of x and y by which the image was resized.
     """
     height, width = size
-    if fit == PAD:
+    if fit.how == CROP:
+        return _middle(image, size, fit.share)
+    if fit.how == PAD:
         factor = min(width / image.width, height / image.height)
         new = (
             max(1, min(width, round(image.width * factor))),
@@ -194,6 +212,27 @@ def fitted(
     ready[:] = fill
     ready[: new[1], : new[0]] = np.asarray(image)
     return ready, scale
+
+
+def _middle(
+    image: Image.Image, size: tuple[int, int], share: float
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Do what timm's transform of test images does: resize, bicubic, and crop the middle.
+
+    What the crop leaves out is not resized: of a long image it is nearly all.
+    """
+    least = tuple(math.floor(side / share) for side in size[::-1])  # width, height
+    factor = max(new / side for new, side in zip(least, image.size))
+    resized = [max(new, int(side * factor)) for new, side in zip(least, image.size)]
+    scale = tuple(new / side for new, side in zip(resized, image.size))
+    starts = [round((new - side) / 2) for new, side in zip(resized, size[::-1])]
+    ends = [
+        min((start + side) / by, whole)
+        for start, side, by, whole in zip(starts, size[::-1], scale, image.size)
+    ]
+    box = (*(start / by for start, by in zip(starts, scale)), *ends)
+    middle = image.resize(size[::-1], Image.Resampling.BICUBIC, box)
+    return np.asarray(middle), scale
 
 
 def resized_labels(

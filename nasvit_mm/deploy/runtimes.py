@@ -138,6 +138,12 @@ class OnnxRuntime(Session):
             )
         with readable(self.path):
             self.session = module.InferenceSession(str(self.path), options, providers=providers)
+        if provider not in (used := self.session.get_providers()):
+            raise UsageError(
+                f'onnxruntime has {provider}, but cannot load it here and would run by '
+                f'{", ".join(used)}: the libraries it needs are missing (of a GPU CUDA, cuDNN or '
+                'TensorRT in the versions of onnxruntime-gpu)'
+            )
         self.input = self.session.get_inputs()[0].name
         self.outputs = [output.name for output in self.session.get_outputs()]
 

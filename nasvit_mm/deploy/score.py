@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from nasvit_mm.deploy.artefact import Artefact
+from nasvit_mm.deploy.artefact import BOXES, CLASSES, LABEL_MAP, Artefact
 from nasvit_mm.deploy.exporting import quiet
+from nasvit_mm.deploy.images import spread
 from nasvit_mm.deploy.model import ArtefactModel
 from nasvit_mm.deploy.runtimes import Run
 from nasvit_mm.errors import UsageError
+from nasvit_mm.runtime import evaluate_metrics
+
+MAIN = {  # metric of a task, whatever its prefix
+    LABEL_MAP: ('mIoU',),
+    BOXES: ('bbox_mAP', 'mAP'),
+    'masks': ('segm_mAP',),
+    CLASSES: ('top1',),
+}
 
 
 class Score:
@@ -26,10 +35,12 @@ class Score:
 
     Attributes:
         images: indices of the images, all of them.
-        metric: its name: that of the checkpoint hook's ``save_best``, else the first.
+        metric: its name, known after the first call: that of the checkpoint hook's ``save_best``
+            where one is named, else the task's, :data:`MAIN`.
 
     Raises:
-        UsageError: the config has no validation data that are there.
+        UsageError: the config has no validation data that are there; of a call: its evaluator
+            gives no such metric.
     """
 
     def __init__(self, cfg: Config, artefact: Artefact, number: int) -> None:
@@ -49,11 +60,10 @@ class Score:
             ) from error
         self.evaluator = Evaluator(cfg.val_evaluator)
         self.evaluator.dataset_meta = getattr(self.loader.dataset, 'metainfo', None)
-        found = len(self.loader.dataset)
-        self.images = list(range(0, found, max(1, found // number)))[:number]
+        self.images = spread(len(self.loader.dataset), number)
         self.model = ArtefactModel(artefact)
         saving = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
-        self.metric = str(saving.get('save_best') or '').rpartition('SUBNET/')[2]
+        self.named, self.metric = saving.get('save_best'), ''
 
     def __call__(self, run: Run, indices: Iterable[int]) -> float:
         """Return the metric; larger is better."""
@@ -62,7 +72,21 @@ class Score:
             for index in indices:
                 batch = self.loader.collate_fn([self.loader.dataset[index]])
                 self.evaluator.process(self.model.val_step(batch), batch)
-            found = self.evaluator.evaluate(len(indices))
-        if self.metric not in found:
-            self.metric = next(iter(found))
-        return float(found[self.metric])
+            found = evaluate_metrics(self.evaluator, len(indices))
+        self.metric = self._chosen(found)
+        return found[self.metric]
+
+    def _chosen(self, found: Mapping[str, float]) -> str:
+        if isinstance(self.named, str) and self.named in found:
+            return self.named
+        artefact = self.model.artefact
+        mains = MAIN['masks' if 'masks' in artefact.outputs else artefact.task]
+        for main in mains:
+            for name in found:
+                if name.rpartition('/')[2] == main:
+                    return name
+        raise UsageError(
+            f'--max-drop holds {" or ".join(mains)}, and val_evaluator gives '
+            f'{", ".join(found) or "nothing"}: name one of these, where larger is better, by '
+            '--cfg-options default_hooks.checkpoint.save_best=NAME'
+        )

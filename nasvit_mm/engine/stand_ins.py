@@ -109,6 +109,6 @@ class CheckpointLoader:
         return torch.load(filename, map_location=map_location)
 
 
-def print_log(message: str, logger: Any = None) -> None:
+def print_log(message: str, logger: Any = None, level: int = logging.INFO) -> None:
     """Hand a message to Python's logging."""
-    logging.getLogger('nasvit_mm').info(message)
+    logging.getLogger('nasvit_mm').log(level, message)

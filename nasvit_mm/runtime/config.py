@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from nasvit_mm.building import plain_words, read_file
+from nasvit_mm.building import import_custom_modules, plain_words, read_file
 from nasvit_mm.config import PACKAGED, check_architectures, find_config
 from nasvit_mm.errors import UsageError, shown_value
 from nasvit_mm.runtime.keys import check_overrides, check_parts, check_top_level, is_search
@@ -63,6 +63,7 @@ def read_config(
     if options:
         check_overrides(cfg, options)
         _override(cfg, options)
+    import_custom_modules(cfg)
     cfg.launcher = launcher or cfg.get('launcher') or 'none'
     if not search:
         check_top_level(cfg)

@@ -35,9 +35,11 @@ from nasvit_mm.search.handover import (
     check_folder,
     choose,
     export_choice,
+    export_command,
     export_model,
     export_subnet,
     metrics_line,
+    write_as_run,
 )
 from nasvit_mm.search.known import Gap, Known, Reconsidered, begin_with, gaps, with_bounds
 from nasvit_mm.search.loop import Progress, search
@@ -54,7 +56,7 @@ from nasvit_mm.search.record import (
     write_report,
 )
 from nasvit_mm.search.result import Search
-from nasvit_mm.search.running import chosen_backend, open_archive
+from nasvit_mm.search.running import chosen_backend, device_words, open_archive
 from nasvit_mm.search.scalars import Scalars, build_visualizer
 
 __all__ = [
@@ -106,7 +108,9 @@ __all__ = [
     'chosen_backend',
     'compare_evaluations',
     'described',
+    'device_words',
     'export_choice',
+    'export_command',
     'export_model',
     'export_subnet',
     'forecast_words',
@@ -122,5 +126,6 @@ __all__ = [
     'record_values',
     'search',
     'with_bounds',
+    'write_as_run',
     'write_report',
 ]

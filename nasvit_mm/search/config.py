@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from nasvit_mm.building import building, read_file
 from nasvit_mm.config import custom_imports, find_config, plain_types
@@ -17,13 +19,13 @@ from nasvit_mm.dense import SearchedModel, Size, check_same_model, inner_model, 
 from nasvit_mm.errors import ArchitectureError, UsageError, check_number, closest
 from nasvit_mm.runtime import RUNNER_KEYS, check_has_model, config_name
 from nasvit_mm.search.algorithms import Algorithm, build_algorithm
-from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator
+from nasvit_mm.search.evaluators.base import EvaluatorSpec, describe_evaluator, evaluator_type
 from nasvit_mm.search.evaluators.execute import TIME_LIMIT
 from nasvit_mm.search.halving import Rung, read_rungs
 from nasvit_mm.search.initial import read_initial, warn_of_initial
 from nasvit_mm.search.problem.idle_genes import without_idle
 from nasvit_mm.search.problem.problem import Problem, read_size
-from nasvit_mm.search.problem.sources import Searched
+from nasvit_mm.search.problem.sources import LatencyCost, Searched
 from nasvit_mm.search.record.identity import CONTENT_KEY
 from nasvit_mm.spaces import Space, get_space
 
@@ -114,6 +116,7 @@ def _read_search(cfg: Config, path: str | Path | None) -> SearchPlan:
     algorithm = build_algorithm(options, problem, seed, initial)
     warn_of_initial(len(initial), algorithm)
     evaluators, contents = _evaluators(cfg, problem) if problem.needed_metrics else ((), [])
+    _warn_of_another_runtime(problem, evaluators)
     halving = read_rungs(plain_types(cfg.get('halving')), evaluators)
     identity = dict(
         space=problem.space.to_dict(),
@@ -240,10 +243,22 @@ def _task_config(given: Any, path: str | Path | None) -> Config | None:
         return given if given is None else _checked_task(Config(plain_types(given)))
     if not isinstance(given, str):
         raise UsageError(f'task = {given!r}, expected a config file or a mapping')
+    return _checked_task(read_file(task_file(given, path)))
+
+
+def task_file(given: str, path: str | Path | None) -> Path:
+    """Return the file of a ``task``, which is beside the search's config or where it says.
+
+    Args:
+        path: of the search's config; None: it is of no file.
+
+    Raises:
+        UsageError: there is no such file.
+    """
     beside = [Path(path).parent / given] if path else []
     for found in (*beside, find_config(given)):
         if found.is_file():
-            return _checked_task(read_file(found))
+            return found
     raise UsageError(f'task: the config {given} does not exist')
 
 
@@ -309,6 +324,26 @@ def _evaluators(
         ),
         contents,
     )
+
+
+def _warn_of_another_runtime(problem: Problem, evaluators: Sequence[EvaluatorSpec]) -> None:
+    """Warn where metrics are of artefacts, and latencies of another runtime or precision."""
+    for name, source in problem.cost_sources.items():
+        if not isinstance(source, LatencyCost):
+            continue
+        about = source.table.about
+        timed = about.get('runtime', 'torch'), about.get('precision', 'fp32')
+        for spec in evaluators:
+            judged = evaluator_type(dict(type=spec.type)).runs_by(**spec.options)
+            if judged not in (None, timed):
+                print_log(
+                    f'{name}: the latency table is of {" in ".join(timed)}, and candidates are '
+                    f'judged by {" in ".join(judged)}: their front is of no one artefact, unless '
+                    'the table is of another device that runs the same model; build one with '
+                    f'--runtime {judged[0]} --precision {judged[1]}',
+                    'current',
+                    logging.WARNING,
+                )
 
 
 def _evaluator_identity(

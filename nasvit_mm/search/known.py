@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.problem.ranking import ranked
 from nasvit_mm.search.record.archive import NAME
 from nasvit_mm.search.record.front import front, is_measured, record_values
-from nasvit_mm.search.record.identity import by_content, first_difference
+from nasvit_mm.search.record.identity import KNOWN_KEY, by_content, first_difference
 from nasvit_mm.search.result import Search
 
 MEASURED_BY = ('evaluator', CONTENT_KEY)  # of an identity: what metrics depend on
@@ -181,23 +182,23 @@ class Known:
         return Reconsidered(problem, records, front(problem, records), gaps(problem, records))
 
 
-def begin_with(cfg: Config, plan: SearchPlan, found: Reconsidered) -> SearchPlan:
+def begin_with(cfg: Config, plan: SearchPlan, known: Known) -> SearchPlan:
     """Return the plan of a search that goes on from an earlier one: it begins with the config's
     ``initial`` and with :meth:`Reconsidered.beginning`, and a predictor learns what was measured.
 
     Args:
-        cfg: of the search; gets what makes it this one, ``initial`` and ``algorithm.known``.
+        cfg: of the search; gets ``initial``.
         plan: as the config has it.
-        found: what the earlier search says under the plan's bounds.
     """
+    found = known.under(plan.problem)
     room = max(0, plan.algorithm.population - plan.algorithm.num_initial)
     cfg.initial = plan.identity['initial'] + found.beginning(room, plan.identity['seed'])
-    if found.records and type(plan.algorithm).learn is not Algorithm.learn:
-        said = [[record[key] for key in ('arch', 'costs', 'metrics')] for record in found.records]
-        cfg.algorithm = dict(cfg.algorithm, known=digest(said))
     plan = read_search(cfg, cfg.filename)
+    if type(plan.algorithm).learn is Algorithm.learn:  # all that it takes over is in `initial`
+        return plan
     plan.algorithm.learn(found.genes, found.scores)
-    return plan
+    learned = digest([[r['arch'], r['costs'], r['metrics']] for r in found.records])
+    return replace(plan, identity=dict(plan.identity, **{KNOWN_KEY: learned}))
 
 
 def _key(arch: Mapping[str, Any]) -> str:

@@ -33,6 +33,9 @@ class Progress(Protocol):
     def lost(self, index: int, reason: str) -> None:
         """Take note of a candidate that could not be measured, as soon as that is known."""
 
+    def measured(self, share: float) -> None:
+        """Take note that a candidate was evaluated, or failed to be, on a share of the images."""
+
     def look(self, number: int, done: int, total: int) -> None:
         """Take note that so many of a generation's candidates were looked at, for the nth time."""
 
@@ -47,6 +50,9 @@ class Silent:
         pass
 
     def lost(self, index: int, reason: str) -> None:
+        pass
+
+    def measured(self, share: float) -> None:
         pass
 
     def look(self, number: int, done: int, total: int) -> None:
@@ -175,6 +181,7 @@ class Asked:
         """Yield (place, result) in whatever order they come."""
         archs = [self.archs[place] for place in places]
         for i, found in self.backend.run(of_share(self.specs, share), archs):
+            self.progress.measured(share)
             if isinstance(found, Failed):
                 self.progress.lost(self.first + places[i], found.reason)
                 yield places[i], dict(metrics={}, failed=found.reason)

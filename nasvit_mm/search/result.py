@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from nasvit_mm.errors import UsageError, shown_path, unknown
+from nasvit_mm.errors import UsageError, check_number, shown_path, unknown
 from nasvit_mm.search.problem.counted import counted_axis
+from nasvit_mm.search.problem.feasible import Constraint
 from nasvit_mm.search.problem.sources import LatencyCost
 from nasvit_mm.search.record.archive import NAME, read_archive
 from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
-from nasvit_mm.search.record.front import front, is_measured, record_values
+from nasvit_mm.search.record.front import front, is_measured, lost_words, record_values
 from nasvit_mm.spaces import Arch, Space, get_space
 
 SHOWN = 20  # lines of a table
@@ -54,11 +55,29 @@ class Search:
         records = read_archive(path)  # before the first line is parsed: it names what is damaged
         return cls(Path(folder), json.loads(first), records)
 
-    def front(self) -> Front:
+    def front(
+        self, low: Mapping[str, float] | None = None, high: Mapping[str, float] | None = None
+    ) -> Front:
         """Return the records that no other is better than in all objectives, by the first one; in a
         notebook they are shown as a table.
+
+        Args:
+            low, high: bounds, both included, of costs that the archive holds: ``{'macs': 3e9}``;
+                then the front of the records within them.
+
+        Raises:
+            UsageError: the archive holds no such cost, or the bound is no number.
         """
-        return Front(front(self, self.records), self)
+        kept = self.records
+        for side, bounds in (('low', low), ('high', high)):
+            for name, bound in (bounds or {}).items():
+                costs = self.records[0]['costs'] if self.records else ()
+                if name not in costs:
+                    raise UsageError(unknown(side, name, costs))
+                check_number(f'{side}[{name!r}]', bound)
+                within = Constraint(name, **{side: bound})
+                kept = [r for r in kept if within.holds(np.array([r['costs'][name]]))[0]]
+        return Front(front(self, kept), self)
 
     def plot(self, x: str | None = None, y: str | None = None, axes: Any = None) -> Any:
         """Draw all candidates and the front, as ``front.png`` does.
@@ -135,10 +154,9 @@ class Search:
         return {o['metric']: 1 if o['goal'] == 'min' else -1 for o in self.identity['objectives']}
 
     def __repr__(self) -> str:
-        failed = sum('failed' in r for r in self.records)
         return (
             f'<Search {str(self.folder)!r}: {len(self.records)} candidates of {self.space.name}'
-            f'{f" ({failed} failed)" if failed else ""}, {len(self.front())} on the front of '
+            f'{lost_words(self.records)}, {len(self.front())} on the front of '
             f'{", ".join(self._signs)}>'
         )
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 
+from nasvit_mm.deploy import device_name
 from nasvit_mm.errors import UsageError, check_number
 from nasvit_mm.runtime import is_first
 from nasvit_mm.search.config import SearchPlan
@@ -61,6 +63,13 @@ def chosen_backend(
             yield processes
     else:
         yield InProcess(time_limit, Path(cfg.work_dir, NOTE))
+
+
+def device_words(dask: str | None = None) -> str:
+    """Name what evaluates candidates: this machine's GPU or CPU, or a cluster by its address."""
+    if dask is not None:
+        return f'Dask workers of {dask}'
+    return device_name('cuda' if torch.cuda.is_available() else 'cpu')
 
 
 def open_archive(cfg: Config, plan: SearchPlan, resume: bool, where: Backend) -> Archive:

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone, create_model
-from nasvit_mm.building import building, read_file
-from nasvit_mm.checkpoints import Network, lay_network_in, member_of, read_network, save_weights
-from nasvit_mm.config import parsed_config
-from nasvit_mm.dense import build_model, elastic_backbone, inner_model
-from nasvit_mm.errors import ArchitectureError, UsageError, shown_value
+from nasvit_mm.building import building
+from nasvit_mm.checkpoints import (
+    Network,
+    differing_fields,
+    lay_network_in,
+    member_of,
+    read_network,
+    save_weights,
+)
+from nasvit_mm.dense import (
+    ElasticPart,
+    build_model,
+    config_beside,
+    elastic_backbone,
+    inner_model,
+    kind_of,
+    own_task,
+    sees_otherwise,
+    widen,
+)
+from nasvit_mm.errors import ArchitectureError, UsageError, check_number, shown_value
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS
-from nasvit_mm.spaces import SCALE, TAPS, Arch, Space, get_space
-from nasvit_mm.spaces.geometry import WHOLE
+from nasvit_mm.spaces import Arch, Space, get_space
+from nasvit_mm.supernet.loading import load_supernet
 from nasvit_mm.supernet.validation import check_phase
-
-CONFIG = 'config.py'  # of an export's folder
 
 
 class Made(NamedTuple):
@@ -50,37 +65,40 @@ def make_supernet(
     phase: int = 0,
     order: bool = True,
     sharing: str | None = None,
+    share: float | None = None,
 ) -> Made:
     """Lay a network into a supernet, where it computes what it computes alone.
 
     Args:
         network: a name of :func:`nasvit_mm.list_models` whose weights timm has; a checkpoint of
-            training or conversion; the folder of an export; or a file of the authors, with
-            ``arch``.
+            training or conversion; the folder of an export; a file of the authors, with ``arch``;
+            or a checkpoint of a supernet, out of which ``arch`` is sliced.
         space: of the supernet, which has the network.
         out: file to write; None: none.
         arch: the network's architecture, where its file does not say it.
         phase: of the weight sharing, in which the network is active.
         order: sort hidden channels by importance first.
         sharing: rule of the weight sharing of ViTAS's spaces; None: the default.
+        share: what weights that read channels beyond the network's are multiplied by, see
+            :func:`nasvit_mm.checkpoints.lay_in`.
 
     Raises:
         UsageError: the network is no member of the space, its weights do not fit, or have to be
-            fetched first.
+            fetched first; its file says that it is of another architecture.
     """
     space = get_space(space)
-    found = read_network(network, space, arch, phase)
-    cfg, note = _config(network, found), ''
-    found = _with_task(found, cfg, space)
+    _check_share(share)
+    found, cfg = _read(network, space, arch, phase)
+    note = ''
     member = member_of(space, found)
     options = {} if sharing is None else _sharing(space, sharing)
     if _backbone_part(cfg) is not None:
         cfg, model, note = _around_supernet(cfg, found, space, options)
     else:
-        cfg, model = None, _plain_supernet(found, space, options)
+        cfg, model = _plain_supernet(cfg, found, space, options)
     backbone = model if isinstance(model, ElasticBackbone) else model.backbone
     check_phase(backbone, phase)
-    done = lay_into(model, found, phase, order)
+    done = lay_into(model, found, phase, order, share)
     if out is not None:
         state = model.state_dict()
         if model is backbone:
@@ -92,8 +110,16 @@ def make_supernet(
     return Made(model, member, ' '.join(filter(None, (f'{done}.', note))))
 
 
-def lay_into(model: nn.Module, network: Network, phase: int = 0, order: bool = True) -> str:
-    """Lay a network into a model with an elastic backbone; its other weights are copied.
+def lay_into(
+    model: nn.Module,
+    network: Network,
+    phase: int = 0,
+    order: bool = True,
+    share: float | None = None,
+) -> str:
+    """Lay a network into a model with an elastic backbone: its head too, slices of an elastic one.
+
+    What of a dense network has no place in the model is told as a warning.
 
     Returns:
         What was done, in a sentence.
@@ -102,13 +128,51 @@ def lay_into(model: nn.Module, network: Network, phase: int = 0, order: bool = T
         UsageError: see :func:`nasvit_mm.checkpoints.lay_network_in`.
     """
     if isinstance(model, ElasticBackbone) or hasattr(model, 'rebuild'):
-        return lay_network_in(model, network, phase, order)
-    done = lay_network_in(elastic_backbone(model), network, phase, order)
+        return lay_network_in(model, network, phase, order, share)
+    backbone = elastic_backbone(model)
+    done = lay_network_in(backbone, network, phase, order, share)
+    arch = member_of(backbone.space, network)
     wanted = {k: v for k, v in model.state_dict().items() if not k.startswith('backbone.')}
-    given = {k: v for k, v in network.state.items() if k in wanted and v.shape == wanted[k].shape}
-    model.load_state_dict(given, strict=False)
-    fresh = [k for k in wanted if k not in given and not k.endswith('num_batches_tracked')]
+    given, fresh, placed = dict(network.state), [], set()
+    for name, part in model.named_modules():
+        if isinstance(part, ElasticPart):
+            before = f'{name}.'
+            own = {k.removeprefix(before): v for k, v in given.items() if k.startswith(before)}
+            written, lacking = part.lay_in(own, arch, share or 0.0)
+            fresh += [before + key for key in sorted(lacking)]
+            placed |= {before + key for key in written}
+            wanted = {k: v for k, v in wanted.items() if not k.startswith(before)}
+    fits = {k: given[k] for k, v in wanted.items() if k in given and given[k].shape == v.shape}
+    model.load_state_dict(fits, strict=False)
+    fresh = [
+        k
+        for k in [*fresh, *(k for k in wanted if k not in fits)]
+        if not k.endswith('num_batches_tracked')
+    ]
+    # What a classifier has behind its backbone, no dense model has.
+    skipped = ('backbone.', 'head.')
+    left = [k for k in given if k not in fits and k not in placed and not k.startswith(skipped)]
+    if left:
+        _warn_of_left(network, left, {**wanted, **model.state_dict()})
     return done + (f'; new: {len(fresh)} tensors, the first {fresh[0]}' if fresh else '')
+
+
+def _warn_of_left(network: Network, left: list[str], wanted: Mapping[str, Any]) -> None:
+    """Say what of a dense network has no place in a supernet's model."""
+    first = left[0]
+    shape = tuple(network.state[first].shape)
+    ours = (
+        f'and the supernet has {tuple(wanted[first].shape)}'
+        if first in wanted
+        else 'and the supernet has no such weight'
+    )
+    print_log(
+        f'{len(left)} tensors of neck and head of {network.given} have no place in the supernet, '
+        f'the first: {first} is {shape} there, {ours}. Give the supernet the neck and head of the '
+        'network; of another width, the space the choice: space.task, head=[...] or taps=[...]',
+        logger='current',
+        level=logging.WARNING,
+    )
 
 
 def begin_with(model: nn.Module, init: Any) -> None:
@@ -116,35 +180,64 @@ def begin_with(model: nn.Module, init: Any) -> None:
 
     Args:
         init: what :func:`make_supernet` takes for ``network``, or ``dict(network=, arch=, phase=,
-            order=)``.
+            order=, share=)``.
 
     Raises:
         UsageError: another form; and as of :func:`make_supernet`.
     """
     options = dict(init) if isinstance(init, Mapping) else dict(network=init)
     network = options.pop('network', None)
-    if not isinstance(network, (str, Path)) or set(options) - {'arch', 'phase', 'order'}:
+    if not isinstance(network, (str, Path)) or set(options) - {'arch', 'phase', 'order', 'share'}:
         raise UsageError(
             f'init = {shown_value(init)}, expected a network, or dict(network=, arch=, phase=, '
-            'order=)'
+            'order=, share=)'
         )
     backbone = elastic_backbone(model)
-    phase = options.get('phase', 0)
+    phase, share = options.get('phase', 0), options.get('share')
     check_phase(backbone, phase)
-    found = read_network(network, backbone.space, options.get('arch'), phase)
-    cfg = _config(network, found)
-    found = _with_task(found, cfg, backbone.space)
-    _warn_of_scale(found, cfg, backbone)
-    print_log(lay_into(model, found, phase, options.get('order', True)), logger='current')
+    _check_share(share)
+    found, cfg = _read(network, backbone.space, options.get('arch'), phase)
+    for text in sees_otherwise(model, cfg) if cfg is not None else ():
+        print_log(f'init = {found.given}: {text}', logger='current', level=logging.WARNING)
+    done = lay_into(model, found, phase, options.get('order', True), share)
+    print_log(done, logger='current')
 
 
-def _config(network: str | Path, found: Network) -> Config | None:
-    """Return the config that a network was trained with, None if it is not told."""
-    beside = Path(network) / CONFIG
-    if beside.is_file():
-        return read_file(beside)
-    text = found.meta.get('cfg')
-    return parsed_config(text) if isinstance(text, str) else None
+def _check_share(share: float | None) -> None:
+    if share is not None:
+        check_number('share', share)
+
+
+def _read(
+    network: str | Path, space: Space, arch: Any, phase: int
+) -> tuple[Network, Config | None]:
+    """Read a network, and the config that it was trained with.
+
+    Args:
+        space: of the supernet that it is for.
+        arch: that the user names; None: none.
+
+    Returns:
+        The network with its genes of the task, where the space has them, and its config, None if
+        it is not told.
+
+    Raises:
+        UsageError: its file says that it is of another architecture, or cannot be read.
+    """
+    found = read_network(network, space, arch, phase)
+    cfg = config_beside(network, found.meta)
+    if arch is None or found.space.name != space.name:
+        return _with_task(found, cfg, space), cfg
+    if found.arch is None:
+        sliced = _sliced(network, found, cfg, arch, phase)
+        return _with_task(sliced, cfg, space, [f.name for f in found.space.task]), cfg
+    named = space.arch(arch)
+    if differing := differing_fields(found.arch, named):
+        raise UsageError(
+            f'{found.given} is of the architecture {found.arch}, and arch = {named} is another one '
+            f'in {", ".join(differing)}: leave arch out'
+        )
+    return _with_task(found, cfg, space), cfg
 
 
 def _backbone_part(cfg: Config | None) -> Mapping[str, Any] | None:
@@ -152,47 +245,78 @@ def _backbone_part(cfg: Config | None) -> Mapping[str, Any] | None:
     return None if cfg is None else inner_model(cfg).get('backbone')
 
 
-def _with_task(network: Network, cfg: Config | None, space: Space) -> Network:
-    """Return a network whose architecture has the scale and the width of taps, where they are
-    genes, as its own config has them.
+def _sliced(
+    network: str | Path, found: Network, cfg: Config | None, arch: Any, phase: int
+) -> Network:
+    """Slice an architecture out of a supernet's checkpoint, with its head."""
+    arch = found.space.arch(arch)
+    model = load_supernet(str(network), cfg)
+    check_phase(model.backbone, phase)
+    state = kind_of(model).extract(model, arch, phase).state_dict()
+    print_log(
+        f'{found.given}: {arch} is sliced out of its supernet, whose batch norm statistics fit no '
+        'subnet',
+        logger='current',
+    )
+    return found._replace(arch=arch, state=state)
+
+
+def _with_task(
+    network: Network, cfg: Config | None, space: Space, known: Sequence[str] = ()
+) -> Network:
+    """Return a network whose architecture has the genes of the task of a space, as its own config
+    has them: scale, width of taps and head, number of maps.
+
+    Args:
+        known: genes that its architecture has already.
 
     Raises:
         UsageError: the space does not offer these values.
     """
     part = _backbone_part(cfg)
-    if part is None or network.arch is None:
+    if part is None or network.arch is None or not space.task:
         return network
-    own = {SCALE: part.get('input_scale', WHOLE), TAPS: part.get('out_width')}
-    own = {name: value for name, value in own.items() if value is not None and space.has(name)}
-    if not own:
-        return network
+    own = own_task(inner_model(cfg), space)
+    own = {gene: v for gene, v in own.items() if v is not None and gene not in known}
     try:
-        return network._replace(arch=space.arch({**network.arch.to_dict(), **own}))
+        return network._replace(arch=space.arch(network.arch.to_dict() | own))
     except ArchitectureError as error:
         raise UsageError(f'{network.given} is no member of the space: {error}') from error
 
 
-def _warn_of_scale(network: Network, cfg: Config | None, backbone: ElasticBackbone) -> None:
-    """Say where a network computed at another scale of the images than the supernet will."""
-    part = _backbone_part(cfg)
-    if part is None or backbone.space.has(SCALE):
-        return
-    theirs, ours = part.get('input_scale', WHOLE), backbone.input_scale
-    if theirs != ours:
-        print_log(
-            f'init: {network.given} computes at {theirs} % of the size of the images, the supernet '
-            f'at {ours} %: its outputs are others there. Give the backbone input_scale={theirs}, '
-            f'or space.task the choice: dict(scale=[{min(theirs, ours)}, {max(theirs, ours)}])',
-            logger='current',
-            level=logging.WARNING,
-        )
+def _plain_supernet(
+    cfg: Config | None, network: Network, space: Space, options: dict
+) -> tuple[Config | None, nn.Module]:
+    """Build a classifier, or a backbone alone for a network without a head.
 
-
-def _plain_supernet(network: Network, space: Space, options: dict) -> nn.Module:
-    """Build a classifier, or a backbone alone for a network without a head."""
+    Returns:
+        The classifier's config, where the network has one, and itself.
+    """
     weight = network.state.get('head.classifier.weight')
-    model = create_model(space, None, 1000 if weight is None else len(weight), **options)
-    return model.backbone if weight is None else model
+    if cfg is not None and weight is not None:
+        model = copy.deepcopy(inner_model(cfg))
+        model.update(arch='supernet', init_cfg=None, **options)
+        model.space = space.to_dict()
+        cfg = _alone(cfg, model)
+        with building(cfg):
+            return cfg, MODELS.build(copy.deepcopy(cfg.model))
+    classes = 1000 if weight is None else len(weight)
+    model = create_model(space, None, classes, _channels(network, space), **options)
+    return None, model.backbone if weight is None else model
+
+
+def _channels(network: Network, space: Space) -> int:
+    """Return how many channels the images of a network have, by its weights."""
+    with torch.device('meta'):
+        layers = create_model(space).backbone.input_layers
+    weights = [network.state.get(f'backbone.{layer}.weight') for layer in layers]
+    return next((w.shape[1] for w in weights if w is not None and w.ndim == 4), 3)
+
+
+def _alone(cfg: Config, model: Any) -> Config:
+    """Return a config of a model, with what of another one it needs to be built."""
+    kept = {key: cfg[key] for key in ('default_scope', 'custom_imports') if key in cfg}
+    return Config(dict(model=model, **kept))
 
 
 def _around_supernet(
@@ -207,6 +331,8 @@ def _around_supernet(
     model = copy.deepcopy(inner_model(cfg))
     model.backbone.update(arch='supernet', init_cfg=None, **options)
     model.backbone.space = space.to_dict()  # by `update` it would be merged with the one there
+    cfg = _alone(cfg, model)
+    widen(cfg, space)
     headless = all(key.startswith('backbone.') for key in network.state)
     if headless or model.backbone.get('out_width') is None:
         note = (
@@ -215,9 +341,7 @@ def _around_supernet(
             else ''
         )
         with building(cfg):
-            return None, MODELS.build(model.backbone), note
-    kept = {key: cfg[key] for key in ('default_scope', 'custom_imports') if key in cfg}
-    cfg = Config(dict(model=model, **kept))
+            return None, MODELS.build(cfg.model.backbone), note
     return cfg, build_model(copy.deepcopy(cfg)), ''
 
 

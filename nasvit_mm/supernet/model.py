@@ -54,8 +54,9 @@ class Supernet(BaseModel):
         teacher: of :class:`nasvit_mm.teacher.Teacher`: config and checkpoint of a dense model, and
             what is learnt from it; beside it ``subnets``, the roles that do, of the sampler's
             (None: all).  Its losses are added to what `distill` says.
-        clip_grad: largest L2 norm of the subnets' summed gradient (NASViT: 1.0, the largest
-            network's is not clipped); None: no limit.
+        clip_grad: largest L2 norm of the subnets' summed gradient (NASViT: 1.0).  The largest
+            network's own gradient is not clipped, but in steps that have no other subnet, as in the
+            first part of ``shrinking``; None: no limit.
         agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
         rank_draws: every process draws subnets of its own; else all draw the same.
         log_cosine: every so many steps the cosine of the two gradients is computed, and logged
@@ -67,7 +68,7 @@ class Supernet(BaseModel):
             steps begin with the largest subnet.
         data_preprocessor: of the model, where its own config has none.
         init: a network to begin with, which is laid into the supernet: a name, a checkpoint or the
-            folder of an export, or ``dict(network=, arch=, phase=, order=)``; see
+            folder of an export, or ``dict(network=, arch=, phase=, order=, share=)``; see
             :func:`nasvit_mm.supernet.make_supernet`.
 
     Raises:
@@ -174,7 +175,7 @@ class Supernet(BaseModel):
 
     def _check_rank_draws(self) -> None:
         """Refuse what processes do together, which fails where each runs a subnet of its own."""
-        if self.sampler.state_dict():
+        if self.sampler.remembers:
             raise UsageError(
                 f'rank_draws=True: the sampler {type(self.sampler).__name__} '
                 'remembers levels or subnets, which all processes share'

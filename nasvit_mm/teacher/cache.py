@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from nasvit_mm.data import inner_datasets, some
+from nasvit_mm.data import some
 from nasvit_mm.errors import UsageError
 from nasvit_mm.files import digest, replacing
 
@@ -31,6 +32,8 @@ REPEATING = {
     'ResizeToMultiple',
     'SeedTransforms',
 }
+# Data sets around others that hand on their images; a pipeline of their own is looked at.
+WRAPPERS = {'ClassBalancedDataset', 'ConcatDataset', 'MultiImageMixDataset', 'RepeatDataset'}
 
 
 class AnswerCache:
@@ -48,6 +51,7 @@ class AnswerCache:
     def __init__(self, folder: str | Path, identity: Any) -> None:
         self.folder = Path(folder, digest(identity))
         self._told = False
+        self._sizes: set[torch.Size] = set()  # of batches of several images
 
     def __call__(
         self, images: Tensor, compute: Callable[[Tensor], Sequence[Tensor]]
@@ -57,6 +61,7 @@ class AnswerCache:
         Args:
             compute: gives the answers of images that are not there yet.
         """
+        self._watch(images)
         paths = [self.folder / f'{_digest(image)}.npz' for image in images]
         found = [_read(path) for path in paths]
         missing = [i for i, parts in enumerate(found) if parts is None]
@@ -71,6 +76,23 @@ class AnswerCache:
         return [
             torch.from_numpy(np.stack(parts)).to(images.device).float() for parts in zip(*found)
         ]
+
+    def _watch(self, images: Tensor) -> None:
+        """Warn once where images are padded to the largest of their batch: the same image among
+        others is another one.
+        """
+        if len(images) == 1 or len(self._sizes) > 1:
+            return
+        self._sizes.add(images.shape[2:])
+        if len(self._sizes) > 1:
+            print_log(
+                'teacher.cache: batches differ in size, so that an image is padded as those beside '
+                'it want it, and its answer is found again only beside such ones: end the training '
+                "pipeline's transforms with one to a fixed size, as dict(type='Pad', "
+                'size=(WIDTH, HEIGHT)) before the packing, or leave teacher.cache out',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _tell(self, parts: list[np.ndarray]) -> None:
         """Say once where answers go, and how large they are."""
@@ -88,14 +110,10 @@ def check_repeats(dataset: Any, preprocessor: Any) -> None:
     """Check that training sees the same images again and again.
 
     Raises:
-        UsageError: names the transforms that make others each time.
+        UsageError: names the transforms that make others each time, and data sets of which it is
+            not known what they do.
     """
-    random = [
-        type(step).__name__
-        for one in inner_datasets(dataset)
-        for step in getattr(getattr(one, 'pipeline', None), 'transforms', ())
-        if type(step).__name__ not in REPEATING
-    ]
+    random = list(_unsteady(dataset))
     if getattr(preprocessor, 'batch_augments', None):
         random.append('batch_augments of the data_preprocessor')
     if random:
@@ -104,6 +122,21 @@ def check_repeats(dataset: Any, preprocessor: Any) -> None:
             f'are, by {some(list(dict.fromkeys(random)), 4)}; leave those out of the training '
             'pipeline, or leave teacher.cache out'
         )
+
+
+def _unsteady(dataset: Any) -> Iterator[str]:
+    """Yield the names of what may make other images each time, in a data set and those inside."""
+    inside = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    inside = [one for one in inside if one is not None]
+    pipeline = getattr(dataset, 'pipeline', None)
+    known = type(dataset).__name__ in WRAPPERS if inside else pipeline is not None
+    if not known:
+        yield f'the data set {type(dataset).__name__}'
+    for step in getattr(pipeline, 'transforms', pipeline) or ():
+        if type(step).__name__ not in REPEATING:
+            yield type(step).__name__
+    for one in inside:
+        yield from _unsteady(one)
 
 
 def _digest(image: Tensor) -> str:

@@ -77,6 +77,8 @@ class DetectionLessons:
         self.levels: list[int] = []  # of the teacher, one for each of ours
         self.teacher: list[nn.Module] = []  # its head
 
+    any_scale = False  # anchors and strides are of one size of the images
+
     @classmethod
     def fits(cls, student: nn.Module) -> bool:
         return isinstance(kind_of(student).answers(student), ScoreMaps)
@@ -124,6 +126,13 @@ class DetectionLessons:
             raise UsageError(
                 f'the teacher has {theirs.num_base_priors} boxes at each place, the model '
                 f'{ours.num_base_priors}: give a teacher with as many, or boxes=None'
+            )
+        units = [bool(getattr(head, 'norm_on_bbox', False)) for head in (theirs, ours)]
+        if self.parts['boxes'] and units[0] != units[1]:
+            raise UsageError(
+                f'the teacher has norm_on_bbox = {units[0]} in its head, the model {units[1]}, so '
+                'that one gives boxes in strides and the other in pixels: give a teacher with a '
+                'head of the same, or boxes=None'
             )
 
     def answers(self, teacher: nn.Module, images: Tensor, order: Order | None) -> list[Tensor]:

@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
+from nasvit_mm.dense import Normalisation
 from nasvit_mm.errors import UsageError
-
-
-class Normalisation(NamedTuple):
-    """What a preprocessor of OpenMMLab does to the values of an image.
-
-    Attributes:
-        mean, std: (3, 1, 1), or of another number of channels; 0 and 1 where it normalises nothing.
-        swaps: whether it swaps the order of the channels, BGR and RGB.
-    """
-
-    mean: Tensor
-    std: Tensor
-    swaps: bool
-
-    @classmethod
-    def of(cls, model: nn.Module) -> Normalisation | None:
-        """Return that of a model; None where its preprocessor does not say."""
-        pre = getattr(model, 'data_preprocessor', None)
-        if not hasattr(pre, '_enable_normalize'):
-            return None
-        swaps = bool(getattr(pre, '_channel_conversion', False))
-        if not pre._enable_normalize:
-            return cls(torch.zeros(1, 1, 1), torch.ones(1, 1, 1), swaps)
-        return cls(pre.mean.detach().cpu().float(), pre.std.detach().cpu().float(), swaps)
 
 
 class Renormalise:

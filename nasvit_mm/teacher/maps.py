@@ -57,6 +57,7 @@ class MapLessons:
         check_learns({name: part for name, (_, part) in self.parts.items()})
 
     drops_classes = False  # a pixel is of one of the classes
+    any_scale = True  # maps are brought to one grid
 
     @classmethod
     def fits(cls, student: nn.Module) -> bool:

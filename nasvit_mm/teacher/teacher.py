@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import DefaultScope
@@ -21,7 +22,7 @@ from nasvit_mm.compat import half_type
 from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.data import class_names
 from nasvit_mm.dense import StepOutput, build_model, inner_model, kind_of, load_weights
-from nasvit_mm.errors import UsageError, closest, shown_path, shown_value, unknown
+from nasvit_mm.errors import UsageError, check_number, closest, shown_path, shown_value, unknown
 from nasvit_mm.teacher.cache import AnswerCache, check_repeats
 from nasvit_mm.teacher.classes import Order, class_order
 from nasvit_mm.teacher.detections import DetectionLessons
@@ -31,7 +32,7 @@ from nasvit_mm.teacher.maps import MapLessons
 PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 LESSONS = (MapLessons, DetectionLessons)
 NEEDED = ('config', 'checkpoint')
-OPTIONS = ('precision', 'classes', 'cache')
+OPTIONS = ('precision', 'classes', 'scale', 'cache')
 
 
 class Teacher:
@@ -48,6 +49,8 @@ class Teacher:
         precision: of its pass: ``'fp32'``, ``'fp16'``, ``'bf16'``; ``'auto'``: bf16 on a GPU that
             has it, else fp16 there, fp32 on a CPU.
         classes: names of its classes in its order; None: as its checkpoint or config says.
+        scale: factor by which images are resized for its pass; of segmentors, whose answers are
+            brought to the student's grid anyway.
         cache: folder in which its answers are kept, where training sees the same images in every
             epoch; None: it runs in every step.
         lessons: what is learnt, by the kind of the student, see :class:`MapLessons` and
@@ -65,6 +68,7 @@ class Teacher:
         checkpoint: str | Path | None = None,
         precision: str = 'auto',
         classes: Sequence[str] | None = None,
+        scale: float = 1.0,
         cache: str | Path | None = None,
         **lessons: Any,
     ) -> None:
@@ -82,6 +86,13 @@ class Teacher:
                 f'it is not known how {type(student).__name__} learns from a teacher: teachers are '
                 'for segmentors of class maps and detectors with dense heads; leave teacher out'
             )
+        check_number('teacher.scale', scale, above=0)
+        if scale != 1 and not kind.any_scale:
+            raise UsageError(
+                f'teacher.scale = {scale}: a detector is compared with its teacher at the same '
+                'strides and anchors, which belong to one size of the images: leave teacher.scale '
+                'out'
+            )
         known = [name for name in parameters_of(kind) if name != 'student']
         for name in lessons:
             if name not in known:
@@ -92,6 +103,7 @@ class Teacher:
         self.lessons = kind(student, **lessons)
         self.config, self.checkpoint = config, str(checkpoint)
         self.precision, self.classes, self.cache = precision, classes, cache
+        self.scale = scale
         self._student = [student]
         self._model: nn.Module | None = None
         self._order: Order | None = None
@@ -162,6 +174,7 @@ class Teacher:
             self._order,
             self.precision,
             self.lessons.form,
+            *([] if self.scale == 1 else [self.scale]),  # those kept by earlier versions stay
         ]
 
     def _read(self) -> Config:
@@ -204,11 +217,20 @@ class Teacher:
         kind = half_type(device) if self.precision == 'auto' else PRECISIONS[self.precision]
 
         def compute(seen: Tensor) -> Sequence[Tensor]:
+            seen = self._resized(seen)
             with torch.autocast(device.type, kind, enabled=kind != torch.float32):
                 return self.lessons.answers(self._model, seen, self._order)
 
         seen = self._renormalise(images)
         return compute(seen) if self._answers is None else self._answers(seen, compute)
+
+    def _resized(self, images: Tensor) -> Tensor:
+        """Return images (N, 3, H, W) at the size of the teacher's pass."""
+        if self.scale == 1:
+            return images
+        size = tuple(max(1, round(side * self.scale)) for side in images.shape[2:])
+        smaller = self.scale < 1
+        return F.interpolate(images.float(), size, mode='bilinear', antialias=smaller)
 
     def losses(self, output: StepOutput, answers: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the weighted losses by name of what a model gives, and the teacher's answers."""

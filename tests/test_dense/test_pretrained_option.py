@@ -10,6 +10,10 @@ from nasvit_mm.dense import check_pretrained, use_pretrained, warn_of_nothing
 from nasvit_mm.errors import UsageError
 from tests.commands import ROOT
 
+LISTED = [
+    dict(type='Constant', layer='Conv2d', val=0.0),
+    dict(type='Pretrained', checkpoint='nets/some.pth'),
+]
 LEAVES = [
     path.relative_to(ROOT)
     for folder in ('seg', 'det', 'supernet', 'cls')
@@ -52,6 +56,8 @@ def test_names_of_weights_that_have_to_be_fetched() -> None:
         ('supernet/nasvit_ade20k_supernet.py', 20210, {}, False),
         ('seg/nasvit_ade20k.py', 20210, dict(load_from='some.pth'), False),
         ('seg/nasvit_ade20k.py', 20210, {'model.backbone.init_cfg.type': 'Pretrained'}, False),
+        ('seg/nasvit_ade20k.py', 20210, {'model.backbone.init_cfg': LISTED}, False),
+        ('seg/nasvit_ade20k.py', 20210, {'model.backbone.init_cfg': LISTED[:1]}, True),
     ],
 )
 def test_a_large_set_from_nothing(config, number, options, warned, monkeypatch) -> None:
@@ -61,3 +67,9 @@ def test_a_large_set_from_nothing(config, number, options, warned, monkeypatch) 
     cfg.merge_from_dict(options)
     warn_of_nothing(cfg, lambda: number)
     assert any('begins with random weights' in text for text in said) is warned
+
+
+def test_weights_in_a_list_have_to_exist() -> None:
+    cfg = Config(dict(model=dict(type='ImageClassifier', init_cfg=LISTED)))
+    with pytest.raises(UsageError, match=r'nets/some\.pth .*do not exist'):
+        check_pretrained(cfg)

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from nasvit_mm import create_model, get_space
 from nasvit_mm.dense import check_backbone_fits
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import latest_checkpoint
@@ -67,3 +68,13 @@ def test_weights_to_begin_with_hold_the_backbone(tmp_path: Path) -> None:
             check_backbone_fits(model, path, cfg)
     with pytest.raises(UsageError, match=r'weights\.pth: none of its 4 entries is one of the 2 of'):
         check_backbone_fits(nn.Linear(2, 3), path, cfg)  # mmengine would begin at random
+
+
+def test_a_deeper_backbone_is_none_to_begin_with(tmp_path: Path) -> None:
+    space = get_space('nasvit')
+    deep, shallow = space.smallest.replace(depth=space.largest.depth), space.smallest
+    path, cfg = str(tmp_path / 'weights.pth'), Config(dict(model=dict(type='Net')))
+    torch.save(create_model(space, deep, 3).state_dict(), path)
+    check_backbone_fits(create_model(space, deep, 3), path, cfg)
+    with pytest.raises(UsageError, match=r'load_from .* of the file are unknown to the model'):
+        check_backbone_fits(create_model(space, shallow, 3), path, cfg)

@@ -13,11 +13,13 @@ from torch import nn
 from nasvit_mm.data import seed_everything
 from nasvit_mm.dense import build_model
 from nasvit_mm.deploy import Artefact
+from nasvit_mm.family import FAMILIES
 from nasvit_mm.files import sha256
 from tests.commands import ROOT
-from tests.families import randomised
+from tests.families import randomised, small
 
 SIZE = (64, 96)
+NETWORKS = 'nasvit', 'elasticvit', 'vitas_deit_small', 'vitas_twins'
 CONFIGS = {'label map': 'configs/demo/nasvit_demo.py', 'boxes': 'configs/demo/nasvit_detection.py'}
 
 
@@ -59,6 +61,22 @@ def convolutions() -> Config:
     return Config(dict(model=model, default_scope='mmseg'))
 
 
+def of_family(family: str, folder: Path) -> tuple[Config, str]:
+    """Return the config of a segmentor around a family's smallest network, and weights of it."""
+    cfg, space = config('label map'), small(family)
+    cfg.model.backbone = dict(
+        type=f'nasvit_mm.{FAMILIES[family].part("backbone").__name__}',
+        space=space.to_dict(),
+        arch='smallest',
+        out_width=list(cfg.model.decode_head.in_channels),
+    )
+    seed_everything(0)
+    built = randomised(build_model(cfg))
+    nn.init.normal_(built.decode_head.conv_seg.weight)
+    torch.save(built.state_dict(), folder / 'weights.pth')
+    return cfg, str(folder / 'weights.pth')
+
+
 def weights(task: str, folder: Path) -> str:
     path = folder / 'weights.pth'
     torch.save(model(task).state_dict(), path)
@@ -91,6 +109,7 @@ def samples(built: nn.Module, given: np.ndarray) -> Any:
 
 def written(folder, **changed) -> Artefact:
     """Write an artefact without a model in it."""
+    folder.mkdir(exist_ok=True)
     (folder / 'model.onnx').write_bytes(b'no model')
     given = dict(
         task='label map',

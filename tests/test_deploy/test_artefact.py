@@ -11,9 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from nasvit_mm.deploy import Artefact, Predictor, make_artefact
+from nasvit_mm.deploy import Artefact, Predictor, check_target, get_runtime, make_artefact
+from nasvit_mm.deploy.card import card_text
 from nasvit_mm.deploy.graph import Graph
+from nasvit_mm.deploy.make import check_out
+from nasvit_mm.deploy.runtimes import Torch, TorchCompiled
 from nasvit_mm.errors import DataError, UsageError
+from nasvit_mm.files import sha256
 from tests.commands import ROOT
 from tests.test_deploy.models import SIZE, config, images, model, weights, written
 
@@ -46,9 +50,11 @@ class TestOfEveryTask:
     def test_comparison_is_on_the_card(self, deployed):
         _, artefact = deployed
         text = (artefact.folder / 'README.md').read_text()
-        (name,) = artefact.measured.keys() - {'compared_images'}
-        assert f'- {name}: {artefact.measured[name]:.6g}' in text
-        assert artefact.digest in text
+        assert artefact.measured['compared_images'] == 4
+        for name, value in artefact.measured.items():
+            assert f'- {name}: {value:.6g}' in text
+        for digest in artefact.files.values():
+            assert digest in text
 
     def test_card_runs_without_torch_and_openmmlab(self, deployed, tmp_path):
         _, artefact = deployed
@@ -70,23 +76,25 @@ class TestOfEveryTask:
 
 @pytest.mark.nightly
 def test_a_machine_with_nothing_else_installed(tmp_path):
-    """In an environment of numpy, Pillow and the runtime, fetched from PyPI."""
+    """In an environment of what the card installs, fetched from PyPI."""
     made = make_artefact(
         config('label map'), weights('label map', tmp_path), tmp_path / 'out', 'onnx', SIZE, name=''
     )
     Image.fromarray(images(1)[0]).save(tmp_path / 'a.png')
     python = tmp_path / 'env/bin/python'
     subprocess.run([sys.executable, '-m', 'venv', tmp_path / 'env'], check=True)
-    subprocess.run(
-        [python, '-m', 'pip', '-q', 'install', 'numpy', 'pillow', 'onnxruntime'], check=True
-    )
+    text = (made.folder / 'README.md').read_text()
+    (line,) = (line.strip() for line in text.splitlines() if 'pip install' in line)
+    for command in line.split(' && '):
+        given = [str(ROOT) if word == 'nasvit_mm' else word for word in command.split()]
+        subprocess.run([python, '-m', *given, '-q'], check=True)
     code = (
         'import sys; from nasvit_mm import Predictor; '
         f'print(Predictor({str(made.folder)!r})({str(tmp_path / "a.png")!r}).shape, '
         "'torch' in sys.modules)"
     )
     done = subprocess.run(
-        [python, '-c', code], env={'PYTHONPATH': str(ROOT)}, capture_output=True, text=True
+        [python, '-c', code], cwd=tmp_path, env={}, capture_output=True, text=True
     )
     assert done.stdout.strip() == f'{SIZE} False', done.stderr
 
@@ -173,6 +181,64 @@ def test_a_provider_that_is_not_here(tmp_path):
         Predictor(tmp_path, device='TensorrtExecutionProvider')
 
 
+def test_a_provider_that_cannot_be_loaded(tmp_path, monkeypatch):
+    """onnxruntime then runs by the CPU and says so in a log alone."""
+
+    class Silent:
+        def __init__(self, *args, **kwargs):
+            pass
+
+        def get_providers(self):
+            return ['CPUExecutionProvider']
+
+    written(tmp_path)
+    known = ['CUDAExecutionProvider', 'CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: known)
+    monkeypatch.setattr(onnxruntime, 'InferenceSession', Silent)
+    with pytest.raises(UsageError, match='has CUDAExecutionProvider, but cannot load it here'):
+        Predictor(tmp_path, device='CUDAExecutionProvider')
+
+
+def test_another_runtime_of_the_same_file(tmp_path, monkeypatch):
+    used = []
+    for runtime in (Torch, TorchCompiled):
+        monkeypatch.setattr(runtime, 'load', lambda self, _: used.append(self.name))
+    (tmp_path / 'model.pt2').write_bytes(b'')
+    files = {'model.pt2': sha256(tmp_path / 'model.pt2')}
+    written(tmp_path, runtime='torch', files=files)
+    Predictor(tmp_path)
+    Predictor(tmp_path, runtime='torch-compile')
+    assert used == ['torch', 'torch-compile']
+    with pytest.raises(UsageError, match=r"'onnx' does not run model.pt2; allowed: torch, torch-c"):
+        Predictor(tmp_path, runtime='onnx')
+
+
+class TestCard:
+    def test_all_files_have_a_digest(self, tmp_path):
+        files = {'model.xml': '01ab', 'model.bin': '23cd'}
+        text = card_text(written(tmp_path, runtime='openvino', files=files))
+        assert '`model.xml` (sha256 01ab) with `model.bin` (sha256 23cd) takes 1 RGB image' in text
+
+    def test_logits_are_no_label_map(self, tmp_path):
+        outputs = dict(logits=dict(shape=[1, 4, 32, 48], dtype='float32'))
+        text = card_text(written(tmp_path, outputs=outputs))
+        assert "logits = predictor(sys.argv[1])  # (classes, height, width) at the input's" in text
+        assert 'labels =' not in text
+
+    @pytest.mark.parametrize(
+        ('runtime', 'task', 'needed'),
+        [
+            ('onnx', 'label map', 'onnxruntime'),
+            ('litert', 'classes', 'ai-edge-litert'),
+            ('torch', 'boxes', 'torch torchvision'),
+        ],
+    )
+    def test_what_it_needs_is_one_command(self, tmp_path, runtime, task, needed):
+        text = card_text(written(tmp_path, runtime=runtime, task=task))
+        line = f'pip install --no-deps nasvit_mm && pip install numpy pillow {needed}\n'
+        assert line in text
+
+
 class TestMaking:
     def test_a_folder_of_something_else_is_left_alone(self, tmp_path):
         (tmp_path / 'thesis.tex').write_text('x')
@@ -184,6 +250,34 @@ class TestMaking:
         written(tmp_path)
         with pytest.raises(UsageError, match='--force'):
             make_artefact(config('classes'), 'w.pth', tmp_path, 'onnx', SIZE, name='x')
+
+    @pytest.mark.parametrize(
+        'content', ['{"format": 0}', '{', '{"format": 1}'], ids=['older', 'cut', 'keys missing']
+    )
+    def test_an_artefact_that_cannot_be_read_is_written_over_by_force(self, tmp_path, content):
+        written(tmp_path)
+        (tmp_path / 'deploy.json').write_text(content)
+        with pytest.raises(UsageError, match='holds an artefact that cannot be read .*--force'):
+            check_out(tmp_path, False)
+        check_out(tmp_path, True)
+        (tmp_path / 'thesis.tex').write_text('x')
+        with pytest.raises(UsageError, match='holds something else than an artefact'):
+            check_out(tmp_path, True)
+
+    @pytest.mark.parametrize(
+        ('runtime', 'precision', 'missing', 'said'),
+        [
+            ('onnx', 'int8', 'nncf', '--int8 needs nncf, .* pip install "nasvit_mm.deploy."'),
+            ('litert', 'fp32', 'litert_torch', 'needs litert-torch, .*"nasvit_mm.mobile."'),
+        ],
+    )
+    def test_what_writes_is_missing(self, monkeypatch, runtime, precision, missing, said):
+        """It is said before the model is built."""
+        monkeypatch.setitem(sys.modules, missing, None)
+        kind = get_runtime(runtime)
+        monkeypatch.setattr(kind, 'imported', classmethod(lambda cls: None))
+        with pytest.raises(UsageError, match=said):
+            check_target(kind, precision, 1, False, 4, runtime)
 
     def test_an_unknown_runtime(self, tmp_path):
         with pytest.raises(UsageError, match="runtime = 'onx' .did you mean onnx?"):

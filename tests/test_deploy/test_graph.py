@@ -7,6 +7,7 @@ import torch
 from mmengine.model import BaseModel
 
 from nasvit_mm.dense import build_model
+from nasvit_mm.deploy import boxes
 from nasvit_mm.deploy.boxes import check_held
 from nasvit_mm.deploy.formats import exported
 from nasvit_mm.deploy.graph import Graph
@@ -33,7 +34,7 @@ def test_label_map_is_that_of_mmseg():
 def test_boxes_are_those_of_mmdet(size):
     built, given = model('boxes'), images(2, size)
     size = given.shape[1:3]
-    boxes, scores, labels = Graph(built, size).eval()(torch.from_numpy(given))
+    shown, scores, labels = Graph(built, size).eval()(torch.from_numpy(given))
     for i, sample in enumerate(built.test_step(samples(built, given))):
         wanted = sample.pred_instances
         number = len(wanted)
@@ -41,7 +42,7 @@ def test_boxes_are_those_of_mmdet(size):
         assert int((scores[i] > 0).sum()) == number
         assert torch.equal(labels[i, :number].long(), wanted.labels)
         torch.testing.assert_close(scores[i, :number], wanted.scores)
-        torch.testing.assert_close(boxes[i, :number], wanted.bboxes, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(shown[i, :number], wanted.bboxes, atol=1e-3, rtol=1e-4)
 
 
 @torch.no_grad()
@@ -148,6 +149,24 @@ def test_boxes_that_would_be_others_are_refused(monkeypatch):
     built.test_cfg.nms_pre = built.bbox_head.test_cfg.nms_pre = 0
     graph = Graph(built, SIZE)
     with pytest.raises(UsageError, match='RetinaHead of RetinaNet .* gives other scores'):
+        check_held(built, graph.normalised(torch.from_numpy(given)), SIZE)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda boxes, scores, labels: (boxes + 8, scores, labels),
+        lambda boxes, scores, labels: (boxes, scores, labels + 1),
+    ],
+    ids=['boxes', 'labels'],
+)
+def test_boxes_and_labels_that_would_be_others_are_refused(change, monkeypatch):
+    built, given = model('boxes'), images(1)
+    right = boxes.detections
+    monkeypatch.setattr(boxes, 'detections', lambda *args: change(*right(*args)))
+    graph = Graph(built, SIZE)
+    said = r'RetinaHead of RetinaNet .* \d+ of \d+ boxes or labels are others'
+    with pytest.raises(UsageError, match=said):
         check_held(built, graph.normalised(torch.from_numpy(given)), SIZE)
 
 

@@ -31,6 +31,7 @@ from tests.families import randomised
 from tests.test_deploy.test_latency import SIZE, block_time, task
 from tests.test_search.common import TASKS
 
+NAN = float('nan')
 FIXED = 7.0  # milliseconds of what no block is, on a device of known times
 
 
@@ -109,6 +110,12 @@ def test_a_device_of_known_times(space, tmp_path, unwritten):
         (dict(kendall_tau=0.89, mean_error=0.02, repeat_tau=0.97), 'by tau 0.89 .* do not search'),
         (dict(kendall_tau=0.95, mean_error=0.06, repeat_tau=0.97), '6.0%, .* do not search'),
         (dict(kendall_tau=0.95, mean_error=0.02, repeat_tau=0.97), 'search with it$'),
+        (dict(kendall_tau=NAN, mean_error=0.02, repeat_tau=0.97), 'by tau nan .* do not search'),
+        (dict(kendall_tau=0.95, mean_error=0.02, repeat_tau=NAN), 'too busy: do not'),
+        (
+            dict(networks=2, kendall_tau=1, mean_error=0.02, repeat_tau=1),
+            '2 networks that it has not seen are too few to tell',
+        ),
         ({}, '^$'),
     ],
 )
@@ -125,6 +132,17 @@ def test_times_of_something_else(tmp_path, unwritten):
         read_times(path, of, (64, 64))
     with pytest.raises(UsageError, match='is of another space'):
         read_times(path, task('elasticvit'), SIZE)
+    for wrong in (-1.0, NAN, 'quick'):
+        path.write_text(json.dumps(dict(found, times=dict(found['times'], network0=[wrong]))))
+        with pytest.raises(UsageError, match=r"times\['network0'\] = .*, expected .* number"):
+            read_times(path, of, SIZE)
+    path.write_text(json.dumps(dict(found, times=dict(found['times'], network0=[1.0, 2.0]))))
+    with pytest.raises(UsageError, match=r'expected 1 in a list'):
+        read_times(path, of, SIZE)
+    blocks = {k: v for k, v in found['kit']['networks'].items() if 'arch' not in v}
+    path.write_text(json.dumps(dict(found, kit=dict(found['kit'], networks=blocks))))
+    with pytest.raises(UsageError, match='has no whole network'):
+        read_times(path, of, SIZE)
     del found['times']['block0']
     path.write_text(json.dumps(found))
     with pytest.raises(UsageError, match='has no time of block0'):

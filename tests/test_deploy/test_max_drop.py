@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nasvit_mm.deploy.formats import Control, quantise
-from nasvit_mm.deploy.runtimes import OpenVino
+from nasvit_mm.deploy.runtimes import OnnxRuntime, OpenVino, Session
 from nasvit_mm.errors import UsageError
 
 openvino = pytest.importorskip('openvino')
@@ -22,8 +22,8 @@ class Likeness:
 
     metric, images = 'likeness', list(range(len(IMAGES)))
 
-    def __init__(self, path: Path) -> None:
-        run = OpenVino(path, threads=1).run
+    def __init__(self, path: Path, runtime: type[Session] = OpenVino) -> None:
+        run = runtime(path, threads=1).run
         self.wanted = [run(image[None])['scores'].copy() for image in IMAGES]
 
     def __call__(self, run: Callable, indices: Iterable[int]) -> float:
@@ -66,6 +66,69 @@ def test_what_costs_most_stays_in_float(graph):
     assert lost >= 95
     quantise(graph, target, IMAGES, OpenVino, [])
     assert score(OpenVino(target, threads=1).run, score.images) < 90
+
+
+def test_an_operation_is_kept_in_float_by_its_name(graph):
+    target = graph.with_name('int8.xml')
+    found = []
+    for kept in ([], ['second']):
+        quantise(graph, target, IMAGES, OpenVino, kept)
+        model = openvino.Core().read_model(str(target))
+        kinds = [node.get_type_name() for node in model.get_ordered_ops()]
+        found.append((kinds.count('FakeQuantize'), Likeness(graph)(OpenVino(target).run, range(4))))
+    assert found[1][0] < found[0][0]
+    assert found[1][1] > 95 > found[0][1]
+
+
+def test_a_name_that_the_graph_has_not(graph):
+    with pytest.raises(UsageError, match='NNCF cannot quantise the graph: .*third'):
+        quantise(graph, graph.with_name('int8.xml'), IMAGES, OpenVino, ['third'])
+
+
+@pytest.mark.slow
+def test_what_costs_most_stays_in_float_by_onnxruntime(graph: Path) -> None:
+    onnx, path = pytest.importorskip('onnx'), graph.with_name('model.onnx')
+    constants = {
+        node.get_friendly_name(): node.get_data()
+        for node in openvino.Core().read_model(str(graph)).get_ordered_ops()
+        if node.get_type_name() == 'Constant'
+    }
+    first, second = (x for x in constants.values() if x.ndim == 4 and x.shape[-1] == 3)
+    (channels,) = (x for x in constants.values() if x.shape == (1, 8, 1, 1))
+    make, types = onnx.helper, onnx.TensorProto
+    weights = dict(a=first, b=channels, c=second)
+    nodes = [
+        make.make_node('Cast', ['images'], ['float'], 'cast', to=types.FLOAT),
+        make.make_node('Transpose', ['float'], ['x'], 'transpose', perm=[0, 3, 1, 2]),
+        make.make_node('Conv', ['x', 'a'], ['y'], 'first', pads=[1] * 4),
+        make.make_node('Mul', ['y', 'b'], ['z'], 'multiply'),
+        make.make_node('Conv', ['z', 'c'], ['scores'], 'second', pads=[1] * 4),
+    ]
+    given = make.make_tensor_value_info('images', types.UINT8, [1, 16, 16, 3])
+    gives = make.make_tensor_value_info('scores', types.FLOAT, [1, 8, 16, 16])
+    values = [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()]
+    whole = make.make_graph(nodes, 'graph', [given], [gives], values)
+    opset = [make.make_opsetid('', 17)]
+    onnx.save(make.make_model(whole, opset_imports=opset, ir_version=9), str(path))
+    score, target = Likeness(path, OnnxRuntime), path.with_name('int8.onnx')
+    done = quantise(path, target, IMAGES, OnnxRuntime, [], control=Control(score, 5.0))
+    assert done.kept == ['second']
+    assert score(OnnxRuntime(target, threads=1).run, score.images) >= 95
+
+
+@pytest.mark.parametrize('number', [2, 4, 5])
+def test_a_graph_of_several_images_is_calibrated_by_as_many(graph, number, monkeypatch):
+    """The last group is filled by its last image."""
+    path = graph.with_name('several.xml')
+    model = openvino.Core().read_model(str(graph))
+    model.reshape([number, 16, 16, 3])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+    target = path.with_name('int8.xml')
+    quantise(path, target, IMAGES, OpenVino, [], batch=number)
+    given = np.resize(IMAGES, (number, 16, 16, 3))
+    found = OpenVino(target, threads=1).run(given)['scores']
+    assert found.shape[0] == number
+    assert 'FakeQuantize' in target.read_text()
 
 
 def test_a_drop_that_cannot_be_held(graph):

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from nasvit_mm.data import seed_everything
 from nasvit_mm.dense import build_model
-from nasvit_mm.deploy import make_artefact
-from nasvit_mm.family import FAMILIES
-from tests.families import randomised, small
-from tests.test_deploy.models import SIZE, config
+from nasvit_mm.deploy import Graph, Predictor, make_artefact
+from tests.test_deploy.models import NETWORKS, SIZE, images, of_family
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize('family', ['nasvit', 'elasticvit', 'vitas_deit_small', 'vitas_twins'])
+@pytest.mark.parametrize('family', NETWORKS)
 def test_litert_holds_the_family(family: str, tmp_path: Path) -> None:
     pytest.importorskip('litert_torch')
-    cfg, space = config('label map'), small(family)
-    cfg.model.backbone = dict(
-        type=f'nasvit_mm.{FAMILIES[family].part("backbone").__name__}',
-        space=space.to_dict(),
-        arch='smallest',
-        out_width=list(cfg.model.decode_head.in_channels),
-    )
-    seed_everything(0)
-    built = randomised(build_model(cfg))
-    torch.nn.init.normal_(built.decode_head.conv_seg.weight)
-    torch.save(built.state_dict(), tmp_path / 'weights.pth')
-    made = make_artefact(
-        cfg, str(tmp_path / 'weights.pth'), tmp_path / 'out', 'litert', SIZE, name=family
-    )
-    assert made.measured['equal_labels'] > 0.999
+    cfg, weights = of_family(family, tmp_path)
+    out = tmp_path / 'out'
+    made = make_artefact(cfg, weights, out, 'litert', SIZE, name=family, logits=True)
+    model = build_model(cfg)
+    model.load_state_dict(torch.load(weights))
+    given = images(1)
+    with torch.inference_mode():
+        wanted = Graph(model.eval(), SIZE, logits=True).eval()(torch.from_numpy(given)).numpy()
+    found = Predictor(made.folder).session.run(given)['logits']
+    scale = np.abs(wanted).max()
+    assert (found.argmax(1) == wanted.argmax(1)).mean() > 0.999
+    np.testing.assert_allclose(found / scale, wanted / scale, atol=1e-3)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from nasvit_mm.apis import evaluate
 from nasvit_mm.deploy import ArtefactModel
 from nasvit_mm.errors import UsageError
-from tests.test_deploy.models import written
+from tests.commands import ROOT
+from tests.test_deploy.models import CONFIGS, written
 
 
 @pytest.fixture
@@ -96,6 +98,25 @@ def test_a_classifier_sees_the_image_before_it_was_normalised(model_of):
     (found,) = model.test_step(dict(inputs=x[None], labels=torch.tensor([1])))
     assert np.array_equal(seen[0][0], image)
     assert (found['scores'].tolist(), found['label']) == ([0.25, 0.75], 1)
+
+
+def test_a_classifier_sees_what_the_pipeline_cropped(model_of):
+    seen = []
+
+    def run(images):
+        seen.append(images)
+        return dict(scores=np.array([[0.25, 0.75]], np.float32))
+
+    model = model_of(run, task='classes', outputs={}, fit='crop', share=0.5)
+    model.test_step(dict(inputs=torch.zeros(1, 3, 64, 96).index_fill(3, torch.tensor([0, 1]), 2)))
+    assert seen[0].shape == (1, 32, 48, 3)
+    assert (seen[0][0, :, 0] > seen[0][0, :, 1:].max()).all()  # the edge is there
+
+
+def test_a_label_map_has_no_logits_to_add_up(tmp_path):
+    written(tmp_path / 'out')
+    with pytest.raises(UsageError, match='the artefact gives label maps: leave --tta out'):
+        evaluate(ROOT / CONFIGS['label map'], tmp_path / 'out', work_dir=tmp_path, tta=True)
 
 
 def test_logits_have_no_metric(model_of):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nasvit_mm.deploy.artefact import Fit
 from nasvit_mm.deploy.predictor import fitted, in_image, read_image, resized_labels
 from nasvit_mm.errors import DataError, UsageError
 
 
 def test_stretched_to_the_input():
     image = Image.new('RGB', (40, 10), (9, 8, 7))
-    ready, scale = fitted(image, (20, 60), 'stretch', (0, 0, 0))
+    ready, scale = fitted(image, (20, 60), Fit('stretch'), (0, 0, 0))
     assert ready.shape == (20, 60, 3)
     assert scale == (1.5, 2.0)
     assert (ready == (9, 8, 7)).all()
@@ -20,7 +21,7 @@ def test_stretched_to_the_input():
 
 def test_padded_right_and_below():
     image = Image.new('RGB', (40, 10), (9, 8, 7))
-    ready, scale = fitted(image, (20, 60), 'pad', (1, 2, 3))
+    ready, scale = fitted(image, (20, 60), Fit('pad'), (1, 2, 3))
     assert scale == (1.5, 1.5)
     assert (ready[:15] == (9, 8, 7)).all()
     assert (ready[15:] == (1, 2, 3)).all()

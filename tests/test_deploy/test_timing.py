@@ -46,9 +46,38 @@ def test_latency_of_several_is_printed_and_recorded(tmp_path, sessions, capsys):
         assert latency['threads'] == 1
 
 
-def test_flags_of_configs(tmp_path):
-    with pytest.raises(UsageError, match='--shape is of configs'):
-        main([str(tmp_path), '--shape', '64', '64'])
+@pytest.mark.parametrize(('flag', 'values'), [('--shape', ['64', '64']), ('--networks', ['3'])])
+def test_flags_of_configs(flag, values, tmp_path):
+    with pytest.raises(UsageError, match=f'{flag} is of configs'):
+        main([str(tmp_path), flag, *values])
+
+
+def test_the_batch_of_an_artefact(tmp_path, monkeypatch):
+    """One that takes any number is timed at the one asked for, and its card says so."""
+    seen = []
+
+    class Session:
+        threads = 1
+
+        def run(self, images: np.ndarray) -> dict:
+            seen.append(len(images))
+            return {}
+
+    monkeypatch.setattr('nasvit_mm.deploy.timing.open_artefact', lambda *_: Session())
+    written(tmp_path, input=dict(name='images', shape=[None, 32, 48, 3]))
+    main([str(tmp_path), '--rounds', '1', '--batch-size', '3'])
+    assert set(seen) == {3}
+    assert Artefact.load(tmp_path).measured['latency']['batch'] == 3
+    written(tmp_path)
+    with pytest.raises(UsageError, match='takes batches of 1 alone'):
+        main([str(tmp_path), '--batch-size', '3'])
+
+
+def test_the_device_of_an_artefact(tmp_path):
+    (tmp_path / 'model.onnx').write_bytes(b'')
+    written(tmp_path)
+    with pytest.raises(UsageError, match='onnxruntime has no provider Nothing here'):
+        main([str(tmp_path), '--device', 'Nothing'])
 
 
 def test_one_config_at_a_time():

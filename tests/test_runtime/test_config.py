@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,23 @@ def test_a_mistake_in_an_imported_module_is_told(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UsageError, match='found_but_broken.*no_such_thing'):
         read_config(tmp_path / 'a.py')
+
+
+@pytest.mark.parametrize('given', ['option', 'mapping'])
+def test_modules_of_options_are_imported(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f'of_an_{given}.py').write_text('')
+    (tmp_path / 'a.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    imports = dict(imports=[f'of_an_{given}'])
+    if given == 'option':
+        read_config(tmp_path / 'a.py', dict(custom_imports=imports))
+    else:
+        read_config(dict(custom_imports=imports))
+    assert f'of_an_{given}' in sys.modules
+    with pytest.raises(UsageError, match=r"custom_imports: .*'no_such'; start the command"):
+        read_config(tmp_path / 'a.py', {'custom_imports.imports': ['no_such']})
 
 
 def test_an_entry_of_a_list_is_not_overridden_alone() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nasvit_mm.deploy import get_runtime
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import build_evaluator
 from nasvit_mm.search.evaluators import describe_evaluator
@@ -46,7 +47,16 @@ def test_weights_and_data_are_in_the_identity(files):  # noqa: F811
     of_supernet = options(files)
     for key in ('input_size', 'threads'):
         del of_supernet[key]
+    version = one.pop('version')
     assert one == describe_evaluator(dict(of_supernet, type='SupernetEvaluator'))
+    assert version == get_runtime('openvino').version()
+
+
+def test_what_is_tried_by_advise(files):  # noqa: F811
+    built = build_evaluator(options(files, calibrate=3), get_space(SPACE))
+    tried = list(built.cheaper())
+    assert [t['calibrate'] for t in tried if 'calibrate' in t] == [1, 2]
+    assert not any('dtype' in change for change in tried)
 
 
 @pytest.mark.parametrize(

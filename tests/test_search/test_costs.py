@@ -181,3 +181,33 @@ def test_latency_is_one_source_among_others(tmp_path, monkeypatch):
     twice = Config(dict(cfg, latency=source['table'], costs=dict(latency=source)))
     with pytest.raises(UsageError, match='latency is given twice'):
         read_search(twice)
+
+
+@pytest.mark.parametrize(
+    ('timed', 'warned'),
+    [(('torch', 'fp32'), 1), (('openvino', 'fp32'), 1), (('openvino', 'int8'), 0)],
+)
+def test_metrics_and_latency_of_one_artefact(timed, warned, tmp_path, monkeypatch):
+    """A front of int8 accuracies and float latencies is that of no artefact: that is said."""
+    monkeypatch.setattr(latency, '_Stopwatch', Device)
+    said = []
+    monkeypatch.setattr('nasvit_mm.search.config.print_log', lambda text, *_: said.append(text))
+    cfg = Config(
+        dict(
+            space=dict(space='nasvit', restrict=dict(resolution=[64])),
+            task=str(ROOT / 'configs/seg/nasvit_ade20k.py'),
+            input_size=[64, 96],
+            objectives=[dict(metric='int8/mIoU', goal='max'), 'latency'],
+            algorithm=dict(type='random'),
+            evaluator=dict(
+                type='ArtefactEvaluator', input_size=[64, 96], config='none.py', checkpoint='x.pth'
+            ),
+            latency=str(tmp_path / 'table.json'),
+        )
+    )
+    table = build_latency_table(*read_task(cfg), networks=1, unseen=0)
+    table.about.update(runtime=timed[0], precision=timed[1])
+    table.save(tmp_path / 'table.json')
+    read_search(cfg)
+    assert len(said) == warned
+    assert all(f'of {timed[0]} in {timed[1]}' in text for text in said)

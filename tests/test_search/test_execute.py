@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,6 +11,7 @@ import pytest
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import OnDask, OnExecutor
+from nasvit_mm.search.evaluators.on_dask import await_workers
 from tests.test_search.common import TOY, run, spec
 from tests.test_search.test_archive import bytes_of, calls
 from tests.test_search.test_bad_candidates import sum_of_genes
@@ -80,6 +82,42 @@ def test_a_dask_worker_is_slow(tmp_path):
         run(tmp_path / 'dask', evaluator=toy, backend=OnDask(client, cluster.scheduler_address))
     assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
     assert 0 < len(calls(slow)) < 36 / 3
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_without_workers(tmp_path):
+    """Without any nothing begins; once all are gone the search ends, and what it has is kept."""
+    from distributed import Client, LocalCluster
+
+    log = tmp_path / 'log'
+
+    def leave() -> None:
+        while not log.exists() or len(calls(log)) < 5:
+            time.sleep(0.05)
+        cluster.scale(0)
+
+    with (
+        LocalCluster(
+            n_workers=0, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        address = cluster.scheduler_address
+        with pytest.raises(UsageError, match=f'--dask {address}: .* has no worker after 1 s'):
+            await_workers(client, address, 1)
+        cluster.scale(1)
+        await_workers(client, address)
+        leaving = threading.Thread(target=leave, daemon=True)
+        leaving.start()
+        backend = OnDask(client, address, patience=1.0)
+        with pytest.raises(UsageError, match=f'--dask {address}: .* no worker for 5 s: .*--resume'):
+            run(tmp_path / 'dask', evaluator=dict(TOY, log=str(log), seconds=0.1), backend=backend)
+        leaving.join()
+    assert len(bytes_of(tmp_path / 'dask').splitlines()) > 3
+    run(tmp_path / 'serial')
+    run(tmp_path / 'dask', resume=True, evaluator=dict(TOY, log=str(log), seconds=0.1))
+    assert bytes_of(tmp_path / 'serial') == bytes_of(tmp_path / 'dask')
+    assert len(calls(log)) <= 36 + 2
 
 
 @pytest.mark.nightly

@@ -10,6 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from nasvit_mm import apis
+from nasvit_mm.cli import search as cli
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Known, Search, begin_with, read_search, with_bounds
 from nasvit_mm.search.config import SearchPlan
@@ -101,7 +102,7 @@ def plan_of(log: Path, earlier: Search, bounds: dict | None = None, **changes) -
     constraints = [dict(metric='macs', **bounds)] if bounds else []
     cfg = Config(dict(config(log), constraints=constraints, **changes))
     plan = read_search(cfg)
-    return begin_with(cfg, plan, Known(earlier.folder, plan).under(plan.problem))
+    return begin_with(cfg, plan, Known(earlier.folder, plan))
 
 
 def genes_of(plan: SearchPlan, records: list[dict]) -> list[tuple[int, ...]]:
@@ -154,18 +155,13 @@ def test_a_predictor_begins_with_what_is_known(log, earlier, tmp_path) -> None:
     """Before the first candidate; and the search resumes to the byte."""
     cfg, options = config(log) | dict(algorithm=SURROGATE), dict(known=earlier.folder, quiet=True)
     found = apis.run_search(cfg, tmp_path / 'more', **options)
-    assert found.identity['algorithm']['known']
+    assert found.identity['known']
     plan = plan_of(log, earlier, algorithm=SURROGATE)
     assert len(plan.algorithm._known[0]) == len(earlier.records)
     archive = tmp_path / 'more/archive.jsonl'
     whole = archive.read_bytes()
     archive.write_bytes(b''.join(whole.splitlines(keepends=True)[:15]))
     apis.run_search(cfg, tmp_path / 'more', resume=True, **options)
-    assert archive.read_bytes() == whole
-    cfg['algorithm'] = dict(SURROGATE, known=found.identity['algorithm']['known'])
-    cfg['initial'] = found.identity['initial']
-    with pytest.raises(UsageError, match='goes on from an earlier one, .* --from DIR --extend'):
-        apis.run_search(cfg, tmp_path / 'more', resume=True, quiet=True)
     assert archive.read_bytes() == whole
 
 
@@ -175,12 +171,41 @@ def test_a_predictor_of_whose_range_nothing_is_known(log, earlier) -> None:
     plan = plan_of(log, earlier, dict(low=top + 1), algorithm=SURROGATE)
     genes = plan.algorithm.ask()
     assert len(genes) == 12 and plan.problem.costs(genes)['macs'].min() > top
-    assert 'known' not in plan.identity['algorithm']
 
 
 def test_another_evaluator_is_refused(log, earlier) -> None:
     with pytest.raises(UsageError, match=r'metrics of something else: evaluator\.bad'):
         apis.reconsider(config(log, bad=5), earlier.folder)
+
+
+def test_another_space_is_refused(log, earlier, tmp_path) -> None:
+    """In a sentence, not as a front of no candidates; whether it looks back or goes on."""
+    other = small('elasticvit')
+    told = r'run: none of its \d+ candidates is in the space .* of the first: .*elasticvit'
+    cfg = dict(config(log), space=other.to_dict())
+    with pytest.raises(UsageError, match=told):
+        apis.reconsider(cfg, earlier.folder)
+    with pytest.raises(UsageError, match=told):
+        apis.run_search(cfg, tmp_path / 'more', known=earlier.folder, quiet=True)
+
+
+@pytest.mark.parametrize(
+    'flags',
+    [
+        ['--resume'],
+        ['--workers', '2'],
+        ['--dask', 'tcp://x:1'],
+        ['--time-limit', '0'],
+        ['--tensorboard'],
+        ['--work-dir', 'x'],
+        ['--launcher', 'pytorch'],
+        ['--skip-data-check'],
+    ],
+)
+def test_what_is_of_a_search_is_refused_where_none_runs(flags, earlier) -> None:
+    cfg = 'configs/search/nasvit_ade20k_5g_search.py'
+    with pytest.raises(UsageError, match=f'{flags[0]} is of a search, and --from .* --extend too'):
+        cli.main([cfg, '--from', str(earlier.folder), *flags])
 
 
 def test_bounds_take_the_place_of_the_configs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,18 +14,27 @@ from mmengine.config import Config
 from rich.console import Console
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.search import Problem, Scalars, SearchBar, build_visualizer
+from nasvit_mm.search import Archive, Problem, Scalars, SearchBar, build_visualizer, search
 from nasvit_mm.search.evaluators.on_dask import await_workers
+from nasvit_mm.search.halving import Rung
+from nasvit_mm.search.loop import Silent
 from nasvit_mm.spaces import get_space
+from tests.test_search.common import algorithm, problem, spec
+
+
+def searched(generations: int = 2, halving: tuple[Rung, ...] = (), children: int = 12) -> Any:
+    """What a bar knows of a search."""
+    problem = Problem(get_space('nasvit'), ['macs', 'params'], input_size=64)
+    algorithm = SimpleNamespace(generations=generations, children=children)
+    return SimpleNamespace(problem=problem, algorithm=algorithm, halving=halving)
 
 
 def told(console: Console, every: float, **listeners: Any) -> SearchBar:
-    """Tell of two generations of four candidates, of which one fails."""
-    problem = Problem(get_space('nasvit'), ['macs', 'params'], input_size=64)
-    plan: Any = SimpleNamespace(problem=problem, algorithm=SimpleNamespace(generations=2))
+    """Tell of two generations of four and three candidates, of which one fails."""
+    plan = searched(children=3)
     with SearchBar(plan, console, every=every, **listeners) as bar:
         for generation, costs in enumerate([((5, 2), (4, 4), (2, 5), (6, 6)), ((1, 3), (3, 1))]):
-            bar.begin(generation, 4)
+            bar.begin(generation, 4 - generation)
             for macs, params in costs:
                 index = bar.standing.number
                 costs = dict(macs=float(macs), params=float(params))
@@ -41,10 +51,91 @@ def test_lines_instead_of_a_bar(every: float, lines: int) -> None:
     assert len(said) == lines
     if lines:
         assert said[3].startswith(
-            '4 of 8 candidates, generation 1 of 2, best macs 2, best params 2, 3 on the front, '
+            '4 of 7 candidates, generation 1 of 2, best macs 2, best params 2, 3 on the front, '
         )
         assert '1 failed, best macs 1, best params 1, 2 on the front' in said[-1]
-        assert said[-1].endswith(' left')
+        assert said[-1].endswith(' left not known yet')  # as if all had been in the archive
+
+
+class Watched:
+    """A bar over a search of 12 candidates in each of two generations, whose time is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, halving: tuple[Rung, ...] = ()) -> None:
+        self.now, self.file = 1000.0, io.StringIO()
+        monkeypatch.setattr('nasvit_mm.search.progress.time.monotonic', lambda: self.now)
+        self.bar = SearchBar(searched(2, halving), Console(file=self.file, width=300), every=0)
+
+    def measure(self, share: float = 1.0, seconds: float = 8.0) -> None:
+        """An image takes as long in a look as in the whole."""
+        self.now += seconds * share
+        self.bar.measured(share)
+
+    def done(self, **result: Any) -> str:
+        """Tell of the next record, and return the line that was printed of it."""
+        index, costs = self.bar.standing.number, dict(macs=1.0, params=1.0)
+        record = dict(index=index, generation=0, arch={}, costs=costs, metrics={}, **result)
+        self.bar.done(record)
+        return self.file.getvalue().splitlines()[-1]
+
+
+def test_what_the_archive_had_took_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 24 candidates six were there, in a second; two more took 8 s each."""
+    told = Watched(monkeypatch)
+    told.bar.begin(0, 12)
+    for _ in range(6):
+        told.now += 1 / 6
+        assert told.done().endswith('time left not known yet')
+    told.measure()
+    assert told.done().endswith(f', 0:{17 * 8 // 60:02}:{17 * 8 % 60:02} left')
+    told.measure()
+    assert told.done().endswith(f', 0:{16 * 8 // 60:02}:{16 * 8 % 60:02} left')
+
+
+def test_looks_are_work_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 on a quarter of the images, 6 of these on half, 3 on all: 9 whole ones a generation.
+
+    There is a line in each look, whose last part says the same as a clock.
+    """
+    told = Watched(monkeypatch, (Rung(0.25, 0.5), Rung(0.5, 0.5)))
+    told.bar.begin(0, 12)
+    work = 0.0
+    for number, share, candidates in ((1, 0.25, 12), (2, 0.5, 6)):
+        for i in range(candidates):
+            told.measure(share)
+            told.bar.look(number, i + 1, candidates)
+            work += share
+            said = told.file.getvalue().splitlines()[-1]
+            assert said.startswith('0 of 24 candidates, generation 1 of 2, ')
+            assert f'look {number}: {i + 1} of {candidates}' in said or i + 1 == candidates
+            assert said.endswith(f', {timedelta(seconds=round(8 * (18 - work)))} left')
+    for _ in range(9):
+        said = told.done(stopped='behind')
+    for _ in range(3):
+        told.measure()
+        said = told.done()
+    assert said.endswith(f', {timedelta(seconds=8 * 9)} left')
+
+
+def test_a_search_tells_of_what_it_evaluates(tmp_path: Path) -> None:
+    """On what share of the images, and not of what the archive has."""
+
+    class Told(Silent):
+        def __init__(self) -> None:
+            self.shares: list[float] = []
+
+        def measured(self, share: float) -> None:
+            self.shares.append(share)
+
+    def run(resume: bool) -> list[float]:
+        told, archive = Told(), Archive.open(tmp_path, dict(search='told'), resume)
+        halving = (Rung(0.25, 0.5), Rung(0.5, 0.5))
+        of = problem()
+        one = algorithm(of, generations=1)
+        search(of, one, archive, spec(), progress=told, halving=halving)
+        return told.shares
+
+    assert run(False) == [0.25] * 12 + [0.5] * 6 + [1.0] * 3
+    assert run(True) == []
 
 
 def test_a_table_on_a_terminal() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import json
-import re
-import shutil
-import subprocess
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from mmengine.config import Config
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.runtime import PlainConsole
-from nasvit_mm.search import front, front_table, write_report
+from nasvit_mm.search import Clock, described, front, front_table, write_report
 from tests.test_search.common import problem, run
 from tests.test_search.toy import Toy
 
@@ -42,14 +44,6 @@ def written(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def shown(page: Path, *options: str) -> str:
-    """What a browser makes of a page."""
-    command = ['chromium', '--headless', '--no-sandbox', '--disable-gpu', *options, '--dump-dom']
-    return subprocess.run(
-        [*command, f'file://{page}'], capture_output=True, text=True, timeout=120
-    ).stdout
-
-
 def test_no_text_ends_the_data(written):
     page = (written / 'report.html').read_text()
     data = page.split('id="data">')[1].split('</script>')[0]
@@ -71,6 +65,58 @@ def test_a_full_disk_leaves_the_earlier_report(written, monkeypatch):
     assert not list(written.glob('*.part'))
 
 
+def of_task(data: dict, metrics: Sequence[str] = ('mIoU',)) -> Any:
+    """A problem, as far as it is described."""
+    model = dict(type='EncoderDecoder', decode_head=dict(type='SegformerHead'))
+    task = SimpleNamespace(cfg=Config(dict(model=model, **data)))
+    space = problem().space
+    return SimpleNamespace(space=space, task=task, input_size=(64, 96), needed_metrics=metrics)
+
+
+VAL = dict(type='ADE20KDataset', data_root='data/ade')
+MORE = dict(type='nasvit_mm.CocoFolder', ann_file='a.json')
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'words'),
+    [
+        (VAL, 'ADE20KDataset in data/ade'),
+        (dict(type='RepeatDataset', dataset=VAL), 'ADE20KDataset in data/ade'),
+        (
+            dict(type='ConcatDataset', datasets=[VAL, MORE, VAL]),
+            'ADE20KDataset in data/ade, CocoFolder',
+        ),
+    ],
+)
+def test_the_data_set_is_named(dataset, words, tmp_path):
+    task = of_task(dict(val_dataloader=dict(dataset=dataset)))
+    assert described(task, tmp_path)['data'] == words
+    task = of_task(dict(train_dataloader=dict(dataset=dataset), val_dataloader=None))
+    about = described(task, tmp_path)
+    assert about['data'] == words and about['task'] == 'EncoderDecoder with SegformerHead'
+    assert 'data' not in described(of_task({}), tmp_path)
+
+
+def test_when_and_where_it_ran_stays_true(tmp_path):
+    """Whoever resumes a search that has ended, on whatever machine, evaluates nothing."""
+    assert not {'finished', 'device', 'took'} & set(described(of_task({}), tmp_path))
+    file = tmp_path / 'timings.jsonl'
+    file.write_text('{"index": 0, "seconds": 50}\n')  # of an earlier version
+    assert described(of_task({}), tmp_path)['took'] == '0:00:50'
+    line = dict(index=1, seconds=11, ended='2021-03-04T05:06:07', device='a GPU')
+    with file.open('a') as more:
+        more.write(json.dumps(line) + '\n')
+    for index in (0, 1):
+        Clock(tmp_path, 2, 'a laptop').done(dict(index=index))
+    about = described(of_task({}), tmp_path)
+    told = {key: about[key] for key in ('device', 'finished', 'took')}
+    assert told == dict(device='a GPU', finished='2021-03-04', took='0:01:01')
+    Clock(tmp_path, 2, 'a laptop').done(dict(index=2))
+    about = described(of_task({}), tmp_path)
+    assert about['device'] == 'a GPU, a laptop'
+    assert about['finished'] == date.today().isoformat()
+
+
 def test_names_in_the_terminal_are_text(capsys, monkeypatch):
     space = problem().space
     record = dict(index=0, arch=space.smallest.to_dict(), costs={'macs': 1.0}, metrics={'score': 1})
@@ -79,42 +125,3 @@ def test_names_in_the_terminal_are_text(capsys, monkeypatch):
     PlainConsole(width=200).print(name, front_table(problem(), [record]))
     said = capsys.readouterr().out
     assert said.count(r'[red]a[/red]\x1b[31m:smile:') == 2 and '\x1b' not in said
-
-
-@pytest.mark.skipif(not shutil.which('chromium'), reason='needs a browser')
-def test_what_the_page_shows(written):
-    dom = shown(written / 'report.html')
-    assert '36 candidates, 7 failed, ' in dom
-    assert dom.count('<circle') == 29 and dom.count('<polyline') == 2
-    assert dom.count('class="arch"') == len(json.loads((written / 'front.json').read_text()))
-
-
-WATCHED = """
-<script>
-{
-  const dots = document.querySelectorAll('#scatter circle.front');
-  dots[0].focus();
-  dots[0].dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true}));
-  document.body.dataset.chosen = document.activeElement.dataset.index;
-  document.body.dataset.overflow = document.documentElement.scrollWidth - innerWidth;
-}
-</script>
-"""
-
-
-@pytest.mark.skipif(not shutil.which('chromium'), reason='needs a browser')
-@pytest.mark.parametrize('width', [400, 1280])
-def test_the_page_on_a_phone_and_by_keyboard(written, width):
-    """Nothing is cut off, and the arrow keys walk along the front, a candidate's text with it."""
-    page = written / 'watched.html'
-    page.write_text((written / 'report.html').read_text().replace('</body>', WATCHED + '</body>'))
-    dom = shown(page, f'--window-size={width},900')
-    best = json.loads((written / 'front.json').read_text())
-    by_cost = sorted(best, key=lambda r: r['costs']['macs'])
-    second = by_cost[min(1, len(by_cost) - 1)]
-    assert f'data-chosen="{second["index"]}"' in dom
-    assert f'candidate {second["index"]} of generation {second["generation"]}: ' in dom
-    overflow = int(re.search(r'data-overflow="(-?\d+)"', dom)[1])
-    assert overflow <= 0
-    assert str(problem().space.arch(second['arch'])) in dom
-    assert dom.count('class="bound"') + dom.count('class="mark"') >= 2

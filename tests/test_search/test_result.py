@@ -76,6 +76,7 @@ def test_a_failed_candidate_is_counted_and_not_drawn(tmp_path):
     assert len(points(axes)[0]) == len(found.records) - 1
     assert '1 failed' in axes.get_legend().get_texts()[0].get_text()
     assert found.names == ['score', 'macs', 'backbone.params']
+    assert f'{len(found.records)} candidates of nasvit, 1 failed, ' in repr(found)
 
 
 def test_the_front_is_a_table(found):
@@ -88,6 +89,32 @@ def test_the_front_is_a_table(found):
         assert float(cells[1]) == pytest.approx(record['metrics']['score'], rel=1e-4)
         assert found.space.arch(cells[-1]) == found.arch(record)
     assert '&lt;Search' in shown and json.loads(json.dumps(best)) == list(best)
+
+
+def test_a_front_within_other_bounds(found):
+    """As if the search had had no other candidates."""
+    macs = sorted(r['costs']['macs'] for r in found.records)
+    low, high = macs[len(macs) // 4], macs[3 * len(macs) // 4]
+    within = [r for r in found.records if low <= r['costs']['macs'] <= high]
+    best = found.front(low={'macs': low}, high={'macs': high})
+    assert best == Search(found.folder, found.identity, within).front()
+    assert best and best != found.front()
+    params = max(r['costs']['backbone.params'] for r in found.records)
+    assert found.front(high={'backbone.params': params}) == found.front()
+    assert found.front(low={'macs': macs[-1] + 1}) == []
+
+
+@pytest.mark.parametrize(
+    ('bounds', 'said'),
+    [
+        (dict(high={'mcas': 1e9}), r"high = 'mcas' \(did you mean macs"),
+        (dict(low={'score': 1}), "low = 'score', allowed: macs, backbone.params"),
+        (dict(low={'macs': '3e9'}), r"low\['macs'\] = '3e9'"),
+    ],
+)
+def test_bounds_that_are_none(bounds, said, found):
+    with pytest.raises(UsageError, match=said):
+        found.front(**bounds)
 
 
 def test_a_long_front_is_shown_in_part(found):

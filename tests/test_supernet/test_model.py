@@ -413,6 +413,16 @@ def test_without_teachers_labels_are_learnt(monkeypatch):
             dict(sampler=dict(type='levels', levels=[20e6], tolerance=20e6)),
             'LevelSampler remembers',
         ),
+        (
+            dict(
+                sampler=dict(
+                    type='shrinking',
+                    sampler=dict(type='levels', levels=[20e6], tolerance=20e6),
+                    schedule=[dict(steps=1), dict(free='rest')],
+                )
+            ),
+            'ShrinkingSampler remembers',
+        ),
         (dict(model=dict(norm_cfg=dict(type='SyncBN'))), 'takes its statistics over all processes'),
     ],
 )

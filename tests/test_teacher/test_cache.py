@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from types import SimpleNamespace
 from unittest import mock
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from nasvit_mm.errors import UsageError
-from nasvit_mm.teacher import Teacher
+from nasvit_mm.teacher import AnswerCache, Teacher, cache
+from nasvit_mm.teacher.cache import check_repeats
 from tests.test_teacher.segmentors import CLASSES, built, segmentor, trained
 
 IMAGES = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(3))
@@ -74,3 +76,35 @@ def test_images_that_change_are_refused(tmp_path):
     teacher._student[0].data_preprocessor.batch_augments = [dict(type='X')]
     with pytest.raises(UsageError, match='by batch_augments of the data_preprocessor'):
         begin('PackSegInputs')
+
+
+def wrapped(name, inside, *names):
+    """A wrapper of a name around data sets, with transforms of its own in a list."""
+    steps = [type(each, (), {})() for each in names]
+    one = dict(datasets=inside) if isinstance(inside, list) else dict(dataset=inside)
+    return type(name, (), dict(one, pipeline=steps) if names else one)()
+
+
+def test_what_wrappers_do_is_looked_at():
+    images = transforms('LoadImageFromFile', 'PackSegInputs')
+    check_repeats(wrapped('RepeatDataset', wrapped('ConcatDataset', [images, images])), None)
+    mixed = wrapped('MultiImageMixDataset', images, 'Mosaic', 'RandomFlip')
+    for dataset in (mixed, wrapped('ConcatDataset', [images, mixed])):
+        with pytest.raises(UsageError, match='by Mosaic; leave'):
+            check_repeats(dataset, None)
+    with pytest.raises(UsageError, match='by the data set Strange; leave'):
+        check_repeats(wrapped('Strange', images), None)
+    with pytest.raises(UsageError, match='by the data set SimpleNamespace; leave'):
+        check_repeats(SimpleNamespace(), None)
+
+
+def test_padding_that_differs_is_warned_of_once(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(cache, 'print_log', lambda text, *_, level=0, **__: said.append(level))
+    kept = AnswerCache(tmp_path, 'one')
+    for number, side in ((2, 8), (1, 12), (2, 8)):
+        kept(torch.zeros(number, 3, side, 8), lambda images: [images])
+    assert logging.WARNING not in said
+    for side in (12, 16):
+        kept(torch.zeros(2, 3, side, 8), lambda images: [images])
+    assert said.count(logging.WARNING) == 1

@@ -167,3 +167,11 @@ def test_a_plain_detector_learns(tmp_path):
     )
     losses = model.train()(**model.data_preprocessor(raw_batch(model, SIZE), True), mode='loss')
     assert {f'teacher.loss_{k}' for k in PARTS} <= set(losses)
+
+
+def test_boxes_in_other_units_are_refused(tmp_path):
+    student = seeded(of_zoo('fcos', norm_on_bbox=False))
+    teacher = files(tmp_path, of_zoo('fcos', norm_on_bbox=True))
+    with pytest.raises(UsageError, match='teacher has norm_on_bbox = True .* the model False'):
+        Teacher(student, **teacher).meet()
+    Teacher(student, **teacher, boxes=None).meet()

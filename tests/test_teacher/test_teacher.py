@@ -181,3 +181,23 @@ def test_whose_names_are_given(tmp_path):
     Teacher(built(segmentor()), **files, classes=CLASSES).meet(CLASSES)
     with pytest.raises(UsageError, match='names 3 classes, and the teacher has 4'):
         Teacher(built(segmentor()), **files, classes=CLASSES[:3]).meet(CLASSES)
+
+
+def test_images_are_resized_for_its_pass(tmp_path):
+    """It sees what it would see of larger images; its answers come to our grid."""
+    files = trained(tmp_path)
+    teacher = Teacher(built(segmentor()), **files, scale=2.0, channel=None)
+    (answers,) = teacher(images())
+    larger = F.interpolate(images(), (128, 128), mode='bilinear', align_corners=False)
+    torch.testing.assert_close(answers, own_logits(files, larger))
+    ours = F.interpolate(answers, (16, 16), mode='bilinear', align_corners=False)
+    losses = teacher.losses(StepOutput((ours,), torch.zeros(())), [answers])
+    assert float(losses['pixel']) == pytest.approx(0, abs=1e-6)
+
+
+def test_scales_that_cannot_be(tmp_path):
+    files = trained(tmp_path)
+    with pytest.raises(UsageError, match='teacher.scale = 0'):
+        Teacher(built(segmentor()), **files, scale=0)
+    with pytest.raises(UsageError, match='teacher.scale = 2.0: a detector is compared'):
+        Teacher(built(zoo_model('fcos'), 'mmdet'), **files, scale=2.0)

@@ -160,7 +160,8 @@ RUNS = (
     ),
     Run(
         'make-supernet',
-        '{trained} --space nasvit --out {out}/supernet.pth --phase 0 --keep-order --debug',
+        '{trained} --space nasvit --out {out}/supernet.pth --phase 0 --keep-order --share 0.5 '
+        '--debug',
         r'Its head is left out',
     ),
     Run(

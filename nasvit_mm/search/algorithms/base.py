@@ -62,8 +62,6 @@ class Algorithm:
         operators: how children are made, a name or ``dict(type=name, ...)``.
         initial: architectures that begin the first generation (of a training's memory banks, or of
             another search), in any form that ``Space.arch`` takes; infeasible ones are left out.
-        known: digest of what an earlier search measured, where :meth:`learn` brings that before
-            the first ``ask``: it makes a search another one.  ``--extend`` sets it.
 
     Raises:
         UsageError: an option out of its range.
@@ -87,9 +85,8 @@ class Algorithm:
         seed: int = 0,
         operators: Mapping | str | None = None,
         initial: Sequence[Any] = (),
-        known: str | None = None,
     ) -> None:
-        self.problem, self.known = problem, known
+        self.problem = problem
         self.generations = check_number('algorithm.generations', generations, low=1, whole=True)
         self.population = check_number('algorithm.population', population, low=1, whole=True)
         self.rng = np.random.default_rng(check_number('seed', seed, low=0, whole=True))
@@ -120,6 +117,11 @@ class Algorithm:
     def num_initial(self) -> int:
         """Number of feasible architectures that were given to begin with."""
         return len(self._initial)
+
+    @property
+    def children(self) -> int:
+        """Number of candidates that a generation after the first has, at most."""
+        return self.population
 
     # ------------------------------------------------------------------ the interface
     def ask(self) -> np.ndarray:

@@ -46,6 +46,10 @@ class Evolution(Algorithm):
                 'algorithm: mutations = 0 and crossovers = 0, expected one of them to be at least 1'
             )
 
+    @property
+    def children(self) -> int:
+        return self.mutations + self.crossovers
+
     def _next(self) -> np.ndarray:
         pool = self._pool()
         return np.concatenate(

@@ -120,15 +120,14 @@ class SurrogateNSGA2(NSGA2):
         """Return the base's first generation, predicted candidates where it would be random ones if
         an earlier search is known.
         """
-        if self.known is not None and not len(self._known[0]):
-            raise UsageError(
-                'algorithm.known: this search goes on from an earlier one, which it needs again: '
-                'give --from DIR --extend'
-            )
         if not len(self._known[0]):
             return super()._first()
         found = self._new(self._initial, self.population)
         return np.concatenate([found, self._proposed(self.population - len(found))])
+
+    @property
+    def children(self) -> int:
+        return self.batch
 
     def _next(self) -> np.ndarray:
         return self._proposed(self.batch)

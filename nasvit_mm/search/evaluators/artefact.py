@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -52,6 +52,24 @@ class ArtefactEvaluator(SupernetEvaluator):
 
     neutral: ClassVar[Collection[str]] = (*SupernetEvaluator.neutral, 'threads')
 
+    @classmethod
+    def describe(
+        cls, checkpoint: str, runtime: str = 'openvino', precision: str = 'int8', **options: Any
+    ) -> dict[str, Any]:
+        """See the base; with the runtime's version, by which metrics may differ."""
+        content = super().describe(checkpoint, **options)
+        return (
+            content
+            if 'missing' in content
+            else dict(content, version=get_runtime(runtime).version())
+        )
+
+    @classmethod
+    def runs_by(
+        cls, runtime: str = 'openvino', precision: str = 'int8', **options: Any
+    ) -> tuple[str, str]:
+        return runtime, precision
+
     def __init__(
         self,
         space: Space,
@@ -65,13 +83,26 @@ class ArtefactEvaluator(SupernetEvaluator):
         **kwargs: Any,
     ) -> None:
         self.runtime, self.precision, self.threads = get_runtime(runtime), precision, threads
-        self.number = check_number('evaluator.calibrate', calibrate, low=1, whole=True)
+        self.calibrate = check_number('evaluator.calibrate', calibrate, low=1, whole=True)
         self.size = read_size(input_size)
         if self.size is None:
             raise UsageError('evaluator.input_size = None, expected (height, width)')
         check_target(self.runtime, precision, 1, False, calibrate, runtime)
         super().__init__(space, config, checkpoint, **kwargs)
         self._images = None
+
+    def cheaper(self) -> Iterator[dict[str, Any]]:
+        """Yield fewer batches for batch norms, and fewer images for int8, by powers of two."""
+        yield from (change for change in super().cheaper() if 'dtype' not in change)
+        number = 1
+        while self.precision == 'int8' and number < self.calibrate:
+            yield dict(calibrate=number)
+            number *= 2
+
+    def with_options(self, **changes: Any) -> ArtefactEvaluator:
+        other = super().with_options(**changes)
+        other._images = None
+        return other
 
     def measure(self, model: nn.Module, share: float = 1.0) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +115,7 @@ class ArtefactEvaluator(SupernetEvaluator):
         if self._images is None:
             int8 = self.precision == 'int8'
             self._images = calibration_images(
-                self.cfg, self.size, fit, filling(graph), self.number, int8
+                self.cfg, self.size, fit, filling(graph), self.calibrate, int8
             )
         artefact = write_artefact(
             graph,

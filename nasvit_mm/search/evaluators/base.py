@@ -56,6 +56,16 @@ class SubnetEvaluator:
         return {}
 
     @classmethod
+    def runs_by(cls, **options: Any) -> tuple[str, str] | None:
+        """Return runtime and precision by which candidates are judged, None where these are those
+        of training.
+
+        Args:
+            options: of the evaluator, without the space; it is not built.
+        """
+        return None
+
+    @classmethod
     def check_images(cls, folder: str | Path, **options: Any) -> None:
         """Check what the images and annotations hold that the metrics come from, if any.
 

@@ -1,5 +1,6 @@
 """A candidate on its way to training."""
 
+from nasvit_mm.search.handover.as_run import export_command, write_as_run
 from nasvit_mm.search.handover.card import CONFIG, metrics_line
 from nasvit_mm.search.handover.choose import (
     Choice,
@@ -21,6 +22,7 @@ __all__ = [
     'check_folder',
     'choose',
     'export_choice',
+    'export_command',
     'export_model',
     'export_subnet',
     'metrics_line',
@@ -28,4 +30,5 @@ __all__ = [
     'supernet_options',
     'task_evaluator',
     'unlike_search',
+    'write_as_run',
 ]

@@ -11,7 +11,7 @@ from nasvit_mm.config import type_name
 from nasvit_mm.dense import Size, standalone
 from nasvit_mm.errors import ArchitectureError, UsageError, unknown
 from nasvit_mm.files import digest, sha256
-from nasvit_mm.search.config import CONTENT_KEY, SearchPlan
+from nasvit_mm.search.config import SearchPlan
 from nasvit_mm.search.evaluators.base import build_evaluator, check_images
 from nasvit_mm.search.evaluators.supernet import SupernetEvaluator
 from nasvit_mm.search.handover.card import metrics_line
@@ -20,6 +20,7 @@ from nasvit_mm.search.problem.idle_genes import adopted
 from nasvit_mm.search.problem.problem import Problem
 from nasvit_mm.search.record.archive import Archive
 from nasvit_mm.search.record.front import front, record_values
+from nasvit_mm.search.record.identity import CONTENT_KEY, KNOWN_KEY
 from nasvit_mm.spaces import Arch
 from nasvit_mm.supernet import load_supernet, read_supernet_config
 
@@ -75,7 +76,7 @@ def choose(
     problem = plan.problem
     if arch is not None:
         return _given(plan, arch)
-    archive = Archive.read(folder, plan.identity, loose=[CONTENT_KEY])
+    archive = Archive.read(folder, plan.identity, loose=[CONTENT_KEY, KNOWN_KEY])
     path, records = archive.path, archive.lines
     if not records:
         raise UsageError(

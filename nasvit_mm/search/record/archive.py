@@ -17,6 +17,8 @@ from nasvit_mm.errors import UsageError, shown_path
 from nasvit_mm.search.record.identity import by_content, first_difference
 
 NAME, AHEAD = 'archive.jsonl', 'ahead.jsonl'
+# Beside it the config of the search, and how long its evaluations took, when and where.
+AS_RUN, TIMINGS = 'search.json', 'timings.jsonl'
 RESULT = ('metrics', 'looks', 'stopped', 'failed')  # of a record, what an evaluation gave
 FORM = {'index': int, 'generation': int, 'arch': dict, 'costs': dict, 'metrics': dict}
 AHEAD_FORM = {key: FORM[key] for key in ('index', 'arch', 'metrics')}
@@ -126,10 +128,13 @@ class Archive:
             key, there, now = first_difference(
                 differing[0], theirs.get(differing[0]), ours.get(differing[0])
             )
+            remedy = 'give another --work-dir'
+            as_run = self.path.with_name(AS_RUN)
+            if self._file is None and as_run.is_file():
+                remedy += f', or the config of that search as it ran, {shown_path(as_run)}'
             raise UsageError(
                 f'{shown_path(self.path)} is of another search: {", ".join(differing)}'
-                f' differ (there {key} = {_short(there)}, now {_short(now)}); give '
-                'another --work-dir'
+                f' differ (there {key} = {_short(there)}, now {_short(now)}); {remedy}'
             )
 
     # ------------------------------------------------------------------ lines

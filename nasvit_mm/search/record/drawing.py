@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nasvit_mm.errors import printable
-from nasvit_mm.search.record.front import is_measured, record_values
+from nasvit_mm.search.record.front import is_measured, lost_words, record_values
 
 CANDIDATE = 'candidate'  # the axis of their numbers
 
@@ -51,18 +51,13 @@ def draw_candidates(
         joined: whether a line joins it, as of two objectives.
     """
     drawn = [r for r in records if is_measured(r)]
-    lost = ''.join(
-        f', {number} {word}'
-        for key, word in (('stopped', 'stopped early'), ('failed', 'failed'))
-        if (number := sum(key in r for r in records))
-    )
     axes.plot(
         [x.value(r) for r in drawn],
         [y.value(r) for r in drawn],
         '.',
         color='#6a8fb5',
         alpha=0.5,
-        label=f'{len(records)} candidates{lost}',
+        label=f'{len(records)} candidates{lost_words(records)}',
     )
     ends = sorted((x.value(r), y.value(r)) for r in best)
     style = 'o-' if joined else 'o'

@@ -18,6 +18,17 @@ def is_measured(record: Mapping[str, Any]) -> bool:
     return 'failed' not in record and 'stopped' not in record
 
 
+def lost_words(records: Sequence[Mapping[str, Any]]) -> str:
+    """Word how many records have no metrics of all images, ``', 9 stopped early, 2 failed'``; ''
+    where all have.
+    """
+    return ''.join(
+        f', {number} {word}'
+        for key, word in (('stopped', 'stopped early'), ('failed', 'failed'))
+        if (number := sum(key in r for r in records))
+    )
+
+
 def in_units(problem: Problem, name: str, value: float) -> str:
     """Write a cost or a metric for people, a cost in its unit."""
     source = problem.metrics.get(name)

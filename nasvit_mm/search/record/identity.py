@@ -8,6 +8,7 @@ from typing import Any
 
 # Of an identity: under it stands what the evaluators' metrics depend on, the content of files.
 CONTENT_KEY = 'supernet'
+KNOWN_KEY = 'known'  # digest of what a predictor learned of an earlier search
 # Options of an evaluator that name files -> under what its content tells of them.
 PATHS = {'config': 'model', 'checkpoint': 'checkpoint'}
 DATA = 'data'  # of a content: data loader -> digest of its files

@@ -10,16 +10,15 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from nasvit_mm.config import plain_types
+from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.deploy import device_name
 from nasvit_mm.files import replacing, write_errors
 from nasvit_mm.search.algorithms import Forecast
 from nasvit_mm.search.problem.feasible import Constraint
 from nasvit_mm.search.problem.problem import Problem
+from nasvit_mm.search.record.archive import TIMINGS
 from nasvit_mm.search.record.drawing import CANDIDATE, Axis, draw_candidates
-from nasvit_mm.search.record.front import in_units
+from nasvit_mm.search.record.front import in_units, is_measured, lost_words
 
 TEMPLATE = Path(__file__).with_name('report.html')
 SHOWN = 20  # lines of the table in the terminal
@@ -56,7 +55,10 @@ def write_report(
         x=x,
         y=y,
         units={name: source.unit for name, source in problem.cost_sources.items()},
+        counted=[name for name, source in problem.cost_sources.items() if source.axis[0] != 1],
         records=list(records),
+        measured=[r['index'] for r in records if is_measured(r)],
+        lost=lost_words(records),
         front=[r['index'] for r in best],
         objectives=[o._asdict() for o in problem.objectives],
         constraints=[_words(problem, c) for c in problem.constraints],
@@ -122,7 +124,8 @@ def described(problem: Problem, folder: str | Path) -> dict[str, str]:
     """Return what a search was for, where and when it ran, in words, by their subject.
 
     Args:
-        folder: its work dir, whose ``timings.jsonl`` says how long it took.
+        folder: its work dir, whose ``timings.jsonl`` says where, when and how long candidates were
+            evaluated; of an earlier version it says only how long.
     """
     out = dict(space=f'{problem.space.name}, {problem.space.num_architectures:.3g} architectures')
     if problem.task is not None:
@@ -130,16 +133,40 @@ def described(problem: Problem, folder: str | Path) -> dict[str, str]:
         head = model.get('decode_head') or model.get('bbox_head') or model.get('rpn_head')
         head = head[-1] if isinstance(head, list) else head
         out['task'] = f'{model.get("type")}' + (f' with {head["type"]}' if head else '')
+        if data := _data_words(problem.task.cfg):
+            out['data'] = data
     if problem.input_size:
         out['input'] = '{} x {} pixels'.format(*problem.input_size)
-    out['device'] = device_name('cuda' if torch.cuda.is_available() else 'cpu')
-    out['finished'] = date.today().isoformat()
-    timings = Path(folder, 'timings.jsonl')
-    if timings.is_file():
-        lines = timings.read_text(encoding='utf-8').splitlines()
-        seconds = sum(json.loads(line)['seconds'] for line in lines)
-        out['took'] = str(timedelta(seconds=round(seconds)))
+    if not problem.needed_metrics:  # costs are counted anew whenever a search resumes
+        return out | dict(device=device_name('cpu'), finished=date.today().isoformat())
+    timings = Path(folder, TIMINGS)
+    lines = timings.read_text(encoding='utf-8').splitlines() if timings.is_file() else []
+    timed = [json.loads(line) for line in lines]
+    devices = dict.fromkeys(line['device'] for line in timed if 'device' in line)
+    if devices:
+        out['device'] = ', '.join(devices)
+        out['finished'] = max(line['ended'] for line in timed if 'ended' in line)[:10]
+    if timed:
+        out['took'] = str(timedelta(seconds=round(sum(line['seconds'] for line in timed))))
     return out
+
+
+def _data_words(cfg: Mapping[str, Any]) -> str:
+    """Name the data sets that a task is validated on, or trained on, and where they lie."""
+    loader = cfg.get('val_dataloader') or cfg.get('train_dataloader') or {}
+    waiting, found = [loader.get('dataset')], []
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, Sequence) and not isinstance(node, str):
+            waiting = [*node, *waiting]
+        elif isinstance(node, Mapping):
+            inner = node.get('dataset') or node.get('datasets')
+            root = node.get('data_root')
+            if inner:
+                waiting.insert(0, inner)
+            else:
+                found.append(type_name(node) + (f' in {root}' if root else ''))
+    return ', '.join(dict.fromkeys(found))
 
 
 def _axes(problem: Problem) -> tuple[str, str]:

@@ -81,6 +81,11 @@ class SubnetSampler:
         """Return the random generator of a step."""
         return np.random.default_rng((self.seed, step))
 
+    @property
+    def remembers(self) -> bool:
+        """Return whether subnets depend on more than (seed, step), in any step of the training."""
+        return bool(self.state_dict())
+
     def state_dict(self) -> dict[str, Any]:
         """Return, in plain types, what a resumed run cannot compute from (seed, step)."""
         return {}

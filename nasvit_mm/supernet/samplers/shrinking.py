@@ -162,6 +162,10 @@ class ShrinkingSampler(SubnetSampler):
         return self._at(step).stale(step, steps_per_epoch)
 
     # ------------------------------------------------------------------ state
+    @property
+    def remembers(self) -> bool:
+        return any(inner.remembers for inner in self._inner)
+
     def state_dict(self) -> dict[str, Any]:
         inner = self._inner[self._part].state_dict()
         return dict(part=self._part, sampler=inner) if inner else {}

@@ -1,0 +1,7 @@
+"""alone.py with the supernet's teacher."""
+
+_base_ = './alone.py'
+teacher = dict(
+    config='benchmarks/bccd/teacher.py',
+    checkpoint='work_dirs/bccd_ranking/teacher/seed0/epoch_20.pth',
+)

@@ -1,0 +1,30 @@
+"""NASViT's supernet in a small RetinaNet on BCCD, from scratch, without a teacher.
+
+python tools/train.py benchmarks/bccd/supernet.py
+"""
+
+_base_ = './alone.py'
+model = dict(
+    _delete_=True,
+    type='nasvit_mm.Supernet',
+    model=_base_.model,
+    sampler=dict(type='sandwich', num_random=1),
+    conflict=dict(rule='project'),
+    distill=dict(sampled='largest', smallest='largest'),
+    clip_grad=10.0,
+)
+optim_wrapper = dict(clip_grad=None)  # the supernet's own
+val_cfg = dict(
+    _delete_=True,
+    type='nasvit_mm.SubnetValLoop',
+    subnets=['smallest', 'largest'],
+    num_calibration=16,
+)
+test_cfg = dict(
+    _delete_=True,
+    type='nasvit_mm.SubnetTestLoop',
+    subnets=['smallest', 'largest'],
+    num_calibration=16,
+)
+default_hooks = dict(checkpoint=dict(save_best='largest/coco/bbox_mAP'))
+custom_hooks = [dict(type='nasvit_mm.SupernetState')]
