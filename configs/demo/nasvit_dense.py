@@ -1,7 +1,8 @@
 """NASViT's supernet inside the demo's segmentor, small enough for a CPU.
 
 configs/supernet/nasvit_ade20k_supernet.py over the built-in demo data, one training image in 5
-held out. It begins with the supernet of configs/demo/nasvit_supernet.py.
+held out; the width of the head is elastic too. It begins with the supernet of
+configs/demo/nasvit_supernet.py.
 
     python tools/demo_data.py
     python tools/train.py configs/demo/nasvit_dense.py
@@ -19,7 +20,11 @@ model = dict(
 )
 model['model']['backbone'].update(
     arch='supernet',
-    space=dict(space='nasvit', restrict=dict(resolution=[48])),
+    space=dict(
+        space='nasvit',
+        restrict=dict(resolution=[48]),
+        task=dict(head=[64, 128, 256]),  # the largest is the task's own
+    ),
     out_width=64,
     init_cfg=dict(type='Pretrained', checkpoint='work_dirs/demo/supernet/iter_80.pth'),
 )

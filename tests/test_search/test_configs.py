@@ -12,11 +12,13 @@ import pytest
 from mmengine.config import Config
 
 from nasvit_mm import get_space
+from nasvit_mm.config import plain_types
 from nasvit_mm.dense import SearchedModel, inner_model, standalone
 from nasvit_mm.deploy import build_latency_table, latency
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import front, read_search, read_task
 from nasvit_mm.search.problem import idle_genes as members
+from nasvit_mm.spaces import TASK_GENES
 from tests.commands import ROOT
 from tests.test_deploy.test_latency import Device
 from tests.test_search.common import problem, run
@@ -205,6 +207,21 @@ def test_no_gene_is_free(name):
         cost = problem.task.total(rows, problem.input_size)
         pairs = np.stack([cost.macs, cost.params]).reshape(2, len(base), -1)
         assert len(choices) == 1 or np.ptp(pairs, axis=2).any(), label
+
+
+def test_genes_of_the_task_are_shown_and_are_the_supernets():
+    """Each is in some config, one of the demo among them."""
+    shown = {}
+    for name in CONFIGS:
+        cfg = Config.fromfile(ROOT / name)
+        space, supernet = get_space(plain_types(cfg.space)), cfg.evaluator.get('config')
+        model = inner_model(Config.fromfile(ROOT / supernet)) if supernet else {}
+        if 'backbone' in model:  # trained in the task
+            own = get_space(plain_types(model.backbone.get('space', space.name)))
+            assert own.task == space.task, name
+        shown[name] = {field.name for field in space.task}
+    assert set().union(*shown.values()) == set(TASK_GENES)
+    assert shown['configs/demo/nasvit_dense_search.py']
 
 
 IDLE = dict(
