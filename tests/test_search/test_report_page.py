@@ -171,9 +171,10 @@ def test_budgets_and_known_networks(chrome, tmp_path, plain) -> None:
     assert page("document.querySelectorAll('#scatter line.mark').length") == 0
 
 
-def test_labels_do_not_touch_each_other(chrome, tmp_path) -> None:
+@pytest.mark.parametrize('objectives', [GOALS, ['macs', 'params']])
+def test_labels_do_not_touch_each_other(chrome, tmp_path, objectives) -> None:
     constraints = [dict(metric='macs', low=39e6, high=40e6)]
-    page = chrome.open(written(tmp_path, constraints=constraints)[0], 400)
+    page = chrome.open(written(tmp_path, objectives, constraints)[0], 400)
     boxes = page(
         "[...document.querySelectorAll('#scatter text.bound, #scatter text.mark')]"
         '.map(node => node.getBoundingClientRect().toJSON())'
