@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import ctypes
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,9 +15,12 @@ from nasvit_mm.deploy.artefact import BOXES, CLASSES, Artefact
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.matching import CLOSE, ROUGH, Objects, Tolerance, matched
 from nasvit_mm.deploy.predictor import open_artefact
+from nasvit_mm.deploy.runtimes import Torch
 from nasvit_mm.errors import UsageError
 
 WRONG = 0.9  # of what is compared: where less is equal, an artefact in float32 is not the model
+M_PERTURB = -6  # of glibc's malloc.h
+ROUNDING = 1e-3  # of the largest value, between two runs of one file
 EQUAL = 0.999  # where less is equal, somebody should know
 
 
@@ -66,9 +71,53 @@ def compared(artefact: Artefact, graph: Graph, images: np.ndarray) -> Comparison
         measured['largest_difference'] = float(difference.max())
     else:
         measured['equal_labels'] = float(exact.mean())
+    if artefact.runtime != Torch.name and not repeats(artefact, images):
+        raise UsageError(
+            f'--to {artefact.runtime}: in {artefact.precision} the artefact answers otherwise each '
+            'time it is loaded, and nothing was written: the runtime reads memory that it has not '
+            'written; take another precision, another version of it, or another --to'
+        )
     segmentors = 'logits' if graph.logits else 'labels'
     what = {BOXES: 'boxes', CLASSES: 'scores'}.get(graph.task, segmentors)
     return Comparison(measured, what, equal)
+
+
+def repeats(artefact: Artefact, images: np.ndarray) -> bool:
+    """Return whether an artefact that is loaded again says the same of an image, but for rounding.
+
+    A runtime that reads memory which it has not written does not: what new memory holds is another
+    value in each.  On one thread, as memory is then used again the most.
+    """
+    image = np.resize(images, (artefact.batch or 1, *images.shape[1:]))
+    found = []
+    for byte in (0, 0x81, 0x01):  # the complement of 0x81 makes floats of 8e37, that of 0x01 -2e38
+        with new_memory_of(byte):
+            found.append(open_artefact(artefact, 1).run(image))
+    first = found[0]
+    return all(_same(first[name], again[name]) for again in found[1:] for name in first)
+
+
+@contextmanager
+def new_memory_of(byte: int) -> Iterator[None]:
+    """Let memory that is handed out be filled with the complement of a byte, where the C library is
+    glibc; 0: let it be as it is.
+    """
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is None:
+        yield
+        return
+    mallopt(M_PERTURB, byte)
+    try:
+        yield
+    finally:
+        mallopt(M_PERTURB, 0)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    near = np.abs(one - other) <= ROUNDING * np.nanmax(np.abs(one), initial=0)
+    near |= np.isnan(one) & np.isnan(other)
+    return bool(near.mean() >= EQUAL) if near.size else True
 
 
 def verdict(artefact: Artefact, found: Comparison, others: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ from nasvit_mm.deploy.exporting import LARGEST_BATCH, LARGEST_SIDE, exported_pro
 from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.runtimes import LiteRt, OpenVino, Session, without_telemetry
 from nasvit_mm.deploy.score import Score
+from nasvit_mm.deploy.vectors import chained_layers
 from nasvit_mm.errors import UsageError, first_line
 
 PROBE = 2**20  # bytes that a disk takes which is not full
@@ -177,6 +178,8 @@ def quantise(
         UsageError: NNCF is missing, cannot quantise the graph, or not within the drop.
     """
     nncf = import_nncf()
+    if runtime is OpenVino:
+        ignored = [*ignored, *chained_layers(OpenVino.core().read_model(str(path)))]
     places = np.arange(-(-len(images) // batch) * batch).clip(max=len(images) - 1)
     batches = images[places].reshape(-1, batch, *images.shape[1:])  # (m, batch, H, W, 3)
     for corrected in (True, False) if correct else (False,):

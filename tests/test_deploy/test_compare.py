@@ -166,6 +166,20 @@ def test_no_number_is_no_score(against: Callable) -> None:
     assert against(Classifier(), spoiled(running(Classifier()), 0, 'scores', np.nan)).equal == 0.75
 
 
+def test_a_runtime_that_reads_what_it_has_not_written_is_refused(
+    segmentor: Graph, against: Callable
+) -> None:
+    """As OpenVINO does in int8 where it fuses two layers: new memory is what it was before."""
+
+    def run(given: np.ndarray) -> dict[str, np.ndarray]:
+        found = running(segmentor)(given)
+        found['label_map'][:, :4] += np.empty(10**7, np.uint8)[-1]
+        return found
+
+    with pytest.raises(UsageError, match='--to onnx: in fp32 the artefact answers otherwise each'):
+        against(segmentor, run)
+
+
 class TestVerdict:
     def said(self, folder: Path, equal: float, precision: str = 'fp32') -> list[str]:
         found = Comparison(dict(compared_images=4), 'labels', equal)
