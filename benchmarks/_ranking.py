@@ -1,4 +1,4 @@
-"""Does a dense supernet rank?  What the proofs of ranking/run.py and bccd/ranking.py share.
+"""Does a dense supernet rank?  What the proofs of ranking/run.py and bccd_ranking/run.py share.
 
 A :class:`Study` trains a teacher, supernets, and some architectures alone, from the same start and
 for as long; then every supernet is asked for the same architectures.

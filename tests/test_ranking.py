@@ -16,7 +16,7 @@ BENCHMARKS = Path(nasvit_mm.__file__).resolve().parents[1] / 'benchmarks'
 sys.path.insert(0, str(BENCHMARKS))
 STUDIES = {
     name: runpy.run_path(str(BENCHMARKS / name))['STUDY']
-    for name in ('ranking/run.py', 'bccd/ranking.py')
+    for name in ('ranking/run.py', 'bccd_ranking/run.py')
 }
 CONFIGS = [
     (study, stage, config)
@@ -37,7 +37,7 @@ def test_configs(study: str, stage: str, config: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ('name', 'points', 'range_'), [('ranking/run.py', 8, 3.5), ('bccd/ranking.py', 4, 2.4)]
+    ('name', 'points', 'range_'), [('ranking/run.py', 8, 3.5), ('bccd_ranking/run.py', 4, 2.4)]
 )
 def test_architectures_are_equal_ratios_apart(name: str, points: int, range_: float) -> None:
     macs = np.array([macs for macs, _ in STUDIES[name].architectures])

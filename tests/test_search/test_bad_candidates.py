@@ -16,6 +16,7 @@ from nasvit_mm.cli import search as command
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import Archive, InProcess, OnExecutor, Workers, search
 from nasvit_mm.search.evaluators.workers import VISIBLE
+from nasvit_mm.search.loop import Silent
 from tests.test_search.common import TOY, algorithm, problem, run, spec
 from tests.test_search.test_archive import bytes_of, calls
 from tests.test_search.toy import Own, Toy
@@ -173,7 +174,7 @@ def test_a_failure_is_told_of_at_once(tmp_path):
     """Also while it is open whether any candidate of the generation can be measured."""
     told = []
 
-    class Told:
+    class Told(Silent):
         def begin(self, generation, size):
             told.append('begin')
 

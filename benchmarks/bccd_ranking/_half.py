@@ -1,6 +1,6 @@
 """BCCD at half the side of configs/_base_/datasets/bccd.py, 40 epochs from scratch.
 
-What all runs of ranking.py share.  Anchors are of half the side too, and the head is narrow, so
+What all runs of run.py share.  Anchors are of half the side too, and the head is narrow, so
 that the backbone is most of the cost.
 """
 

@@ -1,8 +1,8 @@
 """Does a detector's supernet rank?  Four of its subnets against the same networks alone, on BCCD.
 
-    python benchmarks/bccd/ranking.py --seeds 0    # all below, some hours of a core; it resumes
-    python benchmarks/bccd/ranking.py taught         # one stage
-    python benchmarks/bccd/ranking.py --report       # docs/bccd_ranking.json and .png, the table
+    python benchmarks/bccd_ranking/run.py --seeds 0  # all below, some hours of a core; it resumes
+    python benchmarks/bccd_ranking/run.py taught     # one stage
+    python benchmarks/bccd_ranking/run.py --report   # docs/bccd_ranking.json and .png, the table
 
 As ../ranking/run.py, smaller, with a small RetinaNet at half the images' side: `teacher`,
 EfficientNet-Lite0 with ImageNet weights; the supernets `plain` and `taught`; `alone` and

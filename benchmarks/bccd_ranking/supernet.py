@@ -1,6 +1,6 @@
 """NASViT's supernet in a small RetinaNet on BCCD, from scratch, without a teacher.
 
-python tools/train.py benchmarks/bccd/supernet.py
+python tools/train.py benchmarks/bccd_ranking/supernet.py
 """
 
 _base_ = './alone.py'

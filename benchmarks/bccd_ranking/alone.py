@@ -1,4 +1,4 @@
-"""A detector of one architecture of NASViT's space, trained alone; ranking.py names it:
+"""A detector of one architecture of NASViT's space, trained alone; run.py names it:
 --cfg-options model.backbone.arch=FILE.json
 """
 

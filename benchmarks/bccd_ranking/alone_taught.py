@@ -2,6 +2,6 @@
 
 _base_ = './alone.py'
 teacher = dict(
-    config='benchmarks/bccd/teacher.py',
+    config='benchmarks/bccd_ranking/teacher.py',
     checkpoint='work_dirs/bccd_ranking/teacher/seed0/epoch_20.pth',
 )
