@@ -178,6 +178,7 @@ def quantise(
         UsageError: NNCF is missing, cannot quantise the graph, or not within the drop.
     """
     nncf = import_nncf()
+    parameters = importlib.import_module('nncf.quantization.advanced_parameters')
     if runtime is OpenVino:
         ignored = [*ignored, *chained_layers(OpenVino.core().read_model(str(path)))]
     places = np.arange(-(-len(images) // batch) * batch).clip(max=len(images) - 1)
@@ -188,7 +189,12 @@ def quantise(
             ignored_scope=nncf.IgnoredScope(names=ignored) if ignored else None,
             subset_size=len(batches),
         )
-        advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not corrected)
+        advanced = nncf.AdvancedQuantizationParameters(
+            disable_bias_correction=not corrected,
+            # NNCF would give the input of a depthwise convolution a range for each channel, and
+            # where it is tokens, (N, L, C), before, one for each token: OpenVINO then computes NaN.
+            activations_quantization_params=parameters.QuantizationParameters(per_channel=False),
+        )
         read, write, item = _file_of(runtime)
         alone = runtime.others_cores() if runtime is OpenVino else nullcontext()
         data = nncf.Dataset([item(given) for given in batches])
