@@ -2,7 +2,7 @@
 --cfg-options model.backbone.arch=FILE.json
 """
 
-_base_ = './_half.py'
+_base_ = './_detector.py'
 model = dict(
     backbone=dict(
         type='nasvit_mm.NASViT',

@@ -4,7 +4,7 @@
     python benchmarks/bccd_ranking/run.py taught     # one stage
     python benchmarks/bccd_ranking/run.py --report   # docs/bccd_ranking.json and .png, the table
 
-As ../ranking/run.py, smaller, with a small RetinaNet at half the images' side: `teacher`,
+As ../ranking/run.py, smaller, with a small RetinaNet at 192 x 256: `teacher`,
 EfficientNet-Lite0 with ImageNet weights; the supernets `plain` and `taught`; `alone` and
 `alone_taught`, four architectures over the range of MACs, for as many epochs from the same start.
 mAP on val and on test.

@@ -7,7 +7,7 @@
 Half as many epochs as the networks that it teaches.
 """
 
-_base_ = './_half.py'
+_base_ = './_detector.py'
 model = dict(
     # EfficientNet-Lite takes images of -1 to 1.
     data_preprocessor=dict(mean=[127.0, 127.0, 127.0], std=[128.0, 128.0, 128.0]),
@@ -23,15 +23,5 @@ model = dict(
     neck=dict(in_channels=[40, 112, 320]),
 )
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=0.0,
-        by_epoch=True,
-        begin=0,
-        end=20,
-        convert_to_iter_based=True,
-    ),
-]
+param_scheduler = [_base_.param_scheduler[0], dict(_base_.param_scheduler[1], end=20)]
 train_cfg = dict(max_epochs=20, val_interval=5)
