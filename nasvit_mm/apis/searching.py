@@ -8,7 +8,6 @@ from typing import Any
 
 from nasvit_mm.apis.common import AnyConfig, bounded, run_config
 from nasvit_mm.building import plain_files
-from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.runtime import (
     PlainConsole,
     config_name,
@@ -25,7 +24,6 @@ from nasvit_mm.search import (
     Scalars,
     Search,
     SearchBar,
-    SearchPlan,
     begin_with,
     build_visualizer,
     chosen_backend,
@@ -92,7 +90,7 @@ def run_search(
         enable_tensorboard(cfg)
     plan, earlier = read_search(cfg, cfg.filename), None
     if known is not None:
-        earlier, _ = _earlier(known, plan)
+        earlier = Known(known, plan)
         plan = begin_with(cfg, plan, earlier)
     # Of workers on other machines the data may be there alone.
     if not skip_data_check and dask is None and is_first():
@@ -178,27 +176,5 @@ def reconsider(
         UsageError: as of :func:`run_search`.
     """
     cfg = bounded(read_config(cfg, options), low, high)
-    return _earlier(known, read_search(cfg, cfg.filename))[1]
-
-
-def _earlier(folder: str | Path, plan: SearchPlan) -> tuple[Known, Reconsidered]:
-    """Return what an earlier search measured, and what it says under the bounds of a plan.
-
-    Raises:
-        UsageError: it cannot be used, see :class:`Known`, or none of its candidates is in the space
-            that is searched now.
-    """
-    known, problem = Known(folder, plan), plan.problem
-    found, records = known.under(problem), known.search.records
-    own, refused = problem.task.own_task if problem.task else {}, []
-    for record in () if found.records else records:
-        try:
-            problem.space.arch(own | record['arch'])
-        except ArchitectureError as error:
-            refused.append(error)
-    if records and len(refused) == len(records):
-        raise UsageError(
-            f'{folder}: none of its {len(records)} candidates is in the space that is searched '
-            f'now; of the first: {refused[0]}; give the config of that search, or another folder'
-        )
-    return known, found
+    plan = read_search(cfg, cfg.filename)
+    return Known(known, plan).under(plan.problem)

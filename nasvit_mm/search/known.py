@@ -27,6 +27,7 @@ from nasvit_mm.search.record.archive import NAME
 from nasvit_mm.search.record.front import front, is_measured, record_values
 from nasvit_mm.search.record.identity import KNOWN_KEY, by_content, first_difference
 from nasvit_mm.search.result import Search
+from nasvit_mm.spaces import Space
 
 MEASURED_BY = ('evaluator', CONTENT_KEY)  # of an identity: what metrics depend on
 PARTS = 10  # of a range of costs; one without a candidate is open
@@ -129,8 +130,8 @@ class Known:
         plan: of the search that is to use them.
 
     Raises:
-        UsageError: no search has written there, or its metrics are of another evaluator, checkpoint
-            or data.
+        UsageError: no search has written there, its metrics are of another evaluator, checkpoint
+            or data, or none of its candidates is in the space that is searched now.
 
     Attributes:
         search: the earlier one.
@@ -150,11 +151,27 @@ class Known:
         task = plan.problem.task
         # What was measured without genes of the task was as the task's config has them.
         own = task.own_task if task is not None else {}
+        self._check_space(plan.problem.space, folder, own)
         self._records = {
             _key(own | record['arch']): dict(record, arch=own | record['arch'])
             for record in self.search.records
             if is_measured(record) and all(name in record['metrics'] for name in needed)
         }
+
+    def _check_space(self, space: Space, folder: str | Path, own: Mapping[str, Any]) -> None:
+        refused = []
+        for record in self.search.records:
+            try:
+                space.arch(own | record['arch'])
+                return
+            except ArchitectureError as error:
+                refused.append(error)
+        if refused:
+            raise UsageError(
+                f'{folder}: none of its {len(refused)} candidates is in the space that is searched '
+                f'now; of the first: {refused[0]}; give the config of that search, or another '
+                'folder'
+            )
 
     def result(self, arch: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return what the evaluation of an architecture gave, as :meth:`Archive.stored`; None: it
