@@ -179,8 +179,9 @@ def quantise(
     """
     nncf = import_nncf()
     parameters = importlib.import_module('nncf.quantization.advanced_parameters')
+    read, write, item = _file_of(runtime)
     if runtime is OpenVino:
-        ignored = [*ignored, *chained_layers(OpenVino.core().read_model(str(path)))]
+        ignored = [*ignored, *chained_layers(read(path))]
     places = np.arange(-(-len(images) // batch) * batch).clip(max=len(images) - 1)
     batches = images[places].reshape(-1, batch, *images.shape[1:])  # (m, batch, H, W, 3)
     for corrected in (True, False) if correct else (False,):
@@ -195,7 +196,6 @@ def quantise(
             # where it is tokens, (N, L, C), before, one for each token: OpenVINO then computes NaN.
             activations_quantization_params=parameters.QuantizationParameters(per_channel=False),
         )
-        read, write, item = _file_of(runtime)
         alone = runtime.others_cores() if runtime is OpenVino else nullcontext()
         data = nncf.Dataset([item(given) for given in batches])
         try:

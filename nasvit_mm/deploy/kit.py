@@ -214,11 +214,15 @@ def _check_times(found: Mapping[str, Any]) -> None:
                 check_number(f'times[{name!r}]', value, above=0)
         except UsageError as error:
             raise UsageError(f'says {error}') from error
-    for kind in ('block', 'arch'):
-        if not any(kind in network for network in networks.values()):
-            raise UsageError(f'has no {dict(block="block", arch="whole network")[kind]}')
-    _ = [found[key] for key in ('device', 'threads', 'version')]
-    _ = [found['kit'][key] for key in ('runtime', 'precision')]
+    for key, what in (('block', 'block'), ('arch', 'whole network')):
+        if not any(key in network for network in networks.values()):
+            raise UsageError(f'has no {what}')
+    for part, keys in (
+        (found, ('device', 'threads', 'version')),
+        (found['kit'], ('runtime', 'precision')),
+    ):
+        for key in keys:
+            part[key]  # or it is not what the script wrote
 
 
 def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTable:

@@ -41,9 +41,8 @@ class LatencyTable:
     """Milliseconds of every block of a space in one dense model, on one device.
 
     A candidate's latency is the sum over its blocks, and what is left (stem, embeddings, neck,
-    head) is linear in the MACs of these parts.  A block that was not measured is
-    interpolated between those that were in the same place, by a polynomial of the second degree
-    in their widths.
+    head) is linear in the MACs of these parts.  A block that was not measured is interpolated
+    between those that were in the same place, by a polynomial of the second degree in their widths.
 
     Attributes:
         about: what was measured and where, JSON types.
