@@ -114,7 +114,8 @@ class Quantised(NamedTuple):
         corrected: whether biases were.  NNCF takes the first axis of maps for the batch when it
             does so, and fails where a convolution runs over the windows of an image (talking
             heads).
-        kept: names of the operations that a :class:`Control` keeps in float.
+        kept: names of the operations in float besides those asked for: that a :class:`Control`
+            keeps, or that the runtime must not have in int8.
         metrics: of the graph in float and in int8, under a control.
     """
 
@@ -180,8 +181,8 @@ def quantise(
     nncf = import_nncf()
     parameters = importlib.import_module('nncf.quantization.advanced_parameters')
     read, write, item = _file_of(runtime)
-    if runtime is OpenVino:
-        ignored = [*ignored, *chained_layers(read(path))]
+    chained = chained_layers(read(path)) if runtime is OpenVino else []
+    ignored = [*ignored, *chained]
     places = np.arange(-(-len(images) // batch) * batch).clip(max=len(images) - 1)
     batches = images[places].reshape(-1, batch, *images.shape[1:])  # (m, batch, H, W, 3)
     for corrected in (True, False) if correct else (False,):
@@ -202,11 +203,11 @@ def quantise(
             with quiet(progress=True), alone:
                 if control is None:
                     model = nncf.quantize(read(path), data, advanced_parameters=advanced, **options)
-                    done = Quantised(corrected)
+                    done = Quantised(corrected, chained)
                 else:
                     options['advanced_quantization_parameters'] = advanced
                     model, done = _controlled(read(path), data, runtime, control, options)
-                    done = done._replace(corrected=corrected)
+                    done = done._replace(corrected=corrected, kept=[*chained, *done.kept])
                 write(model, target)
             return done
         except (UsageError, OSError):  # the drop, or the disk

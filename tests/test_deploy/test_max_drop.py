@@ -80,6 +80,19 @@ def test_an_operation_is_kept_in_float_by_its_name(graph):
     assert found[1][1] > 95 > found[0][1]
 
 
+def test_layers_that_openvino_must_not_have_in_int8_are_named(tmp_path):
+    rng, ops = np.random.default_rng(0), openvino.opset13
+    images = ops.parameter([1, 16, 16, 3], np.uint8, name='images')
+    x = ops.reduce_mean(ops.convert(images, 'f32'), [1, 2])
+    for name in ('squeeze', 'excite'):
+        weight = rng.normal(size=(3, 3)).astype(np.float32)
+        x = ops.relu(ops.matmul(x, weight, False, True, name=name))
+    model = openvino.Model([x], [images])
+    openvino.save_model(model, str(tmp_path / 'model.xml'), compress_to_fp16=False)
+    done = quantise(tmp_path / 'model.xml', tmp_path / 'int8.xml', IMAGES, OpenVino, [])
+    assert done.kept == ['excite', 'squeeze']
+
+
 def test_a_name_that_the_graph_has_not(graph):
     with pytest.raises(UsageError, match='NNCF cannot quantise the graph: .*third'):
         quantise(graph, graph.with_name('int8.xml'), IMAGES, OpenVino, ['third'])
