@@ -15,17 +15,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from _runs import (
-    axes_style,
-    claimed,
-    hours,
-    seeds,
-    tested,
-    tool,
-    trained_and_tested,
-    with_kept,
-    written,
-)
+from _runs import axes_style, claimed, hours, seeds, tested, tool, trained_and_tested, written
 
 DRAWS = 20000
 
@@ -117,10 +107,17 @@ class Study:
                 if free:
                     self._supernet(stage, seed, folder, self.files(work_dir))
         else:
-            for i, path in enumerate(self.files(work_dir)):
+            files = self.files(work_dir)
+            for i in sorted(range(self.points), key=lambda i: self.reported(stage, seed, i)):
                 with claimed(folder / str(i)) as free:
                     if free:
-                        self._alone(stage, seed, folder / str(i), path)
+                        self._alone(stage, seed, folder / str(i), files[i])
+
+    def reported(self, stage: str, seed: int, place: int) -> bool:
+        """Whether TARGET.json has an architecture's figures: what it lacks is run first."""
+        run = written(self.target.with_suffix('.json')).get('runs', {}).get(stage, {})
+        found = run.get(str(seed), {})
+        return all(found.get(split, [None] * self.points)[place] for split in self.splits)
 
     def taught_by(self, work_dir: Path) -> Path:
         """Return the trained teacher's checkpoint: one for all seeds."""
@@ -175,35 +172,36 @@ class Study:
                 self.test_alone(stage, folder, split, folder / split / 'test')
 
     # ------------------------------------------------------------------ report
-    def found_by(self, stage: str, folder: Path) -> dict[str, list[float]] | None:
-        """Return the metric of all architectures by split, None before all are measured."""
-        out = {}
+    def found_by(self, stage: str, folder: Path) -> dict[str, list[float | None]]:
+        """Return the metric of each architecture by split, and the hours of training that it took,
+        which a supernet's first stands for; None: not measured yet.
+        """
+        parts = [folder] if stage in self.supernets else self._folders(folder)
+        out = dict(hours=[hours(part) or None for part in parts])
         for split in self.splits:
             if stage in self.supernets:
                 found = tested(folder / split)  # by the files of the architectures
                 names = [f'architectures/{i}.json/{self.metric}' for i in range(self.points)]
                 scores = [next((v for k, v in found.items() if k.endswith(n)), None) for n in names]
             else:
-                parts = (folder / str(i) / split for i in range(self.points))
-                scores = [tested(part).get(self.metric) for part in parts]
-            if None in scores:
-                return None
-            out[split] = [float(score) * self.unit for score in scores]
+                scores = [tested(part / split).get(self.metric) for part in parts]
+            out[split] = [score and float(score) * self.unit for score in scores]
         return out
+
+    def _folders(self, folder: Path) -> list[Path]:
+        return [folder / str(i) for i in range(self.points)]
 
     def report(self, work_dir: Path) -> None:
         """Print the tables, write TARGET.json and TARGET.png."""
         path = self.target.with_suffix('.json')
-        results: dict[str, dict] = {}
-        for stage in (*self.supernets, *self.alone):
-            results[stage] = {}
-            for seed, folder in seeds(work_dir / stage).items():
-                if scores := self.found_by(stage, folder):
-                    one = stage in self.supernets
-                    parts = [folder] if one else [folder / str(i) for i in range(self.points)]
-                    results[stage][seed] = dict(scores, hours=sum(map(hours, parts)))
         before = written(path)
-        results = with_kept(results, before.get('runs', {}))
+        results: dict[str, dict[str, dict]] = {}
+        for stage in (*self.supernets, *self.alone):
+            results[stage] = dict(before.get('runs', {}).get(stage, {}))
+            for seed, folder in seeds(work_dir / stage).items():
+                found = with_earlier(self.found_by(stage, folder), results[stage].get(str(seed)))
+                if all(any(found[split]) for split in self.splits):
+                    results[stage][str(seed)] = found
         macs = [m for m, _ in self.architectures]
         folder = work_dir / 'teacher/seed0'
         taught = before.get('teacher', {})
@@ -219,8 +217,9 @@ class Study:
         for stage, runs in results.items():
             for seed, run in runs.items():
                 for split in self.splits:
-                    row = ' | '.join(f'{score:.1f}' for score in run[split])
-                    print(f'| {stage}, seed {seed}, {split} | {row} | {run["hours"]:.1f} |')
+                    row = ' | '.join('' if s is None else f'{s:.1f}' for s in run[split])
+                    took = sum(filter(None, run['hours']))
+                    print(f'| {stage}, seed {seed}, {split} | {row} | {took:.1f} |')
         print(f'the teacher took {taught.get("hours", 0):.1f} hours, which count where it taught')
         for stage in self.supernets:
             for seed, run in results[stage].items():
@@ -244,8 +243,9 @@ class Study:
             for i, (stage, runs) in enumerate(results.items()):
                 for run in runs.values():
                     style = 'o-' if stage in self.supernets else 's--'
-                    x = [m / 1e9 for m in macs]
-                    axes.plot(x, run[split], style, color=f'C{i}', label=stage)
+                    x = [m / 1e9 for m, score in zip(macs, run[split]) if score is not None]
+                    y = [score for score in run[split] if score is not None]
+                    axes.plot(x, y, style, color=f'C{i}', label=stage)
             axes.set(xlabel='MACs in total (G)', ylabel=f'{self.metric} on {split}')
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False)
@@ -254,10 +254,28 @@ class Study:
         figure.savefig(self.target.with_suffix('.png'), dpi=130)
 
 
-def compared(subnets: list[float], alone: list[float]) -> str:
-    """Say how far subnets are below the same networks alone, and Kendall's tau of both orders."""
+def with_earlier(
+    found: Mapping[str, list[float | None]], earlier: Mapping[str, list[float | None]] | None
+) -> dict[str, list[float | None]]:
+    """Return what is found, and where nothing is, what an earlier report has of it."""
+    return {
+        name: [
+            old if new is None else new
+            for new, old in zip(values, (earlier or {}).get(name, [None] * len(values)))
+        ]
+        for name, values in found.items()
+    }
+
+
+def compared(subnets: list[float | None], alone: list[float | None]) -> str:
+    """Say how far subnets are below the same networks alone, and Kendall's tau of both orders, of
+    the networks that both have.
+    """
     from scipy.stats import kendalltau
 
-    gap = mean(a - b for a, b in zip(alone, subnets))
-    tau = kendalltau(alone, subnets).statistic
-    return f'{gap:.1f} below on average, tau {tau:.2f}'
+    both = [(s, a) for s, a in zip(subnets, alone) if s is not None and a is not None]
+    if not both:
+        return 'no network is measured in both'
+    gap = mean(a - s for s, a in both)
+    tau = kendalltau(*zip(*both)).statistic
+    return f'{gap:.1f} below on average, tau {tau:.2f}, {len(both)} networks'

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -44,3 +47,24 @@ def test_architectures_are_equal_ratios_apart(name: str, points: int, range_: fl
     ratios = macs[1:] / macs[:-1]
     assert len(macs) == points and macs[-1] / macs[0] > range_
     assert ratios.max() / ratios.min() < 1.1
+
+
+def test_networks_that_are_measured_one_by_one(tmp_path: Path, capsys) -> None:
+    study = dataclasses.replace(STUDIES['ranking/run.py'], target=tmp_path / 'docs/found')
+    (tmp_path / 'docs').mkdir()
+
+    def measure(places: list[int]) -> None:
+        shutil.rmtree(tmp_path / 'runs', ignore_errors=True)  # another machine
+        for place in places:
+            for split, score in dict(val=50, test=40).items():
+                out = tmp_path / f'runs/alone/seed0/{place}/{split}/test/1'
+                out.mkdir(parents=True)
+                (out / '1.json').write_text(json.dumps(dict(mIoU=score + place)))
+        study.report(tmp_path / 'runs')
+
+    measure([0, 2])
+    assert [i for i in range(8) if study.reported('alone', 0, i)] == [0, 2]
+    measure([2, 3])
+    assert '| alone, seed 0, val | 50.0 |  | 52.0 | 53.0 |' in capsys.readouterr().out
+    found = json.loads((tmp_path / 'docs/found.json').read_text())['runs']['alone']['0']
+    assert found['test'] == [40, None, 42, 43, None, None, None, None]
