@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nasvit_mm.deploy.artefact import BOXES, CLASSES, Artefact
 from nasvit_mm.deploy.graph import Graph
+from nasvit_mm.deploy.images import in_batches
 from nasvit_mm.deploy.matching import CLOSE, ROUGH, Objects, Tolerance, matched
 from nasvit_mm.deploy.predictor import open_artefact
 from nasvit_mm.deploy.runtimes import Torch
@@ -50,10 +51,8 @@ def compared(artefact: Artefact, graph: Graph, images: np.ndarray) -> Comparison
     session = open_artefact(artefact)
     tolerance = CLOSE if artefact.precision == 'fp32' else ROUGH
     batch = artefact.batch or len(images)
-    places = np.arange(-(-len(images) // batch) * batch) % len(images)
     counts = []  # (equal, of, ...) a place
-    for start in range(0, len(places), batch):
-        given = images[places[start : start + batch]]
+    for given in in_batches(images, batch):
         found = session.run(given)
         for index in range(batch):
             own = {name: values[index] for name, values in found.items()}

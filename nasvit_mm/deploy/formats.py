@@ -19,6 +19,7 @@ from torch.export import ExportedProgram
 from nasvit_mm.deploy.artefact import MULTIPLE
 from nasvit_mm.deploy.exporting import LARGEST_BATCH, LARGEST_SIDE, exported_program, quiet, reason
 from nasvit_mm.deploy.graph import Graph
+from nasvit_mm.deploy.images import in_batches
 from nasvit_mm.deploy.runtimes import LiteRt, OpenVino, Session, without_telemetry
 from nasvit_mm.deploy.score import Score
 from nasvit_mm.deploy.vectors import chained_layers
@@ -173,7 +174,7 @@ def quantise(
         ignored: names of the graph's operations that stay in float.
         correct: correct biases, where NNCF can.
         control: leave in float, one after the other, what costs most, until no more is lost.
-        batch: images that the graph takes at once; the last ones are repeated to fill it.
+        batch: images that the graph takes at once; see :func:`in_batches`.
 
     Raises:
         UsageError: NNCF is missing, cannot quantise the graph, or not within the drop.
@@ -183,8 +184,7 @@ def quantise(
     read, write, item = _file_of(runtime)
     chained = chained_layers(read(path)) if runtime is OpenVino else []
     ignored = [*ignored, *chained]
-    places = np.arange(-(-len(images) // batch) * batch).clip(max=len(images) - 1)
-    batches = images[places].reshape(-1, batch, *images.shape[1:])  # (m, batch, H, W, 3)
+    batches = in_batches(images, batch)
     for corrected in (True, False) if correct else (False,):
         options = dict(
             model_type=nncf.ModelType.TRANSFORMER,

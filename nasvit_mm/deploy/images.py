@@ -26,6 +26,14 @@ def spread(total: int, number: int) -> list[int]:
     return np.linspace(0, total - 1, min(number, total)).round().astype(int).tolist()
 
 
+def in_batches(images: np.ndarray, batch: int) -> np.ndarray:
+    """Return images (n, H, W, 3) in full batches, (m, batch, H, W, 3), by beginning again where the
+    last one is not full.
+    """
+    places = np.arange(-(-len(images) // batch) * batch) % len(images)
+    return images[places].reshape(-1, batch, *images.shape[1:])
+
+
 def fit_of(cfg: Config, task: str) -> Fit:
     """Return how images come to the input's size: as those of the test data do."""
     for dataset in _test_datasets(cfg):
