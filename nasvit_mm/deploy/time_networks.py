@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import time
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def main():
         kit,
         lambda file: RUNTIMES[runtime](str(folder / file), args.threads, kit['precision']),
         args.rounds,
-        lambda done, of: print(f'\r{done} of {of}', end='', flush=True),
+        progress,
     )
     found = dict(
         kit=kit,
@@ -138,7 +139,15 @@ def main():
         device=device_name(),
     )
     Path(args.out).write_text(json.dumps(found))
-    print(f'\r{args.out}: {len(times)} networks')
+    print(f'{args.out}: {len(times)} networks')
+
+
+def progress(done, of):
+    """Count in one line of a terminal, elsewhere in about ten lines."""
+    if sys.stdout.isatty():
+        print(f'\r{done} of {of}', end='\n' if done == of else '', flush=True)
+    elif done == of or done % max(of // 10, 1) == 0:
+        print(f'{done} of {of}', flush=True)
 
 
 def device_name():
