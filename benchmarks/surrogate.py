@@ -1,6 +1,6 @@
 """How many evaluations a predictor saves: hypervolume by evaluations, NSGA-II and `surrogate`.
 
-    python benchmarks/surrogate.py [--seeds 5] [--noise 0.1]
+    python benchmarks/surrogate.py [LANDSCAPE ...] [--seeds 5] [--noise 0.1]
 
 Landscapes 0 to 2 are made up, not measured: a metric over NASViT's genes with diminishing gains,
 pairs of genes that go together or against one another, and noise of a tenth of a point.  Those with
@@ -85,14 +85,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument('landscapes', nargs='*', help='0, 1, 2 and those fitted (all)')
     parser.add_argument('--seeds', type=int, default=5)
     parser.add_argument('--noise', type=float, default=0.1, help='of the landscapes made up')
     args = parser.parse_args()
+    there = {on.name.partition(' ')[0]: on for on in (*made_up(args.noise), *measured())}
+    if unknown := set(args.landscapes) - set(there):
+        parser.error(
+            f'unknown landscape {", ".join(sorted(unknown))}; there are {", ".join(there)}'
+        )
     columns = [('nsga2', n) for n in (FEWER[-1], EVALUATIONS)]
     columns += [(name, n) for name in PREDICTORS for n in FEWER]
     print('| landscape | ' + ' | '.join(f'{name}, {n}' for name, n in columns) + ' |')
     print('|---|' + '---|' * len(columns), flush=True)
-    for on in (*made_up(args.noise), *measured()):
+    for on in (there[name] for name in args.landscapes or there):
         shares = {column: [] for column in columns}
         genes = on.problem.space.sample_genes(0, 4000)
         worst = np.stack([-on.metric(genes), on.problem.costs(genes)['macs'] / 1e8], 1).max(0)

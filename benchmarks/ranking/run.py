@@ -13,8 +13,8 @@ from the same start for as many iterations.  Every supernet is then asked for th
 batch norms recalibrated), on val and on test.
 
 Started twice, it shares the trainings among both processes; what the report does not have yet comes
-first.  Hours are of one core, where OMP_NUM_THREADS=1.  --report keeps what docs/ranking.json has of
-runs that are not there any more, network by network.
+first.  Hours are of one core, where OMP_NUM_THREADS=1.  --report keeps what docs/ranking.json has
+of runs that are not there any more, network by network.
 Needs data/camvid (configs/_base_/datasets/camvid.py says how it lies).
 """
 
