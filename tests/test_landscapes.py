@@ -52,9 +52,10 @@ def test_a_landscape_is_of_the_objective_within_its_range(
     objective, records = fit.measured(Search.load(searched))
     assert objective['metric'] == 'loss' and len(records) == 40
     monkeypatch.setattr(fit, 'HERE', tmp_path)
-    monkeypatch.setattr(sys, 'argv', ['fit.py', str(searched), 'found', 'a test'])
+    monkeypatch.setattr(sys, 'argv', ['fit.py', 'found', 'a test', *[str(searched)] * 2])
     fit.main()
     found, metric = fit.landscape(tmp_path / 'found.json')
+    assert found['candidates'] == 40  # what both archives hold counts once
     assert found['range'] == [-4.0, -1.0] and found['noise'] > 0
     found['weights'] = [50.0 * w for w in found['weights']]
     (tmp_path / 'steep.json').write_text(json.dumps(found))

@@ -1,9 +1,10 @@
 """Fit an analytic landscape to the archive of a search, for benchmarks/surrogate.py.
 
-    python benchmarks/landscapes/fit.py work_dirs/found NAME 'what was searched, and by what'
+    python benchmarks/landscapes/fit.py NAME 'what was searched, and by what' work_dirs/found ...
 
-The supernets of elasticvit_cifar10.py and vitas_twins_cifar10.py here, and of surrogate_cifar, are
-those of configs/supernet with train_cfg.max_iters=3000.
+Of several archives, which have to be of one space, the candidates are put together.  The supernets
+of elasticvit_cifar10.py and vitas_twins_cifar10.py here are those of configs/supernet with
+train_cfg.max_iters=1000, that of surrogate_cifar with 3000.
 
 The first objective that was measured (a minimised one with the other sign, so that more is better)
 as a function of genes, scaled to 0 to 1: linear, squared and pairwise terms, by ridge regression,
@@ -68,16 +69,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('folder', help="a search's work dir")
     parser.add_argument('name')
     parser.add_argument('source', help='a sentence that says what was measured')
+    parser.add_argument('folders', nargs='+', help="searches' work dirs")
     args = parser.parse_args()
     from sklearn.linear_model import RidgeCV
     from sklearn.model_selection import cross_val_score
 
-    found = Search.load(args.folder)
+    searches = [Search.load(folder) for folder in args.folders]
+    found = searches[0]
+    if any(s.identity['space'] != found.identity['space'] for s in searches):
+        raise SystemExit('error: the archives are of several spaces')
     space = get_space(found.identity['space'])
-    objective, records = measured(found)
+    objective = measured(found)[0]
+    different = {json.dumps(r['arch']): r for s in searches for r in measured(s)[1]}
+    records = list(different.values())
     x = scaled(space, np.stack([space.genes(space.arch(r['arch'])) for r in records]))
     y = np.array([r['metrics'][objective['metric']] for r in records])
     y *= 1 if objective['goal'] == 'max' else -1
