@@ -2,7 +2,7 @@
 
     python tools/search.py configs/search/nasvit_camvid_openvino_int8.py --work-dir A
     python tools/search.py configs/search/nasvit_camvid_miou.py --work-dir B
-    python benchmarks/deployed.py configs/search/nasvit_camvid_openvino_int8.py A B
+    python benchmarks/deployed.py A B
     python benchmarks/deployed.py --report
 
 Every network of either front is quantised and judged as the first search does it, and all are timed
@@ -24,6 +24,7 @@ from mmengine.config import Config
 
 from nasvit_mm.deploy import time_artefacts
 from nasvit_mm.search import Search, build_evaluator, read_search
+from nasvit_mm.search.record.archive import AS_RUN
 from nasvit_mm.spaces import Arch
 
 JSON = ROOT / 'docs/deployed.json'
@@ -34,20 +35,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', nargs='?', help='of the search by the artefact')
     parser.add_argument('searches', nargs='*', help='work dirs: by the artefact, by MACs')
     parser.add_argument('--rounds', type=int, default=40)
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--report', action='store_true', help='measure nothing')
     args = parser.parse_args()
     if not args.report:
-        found = measured(args.config, args.searches, args.rounds, args.threads)
+        if len(args.searches) != len(FRONTS):
+            parser.error('expected two work dirs: of the search by the artefact, of that by MACs')
+        found = measured(args.searches, args.rounds, args.threads)
         JSON.write_text(json.dumps(found, indent=1) + '\n')
     show(json.loads(JSON.read_text()))
 
 
-def measured(config: str, searches: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
+def measured(searches: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
     """Return every network of the fronts: whose it is, what they said of it, what is measured."""
+    config = str(Path(searches[0], AS_RUN))
     plan = read_search(Config.fromfile(config), config)
     (spec,) = plan.evaluators
     evaluator = build_evaluator(dict(type=spec.type, **spec.options), plan.problem.space)
