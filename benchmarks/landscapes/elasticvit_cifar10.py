@@ -10,4 +10,3 @@ evaluator = dict(
     config='configs/supernet/elasticvit_cifar10.py',
     checkpoint='work_dirs/elasticvit_cifar10/iter_1000.pth',
 )
-algorithm = dict(generations=4)  # 256 candidates
