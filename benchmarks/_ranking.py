@@ -176,7 +176,9 @@ class Study:
         """Return the metric of each architecture by split, and the hours of training that it took,
         which a supernet's first stands for; None: not measured yet.
         """
-        parts = [folder] if stage in self.supernets else self._folders(folder)
+        parts = [folder]
+        if stage not in self.supernets:
+            parts = [folder / str(i) for i in range(self.points)]
         out = dict(hours=[hours(part) or None for part in parts])
         for split in self.splits:
             if stage in self.supernets:
@@ -187,9 +189,6 @@ class Study:
                 scores = [tested(part / split).get(self.metric) for part in parts]
             out[split] = [score and float(score) * self.unit for score in scores]
         return out
-
-    def _folders(self, folder: Path) -> list[Path]:
-        return [folder / str(i) for i in range(self.points)]
 
     def report(self, work_dir: Path) -> None:
         """Print the tables, write TARGET.json and TARGET.png."""

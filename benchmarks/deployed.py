@@ -24,7 +24,6 @@ from mmengine.config import Config
 
 from nasvit_mm.deploy import time_artefacts
 from nasvit_mm.search import Search, build_evaluator, read_search
-from nasvit_mm.search.record.archive import AS_RUN
 from nasvit_mm.spaces import Arch
 
 JSON = ROOT / 'docs/deployed.json'
@@ -50,7 +49,7 @@ def main() -> None:
 
 def measured(searches: list[str], rounds: int, threads: int) -> list[dict[str, Any]]:
     """Return every network of the fronts: whose it is, what they said of it, what is measured."""
-    config = str(Path(searches[0], AS_RUN))
+    config = str(Path(searches[0], 'search.json'))  # as it ran
     plan = read_search(Config.fromfile(config), config)
     (spec,) = plan.evaluators
     evaluator = build_evaluator(dict(type=spec.type, **spec.options), plan.problem.space)
