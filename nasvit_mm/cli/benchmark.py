@@ -398,6 +398,11 @@ def make_table(args: argparse.Namespace, cfg: Config) -> None:
         f'{size[1]} by {about["runtime"]} {about["version"]} in {about["precision"]} on '
         f'{about["device"]}, {about["threads"]} threads'
     )
+    if 'artefact_ms' in about:
+        print(
+            f'An artefact takes {about["artefact_ms"]:.2f} ms more than its network, from bytes '
+            'and to its answer: the table counts them'
+        )
     if not table.check:
         print('The space has no network that the table has not seen: nothing to check it by')
         return

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from nasvit_mm.dense import SearchedModel, Size
+from nasvit_mm.dense import SearchedModel, Size, build_model
 from nasvit_mm.deploy import formats, networks, time_networks
+from nasvit_mm.deploy.artefact import BOXES, STRETCH, Fit
 from nasvit_mm.deploy.exporting import exported_program, missing_package
+from nasvit_mm.deploy.graph import Graph
 from nasvit_mm.deploy.latency import covering
 from nasvit_mm.deploy.latency_table import (
     LatencyTable,
@@ -24,6 +26,7 @@ from nasvit_mm.deploy.latency_table import (
     kind_of,
     rest_parts,
 )
+from nasvit_mm.deploy.make import write_artefact
 from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, OpenVino, Session, get_runtime
 from nasvit_mm.errors import UsageError, check_number, first_line, shown_path, shown_value
 from nasvit_mm.files import write_text
@@ -35,6 +38,7 @@ FITTED = 24  # whole networks by which a table is fitted
 TRUST = 0.02 / 0.3
 KITS = tuple(time_networks.RUNTIMES)  # runtimes that a kit's script times
 LEAST = 0.05  # factor of a block
+ARTEFACT = 'artefact'  # a kit's one whole artefact, and the folder it lies in
 Progress = Callable[[int, int], None]
 
 
@@ -49,7 +53,7 @@ def write_kit(
     batch_size: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Write every block of a space, and some whole networks, as a runtime takes them.
+    """Write every block of a space, some whole networks and one artefact, as a runtime takes them.
 
     Beside them lie ``kit.json``, which tells what they are, and ``time_networks.py``, which times
     them without this package.  Weights are random, and in float one file holds those of all.
@@ -96,12 +100,16 @@ def write_kit(
         write(f'network{i}', model, whole.shape, i >= len(chosen), arch=arch.to_dict())
         if progress:
             progress(i + 1, len(chosen) + len(strangers))
-    macs = task.total(task.space.genes(chosen), tuple(size)).macs
+    quickest = task.total(task.space.genes(chosen), tuple(size)).macs.argmin()
+    reference = f'network{quickest}'
+    made = _artefact(task, chosen[quickest], size, folder, kind, precision, batch_size)
+    if made is not None:
+        about[ARTEFACT] = dict(made, twice=True, artefact_of=reference)
     kit = dict(
         about=dict(of, batch_size=batch_size),
         runtime=runtime,
         precision=precision,
-        reference=f'network{macs.argmin()}',  # the quickest
+        reference=reference,
         networks=about,
     )
     shutil.copy(time_networks.__file__, folder)
@@ -217,6 +225,9 @@ def _check_times(found: Mapping[str, Any]) -> None:
     for key, what in (('block', 'block'), ('arch', 'whole network')):
         if not any(key in network for network in networks.values()):
             raise UsageError(f'has no {what}')
+    for network in networks.values():
+        if 'artefact_of' in network and network['artefact_of'] not in networks:
+            raise UsageError(f'has no {network["artefact_of"]}, of which it has the artefact')
     for part, keys in (
         (found, ('device', 'threads', 'version')),
         (found['kit'], ('runtime', 'precision')),
@@ -230,7 +241,9 @@ def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTabl
 
     A block alone takes and gives maps in the layout of its interface, which inside a network stay
     in that of the runtime; so the blocks of each kind count by a factor, which is fitted on whole
-    networks together with what no block is: near 1 where these do not say otherwise.
+    networks together with what no block is: near 1 where these do not say otherwise.  What an
+    artefact takes more than its network, from bytes and to labels, counts for every candidate;
+    ``about['artefact_ms']`` says it, where the kit has an artefact.
     """
     kit, times = found['kit'], found['times']
     about = {key: value for key, value in kit['about'].items() if key != 'batch_size'}
@@ -242,10 +255,12 @@ def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTabl
         precision=kit['precision'],
         version=found['version'],
     )
-    blocks, seen, unseen = {}, [], []
+    blocks, seen, unseen, more = {}, [], [], None
     for name, network in kit['networks'].items():
         if 'block' in network:
             blocks[network['block']] = times[name][0]
+        elif 'artefact_of' in network:
+            more = max(float(np.mean(times[name])) - times[network['artefact_of']][0], 0.0)
         else:
             (unseen if network['twice'] else seen).append((network['arch'], times[name]))
     archs = [task.space.arch(arch) for arch, _ in seen]
@@ -256,6 +271,9 @@ def table_of_times(task: SearchedModel, found: Mapping[str, Any]) -> LatencyTabl
     if unseen:
         genes = task.space.genes([task.space.arch(arch) for arch, _ in unseen])
         table.check.update(checked(table.milliseconds(genes), *np.array([t for _, t in unseen]).T))
+    if more is not None:  # after the check, which is of networks
+        table.about['artefact_ms'] = round(more, 4)
+        table.rest[''] += more
     return table
 
 
@@ -307,6 +325,46 @@ def _chosen(task: SearchedModel, fitted: int, unseen: int) -> tuple[list[Arch], 
         seen |= blocks
     random = space.sample_usable(1, 4 * unseen)
     return chosen, [arch for arch in random if arch not in set(chosen)][:unseen]
+
+
+def _artefact(
+    task: SearchedModel,
+    arch: Arch,
+    size: Size,
+    folder: Path,
+    kind: type[Session],
+    precision: str,
+    batch_size: int,
+) -> dict[str, Any] | None:
+    """Write the artefact of an architecture, whose time beside its network tells what is around it:
+    normalisation, and labels or scores out of logits.
+
+    Returns:
+        ``file``, ``shape`` and ``dtype`` of what it takes; None where the model has none, and for
+        a detector, whose non-maximum suppression takes as long as there are boxes.
+    """
+    try:
+        graph = Graph(build_model(task.config(arch)), tuple(size)).eval()
+    except UsageError:
+        return None
+    if graph.task == BOXES:
+        return None
+    (folder / ARTEFACT).mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
+    made = write_artefact(
+        graph,
+        folder / ARTEFACT,
+        kind,
+        precision,
+        batch_size,
+        Fit(STRETCH),
+        noise,
+        {},
+        {},
+        correct=False,
+    )
+    file = f'{ARTEFACT}/{next(iter(made.files))}'
+    return dict(file=file, shape=[batch_size, *size, 3], dtype='uint8')
 
 
 def _models(blocks: Sequence[networks.Seen], kind: type[Session]) -> list[Any]:

@@ -55,7 +55,11 @@ def measure(kit, load, rounds, report=None):
 
 def _call(about, load):
     run = load(about['file'])
-    x = np.random.default_rng(0).standard_normal(about['shape'], np.float32)
+    rng = np.random.default_rng(0)
+    if about.get('dtype') == 'uint8':
+        x = rng.integers(0, 256, about['shape'], np.uint8)
+    else:
+        x = rng.standard_normal(about['shape'], np.float32)
     run(x)
     return lambda: run(x)
 

@@ -33,6 +33,7 @@ from tests.test_search.common import TASKS
 
 NAN = float('nan')
 FIXED = 7.0  # milliseconds of what no block is, on a device of known times
+AROUND = 2.0  # and of what an artefact does around its network
 
 
 class Unbuilt:
@@ -58,6 +59,8 @@ def unwritten(monkeypatch):
     monkeypatch.setattr(networks, 'exported', lambda *args: None)
     monkeypatch.setattr(networks, 'put_together', lambda *args: None)
     monkeypatch.setattr(kit, 'write_network', lambda model, path, *args: path.with_suffix('.onnx'))
+    artefact = dict(file='artefact/model.onnx', shape=[1, *SIZE, 3], dtype='uint8')
+    monkeypatch.setattr(kit, '_artefact', lambda *args: artefact)
 
 
 def timed(of: SearchedModel, folder, factor=1.2, noise=0.0) -> dict:
@@ -73,6 +76,8 @@ def timed(of: SearchedModel, folder, factor=1.2, noise=0.0) -> dict:
     for name, network in content['networks'].items():
         if 'block' in network:
             times[name] = [factor * known[network['block']]]
+        elif 'artefact_of' in network:
+            times[name] = [times[network['artefact_of']][0] + AROUND + d for d in (-0.5, 0.5)]
         else:
             blocks = of.net.blocks_of(network['arch'])
             total = FIXED + sum(block_time(block) for block in blocks)
@@ -97,6 +102,11 @@ def test_a_device_of_known_times(space, tmp_path, unwritten):
     table.save(tmp_path / 'table.json')
     again = LatencyTable.load(tmp_path / 'table.json', of, SIZE)
     genes = of.space.uniform_genes(0, 5)
+    found = timed(of, tmp_path)
+    del found['kit']['networks'][kit.ARTEFACT]  # as kits of before
+    alone = kit.table_of_times(of, found)
+    assert table.about['artefact_ms'] == pytest.approx(AROUND) and 'artefact_ms' not in alone.about
+    assert table.milliseconds(genes) - alone.milliseconds(genes) == pytest.approx(AROUND, abs=1e-3)
     assert (again.milliseconds(genes) == table.milliseconds(genes)).all()
 
 
@@ -146,6 +156,11 @@ def test_times_of_something_else(tmp_path, unwritten):
     del found['times']['block0']
     path.write_text(json.dumps(found))
     with pytest.raises(UsageError, match='has no time of block0'):
+        read_times(path, of, SIZE)
+    found = timed(of, tmp_path)
+    found['kit']['networks'][kit.ARTEFACT]['artefact_of'] = 'network99'
+    path.write_text(json.dumps(found))
+    with pytest.raises(UsageError, match='has no network99, of which it has the artefact'):
         read_times(path, of, SIZE)
     for text in ('', '[]', '{"kit": 1}'):
         path.write_text(text)
@@ -222,7 +237,9 @@ def test_a_kit_is_small_and_timed_here(written):
     assert max(size for name, size in sizes.items() if name.endswith('.onnx')) < 4e6
     found = kit.time_kit(written, threads=1, rounds=2)
     assert min(min(times) for times in found['times'].values()) > 0
+    assert found['kit']['networks'][kit.ARTEFACT]['shape'] == [1, *SIZE, 3]
     table = kit.table_of_times(few(), found)
+    assert table.about['artefact_ms'] >= 0
     assert table.milliseconds(few().space.genes([few().space.smallest]))[0] > 0
 
 
