@@ -17,8 +17,8 @@ nobody has looked at; it evaluates nothing.  With --extend a search goes on from
 --work-dir, and evaluates only candidates that are not known.
 
 --advise measures which cheaper evaluation keeps the order of candidates: fewer batches for batch
-norms, bfloat16, a share of the images; it prints what to write into the config, and searches
-nothing.
+norms, bfloat16, more images at once, a share of the images, and these together; it prints what to
+write into the config, and searches nothing.
 
 A candidate that raises, exits or hangs is tried once more, then recorded as failed, and the search
 goes on.  One that ends its process (a crash, too little memory) fails in the same way on --workers,

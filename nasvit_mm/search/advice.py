@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from statistics import mean
 from typing import Any
 
@@ -17,13 +18,14 @@ from nasvit_mm.search.config import SearchPlan
 from nasvit_mm.search.evaluators import SubnetEvaluator
 from nasvit_mm.spaces import Arch
 
-SHARES = (0.125, 0.25, 0.5)  # of the images, of a look before the whole
+SHARES = (0.125, 0.25, 0.5)  # of the images, of a look before the whole or instead of it
 KEPT = 0.5  # of the candidates, after a look
 SAME_ORDER = 0.95  # Kendall's tau to the full evaluation from which on the order is the same
 GOOD_LOOK = 0.8  # of a look, which only has to tell the better half from the worse
 FEWEST = 4  # candidates; of fewer, Kendall's tau says nothing
 RESAMPLES = 1000  # of the candidates, by which a tau is known to within
 WITHIN = (5, 95)  # percent of these
+TRIED = 4  # combinations of ways at most
 
 
 @dataclass
@@ -33,7 +35,8 @@ class Way:
     Attributes:
         name: what is shown.
         changes: of the evaluator's options.
-        share: of the images; below 1 it is a look.
+        share: of the images; below 1 it is a look, and the changes are those by which it is the
+            whole evaluation.
         seconds, metrics: of each candidate, in their order; on a CPU seconds of processor time.
         tau: the least of the metrics' Kendall's tau to the full evaluation.
         interval: of the tau, by candidates drawn anew out of these (bootstrap).
@@ -134,7 +137,7 @@ class Advice:
                 'evaluator as it is'
             ]
         else:
-            options = ', '.join(f'{k}={v!r}' for k, v in self.chosen.changes.items())
+            options = _named(self.chosen.changes)
             out = [
                 f'evaluator = dict(..., {options}): {self.gain:.1f} times as many candidates an '
                 f'hour, in the same order (tau {self.chosen.shown_tau})'
@@ -214,24 +217,27 @@ def _advise(
         except UsageError as error:
             refused = str(error)
         else:
-            looks.append(Way(f'{share:g} of the images', share=share))
+            instead = {} if evaluator.share is None else dict(share=share * evaluator.share)
+            looks.append(Way(f'{share:g} of the images', instead, share))
     singles = [Way(_named(changes), changes) for changes in cheaper]
     ways = [full, *looks, *singles]
     # Copies, for no look may use what another one remembers.
-    turns = [(way, evaluator.with_options(**way.changes)) for way in ways]
+    turns = [
+        (way, evaluator.with_options(**({} if way.share < 1 else way.changes))) for way in ways
+    ]
     for arch in track(archs, name):
         for way, other in turns:
             _timed(way, other, arch)
     for way in (*looks, *singles):
         way.compare(full, needed)
     kinds: dict[tuple[str, ...], list[Way]] = {}
-    for way in singles:
-        kinds.setdefault(tuple(sorted(way.changes)), []).append(way)
+    for way in (*looks, *singles):
+        if way.changes:
+            kinds.setdefault(tuple(sorted(way.changes)), []).append(way)
     kept = [_cheapest(ways, SAME_ORDER) for ways in kinds.values()]
     best = [way for way in kept if way is not None and way.cost < full.cost]
     chosen = min(best, key=lambda way: way.cost, default=full)
-    if len(best) > 1:
-        changes = {k: v for way in best for k, v in way.changes.items()}
+    for changes in _combined(best, full.cost):
         both, other = Way(_named(changes), changes), evaluator.with_options(**changes)
         for arch in track(archs, f'{name}, {both.name}'):
             _timed(both, other, arch)
@@ -239,7 +245,8 @@ def _advise(
         ways.append(both)
         if both.tau >= SAME_ORDER and both.cost < chosen.cost:
             chosen = both
-    look = _cheapest(looks, GOOD_LOOK)
+            break
+    look = None if 'share' in chosen.changes else _cheapest(looks, GOOD_LOOK)
     return Advice(name, needed, ways, chosen, look and look.share, refused)
 
 
@@ -255,8 +262,20 @@ def _cheapest(ways: Sequence[Way], least: float) -> Way | None:
     return found
 
 
+def _combined(ways: Sequence[Way], full: float) -> list[dict[str, Any]]:
+    """Return the changes of several ways at once, those first that should save the most.
+
+    Args:
+        ways: of different kinds.
+        full: seconds of the full evaluation.
+    """
+    several = [some for number in range(2, len(ways) + 1) for some in combinations(ways, number)]
+    several.sort(key=lambda some: sum(full - way.cost for way in some), reverse=True)
+    return [{k: v for way in some for k, v in way.changes.items()} for some in several[:TRIED]]
+
+
 def _named(changes: Mapping[str, Any]) -> str:
-    return ', '.join(f'{key}={value}' for key, value in changes.items())
+    return ', '.join(f'{key}={value!r}' for key, value in changes.items())
 
 
 def _timed(way: Way, evaluator: SubnetEvaluator, arch: Arch) -> None:

@@ -87,6 +87,33 @@ def test_the_cheapest_that_keeps_the_order_is_chosen(rough, slow, changes, gain,
     assert advised.share == share
 
 
+@pytest.mark.parametrize(
+    ('rough', 'changes', 'gain'),
+    [
+        ((), dict(share=0.125, batches=1, dtype='half'), 8 / 0.75),
+        (('share 0.125',), dict(share=0.25, batches=1, dtype='half'), 8 / 1),
+        # All three at once are another order; half and a share save more than the rest.
+        ((0.75,), dict(share=0.125, dtype='half'), 8 / 2.25),
+    ],
+)
+def test_a_share_may_judge_instead_of_all_images(monkeypatch, rough, changes, gain):
+    """Together with other ways: those at once that save the most and keep the order."""
+
+    def look(self, arch, share):
+        share *= self.share
+        taken = (self.batches + 4 * share) * (0.5 if self.dtype else 1)
+        CLOCK.now += taken
+        score = float(self.space.genes(arch).sum()) + 0.01 * self.space.genes(arch)[0]
+        return dict(score=-score if {taken, f'share {share:g}'} & set(rough) else score)
+
+    monkeypatch.setattr(Costly, 'share', 1.0)
+    monkeypatch.setattr(Costly, 'look', look)
+    advised = found(rough)
+    assert advised.chosen.changes == changes
+    assert advised.gain == pytest.approx(gain)
+    assert advised.share is None  # no look before what is one
+
+
 def test_a_kind_may_have_several_options(monkeypatch):
     """All of a kind's changes are of the same options, which are told apart by their names."""
 
@@ -142,7 +169,7 @@ def test_what_to_write_is_said():
 def test_all_ways_are_in_the_table_and_in_json():
     advised = found()
     ways = ['as the config has it', *(f'{s:g} of the images' for s in advice.SHARES)]
-    ways += ['batches=1', 'batches=2', 'dtype=half', 'batches=1, dtype=half']
+    ways += ['batches=1', 'batches=2', "dtype='half'", "batches=1, dtype='half'"]
     assert list(advised.table().columns[0].cells) == ways
     rows = advised.to_dict()['ways']
     assert [row['way'] for row in rows] == ways

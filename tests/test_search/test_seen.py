@@ -14,7 +14,7 @@ from torch import nn
 from nasvit_mm.demo_data import write_coco
 from nasvit_mm.errors import UsageError
 from nasvit_mm.search import SupernetEvaluator
-from nasvit_mm.search.evaluators.seen import check_metrics, share_of
+from nasvit_mm.search.evaluators.seen import check_metrics, larger_batch, share_of
 
 FILE = 'annotations/instances_val2017.json'
 
@@ -57,6 +57,7 @@ def evaluator(root: Path, file: str = FILE) -> SupernetEvaluator:
     init_default_scope('mmdet')
     each = SupernetEvaluator.__new__(SupernetEvaluator)
     each.split, each.seed, each.dtype, each.cache = 'val', 0, None, True
+    each.share = 1.0
     each._batches, each._loaders = {}, {}
     each.cfg = Config(
         dict(
@@ -133,3 +134,20 @@ def test_metrics_that_judge_by_what_they_see(metric) -> None:
 def test_metrics_that_judge_by_all_images_are_refused(metric) -> None:
     with pytest.raises(UsageError, match='Metric judges by all images of its ann_file'):
         check_metrics(metric, 'mmdet')
+
+
+@pytest.mark.parametrize(
+    ('shapes', 'number'),
+    [
+        ([[(3, 180, 240)]] * 3, 16),  # 24 would be 2 ** 20 pixels
+        ([[(3, 360, 480)]], 4),
+        ([[(3, 48, 48)]], 64),
+        ([[(3, 180, 240)] * 16, [(3, 180, 240)]], None),  # as large already
+        ([[(3, 180, 240)], [(3, 180, 241)]], None),  # would be padded
+        ([[(3, 1024, 2048)]], None),  # memory
+        ([], None),
+    ],
+)
+def test_how_many_images_at_once(shapes, number):
+    batches = [dict(inputs=[torch.empty(shape) for shape in batch]) for batch in shapes]
+    assert larger_batch(batches) == number

@@ -135,6 +135,31 @@ def test_a_cheaper_one_is_what_its_options_say(files, changes):
     assert all(map(torch.equal, statistics(each.subnet(arch)), before))
 
 
+def test_images_at_once_are_the_same_figures(files, monkeypatch):
+    each = evaluator(files, dataloader=dict(batch_size=1))
+    (larger,) = (change for change in each.cheaper() if 'dataloader' in change)
+    known = each(each.space.smallest)
+    other = each.with_options(**larger)
+    assert larger == dict(dataloader=dict(batch_size=32))
+    assert other(each.space.smallest) == known
+    for it, batches in ((other, [6]), (each, [1] * 6)):
+        assert [len(batch['inputs']) for batch in it._load('held_out_dataloader')] == batches
+
+
+def test_a_share_of_the_images_may_judge_all_candidates(files):
+    each, arch = evaluator(files), get_space(SPACE).smallest
+    found = each.look(arch, 0.5)
+    assert found.pop('held_out/images') == 3
+    assert evaluator(files, share=0.5)(arch) == found == each.with_options(share=0.5)(arch)
+    assert found != each(arch)
+
+
+@pytest.mark.parametrize('share', [0, 1.5, 'half'])
+def test_a_share_that_is_none_is_named(files, share):
+    with pytest.raises(UsageError, match=f'evaluator.share = {share!r}, expected'):
+        evaluator(files, share=share)
+
+
 def test_the_dtype_is_that_of_the_metric_too(files, monkeypatch):
     each, seen = evaluator(files, dtype='bfloat16'), []
     model = each.subnet(get_space(SPACE).smallest)

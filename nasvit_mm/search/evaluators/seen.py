@@ -1,7 +1,8 @@
-"""A share of the images: which ones, and metrics that judge by these alone."""
+"""Which images judge, how many at once, and metrics that judge by these alone."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from nasvit_mm.errors import UsageError
 BY_IMAGE_IDS = ('CocoMetric', 'LVISMetric')  # by those of their ann_file, or whose ids they get
 BY_IMAGE = 'CocoPanopticMetric'  # image by image, unless it writes its results to files
 FILE = 'ann_file'
+MOST = 64  # images of a batch
+PIXELS = 2**20  # of all of them
 IMAGES = 'images'  # a look tells how many it saw, as SPLIT/images
 
 
@@ -31,11 +34,30 @@ def share_of(batches: Sequence[Sequence[int]], share: float) -> list[list[int]]:
     number, size = max(1, round(share * len(images))), len(batches[0])
     if number == len(images):
         raise UsageError(
-            f'a share of {share:g} of {len(images)} images is all of them: leave halving out of '
-            'the config, or take more images'
+            f'a share of {share:g} of {len(images)} images is all of them: leave it out of the '
+            'config, or take more images'
         )
     taken = [images[(2 * i + 1) * len(images) // (2 * number)] for i in range(number)]
     return [taken[i : i + size] for i in range(0, number, size)]
+
+
+def larger_batch(batches: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return how many images may be judged at once, a power of two, by what a CPU gains and what
+    memory holds; None where they are of several sizes, or such batches would be no larger.
+
+    Args:
+        batches: as a data loader gives them, images (3, H, W) in ``inputs``.
+    """
+    sizes, most = set(), 0
+    for batch in batches:
+        images = batch.get('inputs', ())
+        sizes |= {tuple(image.shape) for image in images}
+        most = max(most, len(images))
+    if len(sizes) != 1:
+        return None
+    fitting = PIXELS // math.prod(sizes.pop()[-2:])
+    largest = min(MOST, 1 << max(fitting.bit_length() - 1, 0))
+    return largest if largest > most else None
 
 
 def check_metrics(configs: Any, scope: str | None) -> None:
@@ -58,7 +80,7 @@ def check_metrics(configs: Any, scope: str | None) -> None:
             if kind and config.get(FILE) and not by_image and not names & set(BY_IMAGE_IDS):
                 raise UsageError(
                     f'{kind.__name__} judges by all images of its {FILE}, and those of a share '
-                    'alone are not told to it: leave halving out of the config'
+                    'alone are not told to it: leave halving and share out of the config'
                 )
 
 

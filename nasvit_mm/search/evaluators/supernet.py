@@ -6,6 +6,7 @@ import io
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
+from copy import deepcopy
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
@@ -31,7 +32,13 @@ from nasvit_mm.registry import SUBNET_EVALUATORS
 from nasvit_mm.runtime import check_overrides, evaluate_metrics
 from nasvit_mm.search.evaluators.base import SubnetEvaluator
 from nasvit_mm.search.evaluators.data_files import data_digest
-from nasvit_mm.search.evaluators.seen import IMAGES, check_metrics, judge_by_seen, share_of
+from nasvit_mm.search.evaluators.seen import (
+    IMAGES,
+    check_metrics,
+    judge_by_seen,
+    larger_batch,
+    share_of,
+)
 from nasvit_mm.spaces import Arch, Space
 from nasvit_mm.supernet import (
     calibrated,
@@ -59,7 +66,9 @@ class SupernetEvaluator(SubnetEvaluator):
         split: of the config, ``<split>_dataloader`` and ``<split>_evaluator``; None:
             ``'held_out'`` where it names images that are held out of training, for the
             validation set is for the final metric, not for choosing; else ``'val'``.
-        dataloader: changes of that data loader.
+        dataloader: changes of that data loader, such as ``dict(batch_size=16)``: images of one
+            size take less time together.
+        share: of its images by which every candidate is judged, taken evenly from all.
         calibration_dataloader: changes of ``train_dataloader``, whose first batches recalibrate.
         num_calibration: how many of them; 0 where the network has no batch norms.
         phase: of the weight sharing; None: all, and their mean, as in validation.  A subnet that
@@ -91,6 +100,7 @@ class SupernetEvaluator(SubnetEvaluator):
         dataloader: Mapping | None = None,
         calibration_dataloader: Mapping | None = None,
         num_calibration: int = 32,
+        share: float = 1.0,
         phase: int | None = 0,
         seed: int = 0,
         cfg_options: Mapping | None = None,
@@ -108,7 +118,10 @@ class SupernetEvaluator(SubnetEvaluator):
         cfg, split = _supernet_config(
             checkpoint, config, split, dataloader, calibration_dataloader, cfg_options
         )
-        self.split = split
+        self.split, self.dataloader = split, dict(dataloader or {})
+        self.share = check_number('evaluator.share', share, above=0, high=1)
+        if share < 1:
+            check_metrics(cfg[f'{split}_evaluator'], cfg.get('default_scope'))
         check_architectures(cfg)
         check_data(cfg, 'train', split)
         self.model = load_supernet(checkpoint, cfg)
@@ -157,7 +170,9 @@ class SupernetEvaluator(SubnetEvaluator):
         )
 
     def cheaper(self) -> Iterator[dict[str, Any]]:
-        """Yield fewer batches for batch norms, by powers of two, and bfloat16."""
+        """Yield fewer batches for batch norms, by powers of two, bfloat16, and more images at once
+        where they are of one size.
+        """
         if batch_norms(self.model):
             number = 1
             while number < self.num_calibration:
@@ -165,6 +180,9 @@ class SupernetEvaluator(SubnetEvaluator):
                 number *= 2
         if self.dtype is None:
             yield dict(dtype='bfloat16')
+        number = larger_batch(self._load(f'{self.split}_dataloader'))
+        if number is not None:
+            yield dict(dataloader=dict(self.dataloader, batch_size=number))
 
     def with_options(self, **changes: Any) -> SupernetEvaluator:
         """See the base; the copy shares the weights and the images of the search, which neither
@@ -175,6 +193,10 @@ class SupernetEvaluator(SubnetEvaluator):
         other._batches = {k: v for k, v in self._batches.items() if k[0] == judged}
         other._loaders = {k: v for k, v in self._loaders.items() if k == judged}
         other._looked_at = {}
+        if 'dataloader' in changes:
+            other.cfg = deepcopy(self.cfg)
+            other.cfg[judged].batch_size = changes['dataloader']['batch_size']
+            other._batches, other._loaders = {}, {}
         return other
 
     @classmethod
@@ -311,7 +333,10 @@ class SupernetEvaluator(SubnetEvaluator):
         them; these images alone count, whatever else an annotation file has.
         """
         key = f'{self.split}_dataloader'
-        batches, metrics = self._load(key, share=share), self.cfg[f'{self.split}_evaluator']
+        batches, metrics = (
+            self._load(key, share=share * self.share),
+            self.cfg[f'{self.split}_evaluator'],
+        )
         evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
         evaluator.dataset_meta = getattr(self._loaders[key][0].dataset, 'metainfo', None)
         images = 0
