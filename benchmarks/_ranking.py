@@ -179,7 +179,8 @@ class Study:
         parts = [folder]
         if stage not in self.supernets:
             parts = [folder / str(i) for i in range(self.points)]
-        out = dict(hours=[hours(part) or None for part in parts])
+        done = [any(tested(part / split) for split in self.splits) for part in parts]
+        out = dict(hours=[(ended and hours(part)) or None for part, ended in zip(parts, done)])
         for split in self.splits:
             if stage in self.supernets:
                 found = tested(folder / split)  # by the files of the architectures
