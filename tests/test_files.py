@@ -37,7 +37,7 @@ OTHERWISE = {  # what is written without a draft, and why
     'supernet/model.py': 'a dump for the error that follows',
     'checkpoints/reading.py': 'advice in a message',
     'checkpoints/writing.py': 'the file of a draft',
-    'cli/benchmark.py': 'a latency table, which writes a draft',
+    'cli/latency.py': 'a latency table, which writes a draft',
     'dense/kinds/drawing.py': 'in a temporary folder',
     'doctor.py': 'to nowhere',
 }

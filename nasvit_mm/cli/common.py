@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +16,9 @@ from mmengine.config import Config, DictAction
 
 import nasvit_mm.compat  # noqa: F401 (before mmcv and mmseg: serves mmcv._ext)
 from nasvit_mm.config import parsed_value
-from nasvit_mm.errors import DEBUG, DataError, UsageError, debugging, printable
+from nasvit_mm.errors import DEBUG, DataError, UsageError, debugging, printable, shown_path
 from nasvit_mm.runtime import (
+    check_folder,
     end_processes,
     end_with_starter,
     hide_debug_prints,
@@ -199,3 +201,14 @@ def load_config(args: argparse.Namespace) -> Config:
     launcher = getattr(args, 'launcher', 'none')
     fit, work_dir = getattr(args, 'fit_schedule', False), getattr(args, 'work_dir', None)
     return read_config(args.config, args.cfg_options, work_dir, launcher, fit)
+
+
+def check_writable(path: str, option: str) -> None:
+    """Check that a file can be written, before minutes of measuring.
+
+    Raises:
+        UsageError: it cannot; names the option.
+    """
+    if Path(path).is_dir():
+        raise UsageError(f'{option} {shown_path(path)} is a folder, expected a file')
+    check_folder(Path(path).parent, option)

@@ -279,7 +279,7 @@ def call(places: dict[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     monkeypatch.delenv('RANK', raising=False)
     for variable, value in (('LOCAL_RANK', '0'), ('NASVIT_MM_DEBUG', '0'), ('COLUMNS', '300')):
         monkeypatch.setenv(variable, value)
-    monkeypatch.setattr('nasvit_mm.cli.benchmark.UNSEEN', 1)
+    monkeypatch.setattr('nasvit_mm.cli.latency.UNSEEN', 1)
     monkeypatch.setattr('mmengine.visualization.Visualizer.show', lambda *_, **__: None)
 
     def start(command: str, arguments: str, out: Path) -> tuple[int, str]:
