@@ -18,7 +18,6 @@ evaluator = dict(
     config='configs/supernet/nasvit_camvid_supernet.py',
     checkpoint='work_dirs/nasvit_camvid_supernet/iter_2000.pth',
     num_calibration=16,
-    dataloader=dict(batch_size=4),  # all images are of one size
 )
 algorithm = dict(type='nsga2', population=16, generations=8)
 initial = ['smallest', 'largest']  # random ones are all of the middle

@@ -31,8 +31,9 @@ def advise(
 ) -> list[Advice]:
     """Measure which cheaper evaluation keeps the order of a search's candidates; no search.
 
-    Tried are fewer batches for batch norms, bfloat16, and a share of the images, on random
-    candidates within the bounds; each is compared with the evaluation that the config asks for.
+    Tried are fewer batches for batch norms, bfloat16, more images at once where they are of one
+    size, and a share of the images, then the best of these together, on random candidates within
+    the bounds; each is compared with the evaluation that the config asks for.
 
     Args:
         cfg: of the search.

@@ -56,7 +56,8 @@ def write_kit(
     """Write every block of a space, some whole networks and one artefact, as a runtime takes them.
 
     Beside them lie ``kit.json``, which tells what they are, and ``time_networks.py``, which times
-    them without this package.  Weights are random, and in float one file holds those of all.
+    them without this package.  Weights are random, and in float one file holds those of all blocks
+    and networks.
 
     Args:
         size: (H, W) of the images.
@@ -337,17 +338,20 @@ def _artefact(
     batch_size: int,
 ) -> dict[str, Any] | None:
     """Write the artefact of an architecture, whose time beside its network tells what is around it:
-    normalisation, and labels or scores out of logits.
+    normalisation, and labels out of logits.
 
     Returns:
-        ``file``, ``shape`` and ``dtype`` of what it takes; None where the model has none, and for
-        a detector, whose non-maximum suppression takes as long as there are boxes.
+        ``file``, ``shape`` and ``dtype`` of what it takes; None where there is none whose network
+        is the one beside it, and for a detector, whose non-maximum suppression takes as long as
+        there are boxes.
     """
+    if kind is LiteRt and batch_size != 1:  # its artefacts take one image
+        return None
     try:
         graph = Graph(build_model(task.config(arch)), tuple(size)).eval()
     except UsageError:
         return None
-    if graph.task == BOXES:
+    if graph.task == BOXES or graph.padded != graph.size:
         return None
     (folder / ARTEFACT).mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)

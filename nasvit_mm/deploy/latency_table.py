@@ -43,6 +43,8 @@ class LatencyTable:
     A candidate's latency is the sum over its blocks, and what is left (stem, embeddings, neck,
     head) is linear in the MACs of these parts.  A block that was not measured is interpolated
     between those that were in the same place, by a polynomial of the second degree in their widths.
+    A table of a runtime counts for every candidate what an artefact takes more than its network,
+    ``about['artefact_ms']``; its check is of networks.
 
     Attributes:
         about: what was measured and where, JSON types.

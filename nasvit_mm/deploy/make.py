@@ -279,7 +279,7 @@ def _write(
         formats.write_litert(graph, (images,), path)
         return [path], {}
     program = formats.exported(graph, batch)
-    if runtime is Torch:
+    if issubclass(runtime, Torch):
         formats.write_torch(program, path)
         return [path], {}
     notes = {}

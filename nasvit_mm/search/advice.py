@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import mean
 from typing import Any
@@ -25,6 +25,7 @@ GOOD_LOOK = 0.8  # of a look, which only has to tell the better half from the wo
 FEWEST = 4  # candidates; of fewer, Kendall's tau says nothing
 RESAMPLES = 1000  # of the candidates, by which a tau is known to within
 WITHIN = (5, 95)  # percent of these
+WORTH = 0.95  # of the seconds of the full evaluation, which a way takes at most
 TRIED = 4  # combinations of ways at most
 
 
@@ -100,6 +101,7 @@ class Advice:
         chosen: the one to take; the full one where none is better.
         share: of the images for a look before the whole; None: no look orders well enough.
         refused: why a look was not tried, if one was not.
+        halved: whether the config looks before it measures.
     """
 
     evaluator: str
@@ -108,6 +110,7 @@ class Advice:
     chosen: Way
     share: float | None
     refused: str | None = None
+    halved: bool = False
 
     @property
     def full(self) -> Way:
@@ -142,6 +145,8 @@ class Advice:
                 f'evaluator = dict(..., {options}): {self.gain:.1f} times as many candidates an '
                 f'hour, in the same order (tau {self.chosen.shown_tau})'
             ]
+            if self.halved and 'share' in self.chosen.changes:
+                out.append('halving: leave it out, for its looks would be a share of that share')
         if self.share is not None:
             look = next(way for way in self.ways if way.share == self.share)
             out.append(
@@ -197,7 +202,8 @@ def compare_evaluations(
         evaluator = spec.build()
         needed = [name for name in problem.needed_metrics if name in evaluator(archs[0])]
         if needed:  # of several evaluators one may only be recorded
-            out.append(_advise(spec.type, evaluator, archs, needed, track))
+            advice = _advise(spec.type, evaluator, archs, needed, track)
+            out.append(replace(advice, halved=bool(plan.halving)))
     return out
 
 
@@ -217,7 +223,8 @@ def _advise(
         except UsageError as error:
             refused = str(error)
         else:
-            instead = {} if evaluator.share is None else dict(share=share * evaluator.share)
+            all_judge = evaluator.takes_share and evaluator.share == 1
+            instead = dict(share=share) if all_judge else {}
             looks.append(Way(f'{share:g} of the images', instead, share))
     singles = [Way(_named(changes), changes) for changes in cheaper]
     ways = [full, *looks, *singles]
@@ -235,7 +242,7 @@ def _advise(
         if way.changes:
             kinds.setdefault(tuple(sorted(way.changes)), []).append(way)
     kept = [_cheapest(ways, SAME_ORDER) for ways in kinds.values()]
-    best = [way for way in kept if way is not None and way.cost < full.cost]
+    best = [way for way in kept if way is not None and way.cost <= WORTH * full.cost]
     chosen = min(best, key=lambda way: way.cost, default=full)
     for changes in _combined(best, full.cost):
         both, other = Way(_named(changes), changes), evaluator.with_options(**changes)

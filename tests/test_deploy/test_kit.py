@@ -23,7 +23,7 @@ from nasvit_mm.deploy import (
     time_networks,
     write_kit,
 )
-from nasvit_mm.deploy.runtimes import OnnxRuntime
+from nasvit_mm.deploy.runtimes import LiteRt, OnnxRuntime, Torch, get_runtime
 from nasvit_mm.errors import UsageError
 from nasvit_mm.spaces import get_space
 from tests.commands import ROOT
@@ -222,6 +222,30 @@ def test_a_network_put_together_is_the_network(tmp_path):
     networks.save(model, tmp_path / 'model.onnx')
     (found,) = OnnxRuntime(tmp_path / 'model.onnx', 1).run(images.numpy()).values()
     assert np.abs(found - wanted).max() < 1e-3 * wanted.std()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('name', ['onnx', 'openvino', 'torch', 'torch-compile'])
+def test_the_artefact_of_a_kit_is_loaded(name, tmp_path):
+    """Of a batch of two, where the runtime takes one."""
+    of, kind = few(), get_runtime(name)
+    made = kit._artefact(of, of.space.smallest, SIZE, tmp_path, kind, 'fp32', 2)
+    path = tmp_path / made['file']
+    session = (Torch if issubclass(kind, Torch) else kind)(path, 1)
+    (found,) = session.run(np.zeros(made['shape'], made['dtype'])).values()
+    assert found.shape == (2, *SIZE)
+
+
+def test_what_has_no_artefact_beside_its_network(tmp_path):
+    of = few()
+    given = (of.space.smallest, SIZE, tmp_path)
+    assert kit._artefact(of, *given, LiteRt, 'fp32', 2) is None  # whose artefacts take one image
+    of.cfg.model.data_preprocessor.test_cfg = dict(size_divisor=64)
+    assert kit._artefact(of, *given, OnnxRuntime, 'fp32', 1) is None
+    detector = SearchedModel(Config.fromfile(ROOT / 'configs/det/nasvit_bccd.py'), FEW)
+    given = (detector.space.smallest, SIZE, tmp_path)
+    assert kit._artefact(detector, *given, OnnxRuntime, 'fp32', 1) is None
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope='module')

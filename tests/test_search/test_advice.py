@@ -54,9 +54,11 @@ class Costly(SubnetEvaluator):
         return dict(score=-score if wrong else score)
 
 
-def found(rough=(), slow=(), number: int = 6):
+def found(rough=(), slow=(), number: int = 6, halving=()):
     plan = SimpleNamespace(
-        problem=problem(), evaluators=[spec(dict(type='Costly', rough=rough, slow=slow))]
+        problem=problem(),
+        evaluators=[spec(dict(type='Costly', rough=rough, slow=slow))],
+        halving=halving,
     )
     return compare_evaluations(plan, number, lambda archs, what: archs)[0]
 
@@ -106,12 +108,26 @@ def test_a_share_may_judge_instead_of_all_images(monkeypatch, rough, changes, ga
         score = float(self.space.genes(arch).sum()) + 0.01 * self.space.genes(arch)[0]
         return dict(score=-score if {taken, f'share {share:g}'} & set(rough) else score)
 
-    monkeypatch.setattr(Costly, 'share', 1.0)
+    monkeypatch.setattr(Costly, 'takes_share', True)
+    monkeypatch.setattr(Costly, 'share', 1.0, raising=False)
     monkeypatch.setattr(Costly, 'look', look)
     advised = found(rough)
     assert advised.chosen.changes == changes
     assert advised.gain == pytest.approx(gain)
     assert advised.share is None  # no look before what is one
+    assert not any('halving' in line for line in advised.words())
+    halved = found(rough, halving=('rung',))
+    assert halved.words()[1].startswith('halving: leave it out')
+
+
+@pytest.mark.parametrize(('seconds', 'changes'), [(7.9, {}), (7.5, dict(batches=1))])
+def test_a_way_that_saves_next_to_nothing_is_left(monkeypatch, seconds, changes):
+    def look(self, arch, share):
+        CLOCK.now += seconds if self.batches == 1 else 8
+        return dict(score=float(self.space.genes(arch).sum()))
+
+    monkeypatch.setattr(Costly, 'look', look)
+    assert found().chosen.changes == changes
 
 
 def test_a_kind_may_have_several_options(monkeypatch):

@@ -139,15 +139,29 @@ def test_metrics_that_judge_by_all_images_are_refused(metric) -> None:
 @pytest.mark.parametrize(
     ('shapes', 'number'),
     [
-        ([[(3, 180, 240)]] * 3, 16),  # 24 would be 2 ** 20 pixels
-        ([[(3, 360, 480)]], 4),
-        ([[(3, 48, 48)]], 64),
+        ([[(3, 180, 240)]] * 30, 16),  # 24 would be 2 ** 20 pixels
+        ([[(3, 360, 480)]] * 2, 4),
+        ([[(3, 48, 48)]] * 2, 64),
         ([[(3, 180, 240)] * 16, [(3, 180, 240)]], None),  # as large already
         ([[(3, 180, 240)], [(3, 180, 241)]], None),  # would be padded
         ([[(3, 1024, 2048)]], None),  # memory
+        ([[(3, 48, 48)] * 8], None),  # all at once already
         ([], None),
     ],
 )
 def test_how_many_images_at_once(shapes, number):
     batches = [dict(inputs=[torch.empty(shape) for shape in batch]) for batch in shapes]
     assert larger_batch(batches) == number
+
+
+@pytest.mark.parametrize(
+    ('batch', 'number'),
+    [
+        (dict(inputs=torch.empty(1, 3, 48, 48)), 64),  # stacked
+        (dict(inputs=dict(images=[])), None),
+        ((torch.empty(1, 3, 48, 48), [1]), None),
+        (dict(images=[]), None),
+    ],
+)
+def test_batches_of_other_forms(batch, number):
+    assert larger_batch([batch] * 64) == number

@@ -154,6 +154,20 @@ def test_a_share_of_the_images_may_judge_all_candidates(files):
     assert found != each(arch)
 
 
+def test_a_look_is_a_part_of_the_share_that_judges(files):
+    each = evaluator(files, share=0.67, dataloader=dict(batch_size=1))
+    key, paths = 'held_out_dataloader', []
+    for share in (1.0, 0.5):
+        batches = each._load(key, share=share)
+        paths.append([batch['data_samples'][0].img_path for batch in batches])
+    assert [len(some) for some in paths] == [4, 2] and set(paths[1]) < set(paths[0])
+    assert each.judging == '0.67 of the held_out images'
+    with pytest.raises(UsageError, match='of 4 images is all of them: leave halving out'):
+        each.look(each.space.smallest, 0.9)
+    with pytest.raises(UsageError, match='of 6 images is all of them: leave evaluator.share out'):
+        evaluator(files, share=0.95)
+
+
 @pytest.mark.parametrize('share', [0, 1.5, 'half'])
 def test_a_share_that_is_none_is_named(files, share):
     with pytest.raises(UsageError, match=f'evaluator.share = {share!r}, expected'):

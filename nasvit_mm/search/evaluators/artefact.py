@@ -93,8 +93,7 @@ class ArtefactEvaluator(SupernetEvaluator):
 
     def cheaper(self) -> Iterator[dict[str, Any]]:
         """Yield fewer batches for batch norms, and fewer images for int8, by powers of two."""
-        others = {'dtype', 'dataloader'}  # a graph has one precision and takes one image
-        yield from (change for change in super().cheaper() if not others & set(change))
+        yield from self.fewer_batches()
         number = 1
         while self.precision == 'int8' and number < self.calibrate:
             yield dict(calibrate=number)

@@ -37,7 +37,7 @@ class SubnetEvaluator:
 
     neutral: ClassVar[Collection[str]] = ()  # options that change no metric: a search resumes
     shares: ClassVar[bool] = False  # whether `look` measures on a share of the images
-    share: float | None = None  # of the images by which all are judged, where that is an option
+    takes_share: ClassVar[bool] = False  # whether that is an option `share`, for all candidates
 
     def __init__(self, space: Space) -> None:
         self.space = space

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
+from torch import Tensor
 
 from nasvit_mm.errors import UsageError
 
@@ -20,12 +21,15 @@ PIXELS = 2**20  # of all of them
 IMAGES = 'images'  # a look tells how many it saw, as SPLIT/images
 
 
-def share_of(batches: Sequence[Sequence[int]], share: float) -> list[list[int]]:
+def share_of(
+    batches: Sequence[Sequence[int]], share: float, asking: str = 'halving'
+) -> list[list[int]]:
     """Return a share of the images, at least one, taken evenly from all, in batches of their size.
 
     Args:
         batches: indices of the images.
         share: between 0 and 1.
+        asking: option that asks for it.
 
     Raises:
         UsageError: there are so few images that it would be all of them.
@@ -34,8 +38,8 @@ def share_of(batches: Sequence[Sequence[int]], share: float) -> list[list[int]]:
     number, size = max(1, round(share * len(images))), len(batches[0])
     if number == len(images):
         raise UsageError(
-            f'a share of {share:g} of {len(images)} images is all of them: leave it out of the '
-            'config, or take more images'
+            f'a share of {share:g} of {len(images)} images is all of them: leave {asking} out of '
+            'the config, or take more images'
         )
     taken = [images[(2 * i + 1) * len(images) // (2 * number)] for i in range(number)]
     return [taken[i : i + size] for i in range(0, number, size)]
@@ -46,18 +50,23 @@ def larger_batch(batches: Iterable[Mapping[str, Any]]) -> int | None:
     memory holds; None where they are of several sizes, or such batches would be no larger.
 
     Args:
-        batches: as a data loader gives them, images (3, H, W) in ``inputs``.
+        batches: as a data loader gives them, images (C, H, W) in ``inputs``, in a list or stacked.
     """
-    sizes, most = set(), 0
+    size, total, most = None, 0, 0
     for batch in batches:
-        images = batch.get('inputs', ())
-        sizes |= {tuple(image.shape) for image in images}
-        most = max(most, len(images))
-    if len(sizes) != 1:
+        images = batch.get('inputs') if isinstance(batch, Mapping) else None
+        if not isinstance(images, (list, tuple, Tensor)):
+            return None
+        for image in images:
+            if not isinstance(image, Tensor) or (size or image.shape) != image.shape:
+                return None
+            size = image.shape
+        total, most = total + len(images), max(most, len(images))
+    if size is None:
         return None
-    fitting = PIXELS // math.prod(sizes.pop()[-2:])
+    fitting = PIXELS // math.prod(size[-2:])
     largest = min(MOST, 1 << max(fitting.bit_length() - 1, 0))
-    return largest if largest > most else None
+    return largest if min(largest, total) > most else None
 
 
 def check_metrics(configs: Any, scope: str | None) -> None:

@@ -50,6 +50,8 @@ from nasvit_mm.supernet import (
 
 REMEMBERED = 1024  # subnets whose batch norms are kept after a look, some 100 kB each
 DTYPES = (None, 'bfloat16', 'float16')
+IN_THIS_PROCESS = dict(num_workers=0, persistent_workers=False)  # data loaders are
+SHARE = 'evaluator.share'
 CHANGES = ('dataloader', 'calibration_dataloader', 'cfg_options')  # options that change the config
 
 
@@ -68,7 +70,6 @@ class SupernetEvaluator(SubnetEvaluator):
             validation set is for the final metric, not for choosing; else ``'val'``.
         dataloader: changes of that data loader, such as ``dict(batch_size=16)``: images of one
             size take less time together.
-        share: of its images by which every candidate is judged, taken evenly from all.
         calibration_dataloader: changes of ``train_dataloader``, whose first batches recalibrate.
         num_calibration: how many of them; 0 where the network has no batch norms.
         phase: of the weight sharing; None: all, and their mean, as in validation.  A subnet that
@@ -82,6 +83,7 @@ class SupernetEvaluator(SubnetEvaluator):
             Those of a look are kept beside them.  Else only those that recalibrate a candidate, as
             long as they do.  (Of a classifier at 224 pixels 1,000 images are 0.6 GB, in every
             process.)
+        share: of the images by which every candidate is judged, taken evenly from all.
 
     Raises:
         UsageError: a file that is not there, a checkpoint of another model, a supernet that does
@@ -90,6 +92,7 @@ class SupernetEvaluator(SubnetEvaluator):
 
     neutral: ClassVar[Collection[str]] = ('cache',)
     shares: ClassVar[bool] = True
+    takes_share: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -100,12 +103,12 @@ class SupernetEvaluator(SubnetEvaluator):
         dataloader: Mapping | None = None,
         calibration_dataloader: Mapping | None = None,
         num_calibration: int = 32,
-        share: float = 1.0,
         phase: int | None = 0,
         seed: int = 0,
         cfg_options: Mapping | None = None,
         dtype: str | None = None,
         cache: bool = True,
+        share: float = 1.0,
     ) -> None:
         super().__init__(space)
         if dtype not in DTYPES:
@@ -119,9 +122,7 @@ class SupernetEvaluator(SubnetEvaluator):
             checkpoint, config, split, dataloader, calibration_dataloader, cfg_options
         )
         self.split, self.dataloader = split, dict(dataloader or {})
-        self.share = check_number('evaluator.share', share, above=0, high=1)
-        if share < 1:
-            check_metrics(cfg[f'{split}_evaluator'], cfg.get('default_scope'))
+        self.share = check_number(SHARE, share, above=0, high=1)
         check_architectures(cfg)
         check_data(cfg, 'train', split)
         self.model = load_supernet(checkpoint, cfg)
@@ -134,10 +135,13 @@ class SupernetEvaluator(SubnetEvaluator):
             keep_freed_memory()
         self.phases = range(self.model.backbone.phases) if phase is None else (phase,)
         self.cfg, self.cache = cfg, cache
-        self._batches: dict[tuple[str, float], list[Any]] = {}  # of a loader, and of a share of it
+        self._batches: dict[tuple[Any, ...], list[Any]] = {}  # of a loader, and of shares of it
         self._loaders: dict[str, tuple[DataLoader, list[list[int]]]] = {}
         self._looked_at: dict[tuple[Arch, int], list[dict[str, torch.Tensor]]] = {}
         self.calibration_batches = 0  # of the last subnet: at most num_calibration
+        if share < 1:
+            check_metrics(cfg[f'{split}_evaluator'], cfg.get('default_scope'))
+            share_of(self._loader(f'{split}_dataloader')[1], share, SHARE)
 
     @classmethod
     def describe(
@@ -173,16 +177,19 @@ class SupernetEvaluator(SubnetEvaluator):
         """Yield fewer batches for batch norms, by powers of two, bfloat16, and more images at once
         where they are of one size.
         """
-        if batch_norms(self.model):
-            number = 1
-            while number < self.num_calibration:
-                yield dict(num_calibration=number)
-                number *= 2
+        yield from self.fewer_batches()
         if self.dtype is None:
             yield dict(dtype='bfloat16')
         number = larger_batch(self._load(f'{self.split}_dataloader'))
         if number is not None:
             yield dict(dataloader=dict(self.dataloader, batch_size=number))
+
+    def fewer_batches(self) -> Iterator[dict[str, Any]]:
+        """Yield fewer batches for batch norms, by powers of two; none of a network without any."""
+        number = 1
+        while batch_norms(self.model) and number < self.num_calibration:
+            yield dict(num_calibration=number)
+            number *= 2
 
     def with_options(self, **changes: Any) -> SupernetEvaluator:
         """See the base; the copy shares the weights and the images of the search, which neither
@@ -195,7 +202,8 @@ class SupernetEvaluator(SubnetEvaluator):
         other._looked_at = {}
         if 'dataloader' in changes:
             other.cfg = deepcopy(self.cfg)
-            other.cfg[judged].batch_size = changes['dataloader']['batch_size']
+            other.cfg.merge_from_dict({judged: changes['dataloader']})
+            other.cfg[judged].update(IN_THIS_PROCESS)
             other._batches, other._loaders = {}, {}
         return other
 
@@ -257,22 +265,37 @@ class SupernetEvaluator(SubnetEvaluator):
 
         Args:
             limit: batches at most, the first ones.
-            share: of the images, see :func:`share_of`.
+            share: of the images, see :func:`share_of`; of those that judge, of the share that
+                judges all candidates.
         """
-        if (key, share) in self._batches:
-            return self._batches[key, share]
-        if key not in self._loaders:
-            seed_everything(self.seed)
-            loader = Runner.build_dataloader(self.cfg[key], seed=self.seed)
-            self._loaders[key] = loader, list(islice(iter(loader.batch_sampler), limit))
-        loader, places = self._loaders[key]
+        of_all = self.share if key == f'{self.split}_dataloader' else 1.0
+        known = (key, of_all, share)
+        if known in self._batches:
+            return self._batches[known]
+        loader, places = self._loader(key, limit)
+        if of_all < 1:
+            places = share_of(places, of_all, SHARE)
         if share < 1:
             places = share_of(places, share)
         seed_everything(self.seed)  # augmentation that no SeedTransforms seeds
         batches = (loader.collate_fn([loader.dataset[i] for i in some]) for some in places)
         if self.cache:
-            batches = self._batches[key, share] = list(batches)
+            batches = self._batches[known] = list(batches)
         return batches
+
+    def _loader(self, key: str, limit: int | None = None) -> tuple[DataLoader, list[list[int]]]:
+        """Return a data loader, and the images of each of its batches, the first ones."""
+        if key not in self._loaders:
+            seed_everything(self.seed)
+            loader = Runner.build_dataloader(self.cfg[key], seed=self.seed)
+            self._loaders[key] = loader, list(islice(iter(loader.batch_sampler), limit))
+        return self._loaders[key]
+
+    @property
+    def judging(self) -> str:
+        """Return in words which images judge."""
+        images = f'the {self.split} images'
+        return images if self.share == 1 else f'{self.share:g} of {images}'
 
     def __call__(self, arch: Arch) -> dict[str, float]:
         return self.look(arch, 1.0)
@@ -333,10 +356,7 @@ class SupernetEvaluator(SubnetEvaluator):
         them; these images alone count, whatever else an annotation file has.
         """
         key = f'{self.split}_dataloader'
-        batches, metrics = (
-            self._load(key, share=share * self.share),
-            self.cfg[f'{self.split}_evaluator'],
-        )
+        batches, metrics = (self._load(key, share=share), self.cfg[f'{self.split}_evaluator'])
         evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
         evaluator.dataset_meta = getattr(self._loaders[key][0].dataset, 'metainfo', None)
         images = 0
@@ -389,7 +409,7 @@ def _supernet_config(
     )
     cfg.launcher = 'none'
     for loader in (cfg[images], cfg.train_dataloader):
-        loader.update(num_workers=0, persistent_workers=False)
+        loader.update(IN_THIS_PROCESS)
     return cfg, split
 
 

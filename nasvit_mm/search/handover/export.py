@@ -154,9 +154,7 @@ def export_model(
         written = build_model(copy.deepcopy(cfg))
         load_weights(written, str(draft / WEIGHTS), cfg)
         measured = evaluator.measure(written.to(next(model.parameters()).device))
-        origin[f'measured of these weights, on the {evaluator.split} images'] = metrics_line(
-            measured
-        )
+        origin[f'measured of these weights, on {evaluator.judging}'] = metrics_line(measured)
         norms, calibrated = _norms(model, evaluator.calibration_batches)
         if _joined(cfg):
             origin['training'] = (
