@@ -94,10 +94,10 @@ def test_the_supernet_evaluator(supernet):
     assert all(torch.equal(before[k], v) for k, v in evaluate.model.state_dict().items())
     assert set(found[0]) == {'accuracy/top1'}
     seed_everything(0)
-    net = calibrated(evaluate.model, archs[1], evaluate._batches['train_dataloader', 1.0])
+    net = calibrated(evaluate.model, archs[1], evaluate._batches['train_dataloader', 1.0, 1.0])
     right = [
         o['scores'].argmax() == o['label']
-        for batch in evaluate._batches[f'{evaluate.split}_dataloader', 1.0]
+        for batch in evaluate._batches[f'{evaluate.split}_dataloader', 1.0, 1.0]
         for o in net.val_step(batch)
     ]
     assert found[1]['accuracy/top1'] == pytest.approx(100 * sum(right) / len(right))
