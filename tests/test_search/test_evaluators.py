@@ -9,8 +9,9 @@ from mmengine.config import Config
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.registry import SUBNET_EVALUATORS
-from nasvit_mm.search import Archive, SubnetEvaluator, read_search, search
+from nasvit_mm.search import Archive, SubnetEvaluator, build_evaluator, read_search, search
 from nasvit_mm.search.evaluators.workers import VISIBLE, visible_gpus
+from tests.test_search import toy  # noqa: F401 (registers Toy)
 from tests.test_search.common import TOY, algorithm, problem, spec
 
 
@@ -117,3 +118,9 @@ def test_gpus_are_named_as_the_user_named_them(named, number, gpus, monkeypatch)
     else:
         monkeypatch.setenv(VISIBLE, named)
     assert visible_gpus() == gpus
+
+
+def test_an_option_that_it_does_not_have_is_named():
+    said = r"evaluator Depth: option = 'nome' \(did you mean name\?\), allowed: name, weights"
+    with pytest.raises(UsageError, match=said):
+        build_evaluator(dict(type='Depth', nome='x'), problem().space)

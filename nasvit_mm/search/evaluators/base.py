@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+from nasvit_mm.arguments import parameters_of
 from nasvit_mm.config import type_name
 from nasvit_mm.errors import UsageError, raised, shown_value, unknown
 from nasvit_mm.files import digest
@@ -315,7 +316,10 @@ def _built(
     except UsageError:
         raise
     except TypeError as error:
-        raise UsageError(f'evaluator {name}: {error}') from error
+        allowed = [each for each in parameters_of(kind) if each != 'space']
+        wrong = next((each for each in options if each not in allowed), None)
+        said = str(error) if wrong is None else unknown('option', wrong, allowed)
+        raise UsageError(f'evaluator {name}: {said}') from error
     except INTERRUPTIONS:
         raise
     except BaseException as error:
