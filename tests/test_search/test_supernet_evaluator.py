@@ -135,7 +135,7 @@ def test_a_cheaper_one_is_what_its_options_say(files, changes):
     assert all(map(torch.equal, statistics(each.subnet(arch)), before))
 
 
-def test_images_at_once_are_the_same_figures(files, monkeypatch):
+def test_images_at_once_are_the_same_figures(files):
     each = evaluator(files, dataloader=dict(batch_size=1))
     (larger,) = (change for change in each.cheaper() if 'dataloader' in change)
     known = each(each.space.smallest)

@@ -356,7 +356,7 @@ class SupernetEvaluator(SubnetEvaluator):
         them; these images alone count, whatever else an annotation file has.
         """
         key = f'{self.split}_dataloader'
-        batches, metrics = (self._load(key, share=share), self.cfg[f'{self.split}_evaluator'])
+        batches, metrics = self._load(key, share=share), self.cfg[f'{self.split}_evaluator']
         evaluator = Evaluator(metrics if isinstance(metrics, list) else [metrics])
         evaluator.dataset_meta = getattr(self._loaders[key][0].dataset, 'metainfo', None)
         images = 0
