@@ -20,6 +20,12 @@ def _threads() -> None:
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 2)))
 
 
+@pytest.fixture(autouse=True)
+def _no_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teachers compute as on a CPU without bfloat16, whatever CPU tests run on."""
+    monkeypatch.setattr('nasvit_mm.compat.amp.has_bf16', lambda: False)
+
+
 class Golden:
     """A folder of golden vectors: outputs of the authors' code for weights made by a rule."""
 

@@ -5,7 +5,7 @@ then on a ``mmcv._ext`` that was not compiled is served by ``compat/ops/``.  Thi
 neither torch nor mmcv before they are needed.
 """
 
-from nasvit_mm.compat.amp import check_amp, half_type
+from nasvit_mm.compat.amp import check_amp, half_type, has_bf16
 from nasvit_mm.compat.distributed import init_distributed
 from nasvit_mm.compat.install import install
 from nasvit_mm.compat.memory import keep_freed_memory
@@ -21,6 +21,7 @@ __all__ = [
     'check_amp',
     'check_operations',
     'half_type',
+    'has_bf16',
     'has_cpu_kernel',
     'import_onnxruntime',
     'init_distributed',

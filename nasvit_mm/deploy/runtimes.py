@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nasvit_mm.compat import import_onnxruntime
+from nasvit_mm.compat import has_bf16, import_onnxruntime
 from nasvit_mm.deploy.program import load_program
 from nasvit_mm.errors import UsageError, unknown
 
@@ -354,10 +354,3 @@ def available_cores() -> int:
     if hasattr(os, 'sched_getaffinity'):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def has_bf16() -> bool:
-    """Return whether the CPU computes in bfloat16 (Linux; False where it cannot be told)."""
-    path = Path('/proc/cpuinfo')
-    flags = path.read_text() if path.exists() else ''
-    return 'avx512_bf16' in flags or 'amx_bf16' in flags

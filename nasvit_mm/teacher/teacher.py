@@ -46,8 +46,8 @@ class Teacher:
         student: the model that learns.
         config: file, or content, of the teacher's config: of mmseg, mmdet or this project.
         checkpoint: its weights, a file or URL.
-        precision: of its pass: ``'fp32'``, ``'fp16'``, ``'bf16'``; ``'auto'``: bf16 on a GPU that
-            has it, else fp16 there, fp32 on a CPU.
+        precision: of its pass: ``'fp32'``, ``'fp16'``, ``'bf16'``; ``'auto'``: bf16 on a GPU or CPU
+            that has it, fp16 on any other GPU, else fp32.
         classes: names of its classes in its order; None: as its checkpoint or config says.
         scale: factor by which images are resized for its pass; of segmentors, whose answers are
             brought to the student's grid anyway.
@@ -106,6 +106,7 @@ class Teacher:
         self.scale = scale
         self._student = [student]
         self._model: nn.Module | None = None
+        self._form = torch.contiguous_format
         self._order: Order | None = None
         self._answers: AnswerCache | None = None  # on the disk
 
@@ -212,13 +213,16 @@ class Teacher:
         """
         self.meet()
         device = images.device
-        if next(self._model.parameters()).device != device:
-            self._model.to(device)
         kind = half_type(device) if self.precision == 'auto' else PRECISIONS[self.precision]
+        half = kind != torch.float32
+        form = torch.channels_last if half else torch.contiguous_format
+        if next(self._model.parameters()).device != device or form != self._form:
+            self._model.to(device, memory_format=form)
+            self._form = form
 
         def compute(seen: Tensor) -> Sequence[Tensor]:
-            seen = self._resized(seen)
-            with torch.autocast(device.type, kind, enabled=kind != torch.float32):
+            seen = self._resized(seen).contiguous(memory_format=form)
+            with torch.autocast(device.type, kind, enabled=half):
                 return self.lessons.answers(self._model, seen, self._order)
 
         seen = self._renormalise(images)

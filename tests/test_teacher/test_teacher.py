@@ -132,13 +132,17 @@ def test_a_teacher_that_predicts_masks_of_queries(tmp_path):
     torch.testing.assert_close(found.exp(), scores.clamp(min=1e-6))
 
 
-def test_half_precision_where_it_is_asked_for(tmp_path):
+@pytest.mark.parametrize('bf16', [False, True])
+def test_half_precision_where_the_cpu_has_it(tmp_path, monkeypatch, bf16):
+    monkeypatch.setattr('nasvit_mm.compat.amp.has_bf16', lambda: bf16)
     files = trained(tmp_path)
-    whole, half = (
-        Teacher(built(segmentor()), **files, precision=p)(images())[0] for p in ('auto', 'bf16')
+    auto, whole, half = (
+        Teacher(built(segmentor()), **files, precision=p)(images())[0]
+        for p in ('auto', 'fp32', 'bf16')
     )
     assert half.dtype == torch.float32
     assert 0 < float((whole - half).abs().max()) < 0.1 * float(whole.abs().max())
+    assert torch.equal(auto, half if bf16 else whole)
 
 
 @pytest.mark.parametrize(
