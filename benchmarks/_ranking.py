@@ -7,9 +7,10 @@ for as long; then every supernet is asked for the same architectures.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations, product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -221,14 +222,17 @@ class Study:
                     took = sum(filter(None, run['hours']))
                     print(f'| {stage}, seed {seed}, {split} | {row} | {took:.1f} |')
         print(f'the teacher took {taught.get("hours", 0):.1f} hours, which count where it taught')
-        for stage in self.supernets:
-            for seed, run in results[stage].items():
-                for reference in self.alone:
-                    if seed in results[reference]:
-                        other = results[reference][seed]
-                        for split in self.splits:
-                            words = compared(run[split], other[split])
-                            print(f'{stage} against {reference}, seed {seed}, {split}: {words}')
+        # Networks alone against others alone say what order can be had; MACs, what comes for free.
+        for one, other in [*product(self.supernets, self.alone), *combinations(self.alone, 2)]:
+            for seed in results[one].keys() & results[other].keys():
+                for split in self.splits:
+                    words = compared(results[one][seed][split], results[other][seed][split])
+                    print(f'{one} against {other}, seed {seed}, {split}: {words}')
+        for stage, runs in results.items():
+            for seed, run in runs.items():
+                for split in self.splits:
+                    order = tau(macs, run[split])
+                    print(f'{stage}, seed {seed}, {split}: tau with MACs {order:.2f}')
 
     def _plot(self, macs: list[int], results: Mapping[str, dict]) -> None:
         """The metric over MACs by stage, on all splits."""
@@ -271,11 +275,23 @@ def compared(subnets: list[float | None], alone: list[float | None]) -> str:
     """Say how far subnets are below the same networks alone, and Kendall's tau of both orders, of
     the networks that both have.
     """
-    from scipy.stats import kendalltau
-
-    both = [(s, a) for s, a in zip(subnets, alone) if s is not None and a is not None]
+    both = measured(subnets, alone)
     if not both:
         return 'no network is measured in both'
     gap = mean(a - s for s, a in both)
-    tau = kendalltau(*zip(*both)).statistic
-    return f'{gap:.1f} below on average, tau {tau:.2f}, {len(both)} networks'
+    return f'{gap:.1f} below on average, tau {tau(subnets, alone):.2f}, {len(both)} networks'
+
+
+def tau(one: Sequence[float | None], other: Sequence[float | None]) -> float:
+    """Return Kendall's tau of two orders, of what both have; NaN for fewer than two."""
+    from scipy.stats import kendalltau
+
+    both = measured(one, other)
+    return float(kendalltau(*zip(*both)).statistic) if len(both) > 1 else float('nan')
+
+
+def measured(
+    one: Sequence[float | None], other: Sequence[float | None]
+) -> list[tuple[float, float]]:
+    """Return the pairs that are whole."""
+    return [(a, b) for a, b in zip(one, other) if a is not None and b is not None]
