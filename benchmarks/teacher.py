@@ -50,7 +50,6 @@ def main() -> None:
 def ways(path: Path, number: int, folder: Path) -> dict[str, Any]:
     """Return a call for each precision: the teacher's pass as a step has it."""
     cfg = Config.fromfile(path)
-    plain(cfg.model)
     student = build_model(cfg)
     weights = folder / f'{path.stem}.pth'
     torch.save(student.state_dict(), weights)
@@ -60,19 +59,6 @@ def ways(path: Path, number: int, folder: Path) -> dict[str, Any]:
         for name in PRECISIONS
     }
     return {name: lambda taught=taught: taught(images) for name, taught in found.items()}
-
-
-def plain(model: Any) -> None:
-    """Take weights to start from, and batch norms over GPUs, out of a model's config."""
-    for each in model if isinstance(model, list) else model.values():
-        if isinstance(each, (dict, list)):
-            plain(each)
-    if isinstance(model, dict):
-        for name in ('init_cfg', 'pretrained'):
-            if name in model:
-                model[name] = None
-        if model.get('type') == 'SyncBN':
-            model['type'] = 'BN'
 
 
 if __name__ == '__main__':

@@ -18,11 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from _ranking import compared  # noqa: E402
-from _runs import ROOT, claimed, hours, main, tested, tool, written  # noqa: E402
-from run import ITERATIONS, STUDY, WORK_DIR  # noqa: E402
+from _runs import ROOT, claimed, main, tested, tool, written  # noqa: E402
+from run import STUDY, WORK_DIR  # noqa: E402
+from winners import export, options  # noqa: E402
 
 JSON = ROOT / 'docs/ranking_remedies.json'
-SEARCH = Path(__file__).resolve().parent / 'search.py'
 STEPS, CALIBRATION = 230, 64
 REMEDIES = {
     'statistics': [],
@@ -52,20 +52,14 @@ def run(remedy: str, seed: int, folder: Path) -> None:
 
 def trained(remedy: str, arch: Path, out: Path, work_dir: Path) -> None:
     """Export a subnet, train what the remedy says, and test it on both splits."""
-    supernet = work_dir / f'taught/seed0/iter_{ITERATIONS}.pth'
-    if not (out / 'export/config.py').exists():
-        given = ['--arch', arch, '--out', out / 'export']
-        tool('export_subnet', SEARCH, *given, '--cfg-options', f'evaluator.checkpoint={supernet}')
-    config, last = out / 'export/config.py', out / f'iter_{STEPS}.pth'
+    config, last = export(arch, out / 'export', work_dir), out / f'iter_{STEPS}.pth'
     if not last.exists():
-        length = [f'train_cfg.max_iters={STEPS}', f'train_cfg.val_interval={STEPS}']
-        taught = f'teacher.checkpoint={STUDY.taught_by(work_dir)}'
-        given = ['randomness.seed=0', taught, *length, *REMEDIES[remedy]]
+        given = [*options(0, work_dir, STEPS), *REMEDIES[remedy]]
         tool('train', config, '--work-dir', out, '--resume', '--cfg-options', *given)
-    for split, options in STUDY.splits.items():
+    for split, of_split in STUDY.splits.items():
         if not tested(out / split):
             where = ['--work-dir', out / split / 'test']
-            tool('test', config, last, *where, '--cfg-options', *options)
+            tool('test', config, last, *where, '--cfg-options', *of_split)
 
 
 def report(work_dir: Path) -> None:
@@ -75,12 +69,11 @@ def report(work_dir: Path) -> None:
     results = dict(written(JSON))
     for remedy in REMEDIES:
         folder = work_dir / remedy / 'seed0'
-        parts = [folder / str(i) for i in range(STUDY.points)]
-        if remedy == 'statistics':
-            found = {k: v for k, v in STUDY.found_by('taught', folder).items() if k != 'hours'}
+        if remedy == 'statistics':  # in the form of a supernet's tests; nothing is trained
+            found = STUDY.found_by('taught', folder)
+            del found['hours']
         else:
-            found = {split: scores(parts, split) for split in STUDY.splits}
-            found['hours'] = [hours(part) for part in parts]
+            found = STUDY.found_by('alone_taught', folder)
         if all(all(found[split]) for split in STUDY.splits):
             results[remedy] = found
     print('| subnets | split | ' + ' | '.join(map(str, range(STUDY.points))) + ' | beside alone |')
@@ -90,10 +83,6 @@ def report(work_dir: Path) -> None:
             row = ' | '.join(f'{score:.1f}' for score in run[split])
             print(f'| {name} | {split} | {row} | {compared(run[split], alone[split])} |')
     JSON.write_text(json.dumps(results, indent=1) + '\n')
-
-
-def scores(parts: list[Path], split: str) -> list[float | None]:
-    return [tested(part / split).get(STUDY.metric) for part in parts]
 
 
 if __name__ == '__main__':

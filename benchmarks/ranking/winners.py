@@ -91,16 +91,19 @@ def exported(row: str, budget: str, seed: int, folder: Path) -> None:
         with claimed(out) as free:
             if not free:
                 continue
-            if not (out / 'export/config.py').exists():
-                (out / 'arch.json').write_text(json.dumps(arch))
-                given = ['--arch', out / 'arch.json', '--out', out / 'export']
-                tool('export_subnet', SEARCH, *given, '--cfg-options', *of(work_dir))
-            trained_and_tested(
-                out / 'export/config.py',
-                out / f'iter_{TUNING}.pth',
-                out,
-                *options(seed, work_dir, TUNING),
-            )
+            (out / 'arch.json').write_text(json.dumps(arch))
+            config = export(out / 'arch.json', out / 'export', work_dir)
+            given = options(seed, work_dir, TUNING)
+            trained_and_tested(config, out / f'iter_{TUNING}.pth', out, *given)
+
+
+def export(arch: Path, out: Path, work_dir: Path) -> Path:
+    """Export an architecture from the supernet unless that is done; its config."""
+    config = out / 'config.py'
+    if not config.exists():
+        given = ['--arch', arch, '--out', out]
+        tool('export_subnet', SEARCH, *given, '--cfg-options', *of(work_dir))
+    return config
 
 
 def winner(search: Path, budget: float) -> dict:

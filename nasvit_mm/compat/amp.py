@@ -21,10 +21,8 @@ def half_type(device: torch.device | str) -> torch.dtype:
     import torch
 
     kind = torch.device(device).type
-    if kind == 'cpu' and has_bf16():
-        return torch.bfloat16
     if kind != 'cuda':
-        return torch.float32
+        return torch.bfloat16 if kind == 'cpu' and has_bf16() else torch.float32
     if torch.version.hip:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
     # By the card itself: torch says yes of older ones too, where it emulates.

@@ -279,6 +279,7 @@ class Teachers:
             if file is not None and not Path(file).is_file():
                 raise FileNotFoundError(f'weights of the teacher {name} not found: {file}')
         self.models = [_teacher(name, file) for name, file in files.items()]
+        self._placed: tuple[torch.device, torch.memory_format] | None = None
         for name, model in zip(files, self.models):
             if num_classes not in (None, model.num_classes):
                 raise ValueError(
@@ -294,15 +295,13 @@ class Teachers:
         """Run images (N, 3, H, W) to the logits of each teacher, (N, classes) in float32."""
         device = inputs.device
         kind = half_type(device)
-        if kind != torch.float32:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        for i, model in enumerate(self.models):
-            if next(model.parameters()).device != device:
-                model = model.to(device)
-                if kind != torch.float32:
-                    model = model.to(memory_format=torch.channels_last)
-                self.models[i] = model
-        with torch.autocast(device.type, kind, enabled=kind != torch.float32):
+        half = kind != torch.float32
+        form = torch.channels_last if half else torch.contiguous_format
+        if self._placed != (device, form):
+            self.models = [model.to(device, memory_format=form) for model in self.models]
+            self._placed = device, form
+        inputs = inputs.contiguous(memory_format=form)
+        with torch.autocast(device.type, kind, enabled=half):
             return [model(inputs).float() for model in self.models]
 
 

@@ -106,7 +106,7 @@ class Teacher:
         self.scale = scale
         self._student = [student]
         self._model: nn.Module | None = None
-        self._form = torch.contiguous_format
+        self._placed: tuple[torch.device, torch.memory_format] | None = None
         self._order: Order | None = None
         self._answers: AnswerCache | None = None  # on the disk
 
@@ -216,9 +216,9 @@ class Teacher:
         kind = half_type(device) if self.precision == 'auto' else PRECISIONS[self.precision]
         half = kind != torch.float32
         form = torch.channels_last if half else torch.contiguous_format
-        if next(self._model.parameters()).device != device or form != self._form:
+        if self._placed != (device, form):
             self._model.to(device, memory_format=form)
-            self._form = form
+            self._placed = device, form
 
         def compute(seen: Tensor) -> Sequence[Tensor]:
             seen = self._resized(seen).contiguous(memory_format=form)
