@@ -11,9 +11,7 @@ model = dict(
     sampler=dict(type='sandwich', num_random=1),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=10.0,
 )
-optim_wrapper = dict(clip_grad=None)  # the supernet's own
 val_cfg = dict(
     _delete_=True,
     type='nasvit_mm.SubnetValLoop',

@@ -1,13 +1,13 @@
-"""Why do subnets rank otherwise than alone?  The taught supernet, in ways that train it no further.
+"""Why do subnets rank otherwise than alone?  A taught supernet, in ways that train it no further.
 
     python benchmarks/ranking/remedies.py             # all: about an hour of a core; it resumes
     python benchmarks/ranking/remedies.py head
     python benchmarks/ranking/remedies.py --report    # docs/ranking_remedies.json and the table
 
-Needs the stages `taught` and `alone_taught` of run.py, seed 0.  Each remedy takes away one suspect
-for all eight architectures: `statistics`, batch norms of four times as many images; `head`, a head
-of the subnet's own, trained for 230 steps (5 epochs) under a backbone that stays; `brief`, the
-whole subnet trained for as long.  What it gives stands beside the same network trained alone.
+Needs the stages `taught_clipped` and `alone_taught` of run.py, seed 0.  Each remedy takes away one
+suspect for all eight architectures: `statistics`, batch norms of four times as many images; `head`,
+a head of the subnet's own, trained for 230 steps (5 epochs) under a backbone that stays; `brief`,
+the whole subnet trained for as long.  What it gives stands beside the same network trained alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from run import STUDY, WORK_DIR  # noqa: E402
 from winners import export, options  # noqa: E402
 
 JSON = ROOT / 'docs/ranking_remedies.json'
+SUPERNET = 'taught_clipped'
 STEPS, CALIBRATION = 230, 64
 REMEDIES = {
     'statistics': [],
@@ -40,8 +41,9 @@ def run(remedy: str, seed: int, folder: Path) -> None:
         with claimed(folder) as free:
             for split in STUDY.splits if free else ():
                 if not tested(folder / split):
-                    given = ['taught', work_dir / 'taught/seed0', split, folder / split / 'test']
-                    STUDY.test_supernet(*given, f'test_cfg.num_calibration={CALIBRATION}')
+                    given = [work_dir / f'{SUPERNET}/seed0', split, folder / split / 'test']
+                    more = f'test_cfg.num_calibration={CALIBRATION}'
+                    STUDY.test_supernet(SUPERNET, *given, more)
         return
     for i, arch in enumerate(STUDY.files(work_dir)):
         out = folder / str(i)
@@ -52,7 +54,7 @@ def run(remedy: str, seed: int, folder: Path) -> None:
 
 def trained(remedy: str, arch: Path, out: Path, work_dir: Path) -> None:
     """Export a subnet, train what the remedy says, and test it on both splits."""
-    config, last = export(arch, out / 'export', work_dir), out / f'iter_{STEPS}.pth'
+    config, last = export(arch, out / 'export', work_dir, SUPERNET), out / f'iter_{STEPS}.pth'
     if not last.exists():
         given = [*options(0, work_dir, STEPS), *REMEDIES[remedy]]
         tool('train', config, '--work-dir', out, '--resume', '--cfg-options', *given)
@@ -70,7 +72,7 @@ def report(work_dir: Path) -> None:
     for remedy in REMEDIES:
         folder = work_dir / remedy / 'seed0'
         if remedy == 'statistics':  # in the form of a supernet's tests; nothing is trained
-            found = STUDY.found_by('taught', folder)
+            found = STUDY.found_by(SUPERNET, folder)
             del found['hours']
         else:
             found = STUDY.found_by('alone_taught', folder)
@@ -78,7 +80,7 @@ def report(work_dir: Path) -> None:
             results[remedy] = found
     print('| subnets | split | ' + ' | '.join(map(str, range(STUDY.points))) + ' | beside alone |')
     print('|---|---|' + '---|' * (STUDY.points + 1))
-    for name, run in {'as they are': study['taught']['0'], **results}.items():
+    for name, run in {'as they are': study[SUPERNET]['0'], **results}.items():
         for split in STUDY.splits:
             row = ' | '.join(f'{score:.1f}' for score in run[split])
             print(f'| {name} | {split} | {row} | {compared(run[split], alone[split])} |')

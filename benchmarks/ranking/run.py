@@ -7,10 +7,10 @@
 Stages: `teacher`, EfficientNet-Lite0 with ImageNet weights, fine-tuned (teacher.py says where they
 come from); the supernets `labels` alone, `plain`, whose subnets learn from the largest too,
 `taught` by the teacher instead, `shrunk` (progressive shrinking of `plain`) and `taught_shrunk`;
-`taught_summed`, without gradient projection, and `taught_levels`, by ElasticViT's complexity-aware
-sampling; `alone` and `alone_taught`, eight architectures over the range of MACs, each trained alone
-from the same start for as many iterations.  Every supernet is then asked for the same eight (with
-batch norms recalibrated), on val and on test.
+`taught_clipped`, with NASViT's limit of the gradient; `taught_summed`, without gradient projection,
+and `taught_levels`, by ElasticViT's complexity-aware sampling; `alone` and `alone_taught`, eight
+architectures over the range of MACs, each trained alone from the same start for as many iterations.
+Every supernet is then asked for the same eight (with batch norms recalibrated), on val and on test.
 
 Started twice, it shares the trainings among both processes; what the report does not have yet comes
 first.  Hours are of one core, where OMP_NUM_THREADS=1.  --report keeps what docs/ranking.json has
@@ -43,6 +43,7 @@ STUDY = Study(
         'labels': 'supernet_labels.py',
         'plain': 'supernet.py',
         'taught': 'supernet_taught.py',
+        'taught_clipped': 'supernet_taught_clipped.py',
         'shrunk': 'supernet_shrunk.py',
         'taught_shrunk': 'supernet_taught_shrunk.py',
         'taught_summed': 'supernet_taught_summed.py',

@@ -1,7 +1,8 @@
 """NASViT's supernet in a segmentor on CamVid, from scratch: no teacher, no shrinking.
 
 The whole space at one resolution; each step trains the largest, the smallest and one random subnet
-by the labels, the latter two by the largest's outputs as well.
+by the labels, the latter two by the largest's outputs as well.  The limit of the gradient is that
+of a network alone.
 
     python tools/train.py benchmarks/ranking/supernet.py
 """
@@ -14,9 +15,7 @@ model = dict(
     sampler=dict(type='sandwich', num_random=1),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0,
 )
-optim_wrapper = dict(clip_grad=None)  # the supernet's own
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=16)
 test_cfg = dict(
     type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=16

@@ -41,6 +41,7 @@ from run import ITERATIONS, SIZE, STUDY, WORK_DIR  # noqa: E402
 HERE = Path(__file__).resolve().parent
 JSON = ROOT / 'docs/winners.json'
 SEARCH = HERE / 'search.py'
+SUPERNET = 'taught'
 BUDGETS = {'s': 354e6, 'm': 622e6}  # MACs at 180 x 240 of lraspp_s.py and lraspp_m.py
 TUNING = 1150  # iterations: 25 epochs
 ROWS = ('winner', 'random', 'lraspp', 'smallest')
@@ -74,9 +75,13 @@ def searched(work_dir: Path) -> Path:
     return folder
 
 
-def of(work_dir: Path) -> list[str]:
-    """Options of the search and of exports from its supernet."""
-    return [f'evaluator.checkpoint={work_dir / f"taught/seed0/iter_{ITERATIONS}.pth"}']
+def of(work_dir: Path, supernet: str = SUPERNET) -> list[str]:
+    """Options of the search and of exports from a supernet."""
+    checkpoint = work_dir / f'{supernet}/seed0/iter_{ITERATIONS}.pth'
+    return [
+        f'evaluator.config={HERE / STUDY.supernets[supernet]}',
+        f'evaluator.checkpoint={checkpoint}',
+    ]
 
 
 def exported(row: str, budget: str, seed: int, folder: Path) -> None:
@@ -97,12 +102,12 @@ def exported(row: str, budget: str, seed: int, folder: Path) -> None:
             trained_and_tested(config, out / f'iter_{TUNING}.pth', out, *given)
 
 
-def export(arch: Path, out: Path, work_dir: Path) -> Path:
+def export(arch: Path, out: Path, work_dir: Path, supernet: str = SUPERNET) -> Path:
     """Export an architecture from the supernet unless that is done; its config."""
     config = out / 'config.py'
     if not config.exists():
         given = ['--arch', arch, '--out', out]
-        tool('export_subnet', SEARCH, *given, '--cfg-options', *of(work_dir))
+        tool('export_subnet', SEARCH, *given, '--cfg-options', *of(work_dir, supernet))
     return config
 
 

@@ -16,7 +16,6 @@ model = dict(
     sampler=dict(type='sandwich', num_random=2),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0,
 )
 model['model']['backbone'].update(
     arch='supernet',
@@ -44,7 +43,6 @@ held_out_dataloader = dict(
     ),
 )
 held_out_evaluator = _base_.val_evaluator
-optim_wrapper = dict(clip_grad=None)  # the supernet's own
 train_cfg = dict(max_iters=100, val_interval=100)
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=8)
 test_cfg = dict(type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=8)

@@ -2,10 +2,10 @@
 
 Not in any paper.  Model, head, data and schedule are those of configs/seg/nasvit_ade20k.py, the
 method that of nasvit_in1k_supernet.py: largest, smallest and two random subnets a step, gradient
-projection, distillation of the largest one's pixels.  Every output of the backbone ends in 64
-channels (`out_width`), so that one head serves all subnets.  One training image in 20 is held
-out: by these configs/search/nasvit_ade20k_miou.py chooses, the validation set is for the final
-figure.
+projection, distillation of the largest one's pixels; but no limit of the subnets' gradient
+(docs/guides/supernets.md).  Every output of the backbone ends in 64 channels (`out_width`), so that
+one head serves all subnets.  One training image in 20 is held out: by these
+configs/search/nasvit_ade20k_miou.py chooses, the validation set is for the final figure.
 
 The backbone begins with the supernet of nasvit_in1k_supernet.py (or the authors', converted), any
 resolution of it: a dense model has one.
@@ -23,7 +23,6 @@ model = dict(
     sampler=dict(type='sandwich', num_random=2),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0,
 )
 model['model']['backbone'].update(
     arch='supernet',

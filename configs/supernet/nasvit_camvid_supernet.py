@@ -18,7 +18,6 @@ model = dict(
     sampler=dict(type='sandwich', num_random=1),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0,
 )
 model['model']['backbone'].update(
     arch='supernet',
@@ -28,7 +27,6 @@ model['model']['backbone'].update(
     init_cfg=dict(type='Pretrained', checkpoint='work_dirs/nasvit_tiny-imagenet20/iter_1000.pth'),
 )
 model['model']['decode_head'].update(in_channels=[64, 64, 64, 64], channels=64)
-optim_wrapper = dict(clip_grad=None)  # the supernet's own
 val_cfg = dict(type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=16)
 test_cfg = dict(
     type='nasvit_mm.SubnetTestLoop', subnets=['smallest', 'largest'], num_calibration=16

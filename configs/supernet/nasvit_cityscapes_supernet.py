@@ -15,7 +15,6 @@ model = dict(
     sampler=dict(type='sandwich', num_random=2),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0,
 )
 model['model']['backbone'].update(
     arch='supernet',

@@ -2,10 +2,10 @@
 
 Not in any paper.  Model, head, data and schedule are those of configs/det/nasvit_rtmdet_coco.py,
 without the moving average; the method is that of nasvit_in1k_supernet.py: largest, smallest and two
-random subnets a step, gradient projection, distillation of the largest one's class scores.  The
-outputs of the backbone end in the widths of that config (`out_width`), so that one neck and head
-serve all subnets.  One training image in 20 is held out: by these
-configs/search/nasvit_rtmdet_5g.py chooses.
+random subnets a step, gradient projection, distillation of the largest one's class scores; but no
+limit of the subnets' gradient (docs/guides/supernets.md).  The outputs of the backbone end in the
+widths of that config (`out_width`), so that one neck and head serve all subnets.  One training
+image in 20 is held out: by these configs/search/nasvit_rtmdet_5g.py chooses.
 
 The backbone begins with the supernet of nasvit_in1k_supernet.py (or the authors', converted).
 
@@ -22,7 +22,6 @@ model = dict(
     sampler=dict(type='sandwich', num_random=2),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0,
 )
 model['model']['backbone'].update(
     arch='supernet',

@@ -295,10 +295,8 @@ model = dict(
     sampler=dict(type='sandwich', num_random=1),
     conflict=dict(rule='project'),
     distill=dict(sampled='largest', smallest='largest'),
-    clip_grad=1.0,
 )
 model['model']<holder>['arch'] = 'supernet'
-optim_wrapper = dict(clip_grad=None)  # the supernet's own
 <supernet_schedule>
 val_cfg = dict(
     type='nasvit_mm.SubnetValLoop', subnets=['smallest', 'largest'], num_calibration=<calibration>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -32,6 +33,8 @@ from nasvit_mm.supernet.samplers.base import LARGEST, Choice, SubnetSampler
 from nasvit_mm.supernet.taught import Taught
 from nasvit_mm.teacher import Learns
 
+WATCHED, LITTLE = 100, 0.5  # steps over which clip_grad is watched, and what it should leave
+
 
 @MODELS.register_module()
 class Supernet(BaseModel):
@@ -56,7 +59,10 @@ class Supernet(BaseModel):
             (None: all).  Its losses are added to what `distill` says.
         clip_grad: largest L2 norm of the subnets' summed gradient (NASViT: 1.0).  The largest
             network's own gradient is not clipped, but in steps that have no other subnet, as in the
-            first part of ``shrinking``; None: no limit.
+            first part of ``shrinking``; None: no limit.  It is for subnets that learn from the
+            largest one alone.  Gradients of labels and of a teacher are longer, and what is cut off
+            them the subnets do not learn: limit the whole gradient there, by ``clip_grad`` of the
+            optimizer wrapper, as a network alone does.
         agc: factor of adaptive gradient clipping of the combined gradient (ElasticViT: 0.1).
         rank_draws: every process draws subnets of its own; else all draw the same.
         log_cosine: every so many steps the cosine of the two gradients is computed, and logged
@@ -113,7 +119,8 @@ class Supernet(BaseModel):
         try:
             self.sampler = self._build_sampler(dict(sampler), backbone, rank_draws)
             self._has_seed = 'seed' in sampler
-            self._explained = self._checked = False
+            self._explained = self._checked = self._warned = False
+            self._kept: list[float] = []  # by clip_grad, of the subnets' gradients
             self._skipped = 0  # steps in a row, by the scaler of mixed precision
             self.conflict = Conflict(**(conflict or {}))
             self.distill = Distillation(**(distill or {}))
@@ -223,18 +230,12 @@ class Supernet(BaseModel):
         """Check that the optimizer wrapper leaves to the supernet what is the supernet's.
 
         Raises:
-            UsageError: it accumulates over batches, or clips gradients.
+            UsageError: it accumulates over batches.
         """
         if getattr(optim_wrapper, '_accumulative_counts', 1) != 1:
             raise UsageError(
                 'accumulative_counts of the optimizer wrapper must be 1: a step of a '
                 'supernet sums over subnets'
-            )
-        if getattr(optim_wrapper, 'clip_grad_kwargs', None):
-            raise UsageError(
-                'optim_wrapper.clip_grad must be None: the supernet has a limit of '
-                "its own, model.clip_grad, of the subnets' gradient before the "
-                "largest one's is added"
             )
 
     def train_step(self, data: Any, optim_wrapper: OptimWrapper) -> dict[str, torch.Tensor]:
@@ -345,17 +346,20 @@ class Supernet(BaseModel):
             self._check_finite(loss, choice, data)
         logged = self._logs(losses, taken) | more
         if self.clip_grad is not None:
-            logged['grad_norm'] = norms[0]
+            # The optimizer wrapper logs that of the whole gradient by this name, where it clips.
+            whole = getattr(optim_wrapper, 'clip_grad_kwargs', None)
+            logged['subnets_grad_norm' if whole else 'grad_norm'] = norms[0]
         if not self._gradients_are_finite(norms, taken, data, amp):
             # The scaler looks at the parameters' gradients only, and must skip this step.
             given(subnets)[0].fill_(float('nan'))
             return logged
-        if amp:  # both sets, for limits and projection depend on their size
-            if largest is not None:
-                torch._foreach_mul_(given(largest), inverse)
-            optim_wrapper.loss_scaler.unscale_(optim_wrapper.optimizer)
+        if amp:  # limits and projection depend on the gradients' size
+            for mean in (subnets, *others):
+                torch._foreach_mul_(given(mean), inverse)
         if self.clip_grad is not None:
             torch.nn.utils.clip_grad_norm_(parameters, self.clip_grad)
+            if largest is not None:
+                self._watch_limit(norms[0])
         if largest is not None:
             if self.log_cosine and self.step % self.log_cosine == 0:
                 logged['cosine'] = cosine(subnets, largest)
@@ -363,7 +367,29 @@ class Supernet(BaseModel):
                 p.grad = g
         if self.agc is not None:
             clip_by_weights(parameters, self.agc)
+        if amp:  # the wrapper's step expects them as they came
+            torch._foreach_mul_(given([p.grad for p in parameters]), inverse.reciprocal())
         return logged
+
+    def _watch_limit(self, norm: float) -> None:
+        """Say once where the limit leaves the subnets little beside the largest network."""
+        self._kept.append(min(1.0, self.clip_grad / norm) if norm else 1.0)
+        if len(self._kept) < WATCHED:
+            return
+        kept = sum(self._kept) / WATCHED
+        self._kept.clear()
+        if kept < LITTLE and not self._warned:
+            self._warned = True
+            print_log(
+                f'model.clip_grad = {self.clip_grad:g} has left the subnets {kept:.2g} of their '
+                f'gradient in the last {WATCHED} steps, and the largest network all of its own: '
+                'they learn little. That limit is for subnets that learn from the largest network '
+                'alone; the one of a network alone is of the whole gradient. In the config: '
+                'clip_grad=None in the model, and optim_wrapper = dict(clip_grad=dict(max_norm='
+                f'{self.clip_grad:g}))',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _logs(self, losses: Sequence[float], taken: Sequence[Choice]) -> dict[str, float]:
         """Return the sum of a step's losses, and the mean of those of each role.

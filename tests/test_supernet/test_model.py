@@ -122,6 +122,35 @@ def test_a_step_is_its_parts(space, rule):
         )
 
 
+def test_the_wrapper_limits_the_whole_gradient():
+    """Subnets and the largest network keep their shares of it."""
+    free, model = build('nasvit'), build('nasvit')
+    before = {n: p.detach().clone() for n, p in model.named_parameters()}
+    free.train_step(batch(), wrapper(free))
+    logged = model.train_step(batch(), wrapper(model, clip_grad=dict(max_norm=0.1)))
+    whole, limited = moved(free, before), moved(model, before)
+    norm = torch.stack([g.norm() for g in whole]).norm()
+    assert norm > 0.2 and 'grad_norm' not in logged  # the wrapper's own is of the message hub
+    for g, part in zip(whole, limited):
+        torch.testing.assert_close(part, g * (0.1 / norm), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(('limit', 'times'), [(1e-3, 1), (1e3, 0)])
+def test_a_limit_that_leaves_subnets_little_is_told_once(limit, times, monkeypatch):
+    said = []
+    monkeypatch.setattr('nasvit_mm.supernet.model.WATCHED', 2)
+    monkeypatch.setattr(
+        'nasvit_mm.supernet.model.print_log', lambda text, **options: said.append(text)
+    )
+    model = build('nasvit', clip_grad=limit)
+    optim = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.0))
+    for _ in range(4):
+        model.train_step(batch(), optim)
+    found = [text for text in said if 'has left the subnets' in text]
+    assert len(found) == times
+    assert all('clip_grad = 0.001' in t and 'dict(max_norm=0.001)' in t for t in found)
+
+
 def test_a_parted_batch():
     """The largest network sees the whole batch, the others a part each, and its answers for it."""
     options = dict(
@@ -238,8 +267,8 @@ def test_a_step_of_the_papers_recipes(sampler, distill, teacher):
 class ScaledWrapper(AmpOptimWrapper):
     """Loss scaling on a CPU, where mmengine's wrapper refuses to be built."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, scale: float) -> None:
-        OptimWrapper.__init__(self, optimizer)
+    def __init__(self, optimizer: torch.optim.Optimizer, scale: float, **options) -> None:
+        OptimWrapper.__init__(self, optimizer, **options)
         self._scale_update_param, self.cast_dtype = None, torch.bfloat16
         self.loss_scaler = torch.amp.GradScaler('cpu', init_scale=scale)
 
@@ -247,17 +276,18 @@ class ScaledWrapper(AmpOptimWrapper):
         return OptimWrapper.optim_context(self, model)
 
 
-def scaled(model: Supernet, scale: float) -> ScaledWrapper:
-    return ScaledWrapper(torch.optim.SGD(model.parameters(), lr=1.0), scale)
+def scaled(model: Supernet, scale: float, **options) -> ScaledWrapper:
+    return ScaledWrapper(torch.optim.SGD(model.parameters(), lr=1.0), scale, **options)
 
 
+@pytest.mark.parametrize('whole', [{}, dict(clip_grad=dict(max_norm=0.1))])
 @pytest.mark.parametrize('rule', ['sum', 'project'])
-def test_loss_scaling_changes_no_step(rule):
-    """Limit and projection see gradients of the loss, not of the scaled one."""
+def test_loss_scaling_changes_no_step(rule, whole):
+    """Limits and projection see gradients of the loss, not of the scaled one."""
     options = dict(conflict=dict(rule=rule), clip_grad=0.5)
     plain, model = build('nasvit', **options), build('nasvit', **options)
-    plain.train_step(batch(), wrapper(plain))
-    model.train_step(batch(), scaled(model, 1024.0))
+    plain.train_step(batch(), wrapper(plain, **whole))
+    model.train_step(batch(), scaled(model, 1024.0, **whole))
     for (name, p), q in zip(plain.named_parameters(), model.parameters()):
         torch.testing.assert_close(q, p, rtol=1e-4, atol=1e-6, msg=name)
 
@@ -354,12 +384,8 @@ def test_sources_of_targets():
         with pytest.raises(ValueError, match=message):
             build('nasvit', sampler=dict(type=sampler), distill=distill)
     model = build('nasvit')
-    for options, message in (
-        (dict(accumulative_counts=2), 'accumulative_counts'),
-        (dict(clip_grad=dict(max_norm=1.0)), 'clip_grad must be None'),
-    ):
-        with pytest.raises(UsageError, match=message):
-            model.train_step(batch(), wrapper(model, **options))
+    with pytest.raises(UsageError, match='accumulative_counts'):
+        model.train_step(batch(), wrapper(model, accumulative_counts=2))
     with pytest.raises(UsageError, match='Linear is no model of mmengine'):
         kind_of(torch.nn.Linear(1, 1))
     with pytest.raises(ValueError, match="give arch='supernet'"):
