@@ -46,10 +46,14 @@ def main() -> None:
 
 
 def areas(stage: str, seed: int, split: str, work_dir: Path) -> np.ndarray:
-    """Return intersections and unions, (networks, images, 2, classes); tested where not there."""
+    """Return intersections and unions, (networks, images, 2, classes); tested where they are not
+    there, or of an earlier training.
+    """
     folder = work_dir / stage / f'seed{seed}'
+    parts = [folder] if stage in STUDY.supernets else [folder / str(i) for i in range(STUDY.points)]
+    trained = max((part / STUDY.last).stat().st_mtime for part in parts)
     out = work_dir / 'per_image' / f'{stage}_seed{seed}_{split}'
-    if len(list(out.glob('*.npy'))) < STUDY.points:
+    if sum(path.stat().st_mtime > trained for path in out.glob('*.npy')) < STUDY.points:
         shutil.rmtree(out, ignore_errors=True)
         more = [
             'test_evaluator.type=PerImageIoU',
@@ -59,8 +63,8 @@ def areas(stage: str, seed: int, split: str, work_dir: Path) -> np.ndarray:
         if stage in STUDY.supernets:
             STUDY.test_supernet(stage, folder, split, out / 'test', *more)
         else:
-            for i in range(STUDY.points):
-                STUDY.test_alone(stage, folder / str(i), split, out / 'test', *more)
+            for part in parts:
+                STUDY.test_alone(stage, part, split, out / 'test', *more)
     return np.stack([np.load(out / f'{i}.npy') for i in range(STUDY.points)])
 
 
