@@ -1,4 +1,4 @@
-"""Does a dense supernet rank?  What the proofs of ranking/run.py and bccd_ranking/run.py share.
+"""Does a dense supernet rank?  What ranking/run.py, sharing/run.py and bccd_ranking/run.py share.
 
 A :class:`Study` trains a teacher, supernets, and some architectures alone, from the same start and
 for as long; then every supernet is asked for the same architectures.
@@ -21,6 +21,12 @@ from _runs import axes_style, claimed, hours, seeds, tested, tool, trained_and_t
 DRAWS = 20000
 
 
+def of_camvid(split: str) -> list[str]:
+    """Return the options by which a test is of a split of CamVid."""
+    prefix = 'test_dataloader.dataset.data_prefix'
+    return [f'{prefix}.img_path=img_dir/{split}', f'{prefix}.seg_map_path=ann_dir/{split}']
+
+
 @dataclass(frozen=True)
 class Study:
     """One task's proof.
@@ -29,33 +35,34 @@ class Study:
         configs: the folder of all configs named below.
         supernets: stage -> config.
         alone: stage -> config, of one architecture; the first is without a teacher.
-        teacher: config; what begins with ``taught`` or ends in it learns from it.
         last: name of the last checkpoint of supernets and of networks alone.
-        teacher_last: name of the teacher's.
         size: (H, W) at which MACs are counted.
         points: architectures, over the range of MACs.
         metric: of the task, and what it is shown as: times ``unit``.
         splits: name -> options of a test by which it is of that split.
         target: where the report is written: TARGET.json and TARGET.png.
+        teacher: config; what has ``taught`` in its name learns from it.  None: nothing does.
+        teacher_last: name of the teacher's last checkpoint.
 
     """
 
     configs: Path
     supernets: Mapping[str, str]
     alone: Mapping[str, str]
-    teacher: str
     last: str
-    teacher_last: str
     size: tuple[int, int]
     points: int
     metric: str
     splits: Mapping[str, list[str]]
     target: Path
     unit: float = 1.0
+    teacher: str | None = None
+    teacher_last: str = ''
 
     @property
     def stages(self) -> tuple[str, ...]:
-        return ('teacher', *self.supernets, *self.alone)
+        teachers = () if self.teacher is None else ('teacher',)
+        return (*teachers, *self.supernets, *self.alone)
 
     # ------------------------------------------------------------------ architectures
     @cached_property
@@ -221,7 +228,8 @@ class Study:
                     row = ' | '.join('' if s is None else f'{s:.1f}' for s in run[split])
                     took = sum(filter(None, run['hours']))
                     print(f'| {stage}, seed {seed}, {split} | {row} | {took:.1f} |')
-        print(f'the teacher took {taught.get("hours", 0):.1f} hours, which count where it taught')
+        if taught:
+            print(f'the teacher took {taught["hours"]:.1f} hours, which count where it taught')
         # Networks alone against others alone say what order can be had; MACs, what comes for free.
         for one, other in [*product(self.supernets, self.alone), *combinations(self.alone, 2)]:
             for seed in results[one].keys() & results[other].keys():

@@ -19,12 +19,13 @@ BENCHMARKS = Path(nasvit_mm.__file__).resolve().parents[1] / 'benchmarks'
 sys.path.insert(0, str(BENCHMARKS))
 STUDIES = {
     name: runpy.run_path(str(BENCHMARKS / name))['STUDY']
-    for name in ('ranking/run.py', 'bccd_ranking/run.py')
+    for name in ('ranking/run.py', 'sharing/run.py', 'bccd_ranking/run.py')
 }
 CONFIGS = [
     (study, stage, config)
     for study, each in STUDIES.items()
     for stage, config in {'teacher': each.teacher, **each.supernets, **each.alone}.items()
+    if config
 ]
 
 
@@ -36,11 +37,16 @@ def test_configs(study: str, stage: str, config: str) -> None:
     assert cfg.train_cfg[dict(iter='max_iters', epoch='max_epochs')[unit]] == int(length)
     assert ('taught' in stage) == bool(cfg.get('teacher') or cfg.model.get('teacher'))
     assert ('shrunk' in stage) == (cfg.model.get('sampler', {}).get('type') == 'shrinking')
-    assert ('levels' in stage) == (cfg.model.get('sampler', {}).get('type') == 'levels')
+    for sampler in ('levels', 'bank'):
+        assert (sampler in stage) == (cfg.model.get('sampler', {}).get('type') == sampler)
+    for sharing in ('ordinal', 'bilateral', 'cyclic'):
+        if sharing in stage:
+            assert cfg.model.model.backbone.sharing == sharing
 
 
 @pytest.mark.parametrize(
-    ('name', 'points', 'range_'), [('ranking/run.py', 8, 3.5), ('bccd_ranking/run.py', 4, 2.4)]
+    ('name', 'points', 'range_'),
+    [('ranking/run.py', 8, 3.5), ('sharing/run.py', 4, 4.0), ('bccd_ranking/run.py', 4, 2.4)],
 )
 def test_architectures_are_equal_ratios_apart(name: str, points: int, range_: float) -> None:
     macs = np.array([macs for macs, _ in STUDIES[name].architectures])

@@ -8,9 +8,10 @@ Stages: `teacher`, EfficientNet-Lite0 with ImageNet weights, fine-tuned (teacher
 come from); the supernets `labels` alone, `plain`, whose subnets learn from the largest too,
 `taught` by the teacher instead, `shrunk` (progressive shrinking of `plain`) and `taught_shrunk`;
 `taught_clipped`, with NASViT's limit of the gradient; `taught_summed`, without gradient projection,
-and `taught_levels`, by ElasticViT's complexity-aware sampling; `alone` and `alone_taught`, eight
-architectures over the range of MACs, each trained alone from the same start for as many iterations.
-Every supernet is then asked for the same eight (with batch norms recalibrated), on val and on test.
+`taught_levels`, by ElasticViT's complexity-aware sampling, and `taught_bank`, by its
+performance-aware one; `alone` and `alone_taught`, eight architectures over the range of MACs, each
+trained alone from the same start for as many iterations.  Every supernet is then asked for the same
+eight (with batch norms recalibrated), on val and on test.
 
 Started twice, it shares the trainings among both processes; what the report does not have yet comes
 first.  Hours are of one core, where OMP_NUM_THREADS=1.  --report keeps what docs/ranking.json has
@@ -24,19 +25,11 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from _ranking import Study  # noqa: E402
+from _ranking import Study, of_camvid  # noqa: E402
 from _runs import ROOT, main  # noqa: E402
 
 ITERATIONS, TEACHER_ITERATIONS = 4600, 2300
 WORK_DIR, SIZE = ROOT / 'work_dirs/ranking', (180, 240)
-
-
-def of(split: str) -> list[str]:
-    """Return the options by which a test is of a split."""
-    prefix = 'test_dataloader.dataset.data_prefix'
-    return [f'{prefix}.img_path=img_dir/{split}', f'{prefix}.seg_map_path=ann_dir/{split}']
-
-
 STUDY = Study(
     configs=Path(__file__).resolve().parent,
     supernets={
@@ -48,6 +41,7 @@ STUDY = Study(
         'taught_shrunk': 'supernet_taught_shrunk.py',
         'taught_summed': 'supernet_taught_summed.py',
         'taught_levels': 'supernet_taught_levels.py',
+        'taught_bank': 'supernet_taught_bank.py',
     },
     alone={'alone': 'alone.py', 'alone_taught': 'alone_taught.py'},
     teacher='teacher.py',
@@ -56,7 +50,7 @@ STUDY = Study(
     size=SIZE,
     points=8,
     metric='mIoU',
-    splits={split: of(split) for split in ('val', 'test')},
+    splits={split: of_camvid(split) for split in ('val', 'test')},
     target=ROOT / 'docs/ranking',
 )
 
