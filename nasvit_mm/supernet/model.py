@@ -373,12 +373,14 @@ class Supernet(BaseModel):
 
     def _watch_limit(self, norm: float) -> None:
         """Say once where the limit leaves the subnets little beside the largest network."""
+        if self._warned:
+            return
         self._kept.append(min(1.0, self.clip_grad / norm) if norm else 1.0)
         if len(self._kept) < WATCHED:
             return
         kept = sum(self._kept) / WATCHED
         self._kept.clear()
-        if kept < LITTLE and not self._warned:
+        if kept < LITTLE:
             self._warned = True
             print_log(
                 f'model.clip_grad = {self.clip_grad:g} has left the subnets {kept:.2g} of their '
