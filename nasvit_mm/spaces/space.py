@@ -14,7 +14,7 @@ import numpy as np
 
 from nasvit_mm.errors import ArchitectureError
 from nasvit_mm.spaces.arch import Arch
-from nasvit_mm.spaces.field import TASK, Field
+from nasvit_mm.spaces.field import PATCH, TASK, Field
 from nasvit_mm.spaces.links import Forest, Link
 from nasvit_mm.spaces.reading import check_space, from_mapping, from_text
 from nasvit_mm.spaces.restriction import restricted, without_impossible
@@ -354,14 +354,17 @@ class Space:
     def above(self, floor: Arch) -> Space:
         """Return the space without the choices below an architecture's.
 
-        Fields named in ``never_floored`` stay as they are.
+        Of patches those are the larger ones.  Fields named in ``never_floored`` stay as they are.
         """
         kept = {}
         for field in self.fields:
             if field.name in self.never_floored or field.role == TASK:
                 continue
             least = floor[field.name] if field.positions else (floor[field.name],)
-            choices = [[c for c in cs if c >= low] for cs, low in zip(field.choices, least)]
+            sign = -1 if field.role == PATCH else 1
+            choices = [
+                [c for c in cs if sign * c >= sign * low] for cs, low in zip(field.choices, least)
+            ]
             kept[field.name] = choices if field.positions else choices[0]
         return self.restrict(**kept)
 

@@ -198,3 +198,9 @@ def test_exchanged_depths_and_widths(name):
             assert all(out[f][slot] == source[f][slot] for f in ('heads', *space.slot_fields))
     for arch, out in zip(archs, space.from_genes(space.exchanged(genes, theirs, 'width'))):
         assert out == arch.replace(width=other.width)
+
+
+def test_smaller_networks_have_larger_patches():
+    space = get_space('vitas_deit_small')
+    assert space.above(space.smallest).field('patch_size').choices == ((14, 16, 32),)
+    assert space.above(space.largest).field('patch_size').choices == ((14,),)

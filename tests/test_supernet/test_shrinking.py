@@ -94,8 +94,44 @@ def test_a_sampler_that_remembers():
     late, resumed = run(sampler, range(5, 12)), shrinking(space, bank, schedule)
     resumed.load_state_dict(state)
     assert run(resumed, range(5, 12)) == late
+    earlier = {name: state[name] for name in ('part', 'sampler')}  # as earlier versions wrote it
     with pytest.raises(ValueError, match='part 1 of the schedule, which has 1 here'):
-        shrinking(space, bank, [dict(free='rest')]).load_state_dict(state)
+        shrinking(space, bank, [dict(free='rest')]).load_state_dict(earlier)
+
+
+def test_a_bank_in_a_space_of_slots():
+    """Slots without a block hold other values in the space of a part than in the whole one."""
+    space = get_space('vitas_deit_small')
+    low, high = (float(count(space, a).macs) for a in ('smallest', 'largest'))
+    bank = dict(type='bank', num=2, capacity=2, tolerance=0.2 * high, candidates=2)
+    bank['levels'] = [0.5 * (low + high), 0.6 * (low + high)]
+    schedule = [dict(steps=9, free=['depth', 'patch_size']), dict(free='rest')]
+    sampler, seen = shrinking(space, bank, schedule), set()
+    for step in range(1, 10):
+        for choice in sampler.draw(step):
+            assert space.canonical(choice.arch) == choice.arch
+            if choice.wants_score:
+                seen.add(choice.level)
+                sampler.observe(choice, -float(count(space, choice.arch).macs))
+    assert seen == {0, 1}
+    resumed = shrinking(space, bank, schedule)
+    resumed.load_state_dict(sampler.state_dict())
+    assert list(resumed.draw(9)) == list(sampler.draw(9))
+
+
+@pytest.mark.parametrize(
+    ('changed', 'said'),
+    [
+        (dict(sampler=dict(type='uniform'), schedule=[dict(steps=2), dict(free='rest')]),
+         "its sampler.type is 'sandwich', here 'uniform'"),
+        (dict(schedule=[dict(steps=3), dict(free='rest')]),
+         r'its parts begin after the steps \[0, 2\], here \[0, 3\]'),
+    ],
+)  # fmt: skip
+def test_another_schedule_than_that_of_the_checkpoint(changed, said):
+    state = shrinking(schedule=[dict(steps=2), dict(free='rest')]).state_dict()
+    with pytest.raises(ValueError, match=said):
+        shrinking(**changed).load_state_dict(state)
 
 
 @pytest.mark.parametrize('name', sorted({*SAMPLERS.module_dict} - {'shrinking', 'levels', 'bank'}))
@@ -148,12 +184,20 @@ def test_a_schedule_longer_than_training():
         ([dict(free=dict(depth=0))], r'schedule\[0\].free.depth = 0, expected'),
         ([dict(free=['depth'])], 'never frees all of resolution, width, kernel_size, expand_ratio'),
         ([dict(free='rest'), dict(free=dict(depth=1))], r'schedule\[0\].steps = None'),
-        ([dict(free='rest', num_rand=1)], r'schedule\[0\], the sampler sandwich: .*num_rand'),
+        ([dict(free='rest', num_rand=1)], r"a key of schedule\[0\] = 'num_rand' .*num_random"),
+        ([dict(steps=2, fre=['depth']), dict(free='rest')], r"a key of schedule\[0\] = 'fre'"),
+        ([dict(free='rest', type='uniform')], r"schedule\[0\].type = 'uniform': all parts"),
+        ([dict(free='rest', seed=3)], 'its seed is that of the sampler shrinking'),
     ],
 )  # fmt: skip
 def test_schedules_that_are_wrong(schedule, said):
     with pytest.raises(UsageError, match=said):
         shrinking(schedule=schedule)
+
+
+def test_a_sampler_that_is_no_mapping():
+    with pytest.raises(UsageError, match=r"sampler = 'sandwich', expected dict\(type="):
+        shrinking(sampler='sandwich')
 
 
 @pytest.mark.parametrize('kind', ['sandwitch', 'shrinking', None])

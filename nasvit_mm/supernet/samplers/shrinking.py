@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nasvit_mm.arguments import parameters_of
 from nasvit_mm.config import plain_types
 from nasvit_mm.errors import UsageError, check_number, shown_value, unknown
 from nasvit_mm.registry import SAMPLERS, registered
@@ -15,6 +16,7 @@ from nasvit_mm.spaces import Field, Space
 from nasvit_mm.supernet.samplers.base import Choice, SubnetSampler
 
 REST = 'rest'
+OUTER = ('space', 'seed', 'phases')  # arguments of a sampler that the outer one has
 
 
 @SAMPLERS.register_module(name='shrinking')
@@ -55,12 +57,21 @@ class ShrinkingSampler(SubnetSampler):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        if not isinstance(sampler, Mapping):
+            raise UsageError(f"sampler = {shown_value(sampler)}, expected dict(type='sandwich')")
         parts = _read(schedule)
         lengths = [part.pop('steps', 0) for part in parts]
         self.begins = [0, *accumulate(lengths[:-1])]  # of each part, in steps that are done
         self._inner, left = [], {f.name: 1 for f in self.space.fields}
+        self._drawn: dict[Choice, Choice] = {}  # of the step -> as the inner sampler knows them
+        self.type = sampler.get('type')
         for i, part in enumerate(parts):
             left = self._freed(left, part.pop('free', []), f'schedule[{i}].free')
+            if 'type' in part:
+                raise UsageError(
+                    f'schedule[{i}].type = {shown_value(part["type"])}: all parts have the one '
+                    'sampler, sampler.type'
+                )
             self._inner.append(self._build(self._space(left), {**sampler, **part}, i))
         missing = [
             field.name
@@ -117,6 +128,15 @@ class ShrinkingSampler(SubnetSampler):
         if kind is None or kind is ShrinkingSampler:
             others = [each for each in SAMPLERS.module_dict if each != 'shrinking']
             raise UsageError(unknown('sampler.type', name, others))
+        allowed = [each for each in parameters_of(kind) if each not in OUTER]
+        for key in cfg:
+            if key in OUTER:
+                raise UsageError(
+                    f'schedule[{place}], the sampler {name}: its {key} is that of the sampler '
+                    'shrinking, give it there'
+                )
+            if key not in allowed:
+                raise UsageError(unknown(f'a key of schedule[{place}]', key, allowed))
         if space.is_single:
             return _Only(space, kind.roles, phases=self.phases)
         try:
@@ -152,11 +172,14 @@ class ShrinkingSampler(SubnetSampler):
             )
 
     def draw(self, step: int, epoch: int = 0) -> Iterator[Choice]:
-        for choice in self._at(step).draw(step, epoch):
-            yield choice._replace(arch=self.space.canonical(choice.arch))
+        self._drawn.clear()
+        for drawn in self._at(step).draw(step, epoch):
+            choice = drawn._replace(arch=self.space.canonical(drawn.arch))
+            self._drawn[choice] = drawn
+            yield choice
 
     def observe(self, choice: Choice, score: float) -> None:
-        self._inner[self._part].observe(choice, score)
+        self._inner[self._part].observe(self._drawn.get(choice, choice), score)
 
     def stale(self, step: int, steps_per_epoch: int) -> list[Choice]:
         return self._at(step).stale(step, steps_per_epoch)
@@ -168,9 +191,15 @@ class ShrinkingSampler(SubnetSampler):
 
     def state_dict(self) -> dict[str, Any]:
         inner = self._inner[self._part].state_dict()
-        return dict(part=self._part, sampler=inner) if inner else {}
+        return dict(part=self._part, sampler=inner, type=self.type, begins=list(self.begins))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore a state; earlier versions wrote less, or nothing where nothing is remembered."""
+        for name, ours in dict(type=self.type, begins=list(self.begins)).items():
+            theirs = state.get(name, ours)
+            if theirs != ours:
+                what = dict(type='its sampler.type is', begins='its parts begin after the steps')
+                raise ValueError(f'{what[name]} {theirs!r}, here {ours!r}')
         if state:
             self._part = int(state['part'])
             if self._part >= len(self._inner):
