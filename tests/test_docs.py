@@ -71,6 +71,17 @@ def check(command: list[str]) -> None:
     assert flags <= known | {'--help'}, (command, flags - known)
 
 
+def test_supernets_and_their_searches() -> None:
+    """The tables of the page name configs by their files."""
+    found = 0
+    for row in re.findall(r'^\|.*\|$', (ROOT / 'docs/guides/supernets.md').read_text(), re.M):
+        for cell, folder in zip(row.strip('|').split('|'), ('configs/supernet', 'configs/search')):
+            for name in re.findall(r'`([\w./]+\.py)`', cell):
+                assert (ROOT / name if '/' in name else ROOT / folder / name).exists(), name
+                found += 1
+    assert found > 8
+
+
 @pytest.mark.parametrize('page', pages())
 def test_commands(page: Path) -> None:
     for line in shell_lines(page.read_text(encoding='utf-8')):

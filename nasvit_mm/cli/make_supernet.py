@@ -6,10 +6,10 @@
 
 NETWORK is a name whose weights timm has (nasvit_mm.list_models(pretrained=True)), a checkpoint of
 training or conversion, the folder of an export, the authors' file, or a checkpoint of a supernet,
-out of which --arch is sliced.  With its architecture active
-the supernet computes what the network computes; larger architectures start close to it.  Training
-takes the file as init_cfg=dict(type='Pretrained', checkpoint=FILE) of the backbone, or as
-load_from; a supernet's config does all of it by itself by model.init = NETWORK.
+out of which --arch is sliced.  With its architecture active the supernet computes what the network
+computes; larger architectures start close to it.  Training takes the file as init_cfg=dict(
+type='Pretrained', checkpoint=FILE) of the backbone; a supernet's config does all of it by itself by
+model.init = NETWORK.
 """
 
 from __future__ import annotations
