@@ -97,6 +97,7 @@ class ElasticBackbone(BaseModule):
 
     spaces: ClassVar[tuple[str, ...]]  # supported spaces; the first is the default
     new_weights: ClassVar[tuple[str, ...]] = ('taps.',)  # keys that no classifier has
+    ways: ClassVar[tuple[str, ...]] = ()  # options by which the same weights compute otherwise
     strides: ClassVar[tuple[int, ...]]  # strides of all outputs
     stage_names: ClassVar[tuple[str, ...]]
     input_convs: ClassVar[tuple[str, ...]] = ('stem.',)  # beginnings of keys that read the image

@@ -179,6 +179,27 @@ def left_over(module: Elastic, state: Mapping[str, Any]) -> list[str]:
     return [key for key in found if key.removeprefix(before) not in whole]
 
 
+def warn_of_dropped(module: Elastic, state: Mapping[str, Any], given: str) -> None:
+    """Say which parts of a dense model's backbone have no place in a module: taps and the like,
+    without which its outputs are other ones.
+
+    Args:
+        module: a backbone or a classifier.
+        state: weights under its names.
+        given: what the weights are of.
+    """
+    known, new = module.state_dict().keys(), getattr(module, 'new_weights', ())
+    parts = sorted({k.partition('.')[0] for k in state if k.startswith(new) and k not in known})
+    if parts:
+        print_log(
+            f'{given} has {" and ".join(parts)}, for which the model has no place: its outputs '
+            'are those before them. Give the backbone the options of the network '
+            '(out_width, out_indices, stage_norm)',
+            logger='current',
+            level=logging.WARNING,
+        )
+
+
 def lay_network_in(
     module: Elastic,
     network: Network,
@@ -231,6 +252,7 @@ def lay_network_in(
             f'more, the first: {more[0]}; name the architecture that its weights are of'
         )
     _warn_of_spared(network, state, wanted, spared)
+    warn_of_dropped(alone, state, network.given)
     alone.load_state_dict(given, strict=False)
     if order:
         for part in alone.modules():
@@ -276,11 +298,12 @@ def member_of(space: Space, network: Network) -> Arch:
             f'{network.given} is of the space {network.space.name}, which has no network in common '
             f'with {space.name}: give --space {network.space.name}'
         )
+    arch = space.adopted(network.arch)
     try:
-        return space.arch(network.arch.to_dict())
+        return space.arch(arch.to_dict())
     except ArchitectureError as error:
         raise UsageError(
-            f'{network.given} is no member of the space: {error}{_nearest(space, network.arch)}'
+            f'{network.given} is no member of the space: {error}{_nearest(space, arch)}'
         ) from error
 
 

@@ -24,6 +24,7 @@ from nasvit_mm.checkpoints.network import (
     lay_network_in,
     left_over,
     read_network,
+    warn_of_dropped,
 )
 from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
 from nasvit_mm.engine import print_log
@@ -101,6 +102,7 @@ def load_pretrained(module: nn.Module, source: str, prefix: str | None = None) -
             + (f'. {reason}' if reason else '')
             + '. Expected the weights of exactly this architecture, or of a supernet that has it'
         )
+    warn_of_dropped(module, state, source)
     wanted = module.state_dict()
     given = {k: v for k, v in state.items() if k in wanted and v.shape == wanted[k].shape}
     module.load_state_dict(given, strict=False)
@@ -155,10 +157,15 @@ def _is_another(
     if described is None or described[1] is None:
         return bool(left_over(module, state)) and (described is None or module.space.is_single)
     space, arch = described
-    if space.name != own.space:
-        return True
-    differing = differing_fields(arch, own)
-    resolution = space.role(RESOLUTION)
+    return space.name != own.space or _differs(arch, own, source)
+
+
+def _differs(arch: Arch, own: Arch, source: str) -> bool:
+    """Return whether the architecture of a file is another network than a model's.
+
+    Another resolution is told, and is none.
+    """
+    differing, resolution = differing_fields(arch, own), get_space(own.space).role(RESOLUTION)
     if resolution is None or differing != [resolution.name]:
         return bool(differing)
     print_log(
@@ -198,7 +205,7 @@ def _network_for(module: nn.Module, source: str) -> Network:
         raise UsageError(
             f'{source} is of the space {network.space.name}, the model of {space.name}'
         )
-    if arch is not None and network.arch is not None and network.arch != arch:
+    if arch is not None and network.arch is not None and _differs(network.arch, arch, source):
         raise UsageError(f'{source} is of the architecture {network.arch}, the model of {arch}')
     return network
 

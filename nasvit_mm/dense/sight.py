@@ -11,6 +11,7 @@ from mmengine.config import Config
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 
+from nasvit_mm.arguments import parameters_of
 from nasvit_mm.building import read_file
 from nasvit_mm.checkpoints import read_checkpoint
 from nasvit_mm.config import parsed_config, type_name
@@ -90,6 +91,14 @@ def sees_otherwise(model: nn.Module, cfg: Config) -> Iterator[str]:
             f'its attention is {attention!r}, that of the model {ours.attention!r}: give the '
             f'backbone attention={attention!r}'
         )
+    # What classifiers do otherwise than dense models is as their authors have it.
+    for name in ours.ways if theirs.get('backbone') else ():
+        given, own = part.get(name, parameters_of(type(ours))[name].default), ours.options[name]
+        if given != own:
+            yield (
+                f'its backbone computes with {name}={given}, that of the model with {own}: give '
+                f'the backbone {name}={given}'
+            )
     one, other = _normalisation(theirs), Normalisation.of(model)
     if one is None or other is None or len(one.mean) != len(other.mean):
         return

@@ -43,6 +43,9 @@ def use_pretrained(cfg: Config, source: str) -> None:
         )
     for part in parts:
         part.init_cfg = dict(type='Pretrained', checkpoint=source)
+    if cfg.model.get('init') is not None:  # a supernet's, which would be laid over them
+        print_log(f'--pretrained {source} takes the place of model.init of the config', 'current')
+        cfg.model.init = None
 
 
 def _backbones(cfg: Config) -> list[tuple[str, Any]]:

@@ -91,6 +91,19 @@ class SlotSpace(Space):
                 out['heads'][slot] = out['heads'][slot] if i < len(real) else IDENTITY
         return self.arch(arch.replace(**{name: tuple(values) for name, values in out.items()}))
 
+    def adopted(self, arch: Arch) -> Arch:
+        """Return an architecture whose empty slots have this space's smallest choices."""
+        own = {
+            name: tuple(
+                choices[0] if heads == IDENTITY else value
+                for choices, heads, value in zip(
+                    self.field(name).choices, arch.heads, arch[name], strict=True
+                )
+            )
+            for name in self.slot_fields
+        }
+        return arch.replace(**own)
+
     def canonical_genes(self, genes: np.ndarray) -> np.ndarray:
         """Do as :meth:`canonical`; if the new slot lacks a block's choice, take the nearest one."""
         genes, values = genes.copy(), self._values(genes)

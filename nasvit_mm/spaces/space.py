@@ -522,6 +522,12 @@ class Space:
             return False
         return True
 
+    def adopted(self, arch: Arch) -> Arch:
+        """Return an architecture of another restriction of the space, with values that no block
+        reads as this space has them.
+        """
+        return arch
+
     def __contains__(self, x: Any) -> bool:
         return self._has(x)
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from torch import nn
@@ -18,6 +17,7 @@ from nasvit_mm.building import building
 from nasvit_mm.checkpoints import (
     Network,
     differing_fields,
+    extract_subnet,
     lay_network_in,
     member_of,
     read_network,
@@ -38,7 +38,7 @@ from nasvit_mm.errors import ArchitectureError, UsageError, check_number, shown_
 from nasvit_mm.family import FAMILIES
 from nasvit_mm.registry import MODELS
 from nasvit_mm.spaces import Arch, Space, get_space
-from nasvit_mm.supernet.loading import load_supernet
+from nasvit_mm.supernet.loading import input_channels, load_supernet
 from nasvit_mm.supernet.validation import check_phase
 
 
@@ -250,9 +250,20 @@ def _sliced(
 ) -> Network:
     """Slice an architecture out of a supernet's checkpoint, with its head."""
     arch = found.space.arch(arch)
-    model = load_supernet(str(network), cfg)
-    check_phase(model.backbone, phase)
-    state = kind_of(model).extract(model, arch, phase).state_dict()
+    if cfg is None and 'head.classifier.weight' not in found.state:
+        backbone = _plain_supernet(None, found, found.space, {})[1]
+        check_phase(backbone, phase)
+        own = {k.removeprefix('backbone.'): v for k, v in found.state.items()}
+        try:
+            backbone.load_state_dict(own)
+        except RuntimeError as error:
+            raise UsageError(f'{found.given} does not fit its space: {error}') from error
+        sliced = extract_subnet(backbone, arch, phase).state_dict()
+        state = {f'backbone.{key}': value for key, value in sliced.items()}
+    else:
+        model = load_supernet(str(network), cfg)
+        check_phase(model.backbone, phase)
+        state = kind_of(model).extract(model, arch, phase).state_dict()
     print_log(
         f'{found.given}: {arch} is sliced out of its supernet, whose batch norm statistics fit no '
         'subnet',
@@ -301,16 +312,8 @@ def _plain_supernet(
         with building(cfg):
             return cfg, MODELS.build(copy.deepcopy(cfg.model))
     classes = 1000 if weight is None else len(weight)
-    model = create_model(space, None, classes, _channels(network, space), **options)
+    model = create_model(space, None, classes, input_channels(network.state, space), **options)
     return None, model.backbone if weight is None else model
-
-
-def _channels(network: Network, space: Space) -> int:
-    """Return how many channels the images of a network have, by its weights."""
-    with torch.device('meta'):
-        layers = create_model(space).backbone.input_layers
-    weights = [network.state.get(f'backbone.{layer}.weight') for layer in layers]
-    return next((w.shape[1] for w in weights if w is not None and w.ndim == 4), 3)
 
 
 def _alone(cfg: Config, model: Any) -> Config:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from torch import nn
 
+from nasvit_mm.backbones import create_model
 from nasvit_mm.building import building, read_file
 from nasvit_mm.checkpoints import check_checkpoint_exists, read_checkpoint
 from nasvit_mm.config import find_config, parsed_config
 from nasvit_mm.dense import build_network, elastic_backbone, inner_model, load_weights
 from nasvit_mm.errors import UsageError
+from nasvit_mm.spaces import Space, get_space
 
 
 def read_supernet_config(checkpoint: str, config: str | None = None) -> Config:
@@ -66,14 +69,28 @@ def _carried(checkpoint: str) -> Config:
     if isinstance(meta.get('cfg'), str):
         return parsed_config(meta['cfg'])
     if isinstance(meta.get('space'), Mapping) and meta.get('arch') is None:
-        classes = [
-            v.shape[0] for k, v in found.state.items() if k.endswith('head.classifier.weight')
-        ]
-        return Config(
-            dict(
-                model=dict(
-                    type='nasvit_mm.ImageClassifier', space=meta['space'], num_classes=classes[0]
-                )
+        heads = [v for k, v in found.state.items() if k.endswith('head.classifier.weight')]
+        if not heads:
+            raise UsageError(
+                f'{checkpoint} holds the backbone of a supernet alone, without a head: give the '
+                'config of a model around it, whose backbone begins with it: init_cfg=dict(type='
+                "'Pretrained', checkpoint=...)"
             )
+        space = get_space(dict(meta['space']))
+        images = input_channels(found.state, space)
+        model = dict(
+            type='nasvit_mm.ImageClassifier',
+            space=meta['space'],
+            num_classes=len(heads[0]),
+            **({} if images == 3 else dict(in_chans=images)),
         )
+        return Config(dict(model=model))
     raise UsageError(f'{checkpoint} does not say what supernet it is of: give its config')
+
+
+def input_channels(state: Mapping[str, torch.Tensor], space: Space) -> int:
+    """Return how many channels the images of a network or supernet have, by its weights."""
+    with torch.device('meta'):
+        layers = create_model(space).backbone.input_layers
+    weights = (v for layer in layers for k, v in state.items() if k.endswith(f'{layer}.weight'))
+    return next((w.shape[1] for w in weights if w.ndim == 4), 3)

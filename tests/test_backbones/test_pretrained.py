@@ -95,7 +95,9 @@ def test_stages_beyond_the_last_output_may_be_in_the_file(tmp_path):
     assert all(torch.equal(v, theirs[k]) for k, v in short.state_dict().items())
 
 
-def test_another_resolution_is_warned_of(tmp_path, monkeypatch):
+@pytest.mark.parametrize('name', ['net.pth', 'weights.pth'])
+def test_another_resolution_is_warned_of(name, tmp_path, monkeypatch):
+    """Of a file, and of an export's folder."""
     said = []
     monkeypatch.setattr(
         'nasvit_mm.checkpoints.pretrained.print_log', lambda text, **_: said.append(text)
@@ -103,9 +105,22 @@ def test_another_resolution_is_warned_of(tmp_path, monkeypatch):
     space = get_space('nasvit')
     net = create_model(space, 'smallest', 3)
     other = net.arch.replace(resolution=space.largest.resolution)
-    save_weights(tmp_path / 'net.pth', net.state_dict(), space, other)
-    pretrained('nasvit', tmp_path / 'net.pth')
+    save_weights(tmp_path / name, net.state_dict(), space, other)
+    pretrained('nasvit', tmp_path / name if name == 'net.pth' else tmp_path)
     assert f'of the resolution {other.resolution}, the model of {net.arch.resolution}' in said[0]
+
+
+def test_what_has_no_place_is_told(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        'nasvit_mm.checkpoints.network.print_log', lambda text, **_: said.append(text)
+    )
+    net = backbone('vitas_twins', 'smallest', stage_norm=True)
+    torch.save({f'backbone.{k}': v for k, v in net.state_dict().items()}, tmp_path / 'net.pth')
+    pretrained('vitas_twins', tmp_path / 'net.pth', stage_norm=True)
+    assert not said
+    pretrained('vitas_twins', tmp_path / 'net.pth')
+    assert f'{tmp_path}/net.pth has stage_norms, for which the model has no place' in said[0]
 
 
 def test_weights_in_a_list_of_initialisers(tmp_path):

@@ -56,3 +56,10 @@ def test_what_the_file_to_begin_with_tells(model, tmp_path, monkeypatch):
     use_pretrained(cfg, str(path))
     warn_of_other_input(model, cfg)
     assert len(said) == 1 and f'{path}, to begin with: it computes at 50 %' in said[0]
+
+
+def test_pretrained_takes_the_place_of_a_supernets_network():
+    cfg = Config(dict(model=dict(type='nasvit_mm.Supernet', model=segmentor().model, init='b.pth')))
+    use_pretrained(cfg, 'a.pth')
+    assert cfg.model.init is None
+    assert cfg.model.model.backbone.init_cfg == dict(type='Pretrained', checkpoint='a.pth')

@@ -245,6 +245,64 @@ def test_an_architecture_out_of_a_supernets_file(task, tmp_path):
         assert torch.allclose(prediction(made.model), prediction(theirs), atol=1e-5)
 
 
+@pytest.mark.parametrize('space', NETWORKS)
+def test_an_architecture_out_of_a_backbones_file(space, tmp_path):
+    """What make_supernet writes of a network without a head, of images of one channel."""
+    part = FAMILIES[space].part('backbone')
+    options = dict(out_indices=(len(part.strides) - 1,), in_channels=1)
+    net = randomised(part(get_space(space).sample(2), space, **options)).eval()
+    state = {f'backbone.{k}': v for k, v in net.state_dict().items()}
+    save_weights(tmp_path / 'net.pth', state, get_space(space), net.arch)
+    make_supernet(tmp_path / 'net.pth', space, tmp_path / 'supernet.pth')
+    again = make_supernet(tmp_path / 'supernet.pth', space, arch=net.arch).model.eval()
+    again.set_arch(net.arch)
+    with torch.no_grad():
+        assert torch.allclose(again(IMAGES[:, :1])[-1], net(IMAGES[:, :1])[-1], atol=1e-5)
+    with pytest.raises(UsageError, match='holds the backbone of a supernet alone'):
+        load_supernet(str(tmp_path / 'supernet.pth'))
+
+
+def test_a_supernet_of_images_of_one_channel(tmp_path):
+    net = create_model('nasvit', 'smallest', 3, in_chans=1)
+    save_weights(tmp_path / 'net.pth', net.state_dict(), net.space, net.arch)
+    made = make_supernet(tmp_path / 'net.pth', 'nasvit', tmp_path / 'supernet.pth').model
+    state = load_supernet(str(tmp_path / 'supernet.pth')).state_dict()
+    assert all(torch.equal(state[k], v) for k, v in made.state_dict().items())
+
+
+@pytest.mark.parametrize('space', ['vitas_twins', 'vitas_deit_small'])
+def test_what_empty_slots_hold_does_not_matter(space, tmp_path):
+    space = get_space(space)
+    net = randomised(create_model(space, 'smallest', 3)).eval()
+    save_weights(tmp_path / 'net.pth', net.state_dict(), space, net.arch)
+    heads = net.arch.heads
+    other = space.restrict(
+        mlp_width=[c[1:] if not h else c for c, h in zip(space.field('mlp_width').choices, heads)]
+    )
+    made = make_supernet(tmp_path / 'net.pth', other).model.eval()
+    made.set_arch(other.adopted(net.arch))
+    assert 0 in heads and same(made, net)
+
+
+@pytest.mark.parametrize(
+    'space, options, said',
+    [
+        ('vitas_twins', dict(stage_norm=True), 'has stage_norms and taps, for which the model'),
+        ('vitas_twins', dict(mask_padding=False), 'computes with mask_padding=False, that of'),
+        ('vitas_deit_small', dict(last_position_only=True), 'with last_position_only=True, that'),
+    ],
+)
+def test_a_network_that_computes_otherwise_is_told_of(space, options, said, tmp_path, warnings):
+    _, of, file = trained(tmp_path, space, 'segmentation', **options)
+    cfg = model_config(space, 'segmentation')
+    cfg['backbone'].update(out_width=None)
+    net = FAMILIES[space].part('backbone')('supernet', of)
+    cfg['decode_head']['in_channels'] = list(net.out_channels)
+    model = build_network(cfg)
+    from_network.begin_with(model, str(file))
+    assert any(said in each for each in warnings)
+
+
 def test_the_blocks_of_a_deeper_network_are_refused(tmp_path):
     space = get_space('nasvit').restrict(resolution=32)
     deep = space.restrict(

@@ -266,6 +266,7 @@ class ViTAS(SharedWeightBackbone):
     spaces = ('vitas_deit_small', 'vitas_deit_block', 'vitas_deit_base')
     strides = (4, 8, 16, 32)  # at patch 16
     new_weights = ('taps.', 'pyramid.')
+    ways = ('last_position_only',)
     input_convs = ('stems.',)
     min_size = facts.MIN_SIZE
     max_resolution = facts.TRAINED_RESOLUTION

@@ -193,6 +193,7 @@ class TwinsViTAS(SharedWeightBackbone):
     strides = facts.STRIDES
     stage_names = facts.STAGE_NAMES
     new_weights = ('taps.', 'stage_norms.')
+    ways = ('mask_padding',)
     input_convs = ('embeds.0.',)
     min_size = facts.MIN_SIZE
     max_resolution = facts.TRAINED_RESOLUTION
