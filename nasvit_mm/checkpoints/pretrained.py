@@ -183,14 +183,24 @@ def _misfits(module: nn.Module, state: Mapping[str, Any]) -> tuple[list[str], li
     wanted = module.state_dict()
     missing = [k for k in wanted if k not in state and not k.startswith(new)]
     shapes = [
-        f'{k}: file {tuple(state[k].shape)}, model {tuple(v.shape)}'
+        f'{k}: file {_shape(state[k])}, model {tuple(v.shape)}'
         for k, v in wanted.items()
         if k in state
-        and torch.is_tensor(state[k])
-        and state[k].shape != v.shape
+        and getattr(state[k], 'shape', None) != v.shape
         and not k.startswith('head.classifier.')
     ]
+    shapes += [  # an integer that stands for a fraction is quantised: it needs a scale
+        f'{k}: file {state[k].dtype}, model {v.dtype}'
+        for k, v in wanted.items()
+        if torch.is_tensor(state.get(k))
+        and v.is_floating_point()
+        and not state[k].is_floating_point()
+    ]
     return missing, shapes
+
+
+def _shape(value: Any) -> Any:
+    return tuple(value.shape) if torch.is_tensor(value) else value
 
 
 def _network_for(module: nn.Module, source: str) -> Network:

@@ -22,7 +22,8 @@ import torch
 
 from nasvit_mm.checkpoints.from_timm import SCHEME, timm_weights
 from nasvit_mm.engine import CheckpointLoader, HistoryBuffer
-from nasvit_mm.errors import UsageError, first_line, shown_path, shown_value
+from nasvit_mm.errors import SURE, UsageError, closest, first_line, shown_path, shown_value
+from nasvit_mm.spaces import list_models
 
 # Classes that occur in other programs' files, with the plain type that is loaded instead (they
 # hold training options that nothing here needs), and numpy's scalars and arrays, which scores,
@@ -146,14 +147,15 @@ def check_checkpoint_exists(path: str | Path) -> None:
     """Check that a local path exists; URLs, timm's names and mmengine's schemes pass unchecked.
 
     Raises:
-        UsageError: no such file; the message lists the checkpoints in its folder.
+        UsageError: no such file; the message lists the checkpoints in its folder, and names of
+            models that are close.
     """
     if '://' in str(path) or Path(path).is_file():
         return
     folder = Path(path).parent
     there = sorted(p.name for p in folder.glob('*.pth')) if folder.is_dir() else []
     raise UsageError(
-        f'checkpoint {shown_path(path)} does not exist; '
+        f'checkpoint {shown_path(path)} does not exist{closest(path, list_models(), SURE)}; '
         + (
             f'there are: {", ".join(there)}'
             if there

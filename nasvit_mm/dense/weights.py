@@ -19,7 +19,7 @@ from nasvit_mm.checkpoints import Checkpoint, check_available, describe, left_ov
 from nasvit_mm.config import config_parts, own_kind, parsed_config
 from nasvit_mm.dense.kinds import bare_model
 from nasvit_mm.dense.sight import sees_otherwise, told_config
-from nasvit_mm.errors import UsageError, shown_path
+from nasvit_mm.errors import SURE, UsageError, closest, shown_path
 from nasvit_mm.runtime import unwrapped
 from nasvit_mm.spaces import list_models
 
@@ -122,9 +122,9 @@ def check_pretrained(cfg: Config) -> None:
             check_available(path)
         elif path and '://' not in path and not Path(path).exists():
             raise UsageError(
-                f'the weights {shown_path(path)} do not exist ({where}.init_cfg.checkpoint): train '
-                'them (the docstring of the config says by what), name other ones, or begin at '
-                f'random: --cfg-options {where}.init_cfg=None'
+                f'the weights {shown_path(path)} do not exist{closest(path, list_models(), SURE)} '
+                f'({where}.init_cfg.checkpoint): train them (the docstring of the config says by '
+                f'what), name other ones, or begin at random: --cfg-options {where}.init_cfg=None'
             )
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from nasvit_mm.config import plain_types
 from nasvit_mm.data import seed_everything
 from nasvit_mm.dense import bare_model, kind_of
-from nasvit_mm.errors import ArchitectureError, UsageError
+from nasvit_mm.errors import ArchitectureError, UsageError, check_number, shown_value
 from nasvit_mm.nn import batch_norms, recalibrate_bn
 from nasvit_mm.registry import LOOPS
 from nasvit_mm.runtime import evaluate_metrics, kept_randomness, share_buffers
@@ -139,10 +139,12 @@ class SubnetValLoop(ValLoop):
     ) -> None:
         super().__init__(runner, dataloader, evaluator, fp16)
         self.num_calibration, self.phase = num_calibration, phase
-        if num_calibration < 0:
+        for name, value in dict(num_calibration=num_calibration, num_random=num_random).items():
+            check_number(f'{self.split}_cfg.{name}', value, low=0, whole=True)
+        if not subnets and not num_random:
             raise UsageError(
-                f'{self.split}_cfg.num_calibration = {num_calibration}: expected 0 or '
-                'more training batches'
+                f'{self.split}_cfg.subnets = {shown_value(subnets)}: no subnet would be validated; '
+                "name some ('smallest', 'largest'), or give num_random"
             )
         if phase is not None and phase not in self._phases:
             raise UsageError(

@@ -110,6 +110,22 @@ def test_another_resolution_is_warned_of(name, tmp_path, monkeypatch):
     assert f'of the resolution {other.resolution}, the model of {net.arch.resolution}' in said[0]
 
 
+@pytest.mark.parametrize(
+    'value, said', [(0.5, 'file 0.5, model'), (torch.ones(16, 3, 3, 3).char(), 'file torch.int8')]
+)
+def test_values_that_are_no_weights(value, said, tmp_path):
+    state = backbone('nasvit', 'smallest').state_dict()
+    assert 'stem.weight' in state and state['stem.weight'].shape == (16, 3, 3, 3)
+    torch.save(dict(state, **{'stem.weight': value}), tmp_path / 'net.pth')
+    with pytest.raises(UsageError, match=f'stem.weight: {said}'):
+        pretrained('nasvit', tmp_path / 'net.pth')
+
+
+def test_a_mistyped_name(tmp_path):
+    with pytest.raises(UsageError, match=r'nasvit_mni .*does not exist \(did you mean nasvit_min'):
+        pretrained('nasvit', 'nasvit_mni')
+
+
 def test_what_has_no_place_is_told(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr(

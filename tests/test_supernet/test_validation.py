@@ -192,3 +192,16 @@ def test_one_phase_where_two_would_be_equal(data):
     for model in (ordinal, single):
         found = loop(model, data, subnets=['largest']).run()
         assert set(found) == {'largest/accuracy/top1'}
+
+
+@pytest.mark.parametrize(
+    'options, said',
+    [
+        (dict(num_calibration=1.5), r'val_cfg.num_calibration = 1.5, expected a whole number'),
+        (dict(num_random=-1), r'val_cfg.num_random = -1, expected a whole number'),
+        (dict(subnets=[]), r'val_cfg.subnets = \[\]: no subnet would be validated'),
+    ],
+)
+def test_numbers_that_are_none(options, said, data):
+    with pytest.raises(UsageError, match=said):
+        loop(build('nasvit'), data, **options)
