@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from nasvit_mm.data import some
-from nasvit_mm.errors import UsageError
+from nasvit_mm.errors import UsageError, shown_value
 from nasvit_mm.files import digest, replacing
 
 # Transforms after which an image is the same in every epoch, or (flips) one of two.
@@ -66,7 +68,7 @@ class AnswerCache:
         found = [_read(path) for path in paths]
         missing = [i for i, parts in enumerate(found) if parts is None]
         if missing:
-            fresh = [part.half().cpu().numpy() for part in compute(images[missing])]
+            fresh = [_halved(part).cpu().numpy() for part in compute(images[missing])]
             self.folder.mkdir(parents=True, exist_ok=True)
             for place, i in enumerate(missing):
                 found[i] = [part[place] for part in fresh]
@@ -106,6 +108,16 @@ class AnswerCache:
             )
 
 
+def check_folder(folder: str | Path) -> None:
+    """Check that answers can be kept in a folder.
+
+    Raises:
+        UsageError: it is a file, or no path at all.
+    """
+    if not isinstance(folder, (str, Path)) or Path(folder).is_file():
+        raise UsageError(f'teacher.cache = {shown_value(folder)}, expected a folder')
+
+
 def check_repeats(dataset: Any, preprocessor: Any) -> None:
     """Check that training sees the same images again and again.
 
@@ -143,10 +155,15 @@ def _digest(image: Tensor) -> str:
     return hashlib.blake2b(image.cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()
 
 
+def _halved(part: Tensor) -> Tensor:
+    most = torch.finfo(torch.float16).max
+    return part.clamp(-most, most).half()
+
+
 def _read(path: Path) -> list[np.ndarray] | None:
-    """Return the arrays of a file; None where there is none."""
+    """Return the arrays of a file; None where there is none, or a damaged one."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return [file[name] for name in file.files]
-    except FileNotFoundError:
+    except (FileNotFoundError, BadZipFile, EOFError, ValueError, KeyError, zlib.error):
         return None

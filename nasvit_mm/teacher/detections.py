@@ -84,9 +84,11 @@ class DetectionLessons:
         return isinstance(kind_of(student).answers(student), ScoreMaps)
 
     @property
-    def form(self) -> list[int]:
-        """Return what answers depend on beside the teacher: its levels."""
-        return self.levels
+    def form(self) -> list[Any]:
+        """Return what answers depend on beside the teacher: its levels, and whether boxes are of
+        them.
+        """
+        return self.levels if self.parts['boxes'] else [*self.levels, 'no boxes']
 
     @property
     def drops_classes(self) -> bool:
@@ -107,14 +109,16 @@ class DetectionLessons:
             )
         ours, theirs = _head(*self.student), _head(teacher)
         mine, others = _strides(ours), _strides(theirs)
-        if not set(mine) <= set(others):
+        levels = _same_levels(mine, others)
+        if levels is None:
             raise UsageError(
                 f'the teacher has levels of strides {others}, the model of {mine}: give a teacher '
                 'that has those too'
             )
-        self.levels, self.teacher = [others.index(stride) for stride in mine], [theirs]
+        self.levels, self.teacher = levels, [theirs]
         if self.parts['scores']:
             _check_scores(ours, theirs)
+            _check_anchors(ours, theirs, levels)
         if self.parts['boxes'] and not (_decodes(ours) and _decodes(theirs)):
             print_log(
                 f'no boxes are learnt from the teacher: how to compare those of '
@@ -134,6 +138,7 @@ class DetectionLessons:
                 'that one gives boxes in strides and the other in pixels: give a teacher with a '
                 'head of the same, or boxes=None'
             )
+        check_learns(self.parts)
 
     def answers(self, teacher: nn.Module, images: Tensor, order: Order | None) -> list[Tensor]:
         """Return what the teacher says of images (N, 3, H, W), at our levels, of our classes:
@@ -146,6 +151,7 @@ class DetectionLessons:
         head.training = False
         names = list(inspect.signature(head.loss_by_feat).parameters)
         logits, boxes = answers.said(dict(zip(names, outputs)))
+        boxes = boxes if self.parts['boxes'] else None
         if order is not None:
             logits = [_ordered(z, order, head) for z in logits]
         return [maps[i].float() for maps in (logits, features, boxes) if maps for i in self.levels]
@@ -153,6 +159,12 @@ class DetectionLessons:
     def losses(self, output: StepOutput, target: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the weighted losses by name, of the model's output and the teacher's answers."""
         number, found = len(self.levels), {}
+        if len(output.logits) != number:
+            raise UsageError(
+                f'the model answers at {len(output.logits)} levels, and of {number} the strides '
+                f'are known: a {type(_head(*self.student)).__name__} cannot learn from a teacher, '
+                'leave it out'
+            )
         logits, features, boxes = (target[i * number : (i + 1) * number] for i in range(3))
         if part := self.parts['scores']:
             pairs = [(z.float(), resized(t, z)) for z, t in zip(output.logits, logits)]
@@ -185,15 +197,31 @@ def _head(model: nn.Module) -> nn.Module:
 
 
 def _strides(head: nn.Module) -> list[tuple[int, ...]]:
-    """Return the strides of a head's levels; of one that does not say, their numbers."""
-    generator = getattr(head, 'prior_generator', None)
-    strides = getattr(generator, 'strides', None) or getattr(head, 'strides', None) or [0]
-    return [s if isinstance(s, tuple) else (s, s) for s in strides]
+    """Return the strides of a head's levels; of one that does not say, a single 0."""
+    names = ('prior_generator', 'square_anchor_generator', 'approx_anchor_generator')
+    holders = [head, *(getattr(head, name, None) for name in names)]
+    strides = next(filter(None, (getattr(each, 'strides', None) for each in holders[::-1])), [0])
+    return [tuple(s) if isinstance(s, (tuple, list)) else (s, s) for s in strides]
+
+
+def _same_levels(mine: Sequence[Any], others: Sequence[Any]) -> list[int] | None:
+    """Return for each of our levels the place of the teacher's of the same stride, None where it
+    has none; several of one stride, as SOLO's, come in their order.
+    """
+    free, found = list(range(len(others))), []
+    for stride in mine:
+        place = next((i for i in free if others[i] == stride), None)
+        if place is None:
+            return None
+        free.remove(place)
+        found.append(place)
+    return found
 
 
 def _by_sigmoid(head: nn.Module) -> bool:
     sigmoid = getattr(head, 'use_sigmoid_cls', None)
-    return bool(getattr(head.loss_cls, 'use_sigmoid', True) if sigmoid is None else sigmoid)
+    loss = getattr(head, 'loss_cls', None)  # CenterNet's has another name, and is of sigmoids
+    return bool(getattr(loss, 'use_sigmoid', True) if sigmoid is None else sigmoid)
 
 
 def _anchors(head: nn.Module) -> int:
@@ -210,12 +238,31 @@ def _check_scores(ours: nn.Module, theirs: nn.Module) -> None:
         for h in (theirs, ours)
     ]
     kinds = [definer(h, 'loss_by_feat') for h in (theirs, ours)]
-    special = {'YOLOV3Head'}  # whose scores are joined with whether there is an object
+    # Whose scores are joined with whether there is an object, or say only which one it is.
+    special = {'YOLOV3Head', 'YOLOXHead'}
     if forms[0] != forms[1] or (special & set(kinds) and kinds[0] != kinds[1]):
         raise UsageError(
             f'the scores of the teacher ({kinds[0]}: {forms[0]}) and of the model ({kinds[1]}: '
             f'{forms[1]}) are of different boxes: give a teacher with such a head, or scores=None'
         )
+
+
+def _check_anchors(ours: nn.Module, theirs: nn.Module, levels: Sequence[int]) -> None:
+    """Check that scores of both are of anchors of the same sizes, where there are any."""
+    bases = [
+        getattr(getattr(h, 'prior_generator', None), 'base_anchors', None) for h in (ours, theirs)
+    ]
+    if None in bases:
+        return
+    for mine, place in zip(bases[0], levels):
+        other = bases[1][place]
+        if mine.shape != other.shape or not torch.allclose(mine, other.to(mine), atol=0.5):
+            a, b = ([round(v) for v in each[0].tolist()] for each in (other, mine))
+            raise UsageError(
+                f'anchors of the teacher and of the model have other sizes, the first {a} and {b} '
+                '(left, top, right, bottom), so that their scores are of other boxes: give a '
+                'teacher with the same anchor_generator, or scores=None'
+            )
 
 
 def _ordered(logits: Tensor, order: Order, head: nn.Module) -> Tensor:
@@ -224,6 +271,8 @@ def _ordered(logits: Tensor, order: Order, head: nn.Module) -> Tensor:
     if not _by_sigmoid(head):  # (N, classes + background, anchors, H, W)
         return torch.cat([logits[:, index], logits[:, -1:]], 1)
     parts = logits.unflatten(2, (_anchors(head), -1))  # (N, 2, anchors, classes, H, W)
+    if definer(head, 'loss_by_feat') == 'YOLOV3Head':  # before the classes: is there an object
+        index = torch.cat([index.new_zeros(1), index + 1])
     return parts[:, :, :, index].flatten(2, 3)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
 import torch
+from mmengine.config import Config
 from torch import Tensor, nn
 
+from nasvit_mm.config import type_name
 from nasvit_mm.dense import Normalisation
 from nasvit_mm.errors import UsageError
 
@@ -53,3 +58,48 @@ class Renormalise:
         if self.swap and values.shape[1] == 3:
             values = values[:, [2, 1, 0]]
         return (values - new_mean) / new_std
+
+
+def check_pipelines(dataset: Any, cfg: Config, same: bool) -> None:
+    """Check that images are not normalised by transforms that the other side does not know of.
+
+    Args:
+        dataset: of the training.
+        cfg: of the teacher, whose test pipeline is looked at.
+        same: whether both preprocessors do the same.
+
+    Raises:
+        UsageError: names the transform.
+    """
+    part = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    ours, theirs = (list(_normalised(each)) for each in (_transforms(dataset), _transforms(part)))
+    if (ours or theirs) and not (same and ours == theirs):
+        raise UsageError(
+            'the transform Normalize makes the images '
+            + ('of the training' if ours else 'that the teacher was trained with')
+            + ', which a teacher and its student then see otherwise: normalise by the '
+            'data_preprocessor, mean=[...] and std=[...], in the configs of both'
+        )
+
+
+def _transforms(dataset: Any) -> Iterator[Any]:
+    """Yield the transforms of a data set, built or as a config, and of those inside."""
+
+    def of(name: str) -> Any:
+        return dataset.get(name) if isinstance(dataset, Mapping) else getattr(dataset, name, None)
+
+    pipeline = of('pipeline')
+    yield from getattr(pipeline, 'transforms', pipeline) or ()
+    for one in of('datasets') or [of('dataset')]:
+        if one is not None:
+            yield from _transforms(one)
+
+
+def _normalised(steps: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield (mean, std, whether it swaps channels) of each Normalize."""
+    for step in steps:
+        options = step if isinstance(step, Mapping) else vars(step)
+        name = type_name(step) if isinstance(step, Mapping) else type(step).__name__
+        if name.rpartition('.')[2] == 'Normalize':
+            mean, std = ([float(v) for v in options[key]] for key in ('mean', 'std'))
+            yield mean, std, bool(options.get('to_rgb', True))

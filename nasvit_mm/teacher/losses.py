@@ -128,14 +128,27 @@ def focal_mean(loss: Callable, pairs: Sequence[tuple[torch.Tensor, torch.Tensor]
 def unexplained(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Compute the share of the teacher's features that no linear map of ours explains, 0 to 1.
 
-    The map is the best one for the step, of all levels together, by ridge regression in closed
-    form (1 - R2 of Kornblith et al., ICML 2019).  It does what a learnt 1x1 convolution does in
-    FitNets for networks of other widths, without weights to train and to store.  The teacher's
-    channels count alike, whatever their scale.
+    The map is the best one for the step, of all levels of as many channels together, by ridge
+    regression in closed form (1 - R2 of Kornblith et al., ICML 2019).  It does what a learnt 1x1
+    convolution does in FitNets for networks of other widths, without weights to train and to store.
+    The teacher's channels count alike, whatever their scale.  Of fewer places than we have channels
+    a map explains everything, and nothing is learnt.
 
     Args:
         pairs: our features (N, C, H, W) and the teacher's (N, D, H, W), of each level.
     """
+    alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+    for x, t in pairs:
+        alike.setdefault((x.shape[1], t.shape[1]), []).append((x, t))
+    numbers = [sum(t.numel() for _, t in each) for each in alike.values()]
+    shares = [
+        number / sum(numbers) * _unexplained(each) for number, each in zip(numbers, alike.values())
+    ]
+    return torch.stack(shares).sum()
+
+
+def _unexplained(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Do as :func:`unexplained` of levels of as many channels."""
     ours = torch.cat([x.flatten(2).transpose(1, 2).flatten(0, 1) for x, _ in pairs])  # (M, C)
     theirs = torch.cat([t.flatten(2).transpose(1, 2).flatten(0, 1) for _, t in pairs]).detach()
     ours, theirs = ours - ours.mean(0), theirs - theirs.mean(0)
@@ -148,10 +161,14 @@ def unexplained(pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     return (theirs - ours @ best).square().mean()
 
 
-def resized(target: Tensor, like: Tensor) -> Tensor:
-    """Bring maps (N, ..., h, w) to the grid of others."""
+def resized(target: Tensor, like: Tensor, align_corners: bool = False) -> Tensor:
+    """Bring maps (N, ..., h, w) to the grid of others.
+
+    Args:
+        align_corners: as the head does that brings them to the images.
+    """
     size = like.shape[-2:]
     if target.shape[-2:] == size:
         return target
-    flat = F.interpolate(target.flatten(1, -3), size, mode='bilinear', align_corners=False)
+    flat = F.interpolate(target.flatten(1, -3), size, mode='bilinear', align_corners=align_corners)
     return flat.view(*target.shape[:-2], *size)

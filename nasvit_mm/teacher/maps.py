@@ -58,6 +58,7 @@ class MapLessons:
 
     drops_classes = False  # a pixel is of one of the classes
     any_scale = True  # maps are brought to one grid
+    align_corners = False  # as the teacher's head brings them to the images
 
     @classmethod
     def fits(cls, student: nn.Module) -> bool:
@@ -80,6 +81,8 @@ class MapLessons:
                 f'the teacher predicts {theirs}, the model {ours}: give a teacher whose head '
                 'decides as that of the model does (use_sigmoid of loss_decode, out_channels)'
             )
+        head = _head(teacher)
+        self.align_corners = _is_plain(head) and bool(head.align_corners)
 
     def answers(self, teacher: nn.Module, images: Tensor, order: Order | None) -> list[Tensor]:
         """Return the teacher's logits of images (N, 3, H, W), one tensor, on the grid of its head,
@@ -90,7 +93,7 @@ class MapLessons:
         # Of heads that predict masks of queries on a grid of their own: that of stride 4.
         meta = image_meta((-(-height // 4), -(-width // 4)))
         with ExitStack() as stack:
-            if definer(head, 'predict_by_feat') == 'BaseDecodeHead':  # it would resize to the image
+            if _is_plain(head):  # it would resize to the image
                 own = mock.patch.object(head, 'predict_by_feat', lambda logits, metas: logits)
                 stack.enter_context(own)
             maps = teacher.encode_decode(images, [meta] * len(images)).float()
@@ -111,7 +114,7 @@ class MapLessons:
         The teacher's logits are brought to our grid.
         """
         (logits, *_) = output.logits  # of PointRend's the coarse map
-        right = resized(target[0], logits)
+        right = resized(target[0], logits, self.align_corners)
         return {
             name: part.weight * function(logits, right, part.temperature)
             for name, (function, part) in self.parts.items()
@@ -123,6 +126,11 @@ def _head(model: nn.Module) -> nn.Module:
     """Return the decode head whose output is the prediction."""
     head = model.decode_head
     return head[-1] if isinstance(head, nn.ModuleList) else head
+
+
+def _is_plain(head: nn.Module) -> bool:
+    """Return whether a head gives its logits as they are, for the images' size to be made of."""
+    return definer(head, 'predict_by_feat') == 'BaseDecodeHead'
 
 
 def _form(model: nn.Module) -> str:

@@ -23,10 +23,10 @@ from nasvit_mm.config import plain_types, type_name
 from nasvit_mm.data import class_names
 from nasvit_mm.dense import StepOutput, build_model, inner_model, kind_of, load_weights
 from nasvit_mm.errors import UsageError, check_number, closest, shown_path, shown_value, unknown
-from nasvit_mm.teacher.cache import AnswerCache, check_repeats
+from nasvit_mm.teacher.cache import AnswerCache, check_folder, check_repeats
 from nasvit_mm.teacher.classes import Order, class_order
 from nasvit_mm.teacher.detections import DetectionLessons
-from nasvit_mm.teacher.images import Renormalise
+from nasvit_mm.teacher.images import Renormalise, check_pipelines
 from nasvit_mm.teacher.maps import MapLessons
 
 PRECISIONS = {'fp32': torch.float32, 'fp16': torch.float16, 'bf16': torch.bfloat16}
@@ -78,8 +78,10 @@ class Teacher:
                 f'teacher has no {" and no ".join(lacking)}: expected teacher=dict(config=FILE, '
                 'checkpoint=FILE)'
             )
-        if precision != 'auto' and precision not in PRECISIONS:
+        if not isinstance(precision, str) or precision not in ('auto', *PRECISIONS):
             raise UsageError(unknown('teacher.precision', precision, ('auto', *PRECISIONS)))
+        if cache is not None:
+            check_folder(cache)
         kind = next((each for each in LESSONS if each.fits(student)), None)
         if kind is None:
             raise UsageError(
@@ -125,6 +127,7 @@ class Teacher:
         if self.cache is not None:
             check_repeats(dataset, self._student[0].data_preprocessor)
         self.meet((getattr(dataset, 'metainfo', None) or {}).get('classes'))
+        check_pipelines(dataset, self._read(), self._renormalise.same)
 
     def meet(self, classes: Sequence[str] | None = None) -> None:
         """Build the teacher and load its weights, once, and match its classes with the data's.
@@ -154,8 +157,7 @@ class Teacher:
             classes, self._names(cfg, found, theirs), ours, theirs, self.lessons.drops_classes
         )
         self._model = model.requires_grad_(False)
-        if self.cache is not None:
-            self._answers = AnswerCache(self.cache, self._identity(cfg))
+        self._identity = self._identified(cfg) if self.cache is not None else []
         print_log(
             f'teacher: {type(model).__name__} with {type(model.backbone).__name__}, '
             f'{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, of '
@@ -163,8 +165,8 @@ class Teacher:
             logger='current',
         )
 
-    def _identity(self, cfg: Config) -> list[Any]:
-        """Return what answers depend on beside the image."""
+    def _identified(self, cfg: Config) -> list[Any]:
+        """Return what answers depend on beside the image and the precision."""
         digest = hashlib.sha256()
         for key, value in self._model.state_dict().items():
             digest.update(key.encode())
@@ -173,7 +175,6 @@ class Teacher:
             digest.hexdigest(),
             json.dumps(plain_types(cfg.model), sort_keys=True, default=str),
             self._order,
-            self.precision,
             self.lessons.form,
             *([] if self.scale == 1 else [self.scale]),  # those kept by earlier versions stay
         ]
@@ -226,6 +227,10 @@ class Teacher:
                 return self.lessons.answers(self._model, seen, self._order)
 
         seen = self._renormalise(images)
+        if self.cache is not None and self._answers is None:
+            (precision,) = [name for name, each in PRECISIONS.items() if each == kind]
+            weights, model, order, *rest = self._identity
+            self._answers = AnswerCache(self.cache, [weights, model, order, precision, *rest])
         return compute(seen) if self._answers is None else self._answers(seen, compute)
 
     def _resized(self, images: Tensor) -> Tensor:
@@ -272,5 +277,5 @@ def _names_in(cfg: Config) -> Sequence[str] | None:
     """Return the names of classes of a config's test data, None where they are not known."""
     try:
         return class_names(cfg).get('classes')
-    except (AttributeError, KeyError):  # without data, or with a data set in another one
+    except (AttributeError, KeyError, TypeError):  # without data, or with a data set in another one
         return None

@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from nasvit_mm.errors import UsageError
 from nasvit_mm.teacher import AnswerCache, Teacher, cache
@@ -56,6 +57,63 @@ def test_another_teacher_has_answers_of_its_own(what, tmp_path):
     if what == 'order':
         options = dict(classes=CLASSES[::-1])
     assert seen(kept(tmp_path, files, **options), IMAGES)[1] == [3]
+
+
+@pytest.mark.parametrize('damage', [lambda file: file[:50], lambda file: b''])
+def test_a_damaged_file_is_written_anew(damage, tmp_path):
+    files = trained(tmp_path)
+    first, _ = seen(kept(tmp_path, files), IMAGES[:1])
+    (path,) = tmp_path.glob('cache/*/*.npz')
+    path.write_bytes(damage(path.read_bytes()))
+    for passes in ([1], []):
+        again, found = seen(kept(tmp_path, files), IMAGES[:1])
+        assert found == passes and torch.equal(again, first)
+
+
+def test_the_precision_is_what_it_comes_to(tmp_path, monkeypatch):
+    """By 'auto': answers of bfloat16 are none of float32."""
+    files = trained(tmp_path)
+    for half, passes in ((torch.bfloat16, [3]), (torch.float32, [3]), (torch.float32, [])):
+        monkeypatch.setattr('nasvit_mm.teacher.teacher.half_type', lambda device, half=half: half)
+        assert seen(kept(tmp_path, files), IMAGES)[1] == passes
+    assert seen(kept(tmp_path, files, precision='bf16'), IMAGES)[1] == []
+
+
+def test_values_beyond_half_precision(tmp_path):
+    answers = AnswerCache(tmp_path, 'any')(IMAGES[:1], lambda images: [torch.full((1, 2), 7e4)])
+    assert torch.equal(answers[0], torch.full((1, 2), 65504.0))
+
+
+def test_a_folder_that_is_none(tmp_path):
+    files = trained(tmp_path)
+    for given in (files['config'], 5):
+        with pytest.raises(UsageError, match='teacher.cache = .*, expected a folder'):
+            Teacher(built(segmentor()), **files, cache=given)
+
+
+@pytest.mark.parametrize('whose', ['ours', 'theirs', 'both', 'others'])
+def test_images_that_a_pipeline_normalises(whose, tmp_path):
+    """Preprocessors alone are asked how; the same Normalize on both sides is fine."""
+    values = dict(mean=[1.0] * 3, std=[2.0] * 3)
+    files = trained(tmp_path)
+    steps = []
+    if whose != 'theirs':
+        steps = [type('Normalize', (), {})()]
+        vars(steps[0]).update(values, to_rgb=True)
+    if whose != 'ours':
+        more = dict(values, mean=[5.0] * 3) if whose == 'others' else values
+        cfg = Config.fromfile(files['config'])
+        cfg.test_dataloader = dict(dataset=dict(pipeline=[dict(type='Normalize', **more)]))
+        cfg.dump(files['config'])
+    runner = SimpleNamespace(
+        train_dataloader=SimpleNamespace(dataset=SimpleNamespace(pipeline=steps, metainfo={}))
+    )
+    teacher = Teacher(built(segmentor()), **files)
+    if whose == 'both':
+        teacher.begin(runner)
+        return
+    with pytest.raises(UsageError, match='the transform Normalize makes the images of|that the'):
+        teacher.begin(runner)
 
 
 def transforms(*names: str) -> SimpleNamespace:

@@ -38,7 +38,8 @@ def retinanet(**head) -> dict:
 
 def of_zoo(name: str, **head) -> dict:
     cfg = zoo_model(name)
-    cfg.bbox_head.update(head)
+    if head:
+        cfg.bbox_head.update(head)
     return cfg
 
 
@@ -57,14 +58,24 @@ def learnt(student: nn.Module, teacher: Teacher) -> dict[str, float]:
     return {k: float(v) for k, v in teacher.losses(output, teacher(data['inputs'])).items()}
 
 
-@pytest.mark.parametrize('name', ['rtmdet', 'fcos'])
-def test_nothing_is_learnt_from_oneself(name, tmp_path):
+@pytest.mark.parametrize(
+    'name, parts',
+    [
+        ('rtmdet', PARTS),
+        ('fcos', PARTS),
+        ('solo', PARTS - {'boxes'}),  # two levels of a stride
+        ('sabl_retina', PARTS - {'boxes'}),  # strides by another name
+        ('centernet', PARTS - {'boxes'}),  # its loss by another name
+        ('yolov3', PARTS - {'boxes'}),  # levels of other widths
+    ],
+)
+def test_nothing_is_learnt_from_oneself(name, parts, tmp_path):
     """Its own weights and another's: of one's own nothing is to be learnt, in every part."""
     cfg = of_zoo(name)
     same, other = seeded(cfg), seeded(cfg, 2)
     teacher = files(tmp_path, cfg)
     found = learnt(same, Teacher(same, **teacher))
-    assert found.keys() == PARTS and all(abs(v) < 1e-3 for v in found.values())
+    assert found.keys() == parts and all(abs(v) < 1e-3 for v in found.values())
     more = learnt(other, Teacher(other, **teacher))
     assert all(more[k] > 10 * abs(found[k]) for k in ('scores', 'features'))
 
@@ -101,6 +112,20 @@ def test_classes_in_another_order(tmp_path):
         torch.testing.assert_close(found[:, 0], expected)
 
 
+def test_classes_of_yolov3_in_another_order(tmp_path):
+    """Whether there is an object comes before them, and stays."""
+    cfg = of_zoo('yolov3')
+    images = torch.randn(1, 3, *SIZE)
+    given, answers = files(tmp_path, cfg), []
+    for names in (NAMES, NAMES[::-1]):
+        teacher = Teacher(seeded(cfg), **given, classes=names)
+        teacher.meet(NAMES)
+        answers.append(teacher(images)[: len(teacher.lessons.levels)])
+    for found, theirs in zip(*answers):
+        parts = [maps.unflatten(2, (3, -1)) for maps in (found, theirs)]  # of three anchors
+        assert torch.equal(parts[0], parts[1][:, :, :, [0, 4, 3, 2, 1]])
+
+
 def test_a_softmax_keeps_its_background(tmp_path):
     loss = dict(type='CrossEntropyLoss', use_sigmoid=False)
     cfg = retinanet(loss_cls=loss)
@@ -127,13 +152,27 @@ def test_more_classes_than_the_data_have():
         ('retinanet', 'rtmdet', {}, r'levels of strides \[\(8, 8\), .*the model of .*128'),
         ('retinanet', 'fcos', {}, 'FCOSHead: 1 at each place, by sigmoids.*AnchorHead: 9 at'),
         ('retinanet', 'fcos', dict(scores=None), 'has 1 boxes at each place, the model 9'),
+        ('rtmdet', 'yolox', {}, 'YOLOXHead: 1 at each place.* of different boxes'),
+        ('yolox', 'yolox', dict(scores=None, features=None), 'nothing is learnt from the teacher'),
         ('retinanet', 'faster_rcnn', {}, 'is a FasterRCNN, and a detector with dense heads'),
     ],
 )
 def test_teachers_of_another_kind(student, teacher, options, said, tmp_path):
     theirs = files(tmp_path, zoo_model(teacher))
+    ours = seeded(retinanet() if student == 'retinanet' else zoo_model(student))
     with pytest.raises(UsageError, match=said):
-        Teacher(seeded(retinanet()), **theirs, **options).meet()
+        Teacher(ours, **theirs, **options).meet()
+
+
+def test_anchors_of_other_sizes_are_refused(tmp_path):
+    cfg = retinanet()
+    theirs = retinanet(anchor_generator=dict(cfg.bbox_head.anchor_generator, octave_base_scale=8))
+    assert cfg.bbox_head.anchor_generator.octave_base_scale != 8
+    with pytest.raises(
+        UsageError, match='anchors of the teacher and of the model have other sizes'
+    ):
+        Teacher(seeded(cfg), **files(tmp_path, theirs)).meet()
+    Teacher(seeded(cfg), **files(tmp_path, theirs), scores=None).meet()
 
 
 def test_boxes_that_cannot_be_compared_are_left_out(tmp_path):

@@ -55,6 +55,14 @@ def test_features_that_a_linear_map_explains():
     assert float(unexplained(list(zip(ours, half)))) == pytest.approx(0.5, abs=0.05)
 
 
+def test_features_of_levels_of_other_widths():
+    generator = torch.Generator().manual_seed(0)
+    ours = [torch.randn(2, c, 16, 16, generator=generator) for c in (4, 6)]
+    theirs = [2 * ours[0] + 1, torch.randn(2, 6, 16, 16, generator=generator)]
+    found = unexplained(list(zip(ours, theirs)))  # nothing of 4 channels, nearly all of 6
+    assert float(found) == pytest.approx(0.6, abs=0.02)
+
+
 def _unit(maps: list) -> list:
     return [(x - x.mean((0, 2, 3), True)) / x.std((0, 2, 3), keepdim=True) for x in maps]
 

@@ -41,6 +41,20 @@ def test_its_answers_are_its_own(tmp_path):
     torch.testing.assert_close(*teacher(images()), own_logits(files, images()))
 
 
+@pytest.mark.parametrize('align_corners', [False, True])
+def test_its_maps_lie_where_its_head_puts_them(align_corners, tmp_path):
+    """Against its own prediction, by a student with a grid of the images."""
+    files = trained(tmp_path, segmentor(head=dict(align_corners=align_corners)))
+    teacher = Teacher(built(segmentor()), **files)
+    (answer,) = teacher(images())
+    fine = torch.zeros(*answer.shape[:2], *SIZE)
+    right = F.interpolate(answer, SIZE, mode='bilinear', align_corners=align_corners)
+    assert answer.shape[2:] != SIZE
+    for student, same in ((right, True), (right + torch.randn_like(fine), False)):
+        found = teacher.losses(StepOutput(loss=fine.sum(), logits=[student]), [answer])
+        assert (float(found['pixel']) < 1e-6) == same
+
+
 def test_answers_come_in_the_order_of_the_data(tmp_path):
     files = trained(tmp_path, classes=CLASSES[::-1])
     teacher = Teacher(built(segmentor()), **files)
