@@ -8,7 +8,6 @@ from typing import Any
 from unittest import mock
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nasvit_mm.dense import ClassMaps, StepOutput, binary, by_sigmoid, definer, image_meta, kind_of
@@ -100,8 +99,8 @@ class MapLessons:
         if _scores(head):
             maps = maps.clamp(min=1e-6).log()
         elif by_sigmoid(head):
-            # One channel is the second of two classes.
-            maps = F.pad(maps, (0, 0, 0, 0, 1, 0)) if maps.shape[1] == 1 else binary(maps)
+            # One channel is the second of two classes: half of it speaks against the first.
+            maps = torch.cat([-maps, maps], 1) / 2 if maps.shape[1] == 1 else binary(maps)
         if order is not None:
             maps = maps.index_select(maps.dim() - 3, torch.tensor(order, device=maps.device))
         if self.form == ONE:

@@ -109,6 +109,8 @@ def test_two_classes_by_one_channel_or_by_two(of_teacher, of_student, tmp_path):
     assert answers.shape == shape
     expected = 1 - yes if of_student == 'sigmoid' else yes[:, 0]
     torch.testing.assert_close(found, expected)
+    if (of_teacher, of_student) == ('sigmoid', 'softmax'):  # both classes have a place in the image
+        assert torch.equal(answers[:, 0], -answers[:, 1])
 
 
 def test_sigmoids_of_every_class(tmp_path):
