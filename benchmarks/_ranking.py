@@ -253,11 +253,13 @@ class Study:
         figure, panels = plt.subplots(1, number, figsize=(4.5 * number, 3.8), layout='constrained')
         for axes, split in zip(np.atleast_1d(panels), self.splits):
             for i, (stage, runs) in enumerate(results.items()):
+                style, color = 'o-', f'C{i}'
+                if stage in self.alone:  # in shades of grey, the darkest with a teacher
+                    style, color = 's--', str(0.7 - 0.7 * list(self.alone).index(stage))
                 for k, run in enumerate(runs.values()):
-                    style = 'o-' if stage in self.supernets else 's--'
                     x = [m / 1e9 for m, score in zip(macs, run[split]) if score is not None]
                     y = [score for score in run[split] if score is not None]
-                    axes.plot(x, y, style, color=f'C{i}', label=None if k else stage)
+                    axes.plot(x, y, style, color=color, label=None if k else stage)
             axes.set(xlabel='MACs in total (G)', ylabel=f'{self.metric} on {split}')
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False)
