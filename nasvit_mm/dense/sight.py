@@ -67,13 +67,14 @@ def config_beside(source: str | Path, meta: Mapping[str, Any] | None = None) -> 
     return parsed_config(text) if isinstance(text, str) else None
 
 
-def sees_otherwise(model: nn.Module, cfg: Config) -> Iterator[str]:
+def sees_otherwise(model: nn.Module, cfg: Config, with_task: bool = True) -> Iterator[str]:
     """Yield what a network saw otherwise in its training than a model does: a phrase each, the
     network's way first, with a remedy.
 
     Args:
         model: with a backbone of this project.
         cfg: that the network was trained with.
+        with_task: whether it is laid into a supernet at its own scale, where that is a gene.
     """
     if cfg.get('model') is None:
         return
@@ -85,6 +86,11 @@ def sees_otherwise(model: nn.Module, cfg: Config) -> Iterator[str]:
             f'it computes at {scale} % of the size of the images, the model at {ours.input_scale} '
             f'%: give the backbone input_scale={scale}, or the space of a supernet the choice, '
             f'space.task, scale=[{min(scale, ours.input_scale)}, {max(scale, ours.input_scale)}]'
+        )
+    if not with_task and ours.space.has(SCALE) and scale != ours.space.largest[SCALE]:
+        yield (
+            f'it computes at {scale} % of the size of the images, and its weights alone stand for '
+            f'{ours.space.largest[SCALE]} %: begin by model.init, which lays it in at its own scale'
         )
     if attention != ours.attention:
         yield (

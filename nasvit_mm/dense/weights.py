@@ -92,7 +92,7 @@ def warn_of_other_input(model: nn.Module, cfg: Config) -> None:
         return
     for path in (path for _, part in _backbones(cfg) for path in _pretrained(part)):
         theirs = told_config(path)
-        for text in sees_otherwise(model, theirs) if theirs is not None else ():
+        for text in sees_otherwise(model, theirs, with_task=False) if theirs is not None else ():
             print_log(f'{path}, to begin with: {text}', 'current', logging.WARNING)
 
 

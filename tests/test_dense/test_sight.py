@@ -46,6 +46,17 @@ def test_every_difference_is_said(cfg, said, model):
     assert len(found) == len(said) and all(a in b for a, b in zip(said, found))
 
 
+def test_where_the_scale_is_a_gene():
+    """A network that is laid in by init has its own; backbone weights alone have none."""
+    cfg = segmentor(dict(input_scale=50))
+    space = dict(cfg.model.backbone.space, task=dict(scale=[50, 100]))
+    model = build_model(segmentor(dict(space=space, arch='supernet')))
+    assert not list(sees_otherwise(model, cfg))
+    (said,) = sees_otherwise(model, cfg, with_task=False)
+    assert 'at 50 % of the size of the images, and its weights alone stand for 100 %' in said
+    assert not list(sees_otherwise(model, segmentor(), with_task=False))
+
+
 def test_what_the_file_to_begin_with_tells(model, tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr('nasvit_mm.dense.weights.print_log', lambda text, *_: said.append(text))
