@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -110,7 +111,7 @@ def create_model(
     arch: Any = None,
     num_classes: int = 1000,
     in_chans: int = 3,
-    pretrained: bool | str = False,
+    pretrained: bool | str | Path = False,
     features_only: bool = False,
     out_indices: int | Sequence[int] | None = None,
     *,
@@ -182,7 +183,7 @@ def create_model(
     else:
         model = ElasticClassifier(backbone, head_type(backbone, num_classes, dropout), resize)
     if pretrained:
-        source = pretrained
+        source = str(pretrained) if isinstance(pretrained, Path) else pretrained
         if source is True:
             source = arch if isinstance(arch, str) else given
         if not isinstance(source, str):

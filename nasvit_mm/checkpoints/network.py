@@ -81,7 +81,7 @@ def read_network(given: str | Path, space: Any = None, arch: Any = None, phase: 
 
 def _ours(found: Checkpoint) -> dict[str, torch.Tensor] | None:
     """Return weights that are under our names, though their file says nothing of itself."""
-    ours = any(key.startswith('backbone.') for key in found.state)
+    ours = any('.backbone.' in f'.{key}' for key in found.state)
     return _plain(found.state) if ours else None
 
 

@@ -58,7 +58,7 @@ def load_supernet(checkpoint: str, cfg: Config | None = None) -> nn.Module:
         elastic_backbone(model)
     except UsageError as error:
         raise UsageError(f'{checkpoint} is not of a supernet: {error}') from error
-    load_weights(model, checkpoint, cfg, prefixes=r'(module\.)?(model\.)?')
+    load_weights(model, checkpoint, cfg, prefixes=r'((module|_orig_mod)\.)*(model\.)?')
     return model.eval()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import timm
 import torch
@@ -116,7 +118,7 @@ def test_rgb_weights_are_adapted(space, channels, tmp_path):
     theirs = classifier(space, 'smallest', num_classes=5)
     file = str(tmp_path / 'rgb.pth')
     save_weights(file, theirs.state_dict(), theirs.space, theirs.arch)
-    ours = create_model(space, 'smallest', in_chans=channels, num_classes=5, pretrained=file)
+    ours = create_model(space, 'smallest', in_chans=channels, num_classes=5, pretrained=Path(file))
     init = dict(type='Pretrained', checkpoint=file)
     net = FAMILIES[space].part('backbone')(
         'smallest', space, in_channels=channels, out_width=8, init_cfg=init

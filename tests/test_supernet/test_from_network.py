@@ -387,11 +387,13 @@ def test_what_does_not_fit_is_refused(tmp_path):
         make_supernet(tmp_path / 'net.pth', space, arch='smallest')
 
 
-def test_weights_that_say_nothing_of_themselves(tmp_path):
+@pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.'])
+def test_weights_that_say_nothing_of_themselves(prefix, tmp_path):
     space = get_space('nasvit').restrict(resolution=32)
     torch.manual_seed(0)
     alone = randomised(create_model(space, 'smallest', num_classes=3)).eval()
-    torch.save(alone.state_dict(), tmp_path / 'net.pth')
+    state = {f'{prefix}{key}': value for key, value in alone.state_dict().items()}
+    torch.save(state, tmp_path / 'net.pth')
     made = make_supernet(tmp_path / 'net.pth', space, arch='smallest')
     made.model.eval().set_arch('smallest')
     assert same(made.model, alone)
