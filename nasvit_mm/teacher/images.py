@@ -98,8 +98,8 @@ def _transforms(dataset: Any) -> Iterator[Any]:
 def _normalised(steps: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
     """Yield (mean, std, whether it swaps channels) of each Normalize."""
     for step in steps:
-        options = step if isinstance(step, Mapping) else vars(step)
         name = type_name(step) if isinstance(step, Mapping) else type(step).__name__
         if name.rpartition('.')[2] == 'Normalize':
+            options = step if isinstance(step, Mapping) else vars(step)
             mean, std = ([float(v) for v in options[key]] for key in ('mean', 'std'))
             yield mean, std, bool(options.get('to_rgb', True))
