@@ -20,6 +20,7 @@ from nasvit_mm.checkpoints.reading import (
     find_damage,
     find_nan,
     read_checkpoint,
+    unlike,
     weights_in,
     weights_only,
 )
@@ -46,6 +47,7 @@ __all__ = [
     'read_checkpoint',
     'read_network',
     'save_weights',
+    'unlike',
     'weights_in',
     'weights_only',
 ]

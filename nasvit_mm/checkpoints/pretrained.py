@@ -26,7 +26,7 @@ from nasvit_mm.checkpoints.network import (
     read_network,
     warn_of_dropped,
 )
-from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint
+from nasvit_mm.checkpoints.reading import Checkpoint, read_checkpoint, unlike
 from nasvit_mm.engine import print_log
 from nasvit_mm.errors import ArchitectureError, UsageError
 from nasvit_mm.registry import WEIGHT_INITIALIZERS
@@ -183,24 +183,18 @@ def _misfits(module: nn.Module, state: Mapping[str, Any]) -> tuple[list[str], li
     wanted = module.state_dict()
     missing = [k for k in wanted if k not in state and not k.startswith(new)]
     shapes = [
-        f'{k}: file {_shape(state[k])}, model {tuple(v.shape)}'
-        for k, v in wanted.items()
-        if k in state
-        and getattr(state[k], 'shape', None) != v.shape
-        and not k.startswith('head.classifier.')
-    ]
-    shapes += [  # an integer that stands for a fraction is quantised: it needs a scale
-        f'{k}: file {state[k].dtype}, model {v.dtype}'
-        for k, v in wanted.items()
-        if torch.is_tensor(state.get(k))
-        and v.is_floating_point()
-        and not state[k].is_floating_point()
+        f'{k}: file {_shown(state[k], what)}, model {_shown(wanted[k], what)}'
+        for k, what in unlike(wanted, state)
+        if what == 'dtype' or not k.startswith('head.classifier.')
     ]
     return missing, shapes
 
 
-def _shape(value: Any) -> Any:
-    return tuple(value.shape) if torch.is_tensor(value) else value
+def _shown(value: Any, what: str) -> Any:
+    """Return the shape or the dtype of a tensor, or what stands in its place."""
+    if not torch.is_tensor(value):
+        return value
+    return tuple(value.shape) if what == 'shape' else value.dtype
 
 
 def _network_for(module: nn.Module, source: str) -> Network:

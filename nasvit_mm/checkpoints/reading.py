@@ -254,3 +254,20 @@ def weights_in(content: Mapping[str, Any], *first: str) -> Mapping[str, Any]:
         if isinstance(content.get(key), Mapping):
             return content[key]
     return content
+
+
+def unlike(wanted: Mapping[str, Any], state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what of a state is no tensor of the shape that is wanted, and what is none of its
+    kind: an integer that stands for a fraction is quantised, and needs a scale.
+
+    Returns:
+        Keys, each with what differs, ``'shape'`` or ``'dtype'``; all of the former come first.
+    """
+    both = {k: (v, state[k]) for k, v in wanted.items() if k in state}
+    shapes = [k for k, (v, found) in both.items() if getattr(found, 'shape', None) != v.shape]
+    kinds = [
+        k
+        for k, (v, found) in both.items()
+        if torch.is_tensor(found) and v.is_floating_point() and not found.is_floating_point()
+    ]
+    return [*((k, 'shape') for k in shapes), *((k, 'dtype') for k in kinds)]

@@ -8,14 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel
 from torch import nn
 
 from nasvit_mm.backbones import ElasticBackbone
-from nasvit_mm.checkpoints import Checkpoint, check_available, describe, left_over, read_checkpoint
+from nasvit_mm.checkpoints import (
+    Checkpoint,
+    check_available,
+    describe,
+    left_over,
+    read_checkpoint,
+    unlike,
+)
 from nasvit_mm.config import config_parts, own_kind, parsed_config
 from nasvit_mm.dense.kinds import bare_model
 from nasvit_mm.dense.sight import sees_otherwise, told_config
@@ -221,17 +227,8 @@ def _differences(wanted: Mapping, state: Mapping) -> tuple[list[str], list[str]]
     """Return the keys that the file lacks, and what is said of those of another shape or type."""
     missing = [k for k in wanted if k not in state and not k.endswith('num_batches_tracked')]
     shapes = [
-        f'{k} is {_shape(state[k])} in the file, {_shape(v)} in the model'
-        for k, v in wanted.items()
-        if k in state and getattr(state[k], 'shape', None) != v.shape
-    ]
-    shapes += [  # an integer that stands for a fraction is quantised: it needs a scale
-        f'{k} is {state[k].dtype} in the file, {v.dtype} in the model'
-        for k, v in wanted.items()
-        if k in state
-        and v.is_floating_point()
-        and torch.is_tensor(state[k])
-        and not state[k].is_floating_point()
+        f'{k} is {_shown(state[k], what)} in the file, {_shown(wanted[k], what)} in the model'
+        for k, what in unlike(wanted, state)
     ]
     return missing, shapes
 
@@ -286,5 +283,8 @@ def _describe(backbone: Any) -> str:
     return f'{backbone.get("type")} {arch!r}' if arch != '' else str(backbone.get('type'))
 
 
-def _shape(value: Any) -> str:
+def _shown(value: Any, what: str) -> str:
+    """Return the shape or the dtype of a tensor."""
+    if what == 'dtype':
+        return str(value.dtype)
     return 'x'.join(map(str, getattr(value, 'shape', ()))) or 'a number'
