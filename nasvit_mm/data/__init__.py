@@ -7,6 +7,8 @@ from nasvit_mm.data.checks import (
     check_files,
     check_same_classes,
     inner_datasets,
+    own_transforms,
+    wrapped_datasets,
 )
 from nasvit_mm.data.classes import class_names
 from nasvit_mm.data.classified import ClassifiedImages
@@ -77,7 +79,9 @@ __all__ = [
     'sample',
     'seed_everything',
     'seed_image',
+    'own_transforms',
     'some',
     'some_clauses',
     'with_progress',
+    'wrapped_datasets',
 ]

@@ -38,14 +38,25 @@ class NamedPipeline:
         return getattr(self.pipeline, name)
 
 
+def wrapped_datasets(dataset: Any) -> list[Any]:
+    """Return the data sets that a wrapper (RepeatDataset, ConcatDataset) is around, or none."""
+    found = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    return [one for one in found if one is not None]
+
+
 def inner_datasets(dataset: Any) -> Iterator[Any]:
     """Yield the data sets inside wrappers (RepeatDataset, ConcatDataset)."""
-    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    if inner == [None]:
+    inner = wrapped_datasets(dataset)
+    if not inner:
         yield dataset
-    else:
-        for one in inner:
-            yield from inner_datasets(one)
+    for one in inner:
+        yield from inner_datasets(one)
+
+
+def own_transforms(dataset: Any) -> list[Any]:
+    """Return the transforms of a data set's own pipeline, not of those inside."""
+    pipeline = getattr(dataset, 'pipeline', None)
+    return list(getattr(pipeline, 'transforms', pipeline) or ())
 
 
 def check_same_classes(dataset: Any, split: str, first: dict[str, tuple]) -> None:

@@ -15,7 +15,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from nasvit_mm.data import some
+from nasvit_mm.data import own_transforms, some, wrapped_datasets
 from nasvit_mm.errors import UsageError, shown_value
 from nasvit_mm.files import digest, replacing
 
@@ -138,13 +138,15 @@ def check_repeats(dataset: Any, preprocessor: Any) -> None:
 
 def _unsteady(dataset: Any) -> Iterator[str]:
     """Yield the names of what may make other images each time, in a data set and those inside."""
-    inside = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    inside = [one for one in inside if one is not None]
-    pipeline = getattr(dataset, 'pipeline', None)
-    known = type(dataset).__name__ in WRAPPERS if inside else pipeline is not None
+    inside = wrapped_datasets(dataset)
+    known = (
+        type(dataset).__name__ in WRAPPERS
+        if inside
+        else getattr(dataset, 'pipeline', None) is not None
+    )
     if not known:
         yield f'the data set {type(dataset).__name__}'
-    for step in getattr(pipeline, 'transforms', pipeline) or ():
+    for step in own_transforms(dataset):
         if type(step).__name__ not in REPEATING:
             yield type(step).__name__
     for one in inside:

@@ -199,8 +199,8 @@ def _head(model: nn.Module) -> nn.Module:
 def _strides(head: nn.Module) -> list[tuple[int, ...]]:
     """Return the strides of a head's levels; of one that does not say, a single 0."""
     names = ('prior_generator', 'square_anchor_generator', 'approx_anchor_generator')
-    holders = [head, *(getattr(head, name, None) for name in names)]
-    strides = next(filter(None, (getattr(each, 'strides', None) for each in holders[::-1])), [0])
+    holders = [*(getattr(head, name, None) for name in names), head]
+    strides = next(filter(None, (getattr(each, 'strides', None) for each in holders)), [0])
     return [tuple(s) if isinstance(s, (tuple, list)) else (s, s) for s in strides]
 
 

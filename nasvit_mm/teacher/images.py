@@ -10,6 +10,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from nasvit_mm.config import type_name
+from nasvit_mm.data import datasets_in, own_transforms, wrapped_datasets
 from nasvit_mm.dense import Normalisation
 from nasvit_mm.errors import UsageError
 
@@ -71,8 +72,9 @@ def check_pipelines(dataset: Any, cfg: Config, same: bool) -> None:
     Raises:
         UsageError: names the transform.
     """
-    part = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    ours, theirs = (list(_normalised(each)) for each in (_transforms(dataset), _transforms(part)))
+    part = (cfg.get('test_dataloader') or {}).get('dataset')
+    theirs = [step for _, one in datasets_in(part, '') for step in one.get('pipeline') or ()]
+    ours, theirs = list(_normalised(_transforms(dataset))), list(_normalised(theirs))
     if (ours or theirs) and not (same and ours == theirs):
         raise UsageError(
             'the transform Normalize makes the images '
@@ -83,16 +85,10 @@ def check_pipelines(dataset: Any, cfg: Config, same: bool) -> None:
 
 
 def _transforms(dataset: Any) -> Iterator[Any]:
-    """Yield the transforms of a data set, built or as a config, and of those inside."""
-
-    def of(name: str) -> Any:
-        return dataset.get(name) if isinstance(dataset, Mapping) else getattr(dataset, name, None)
-
-    pipeline = of('pipeline')
-    yield from getattr(pipeline, 'transforms', pipeline) or ()
-    for one in of('datasets') or [of('dataset')]:
-        if one is not None:
-            yield from _transforms(one)
+    """Yield the transforms of a data set, and of those inside."""
+    yield from own_transforms(dataset)
+    for one in wrapped_datasets(dataset):
+        yield from _transforms(one)
 
 
 def _normalised(steps: Iterable[Any]) -> Iterator[tuple[Any, ...]]:

@@ -127,7 +127,7 @@ class Teacher:
         if self.cache is not None:
             check_repeats(dataset, self._student[0].data_preprocessor)
         self.meet((getattr(dataset, 'metainfo', None) or {}).get('classes'))
-        check_pipelines(dataset, self._read(), self._renormalise.same)
+        check_pipelines(dataset, self._cfg, self._renormalise.same)
 
     def meet(self, classes: Sequence[str] | None = None) -> None:
         """Build the teacher and load its weights, once, and match its classes with the data's.
@@ -157,7 +157,7 @@ class Teacher:
             classes, self._names(cfg, found, theirs), ours, theirs, self.lessons.drops_classes
         )
         self._model = model.requires_grad_(False)
-        self._identity = self._identified(cfg) if self.cache is not None else []
+        self._cfg = cfg
         print_log(
             f'teacher: {type(model).__name__} with {type(model.backbone).__name__}, '
             f'{sum(p.numel() for p in model.parameters()) / 1e6:.1f} M parameters, of '
@@ -165,16 +165,17 @@ class Teacher:
             logger='current',
         )
 
-    def _identified(self, cfg: Config) -> list[Any]:
-        """Return what answers depend on beside the image and the precision."""
+    def _identity(self, precision: str) -> list[Any]:
+        """Return what answers depend on beside the image."""
         digest = hashlib.sha256()
         for key, value in self._model.state_dict().items():
             digest.update(key.encode())
             digest.update(value.cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
         return [
             digest.hexdigest(),
-            json.dumps(plain_types(cfg.model), sort_keys=True, default=str),
+            json.dumps(plain_types(self._cfg.model), sort_keys=True, default=str),
             self._order,
+            precision,
             self.lessons.form,
             *([] if self.scale == 1 else [self.scale]),  # those kept by earlier versions stay
         ]
@@ -228,9 +229,8 @@ class Teacher:
 
         seen = self._renormalise(images)
         if self.cache is not None and self._answers is None:
-            (precision,) = [name for name, each in PRECISIONS.items() if each == kind]
-            weights, model, order, *rest = self._identity
-            self._answers = AnswerCache(self.cache, [weights, model, order, precision, *rest])
+            precision = next(name for name, each in PRECISIONS.items() if each == kind)
+            self._answers = AnswerCache(self.cache, self._identity(precision))
         return compute(seen) if self._answers is None else self._answers(seen, compute)
 
     def _resized(self, images: Tensor) -> Tensor:

@@ -62,9 +62,9 @@ class ShrinkingSampler(SubnetSampler):
         parts = _read(schedule)
         lengths = [part.pop('steps', 0) for part in parts]
         self.begins = [0, *accumulate(lengths[:-1])]  # of each part, in steps that are done
+        self._plan = dict(type=sampler.get('type'), begins=self.begins)  # a resumed run keeps it
         self._inner, left = [], {f.name: 1 for f in self.space.fields}
         self._drawn: dict[Choice, Choice] = {}  # of the step -> as the inner sampler knows them
-        self.type = sampler.get('type')
         for i, part in enumerate(parts):
             left = self._freed(left, part.pop('free', []), f'schedule[{i}].free')
             if 'type' in part:
@@ -191,14 +191,14 @@ class ShrinkingSampler(SubnetSampler):
 
     def state_dict(self) -> dict[str, Any]:
         inner = self._inner[self._part].state_dict()
-        return dict(part=self._part, sampler=inner, type=self.type, begins=list(self.begins))
+        return dict(part=self._part, sampler=inner, **self._plan)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore a state; earlier versions wrote less, or nothing where nothing is remembered."""
-        for name, ours in dict(type=self.type, begins=list(self.begins)).items():
+        what = dict(type='its sampler.type is', begins='its parts begin after the steps')
+        for name, ours in self._plan.items():
             theirs = state.get(name, ours)
             if theirs != ours:
-                what = dict(type='its sampler.type is', begins='its parts begin after the steps')
                 raise ValueError(f'{what[name]} {theirs!r}, here {ours!r}')
         if state:
             self._part = int(state['part'])
